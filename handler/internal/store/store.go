@@ -1,0 +1,87 @@
+// Package store says how Polis keeps what it keeps: small documents in ordered
+// partitions. That is the part of Cosmos DB for NoSQL that Polis uses, and it is
+// little enough for an embedded database to do as well. What the documents mean
+// is for the packages that write them.
+package store
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"polis/handler/internal/fault"
+)
+
+// Limits of a batch, those of Cosmos DB: every implementation enforces them.
+const (
+	MaxOps   = 100
+	MaxBytes = 2 << 20
+	MaxKey   = 1000 // bytes
+)
+
+// Shared is the bucket of a tenant's own documents: those that belong to no
+// customer (runs, imports, lists). Customer documents live in buckets 0, 1, 2, ...
+const Shared = -1
+
+// Partition is the unit of ordering and of atomic writes.
+// The partition with an empty tenant holds what belongs to no tenant.
+type Partition struct {
+	Tenant string
+	Bucket int
+}
+
+// Document is a body under a key. Keys order bytewise within their partition.
+type Document struct {
+	Key     string
+	Body    []byte
+	ETag    string    // changes whenever the document does; set by the store
+	Expires time.Time // zero: never. An expired document is not there
+}
+
+// Verb is what an Op does.
+type Verb uint8
+
+// Create and Replace fail with fault.Conflict where the document is there already,
+// or is not the one with the ETag; Delete of nothing succeeds.
+const (
+	Put     Verb = iota // create or overwrite
+	Create              // only if absent
+	Replace             // only if the ETag is still this
+	Delete
+)
+
+// Op is one change of a batch.
+type Op struct {
+	Verb Verb
+	Document
+}
+
+// Store is implemented by store/sqlite and, in Azure, by an adapter for Cosmos DB;
+// package storetest holds the suite that both pass. All methods are safe for
+// concurrent use. A missing document is fault.NotFound; a passing fault of the
+// store is fault.Unavailable.
+type Store interface {
+	// Get reads one document.
+	Get(ctx context.Context, p Partition, key string) (Document, error)
+
+	// Scan yields the documents whose key starts with prefix and is greater than
+	// after, in key order. The bodies belong to the caller. It holds no lock that
+	// stops writers, and sees each document that is there throughout exactly once.
+	Scan(ctx context.Context, p Partition, prefix, after string) iter.Seq2[Document, error]
+
+	// Write does all ops or none. More than MaxOps or MaxBytes, a key that is
+	// empty or too long, and two ops on one key are fault.Invalid. An empty
+	// batch does nothing.
+	Write(ctx context.Context, p Partition, ops []Op) error
+
+	Close() error
+}
+
+// GetOr reads one document, or reports false where it is missing.
+func GetOr(ctx context.Context, s Store, p Partition, key string) (Document, bool, error) {
+	d, err := s.Get(ctx, p, key)
+	if fault.Is(err, fault.NotFound) {
+		return Document{}, false, nil
+	}
+	return d, err == nil, err
+}
