@@ -1,0 +1,52 @@
+package portfolio
+
+import "strings"
+
+// End is why a policy ended. Only a Lapse is churn; the others compete with it.
+type End uint8
+
+// The ways a policy ends.
+const (
+	NotEnded      End = iota
+	Lapse             // ended by the customer
+	ByInsurer         // ended by the insurer
+	RiskGone          // sold, moved abroad
+	Death             //
+	Term              // end of the agreed term
+	Replaced          // by another policy of the same branch and relation: neither churn nor purchase
+	Transferred       // or renumbered
+	UnknownReason     //
+)
+
+var endNames = [...]string{"", "lapse", "insurer", "risk_gone", "death", "term", "replaced", "transferred", "unknown"}
+
+func (e End) String() string { return endNames[e] }
+
+// ReplacementDays is how far apart the end of one policy and the start of the next
+// of the same branch may lie for the one to have replaced the other.
+const ReplacementDays = 45
+
+// EndTable maps a tenant's end reasons, in lower case, to Ends.
+type EndTable map[string]End
+
+// DefaultEnds is the built-in table; docs/tables.md lists it.
+var DefaultEnds = EndTable{
+	"lapse": Lapse, "customer": Lapse, "cancelled_by_customer": Lapse, "opgezegd": Lapse, "price": Lapse, "service": Lapse,
+	"insurer": ByInsurer, "non_payment": ByInsurer, "carrier_left": ByInsurer, "royement": ByInsurer,
+	"risk_gone": RiskGone, "sold": RiskGone, "moved_abroad": RiskGone, "verkocht": RiskGone,
+	"death": Death, "overlijden": Death,
+	"term": Term, "expired": Term, "einde_looptijd": Term,
+	"replaced": Replaced, "vervangen": Replaced,
+	"transferred": Transferred, "renumbered": Transferred, "overgevoerd": Transferred,
+}
+
+// Of is the End of a reason; one that the table does not know is UnknownReason.
+func (t EndTable) Of(reason string) End {
+	if e, ok := t[reason]; ok {
+		return e
+	}
+	if e, ok := t[strings.ToLower(strings.TrimSpace(reason))]; ok {
+		return e
+	}
+	return UnknownReason
+}

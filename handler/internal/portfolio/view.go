@@ -1,0 +1,163 @@
+package portfolio
+
+import "slices"
+
+// View is what was known of a customer on the as-of date: the newest version of each
+// row that was recorded by then. Features, engines and ledgers read views only, so
+// that none of them can see the future. A View is reused: Reset overwrites it.
+type View struct {
+	AsOf     Date
+	ID       string
+	Customer *Customer // nil where nothing was known yet
+	Policies []PolicyView
+	Claims   []ClaimView
+	Contacts []Contact // up to and including the as-of date, oldest first
+
+	early   Customer // stands in for an undated row before it was recorded
+	undated []Policy // what could be said of undated rows before they were recorded
+}
+
+// PolicyView is a policy as known on the as-of date.
+type PolicyView struct {
+	*Policy           // the newest version known
+	Versions []Policy // all known versions, oldest first
+	Ended    End      // why it ended or will end; NotEnded while no end is known
+	// CurrentOnly marks an undated row seen before it was recorded: only branch,
+	// start and end are known, and the premium is not.
+	CurrentOnly bool
+}
+
+// ClaimView is a claim as known on the as-of date.
+type ClaimView struct {
+	*Claim
+	Versions    []Claim
+	CurrentOnly bool // amounts are not known: see PolicyView.CurrentOnly
+}
+
+// InForce reports whether the policy gives cover on the date.
+func (p *PolicyView) InForce(on Date) bool {
+	return p.StartDate <= on && (p.EndDate == 0 || on < p.EndDate)
+}
+
+// Reset fills the view from an aggregate, which must be sorted, as of a date.
+func (v *View) Reset(a *Aggregate, asOf Date, ends EndTable) {
+	v.AsOf, v.ID, v.Customer = asOf, a.ID(), nil
+	v.Policies, v.Claims, v.undated = v.Policies[:0], v.Claims[:0], v.undated[:0]
+	for i := range a.Customers {
+		c := &a.Customers[i]
+		if c.RecordedAt <= asOf && c.ValidFrom <= asOf && (v.Customer == nil || c.ValidFrom >= v.Customer.ValidFrom) {
+			v.Customer = c
+		}
+	}
+	if v.Customer == nil && len(a.Customers) > 0 && a.Customers[0].Undated {
+		// A birth year cannot have changed; all else of an undated row may have.
+		c := &a.Customers[0]
+		v.early = Customer{ID: c.ID, BirthYear: c.BirthYear, Segment: c.Segment}
+		v.Customer = &v.early
+	}
+	// Growing while PolicyViews point into it would leave them behind.
+	v.undated = slices.Grow(v.undated, len(a.Policies))
+	for from := 0; from < len(a.Policies); {
+		to := from + 1
+		for to < len(a.Policies) && a.Policies[to].ID == a.Policies[from].ID {
+			to++
+		}
+		v.addPolicy(a.Policies[from:to], ends)
+		from = to
+	}
+	for from := 0; from < len(a.Claims); {
+		to := from + 1
+		for to < len(a.Claims) && a.Claims[to].ID == a.Claims[from].ID {
+			to++
+		}
+		v.addClaim(a.Claims[from:to])
+		from = to
+	}
+	n := len(a.Contacts)
+	for n > 0 && a.Contacts[n-1].At.Date() > asOf {
+		n--
+	}
+	v.Contacts = a.Contacts[:n]
+	v.markReplaced()
+}
+
+func (v *View) addPolicy(versions []Policy, ends EndTable) {
+	known := 0
+	for known < len(versions) && versions[known].RecordedAt <= v.AsOf {
+		known++
+	}
+	p := PolicyView{Versions: versions[:known]}
+	// The one that is true now: a renewal entered ahead waits until it is valid, and a
+	// late correction of an earlier period does not undo what came after it.
+	for i := range known {
+		if w := &versions[i]; w.ValidFrom <= v.AsOf && (p.Policy == nil || w.ValidFrom >= p.ValidFrom) {
+			p.Policy = w
+		}
+	}
+	if p.Policy == nil && known > 0 {
+		p.Policy = &versions[known-1] // announced, not yet begun
+	}
+	if p.Policy == nil {
+		u := &versions[len(versions)-1]
+		if !versions[0].Undated || u.StartDate > v.AsOf {
+			return
+		}
+		q := Policy{ID: u.ID, CustomerID: u.CustomerID, Branch: u.Branch, StartDate: u.StartDate, Status: Active, Version: u.Version}
+		if u.EndDate != 0 && u.EndDate <= v.AsOf {
+			q.EndDate, q.EndReason, q.Status = u.EndDate, u.EndReason, Ended
+		}
+		v.undated = append(v.undated, q)
+		p.Policy = &v.undated[len(v.undated)-1]
+		p.Versions = v.undated[len(v.undated)-1:]
+		p.CurrentOnly = true
+	}
+	if p.EndDate != 0 {
+		p.Ended = ends.Of(p.EndReason)
+	}
+	v.Policies = append(v.Policies, p)
+}
+
+func (v *View) addClaim(versions []Claim) {
+	known := 0
+	for known < len(versions) && versions[known].RecordedAt <= v.AsOf {
+		known++
+	}
+	if known > 0 {
+		v.Claims = append(v.Claims, ClaimView{Claim: &versions[known-1], Versions: versions[:known]})
+		return
+	}
+	if u := &versions[0]; u.Undated && max(u.LossDate, u.ReportedDate) <= v.AsOf {
+		v.Claims = append(v.Claims, ClaimView{Claim: &Claim{
+			ID: u.ID, PolicyID: u.PolicyID, CustomerID: u.CustomerID, LossDate: u.LossDate, ReportedDate: u.ReportedDate, Version: u.Version,
+		}, CurrentOnly: true})
+	}
+}
+
+// markReplaced turns ends into Replaced where another policy of the branch started
+// within ReplacementDays: administrations often book a rewrite as a lapse.
+func (v *View) markReplaced() {
+	for i := range v.Policies {
+		p := &v.Policies[i]
+		if p.Ended != Lapse && p.Ended != UnknownReason {
+			continue
+		}
+		for j := range v.Policies {
+			q := &v.Policies[j]
+			if i != j && q.Branch == p.Branch && q.StartDate > p.StartDate && q.InForce(max(q.StartDate, p.EndDate)) &&
+				q.StartDate-p.EndDate <= ReplacementDays && p.EndDate-q.StartDate <= ReplacementDays {
+				p.Ended = Replaced
+				break
+			}
+		}
+	}
+}
+
+// Policy finds a policy of the view by id; nil if it was not known.
+func (v *View) Policy(id string) *PolicyView {
+	for i := range v.Policies {
+		if v.Policies[i].ID == id {
+			return &v.Policies[i]
+		}
+	}
+	return nil
+}
