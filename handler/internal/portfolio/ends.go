@@ -50,3 +50,13 @@ func (t EndTable) Of(reason string) End {
 	}
 	return UnknownReason
 }
+
+// ParseEnd is the End of a name such as "lapse".
+func ParseEnd(name string) (End, bool) {
+	for e, n := range endNames {
+		if e != int(NotEnded) && n == name {
+			return End(e), true
+		}
+	}
+	return NotEnded, false
+}

@@ -1,0 +1,389 @@
+// Package book keeps tenants' portfolios in a store: which documents there are,
+// under which keys, and in which order they must be written so that a kill at any
+// point leaves every customer findable and whole.
+//
+// A customer has three documents. Two lie in the partition of its relation's bucket,
+// next to each other and to those of the relation's other members, so that a scan of
+// a bucket meets relations one after the other:
+//
+//	b ␟ relation ␟ customer ␟ a    the aggregate
+//	b ␟ relation ␟ customer ␟ s    its latest scores
+//
+// The third lies in the partition of the customer's own bucket and says where:
+//
+//	p ␟ customer                   its place
+//
+// Scores that were superseded lie under h ␟ relation ␟ customer ␟ as of, and expire.
+package book
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"strings"
+	"time"
+
+	"polis/handler/internal/fault"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/store"
+)
+
+// sep parts the pieces of a key; ids hold no control characters.
+const sep = "\x1f"
+
+// Buckets bounds: a chunk of a run is one bucket.
+const (
+	DefaultBuckets = 64
+	MaxBuckets     = 65536
+)
+
+// Tenant is one book.
+type Tenant struct {
+	ID      string    `json:"id"`
+	Buckets int       `json:"buckets"` // fixed at creation: where every customer lies depends on it
+	Created time.Time `json:"created"`
+	// Ends are end reasons of the tenant's own, over the built-in ones.
+	Ends map[string]string `json:"ends,omitempty"`
+}
+
+// EndTable is the built-in table of end reasons with the tenant's own over it.
+func (t Tenant) EndTable() portfolio.EndTable {
+	if len(t.Ends) == 0 {
+		return portfolio.DefaultEnds
+	}
+	table := make(portfolio.EndTable, len(portfolio.DefaultEnds)+len(t.Ends))
+	for reason, end := range portfolio.DefaultEnds {
+		table[reason] = end
+	}
+	for reason, name := range t.Ends {
+		if end, ok := portfolio.ParseEnd(name); ok {
+			table[strings.ToLower(reason)] = end
+		}
+	}
+	return table
+}
+
+// Book reads and writes portfolios.
+type Book struct{ store store.Store }
+
+// New is a book over a store.
+func New(s store.Store) *Book {
+	if s == nil {
+		panic("book: no store")
+	}
+	return &Book{store: s}
+}
+
+var directory = store.Partition{Bucket: store.Shared}
+
+// CreateTenant makes a tenant; fault.Conflict where there is one of that id.
+func (b *Book) CreateTenant(ctx context.Context, t Tenant) error {
+	if !validTenant(t.ID) {
+		return fault.New(fault.Invalid, "a tenant's id is 1 to 64 of a-z, 0-9, - and _")
+	}
+	if t.Buckets < 1 || t.Buckets > MaxBuckets {
+		return fault.New(fault.Invalid, "a tenant has 1 to %d buckets", MaxBuckets)
+	}
+	for reason, name := range t.Ends {
+		if _, ok := portfolio.ParseEnd(name); !ok {
+			return fault.New(fault.Invalid, "end reason %q maps to %q, which is no end", reason, name)
+		}
+	}
+	body, err := json.Marshal(t)
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "encoding tenant %s", t.ID)
+	}
+	return b.store.Write(ctx, directory, []store.Op{{Verb: store.Create, Document: store.Document{Key: "tenant" + sep + t.ID, Body: body}}})
+}
+
+// validTenant keeps tenant ids fit for blob names, log lines and URLs.
+func validTenant(id string) bool {
+	if id == "" || len(id) > 64 {
+		return false
+	}
+	return strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
+}
+
+// Tenant finds a tenant.
+func (b *Book) Tenant(ctx context.Context, id string) (Tenant, error) {
+	if !validTenant(id) {
+		return Tenant{}, fault.New(fault.NotFound, "no such tenant")
+	}
+	d, err := b.store.Get(ctx, directory, "tenant"+sep+id)
+	if fault.Is(err, fault.NotFound) {
+		return Tenant{}, fault.New(fault.NotFound, "no such tenant")
+	}
+	if err != nil {
+		return Tenant{}, err
+	}
+	return decodeTenant(d.Body)
+}
+
+func decodeTenant(body []byte) (Tenant, error) {
+	var t Tenant
+	if err := json.Unmarshal(body, &t); err != nil {
+		return Tenant{}, fault.Wrap(fault.Internal, err, "decoding a tenant")
+	}
+	return t, nil
+}
+
+// Tenants yields all tenants by id.
+func (b *Book) Tenants(ctx context.Context) iter.Seq2[Tenant, error] {
+	return func(yield func(Tenant, error) bool) {
+		for d, err := range b.store.Scan(ctx, directory, "tenant"+sep, "") {
+			if err != nil {
+				yield(Tenant{}, err)
+				return
+			}
+			if t, err := decodeTenant(d.Body); !yield(t, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Place says where a customer's aggregate lies.
+type Place struct {
+	ID       string // the customer's
+	Relation string
+	// Leaving is the relation from under which the aggregate is being moved, until
+	// what is there has been deleted; else "".
+	Leaving string
+}
+
+func placeKey(id string) string { return "p" + sep + id }
+
+func (t Tenant) partition(key string) store.Partition {
+	return store.Partition{Tenant: t.ID, Bucket: portfolio.Bucket(key, t.Buckets)}
+}
+
+// HomeBucket is the bucket in which a customer's place lies.
+func (t Tenant) HomeBucket(customer string) int { return portfolio.Bucket(customer, t.Buckets) }
+
+// RelationBucket is the bucket in which a relation's members lie.
+func (t Tenant) RelationBucket(relation string) int { return portfolio.Bucket(relation, t.Buckets) }
+
+// A place's body is its relation, and a relation being left after a separator.
+func (p Place) document() store.Document {
+	body := p.Relation
+	if p.Leaving != "" {
+		body += sep + p.Leaving
+	}
+	return store.Document{Key: placeKey(p.ID), Body: []byte(body)}
+}
+
+func readPlace(d store.Document) Place {
+	p := Place{ID: d.Key[len("p"+sep):]}
+	p.Relation, p.Leaving, _ = strings.Cut(string(d.Body), sep)
+	return p
+}
+
+// Place finds a customer; false where there is none.
+func (b *Book) Place(ctx context.Context, t Tenant, id string) (Place, bool, error) {
+	if id == "" || strings.Contains(id, sep) || len(id) > 128 {
+		return Place{}, false, nil
+	}
+	d, ok, err := store.GetOr(ctx, b.store, t.partition(id), placeKey(id))
+	if err != nil || !ok {
+		return Place{}, false, err
+	}
+	return readPlace(d), true, nil
+}
+
+// Places yields the places in a bucket by customer id.
+func (b *Book) Places(ctx context.Context, t Tenant, bucket int) iter.Seq2[Place, error] {
+	return func(yield func(Place, error) bool) {
+		for d, err := range b.store.Scan(ctx, store.Partition{Tenant: t.ID, Bucket: bucket}, "p"+sep, "") {
+			if err != nil {
+				yield(Place{}, err)
+				return
+			}
+			if !yield(readPlace(d), nil) {
+				return
+			}
+		}
+	}
+}
+
+// PutPlaces writes places that belong in one bucket, in batches.
+func (b *Book) PutPlaces(ctx context.Context, t Tenant, bucket int, places []Place) error {
+	w := b.Writer(t, bucket)
+	for _, p := range places {
+		if err := w.add(ctx, store.Op{Document: p.document()}); err != nil {
+			return err
+		}
+	}
+	return w.Flush(ctx)
+}
+
+func memberKey(relation, id, kind string) string {
+	return "b" + sep + relation + sep + id + sep + kind
+}
+
+// Record is one customer as stored.
+type Record struct {
+	Relation  string
+	Aggregate *portfolio.Aggregate
+	ETag      string
+	Scores    []byte // nil where it was never scored
+}
+
+// Customer reads one customer; fault.NotFound where there is none.
+func (b *Book) Customer(ctx context.Context, t Tenant, id string) (Record, error) {
+	notFound := fault.New(fault.NotFound, "no such customer")
+	p, ok, err := b.Place(ctx, t, id)
+	if err != nil {
+		return Record{}, err
+	}
+	if !ok {
+		return Record{}, notFound
+	}
+	part := t.partition(p.Relation)
+	d, ok, err := store.GetOr(ctx, b.store, part, memberKey(p.Relation, id, "a"))
+	if err == nil && !ok && p.Leaving != "" {
+		// Killed between the place's writing and the aggregate's: it is still there.
+		p.Relation = p.Leaving
+		part = t.partition(p.Relation)
+		d, ok, err = store.GetOr(ctx, b.store, part, memberKey(p.Relation, id, "a"))
+	}
+	if err != nil {
+		return Record{}, err
+	}
+	if !ok {
+		return Record{}, notFound
+	}
+	a, err := new(portfolio.Decoder).Decode(d.Body)
+	if err != nil {
+		return Record{}, fault.Wrap(fault.Internal, err, "decoding a stored customer")
+	}
+	s, _, err := store.GetOr(ctx, b.store, part, memberKey(p.Relation, id, "s"))
+	if err != nil {
+		return Record{}, err
+	}
+	return Record{Relation: p.Relation, Aggregate: a, ETag: d.ETag, Scores: s.Body}, nil
+}
+
+// Put stores a customer's aggregate, normalised. etag "" creates it, another replaces
+// the one that has it; fault.Conflict where that is not what is stored. Where the
+// customer's relation changed the aggregate moves: the place names both relations
+// while it does, so a kill leaves it findable and Settle ends or undoes the move.
+func (b *Book) Put(ctx context.Context, t Tenant, a *portfolio.Aggregate, etag string) error {
+	id, relation := a.ID(), a.Latest().Relation()
+	place, placed, err := b.Place(ctx, t, id)
+	if err != nil {
+		return err
+	}
+	if placed {
+		if place, err = b.Settle(ctx, t, place); err != nil {
+			return err
+		}
+	}
+	var enc portfolio.Encoder
+	op := store.Op{Verb: store.Create, Document: store.Document{Key: memberKey(relation, id, "a"), Body: enc.Append(nil, a), ETag: etag}}
+	if etag != "" {
+		op.Verb = store.Replace
+	}
+	if placed && place.Relation != relation {
+		d, there, err := store.GetOr(ctx, b.store, t.partition(place.Relation), memberKey(place.Relation, id, "a"))
+		if err != nil {
+			return err
+		}
+		// A place whose aggregate never came (killed in between) is no customer.
+		if there != (etag != "") || d.ETag != etag {
+			return fault.New(fault.Conflict, "the customer is not as it was read")
+		}
+		if there {
+			op.Verb, place.Leaving = store.Put, place.Relation
+		}
+	}
+	if !placed || place.Relation != relation {
+		place.ID, place.Relation = id, relation
+		if err := b.PutPlaces(ctx, t, t.HomeBucket(id), []Place{place}); err != nil {
+			return err
+		}
+	}
+	if err := b.store.Write(ctx, t.partition(relation), []store.Op{op}); err != nil {
+		return err
+	}
+	_, err = b.Settle(ctx, t, place)
+	return err
+}
+
+// Settle ends a move that is under way: forward where the aggregate has reached its
+// new relation, back where it has not. It returns the place as it then is.
+func (b *Book) Settle(ctx context.Context, t Tenant, p Place) (Place, error) {
+	if p.Leaving == "" {
+		return p, nil
+	}
+	from, to := t.partition(p.Leaving), t.partition(p.Relation)
+	_, arrived, err := store.GetOr(ctx, b.store, to, memberKey(p.Relation, p.ID, "a"))
+	if err != nil {
+		return p, err
+	}
+	left := p.Leaving
+	p.Leaving = ""
+	if !arrived {
+		p.Relation = left
+		return p, b.PutPlaces(ctx, t, t.HomeBucket(p.ID), []Place{p})
+	}
+	s, ok, err := store.GetOr(ctx, b.store, from, memberKey(left, p.ID, "s"))
+	if err != nil {
+		return p, err
+	}
+	if ok {
+		moved := store.Document{Key: memberKey(p.Relation, p.ID, "s"), Body: s.Body}
+		if err := b.store.Write(ctx, to, []store.Op{{Document: moved}}); err != nil {
+			return p, err
+		}
+	}
+	if err := b.deleteMember(ctx, t, left, p.ID); err != nil {
+		return p, err
+	}
+	return p, b.PutPlaces(ctx, t, t.HomeBucket(p.ID), []Place{p})
+}
+
+// deleteMember removes all that a relation's partition holds of a customer.
+func (b *Book) deleteMember(ctx context.Context, t Tenant, relation, id string) error {
+	w := b.Writer(t, t.RelationBucket(relation))
+	for d, err := range b.History(ctx, t, relation, id) {
+		if err != nil {
+			return err
+		}
+		if err := w.add(ctx, store.Op{Verb: store.Delete, Document: store.Document{Key: d.Key}}); err != nil {
+			return err
+		}
+	}
+	for _, kind := range []string{"s", "a"} {
+		if err := w.add(ctx, store.Op{Verb: store.Delete, Document: store.Document{Key: memberKey(relation, id, kind)}}); err != nil {
+			return err
+		}
+	}
+	return w.Flush(ctx)
+}
+
+// Erase removes a customer: aggregate, scores, history and place. It reports whether
+// there was one.
+func (b *Book) Erase(ctx context.Context, t Tenant, id string) (bool, error) {
+	p, ok, err := b.Place(ctx, t, id)
+	if err != nil || !ok {
+		return false, err
+	}
+	if p.Leaving != "" {
+		if err := b.deleteMember(ctx, t, p.Leaving, id); err != nil {
+			return false, err
+		}
+	}
+	if err := b.deleteMember(ctx, t, p.Relation, id); err != nil {
+		return false, err
+	}
+	// The place goes last: while it is there a repeat finds what is left to erase.
+	return true, b.store.Write(ctx, t.partition(id), []store.Op{{Verb: store.Delete, Document: store.Document{Key: placeKey(id)}}})
+}
+
+func historyKey(relation, id string) string { return "h" + sep + relation + sep + id + sep }
+
+// History yields a customer's superseded scores, oldest first; the key ends in the
+// as-of date.
+func (b *Book) History(ctx context.Context, t Tenant, relation, id string) iter.Seq2[store.Document, error] {
+	return b.store.Scan(ctx, t.partition(relation), historyKey(relation, id), "")
+}

@@ -1,0 +1,77 @@
+package book
+
+import (
+	"context"
+	"time"
+
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/store"
+)
+
+// Writer collects changes to one bucket and writes them in batches as large as the
+// store takes. What one call adds is written in one batch: all or nothing.
+type Writer struct {
+	store     store.Store
+	partition store.Partition
+	ops       []store.Op
+	bytes     int
+}
+
+// Writer starts writing to a bucket. Nothing is certain to be written before Flush.
+func (b *Book) Writer(t Tenant, bucket int) *Writer {
+	return &Writer{store: b.store, partition: store.Partition{Tenant: t.ID, Bucket: bucket}}
+}
+
+// PutAggregate stores an aggregate as it was encoded, in the order of the calls. etag
+// "" creates or overwrites; another replaces, and the batch fails with fault.Conflict
+// where the document changed. The body must not change before Flush.
+func (w *Writer) PutAggregate(ctx context.Context, relation, id string, body []byte, etag string) error {
+	op := store.Op{Document: store.Document{Key: memberKey(relation, id, "a"), Body: body, ETag: etag}}
+	if etag != "" {
+		op.Verb = store.Replace
+	}
+	return w.add(ctx, op)
+}
+
+// PutScores stores a customer's latest scores and, where old is not nil, keeps old as
+// history under its as-of date until expires, in the same batch: a repeat finds either
+// both or neither.
+func (w *Writer) PutScores(ctx context.Context, relation, id string, scores, old []byte, oldAsOf portfolio.Date, expires time.Time) error {
+	latest := store.Op{Document: store.Document{Key: memberKey(relation, id, "s"), Body: scores}}
+	if old == nil {
+		return w.add(ctx, latest)
+	}
+	return w.add(ctx, latest, store.Op{Document: store.Document{
+		Key: historyKey(relation, id) + oldAsOf.String(), Body: old, Expires: expires,
+	}})
+}
+
+// DeleteKey deletes a document by its key: an orphan that a scan named.
+func (w *Writer) DeleteKey(ctx context.Context, key string) error {
+	return w.add(ctx, store.Op{Verb: store.Delete, Document: store.Document{Key: key}})
+}
+
+func (w *Writer) add(ctx context.Context, ops ...store.Op) error {
+	bytes := 0
+	for _, op := range ops {
+		bytes += len(op.Key) + len(op.Body)
+	}
+	if len(w.ops)+len(ops) > store.MaxOps || w.bytes+bytes > store.MaxBytes {
+		if err := w.Flush(ctx); err != nil {
+			return err
+		}
+	}
+	w.ops = append(w.ops, ops...)
+	w.bytes += bytes
+	return nil
+}
+
+// Flush writes what was collected.
+func (w *Writer) Flush(ctx context.Context) error {
+	if len(w.ops) == 0 {
+		return nil
+	}
+	err := w.store.Write(ctx, w.partition, w.ops)
+	w.ops, w.bytes = w.ops[:0], 0
+	return err
+}
