@@ -2,14 +2,15 @@
 // under which keys, and in which order they must be written so that a kill at any
 // point leaves every customer findable and whole.
 //
-// A customer has three documents. Two lie in the partition of its relation's bucket,
-// next to each other and to those of the relation's other members, so that a scan of
-// a bucket meets relations one after the other:
+// A customer's documents lie in the partition of its relation's bucket, next to each
+// other and to those of the relation's other members, so that one scan of a bucket
+// meets relations one after the other:
 //
 //	b ␟ relation ␟ customer ␟ a    the aggregate
-//	b ␟ relation ␟ customer ␟ s    its latest scores
+//	b ␟ relation ␟ customer ␟ f    what people did with its actions, if anything
+//	b ␟ relation ␟ customer ␟ s    its latest scores, if any
 //
-// The third lies in the partition of the customer's own bucket and says where:
+// One more lies in the partition of the customer's own bucket and says where those are:
 //
 //	p ␟ customer                   its place
 //
@@ -220,12 +221,21 @@ func memberKey(relation, id, kind string) string {
 	return "b" + sep + relation + sep + id + sep + kind
 }
 
+// The kinds of a customer's documents.
+const (
+	kindAggregate = "a"
+	kindFeedback  = "f"
+	kindScores    = "s"
+)
+
 // Record is one customer as stored.
 type Record struct {
-	Relation  string
-	Aggregate *portfolio.Aggregate
-	ETag      string
-	Scores    []byte // nil where it was never scored
+	Relation     string
+	Aggregate    *portfolio.Aggregate
+	ETag         string
+	Scores       []byte // nil where it was never scored
+	Feedback     []byte // nil where there was none
+	FeedbackETag string
 }
 
 // Customer reads one customer; fault.NotFound where there is none.
@@ -239,12 +249,12 @@ func (b *Book) Customer(ctx context.Context, t Tenant, id string) (Record, error
 		return Record{}, notFound
 	}
 	part := t.partition(p.Relation)
-	d, ok, err := store.GetOr(ctx, b.store, part, memberKey(p.Relation, id, "a"))
+	d, ok, err := store.GetOr(ctx, b.store, part, memberKey(p.Relation, id, kindAggregate))
 	if err == nil && !ok && p.Leaving != "" {
 		// Killed between the place's writing and the aggregate's: it is still there.
 		p.Relation = p.Leaving
 		part = t.partition(p.Relation)
-		d, ok, err = store.GetOr(ctx, b.store, part, memberKey(p.Relation, id, "a"))
+		d, ok, err = store.GetOr(ctx, b.store, part, memberKey(p.Relation, id, kindAggregate))
 	}
 	if err != nil {
 		return Record{}, err
@@ -256,11 +266,33 @@ func (b *Book) Customer(ctx context.Context, t Tenant, id string) (Record, error
 	if err != nil {
 		return Record{}, fault.Wrap(fault.Internal, err, "decoding a stored customer")
 	}
-	s, _, err := store.GetOr(ctx, b.store, part, memberKey(p.Relation, id, "s"))
+	s, _, err := store.GetOr(ctx, b.store, part, memberKey(p.Relation, id, kindScores))
 	if err != nil {
 		return Record{}, err
 	}
-	return Record{Relation: p.Relation, Aggregate: a, ETag: d.ETag, Scores: s.Body}, nil
+	f, _, err := store.GetOr(ctx, b.store, part, memberKey(p.Relation, id, kindFeedback))
+	if err != nil {
+		return Record{}, err
+	}
+	return Record{
+		Relation: p.Relation, Aggregate: a, ETag: d.ETag, Scores: s.Body, Feedback: f.Body, FeedbackETag: f.ETag,
+	}, nil
+}
+
+// Scores reads the latest scores of a customer whose relation is known; false where
+// there are none.
+func (b *Book) Scores(ctx context.Context, t Tenant, relation, id string) ([]byte, bool, error) {
+	d, ok, err := store.GetOr(ctx, b.store, t.partition(relation), memberKey(relation, id, kindScores))
+	return d.Body, ok, err
+}
+
+// PutFeedback stores what people did with a customer's actions; etag as in Put.
+func (b *Book) PutFeedback(ctx context.Context, t Tenant, relation, id string, body []byte, etag string) error {
+	op := store.Op{Verb: store.Create, Document: store.Document{Key: memberKey(relation, id, kindFeedback), Body: body, ETag: etag}}
+	if etag != "" {
+		op.Verb = store.Replace
+	}
+	return b.store.Write(ctx, t.partition(relation), []store.Op{op})
 }
 
 // Put stores a customer's aggregate, normalised. etag "" creates it, another replaces
@@ -279,12 +311,12 @@ func (b *Book) Put(ctx context.Context, t Tenant, a *portfolio.Aggregate, etag s
 		}
 	}
 	var enc portfolio.Encoder
-	op := store.Op{Verb: store.Create, Document: store.Document{Key: memberKey(relation, id, "a"), Body: enc.Append(nil, a), ETag: etag}}
+	op := store.Op{Verb: store.Create, Document: store.Document{Key: memberKey(relation, id, kindAggregate), Body: enc.Append(nil, a), ETag: etag}}
 	if etag != "" {
 		op.Verb = store.Replace
 	}
 	if placed && place.Relation != relation {
-		d, there, err := store.GetOr(ctx, b.store, t.partition(place.Relation), memberKey(place.Relation, id, "a"))
+		d, there, err := store.GetOr(ctx, b.store, t.partition(place.Relation), memberKey(place.Relation, id, kindAggregate))
 		if err != nil {
 			return err
 		}
@@ -316,7 +348,7 @@ func (b *Book) Settle(ctx context.Context, t Tenant, p Place) (Place, error) {
 		return p, nil
 	}
 	from, to := t.partition(p.Leaving), t.partition(p.Relation)
-	_, arrived, err := store.GetOr(ctx, b.store, to, memberKey(p.Relation, p.ID, "a"))
+	_, arrived, err := store.GetOr(ctx, b.store, to, memberKey(p.Relation, p.ID, kindAggregate))
 	if err != nil {
 		return p, err
 	}
@@ -326,14 +358,16 @@ func (b *Book) Settle(ctx context.Context, t Tenant, p Place) (Place, error) {
 		p.Relation = left
 		return p, b.PutPlaces(ctx, t, t.HomeBucket(p.ID), []Place{p})
 	}
-	s, ok, err := store.GetOr(ctx, b.store, from, memberKey(left, p.ID, "s"))
-	if err != nil {
-		return p, err
-	}
-	if ok {
-		moved := store.Document{Key: memberKey(p.Relation, p.ID, "s"), Body: s.Body}
-		if err := b.store.Write(ctx, to, []store.Op{{Document: moved}}); err != nil {
+	for _, kind := range []string{kindFeedback, kindScores} {
+		d, ok, err := store.GetOr(ctx, b.store, from, memberKey(left, p.ID, kind))
+		if err != nil {
 			return p, err
+		}
+		if ok {
+			moved := store.Document{Key: memberKey(p.Relation, p.ID, kind), Body: d.Body}
+			if err := b.store.Write(ctx, to, []store.Op{{Document: moved}}); err != nil {
+				return p, err
+			}
 		}
 	}
 	if err := b.deleteMember(ctx, t, left, p.ID); err != nil {
@@ -353,7 +387,7 @@ func (b *Book) deleteMember(ctx context.Context, t Tenant, relation, id string) 
 			return err
 		}
 	}
-	for _, kind := range []string{"s", "a"} {
+	for _, kind := range []string{kindScores, kindFeedback, kindAggregate} {
 		if err := w.add(ctx, store.Op{Verb: store.Delete, Document: store.Document{Key: memberKey(relation, id, kind)}}); err != nil {
 			return err
 		}

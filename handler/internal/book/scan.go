@@ -12,12 +12,15 @@ import (
 
 // Member is a customer met in a scan. All of it is good until the scan's next step.
 type Member struct {
-	ID         string
-	Aggregate  *portfolio.Aggregate
-	Body       []byte // the aggregate as stored
-	ETag       string
-	Scores     []byte // nil where it was never scored
-	ScoresETag string
+	ID        string
+	Aggregate *portfolio.Aggregate
+	Body      []byte // the aggregate as stored
+	ETag      string
+	Feedback  []byte // nil where there was none
+	Scores    []byte // nil where it was never scored
+	// Err says why the aggregate could not be decoded; Aggregate is then empty. One
+	// damaged document must not stop a scan of ten thousand.
+	Err error
 
 	decoder portfolio.Decoder
 }
@@ -29,9 +32,9 @@ type Relation struct {
 }
 
 // Relations yields the relations of a bucket in key order, each with all its members,
-// in one pass over the bucket. Scores whose customer is gone (a run was writing them
-// while the customer was erased) are no member: their keys go to orphan, if not nil,
-// for the caller to delete.
+// in one pass over the bucket. What is there of a customer whose aggregate is gone (a
+// run was writing scores while it was erased) is no member: the keys go to orphan, if
+// not nil, for the caller to delete.
 func (b *Book) Relations(ctx context.Context, t Tenant, bucket int, orphan func(key string)) iter.Seq2[*Relation, error] {
 	return func(yield func(*Relation, error) bool) {
 		var (
@@ -54,23 +57,25 @@ func (b *Book) Relations(ctx context.Context, t Tenant, bucket int, orphan func(
 				}
 				rel.Key, rel.Members = strings.Clone(relation), rel.Members[:0]
 			}
-			if kind == "s" {
-				n := len(rel.Members)
-				if n > 0 && rel.Members[n-1].ID == id {
-					rel.Members[n-1].Scores, rel.Members[n-1].ScoresETag = d.Body, d.ETag
-				} else if orphan != nil {
+			n := len(rel.Members)
+			if kind != kindAggregate {
+				switch {
+				case n > 0 && rel.Members[n-1].ID == id && kind == kindScores:
+					rel.Members[n-1].Scores = d.Body
+				case n > 0 && rel.Members[n-1].ID == id:
+					rel.Members[n-1].Feedback = d.Body
+				case orphan != nil:
 					orphan(strings.Clone(d.Key))
 				}
 				continue
 			}
-			if len(pool) == len(rel.Members) {
+			if len(pool) == n {
 				pool = append(pool, new(Member))
 			}
-			m := pool[len(rel.Members)]
-			m.ID, m.Body, m.ETag, m.Scores, m.ScoresETag = id, d.Body, d.ETag, nil, ""
-			if m.Aggregate, err = m.decoder.Decode(d.Body); err != nil {
-				yield(nil, fault.Wrap(fault.Internal, err, "decoding a customer of bucket %d", bucket))
-				return
+			m := pool[n]
+			m.ID, m.Body, m.ETag, m.Feedback, m.Scores = id, d.Body, d.ETag, nil, nil
+			if m.Aggregate, m.Err = m.decoder.Decode(d.Body); m.Err != nil {
+				m.Aggregate = new(portfolio.Aggregate)
 			}
 			rel.Members = append(rel.Members, m)
 		}
@@ -90,5 +95,5 @@ func splitMember(key string) (relation, id, kind string, ok bool) {
 		return "", "", "", false
 	}
 	id, kind, ok = strings.Cut(rest, sep)
-	return relation, id, kind, ok && (kind == "a" || kind == "s")
+	return relation, id, kind, ok && (kind == kindAggregate || kind == kindFeedback || kind == kindScores)
 }

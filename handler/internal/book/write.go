@@ -26,7 +26,7 @@ func (b *Book) Writer(t Tenant, bucket int) *Writer {
 // "" creates or overwrites; another replaces, and the batch fails with fault.Conflict
 // where the document changed. The body must not change before Flush.
 func (w *Writer) PutAggregate(ctx context.Context, relation, id string, body []byte, etag string) error {
-	op := store.Op{Document: store.Document{Key: memberKey(relation, id, "a"), Body: body, ETag: etag}}
+	op := store.Op{Document: store.Document{Key: memberKey(relation, id, kindAggregate), Body: body, ETag: etag}}
 	if etag != "" {
 		op.Verb = store.Replace
 	}
@@ -37,7 +37,7 @@ func (w *Writer) PutAggregate(ctx context.Context, relation, id string, body []b
 // history under its as-of date until expires, in the same batch: a repeat finds either
 // both or neither.
 func (w *Writer) PutScores(ctx context.Context, relation, id string, scores, old []byte, oldAsOf portfolio.Date, expires time.Time) error {
-	latest := store.Op{Document: store.Document{Key: memberKey(relation, id, "s"), Body: scores}}
+	latest := store.Op{Document: store.Document{Key: memberKey(relation, id, kindScores), Body: scores}}
 	if old == nil {
 		return w.add(ctx, latest)
 	}
