@@ -1,0 +1,45 @@
+# What a developer does with Polis. `make` alone lists it.
+
+export CGO_ENABLED := 0
+BIN := bin
+DIST := dist
+GO := go
+PKGS := ./...
+
+# Exact versions: a lint that changes by itself fails a good build.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOFUMPT := mvdan.cc/gofumpt@v0.12.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## bin/polis, and dist/ as the Functions host needs it
+	@$(GO) build -trimpath -o $(BIN)/polis ./handler/cmd/polis
+	@scripts/package $(DIST)
+
+.PHONY: run
+run: build ## load a portfolio (PORTFOLIO=dir, or the sample), score it, show whom to act on
+	@exec $(BIN)/polis local --root $(DIST) $(if $(PORTFOLIO),--portfolio "$(PORTFOLIO)") $(if $(AS_OF),--as-of $(AS_OF))
+
+.PHONY: test
+test: ## everything that must pass, with the race detector where there is a C compiler
+	@scripts/test
+
+.PHONY: smoke
+smoke: build ## sample, local host, every engine by HTTP, queue and timer, ten kills
+	@$(GO) run ./scripts/smoke
+
+.PHONY: bench
+bench: build ## one table of figures, and bench.json
+	@$(GO) run ./scripts/bench
+
+.PHONY: lint
+lint: ## vet, staticcheck, gofumpt, import rules, known vulnerabilities
+	@scripts/lint $(STATICCHECK) $(GOFUMPT) $(GOVULNCHECK)
+
+.PHONY: clean
+clean: ## remove what was built; ./var, the data, stays
+	@rm -rf $(BIN) $(DIST)
