@@ -2,13 +2,29 @@
 // pairwise interactions, fitted by cyclic gradient boosting (GA2M; Lou et al.
 // 2012 and 2013, Nori et al. 2019). Shape functions are tables, so a score is a
 // sum of look-ups and its reasons are the summands.
+//
+// Fit makes a Model from a Frame and a Target, Load reads one from its file, and
+// Score reads a Row. The same data, options and seed give the same bytes on
+// every machine and with any number of workers: no sum depends on scheduling,
+// and products that are added are rounded first, as float64(x*y), so that no
+// compiler may fuse them.
 package model
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"strings"
+
+	"polis/handler/internal/fault"
+)
 
 // Kind is how a field's values are read.
 type Kind uint8
 
 // A Numeric field has an order and NaN for missing; a Category field has names
-// and "" for missing. A category that training did not see has a bin of its own.
+// and "" for missing. A category that training did not see, or saw too rarely to
+// learn from, is read as "other", which has a bin of its own.
 const (
 	Numeric Kind = iota
 	Category
@@ -36,4 +52,201 @@ type Frame struct {
 	Num    [][]float64
 	Cat    [][]string
 	N      int // rows
+}
+
+// MaxFields is how many fields a model may have.
+const MaxFields = 512
+
+// Loss is what is being predicted, which fixes the link: logit for Logistic, log
+// for the others.
+type Loss uint8
+
+// Logistic predicts the probability of a 0/1 outcome, Poisson a count per unit
+// of exposure, Gamma a positive mean amount weighted by its count.
+const (
+	Logistic Loss = iota
+	Poisson
+	Gamma
+)
+
+var (
+	kindNames = [...]string{"numeric", "category"}
+	lossNames = [...]string{"logistic", "poisson", "gamma"}
+)
+
+func (k Kind) String() string { return name(kindNames[:], int(k)) }
+
+// MarshalText writes the kind's name.
+func (k Kind) MarshalText() ([]byte, error) { return marshalName("kind", kindNames[:], int(k)) }
+
+// UnmarshalText reads what MarshalText wrote.
+func (k *Kind) UnmarshalText(b []byte) error {
+	i, err := parseName("kind", kindNames[:], b)
+	*k = Kind(i)
+	return err
+}
+
+func (l Loss) String() string { return name(lossNames[:], int(l)) }
+
+// MarshalText writes the loss's name.
+func (l Loss) MarshalText() ([]byte, error) { return marshalName("loss", lossNames[:], int(l)) }
+
+// UnmarshalText reads what MarshalText wrote.
+func (l *Loss) UnmarshalText(b []byte) error {
+	i, err := parseName("loss", lossNames[:], b)
+	*l = Loss(i)
+	return err
+}
+
+func name(names []string, i int) string {
+	if i < len(names) {
+		return names[i]
+	}
+	return "unknown"
+}
+
+func marshalName(what string, names []string, i int) ([]byte, error) {
+	if i >= len(names) {
+		return nil, fault.New(fault.Invalid, "%s %d is unknown", what, i)
+	}
+	return []byte(names[i]), nil
+}
+
+func parseName(what string, names []string, b []byte) (int, error) {
+	for i, n := range names {
+		if n == string(b) {
+			return i, nil
+		}
+	}
+	return 0, fault.New(fault.Invalid, "%s is none of %s", what, strings.Join(names, ", "))
+}
+
+// Meta is what a model says about itself; nothing in it changes a score.
+type Meta struct {
+	Name    string             `json:"name,omitempty"`
+	Note    string             `json:"note,omitempty"`    // why the model is what it is, for people
+	Trained string             `json:"trained,omitempty"` // the as-of date of its data, ISO 8601
+	Rows    int                `json:"rows"`              // rows it was fitted on
+	Events  float64            `json:"events"`            // weighted events or claims among them
+	Metrics map[string]float64 `json:"metrics,omitempty"` // see Fit
+}
+
+// Term is one summand of a score: a main effect of one field or a pair of two.
+type Term struct {
+	Name   string // the field's name, or both with " × " between them
+	Fields []int  // indices into Fields
+}
+
+// Model is a fitted model. It does not change, so any number of goroutines may
+// score with it.
+type Model struct {
+	loss      Loss
+	fields    []Field
+	binnings  []binning
+	intercept float64
+	terms     []term
+	used      []int // fields that some term reads, ascending
+	meta      Meta
+	version   string
+}
+
+// term is a table of contributions. A main effect has one value per bin of its
+// field; a pair has one per pair of coarse bins, the first field's changing slowest.
+type term struct {
+	fields []int
+	table  []float64
+	stride int // coarse bins of a pair's second field
+}
+
+// Constant is an intercept-only model over fields, for where there is too little
+// to learn from; note says so. The intercept is on the link scale, held within
+// ±700; one that is not a number is read as 0.
+func Constant(fields []Field, loss Loss, intercept float64, note string) *Model {
+	if math.IsNaN(intercept) {
+		intercept = 0
+	}
+	intercept = max(-expMax, min(expMax, intercept))
+	m := &Model{
+		loss:      loss,
+		fields:    append([]Field(nil), fields...),
+		binnings:  make([]binning, len(fields)),
+		intercept: intercept,
+		meta:      Meta{Note: note},
+	}
+	m.seal()
+	return m
+}
+
+// Fields are the model's fields, in the order in which a Row gives their values.
+func (m *Model) Fields() []Field { return append([]Field(nil), m.fields...) }
+
+// Terms are the summands of a score, main effects first; contribution i belongs
+// to term i. A field without a term has no influence on the score.
+func (m *Model) Terms() []Term {
+	out := make([]Term, len(m.terms))
+	for i, t := range m.terms {
+		names := make([]string, len(t.fields))
+		for k, f := range t.fields {
+			names[k] = m.fields[f].Name
+		}
+		out[i] = Term{Name: strings.Join(names, " × "), Fields: append([]int(nil), t.fields...)}
+	}
+	return out
+}
+
+// Loss is what the model predicts.
+func (m *Model) Loss() Loss { return m.loss }
+
+// Intercept is the score of an average case, on the link scale.
+func (m *Model) Intercept() float64 { return m.intercept }
+
+// Version is a short hex digest of the model's file, the same wherever it is read.
+func (m *Model) Version() string { return m.version }
+
+// Meta is what the model says about itself.
+func (m *Model) Meta() Meta {
+	meta := m.meta
+	meta.Metrics = maps.Clone(meta.Metrics)
+	return meta
+}
+
+// WithMeta is the same model with another Meta, hence of another Version. Metrics
+// that are not finite have no place in JSON and are left out.
+func (m *Model) WithMeta(meta Meta) *Model {
+	out := *m
+	out.meta = meta
+	out.meta.Metrics = maps.Clone(meta.Metrics)
+	maps.DeleteFunc(out.meta.Metrics, func(_ string, v float64) bool { return !finite(v) })
+	if !finite(out.meta.Events) {
+		out.meta.Events = 0
+	}
+	out.seal()
+	return &out
+}
+
+// seal fixes what follows from the rest: the fields in use and the version.
+func (m *Model) seal() {
+	m.use()
+	m.version = versionOf(m.encode())
+}
+
+// use notes which fields the terms read.
+func (m *Model) use() {
+	seen := make([]bool, len(m.fields))
+	for _, t := range m.terms {
+		for _, f := range t.fields {
+			seen[f] = true
+		}
+	}
+	m.used = nil
+	for f, s := range seen {
+		if s {
+			m.used = append(m.used, f)
+		}
+	}
+}
+
+// String is for a log line: what it predicts and how large it is.
+func (m *Model) String() string {
+	return fmt.Sprintf("%s model %s: %d of %d fields, %d terms", m.loss, m.version, len(m.used), len(m.fields), len(m.terms))
 }

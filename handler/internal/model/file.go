@@ -1,0 +1,210 @@
+package model
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"strconv"
+
+	"polis/handler/internal/fault"
+)
+
+// fileVersion is the version of the model file's format.
+const fileVersion = 1
+
+// maxFile bounds what Load reads: a model with every limit used is smaller.
+const maxFile = 16 << 20
+
+// The file is JSON, one line per field and per term, so that two models differ
+// line by line. Numbers are as short as they can be without changing.
+type (
+	fileModel struct {
+		Format    int         `json:"polis_model"`
+		Loss      Loss        `json:"loss"`
+		Intercept float64     `json:"intercept"`
+		Meta      Meta        `json:"meta"`
+		Fields    []fileField `json:"fields"`
+		Terms     []fileTerm  `json:"terms"`
+	}
+	fileField struct {
+		Field
+		Edges  []float64 `json:"edges,omitempty"`  // v is in bin 1 + the number of edges ≤ v; bin 0 is missing
+		Names  []string  `json:"names,omitempty"`  // of bins 2, 3, …; bin 0 is missing, 1 any other
+		Coarse []int     `json:"coarse,omitempty"` // coarse bin by bin, for pairs
+	}
+	fileTerm struct {
+		Fields []int     `json:"fields"`
+		Table  []float64 `json:"table"` // by bin; of a pair by coarse bins, the second changing fastest
+	}
+)
+
+// Save writes the model. The same model gives the same bytes.
+func (m *Model) Save(w io.Writer) error {
+	if _, err := w.Write(m.encode()); err != nil {
+		return fault.Wrap(fault.Internal, err, "writing a model")
+	}
+	return nil
+}
+
+// encode cannot fail: a model holds only finite numbers and strings.
+func (m *Model) encode() []byte {
+	out := &bytes.Buffer{}
+	line := func(v any) {
+		b, err := json.Marshal(v)
+		if err != nil {
+			panic("model: " + err.Error())
+		}
+		out.Write(b)
+	}
+	out.WriteString("{\n\"polis_model\": " + strconv.Itoa(fileVersion) + ",\n\"loss\": ")
+	line(m.loss)
+	out.WriteString(",\n\"intercept\": ")
+	line(m.intercept)
+	out.WriteString(",\n\"meta\": ")
+	line(m.meta)
+	out.WriteString(",\n\"fields\": [")
+	used := make([]bool, len(m.fields))
+	for _, f := range m.used {
+		used[f] = true
+	}
+	for i, f := range m.fields {
+		out.WriteString(separator(i))
+		field := fileField{Field: f}
+		if used[i] { // what no term reads is not worth its bytes
+			b := &m.binnings[i]
+			field.Edges, field.Names = b.edges, b.names
+			for _, c := range b.coarse {
+				field.Coarse = append(field.Coarse, int(c))
+			}
+		}
+		line(field)
+	}
+	out.WriteString("\n],\n\"terms\": [")
+	for i, t := range m.terms {
+		out.WriteString(separator(i))
+		line(fileTerm{Fields: t.fields, Table: t.table})
+	}
+	out.WriteString("\n]\n}\n")
+	return out.Bytes()
+}
+
+func separator(i int) string {
+	if i == 0 {
+		return "\n"
+	}
+	return ",\n"
+}
+
+func versionOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:6])
+}
+
+// Load reads what Save wrote and checks all of it: what is not such a file is
+// fault.Malformed, what contradicts itself or is of another version fault.Invalid.
+func Load(r io.Reader) (*Model, error) {
+	content, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "reading a model")
+	}
+	if len(content) > maxFile {
+		return nil, fault.New(fault.Malformed, "a model file is at most %d MiB", maxFile>>20)
+	}
+	var file fileModel
+	if err := json.Unmarshal(content, &file); err != nil {
+		return nil, fault.Wrap(fault.Malformed, err, "this is not a model file")
+	}
+	if file.Format != fileVersion {
+		return nil, fault.New(fault.Invalid, "the model file is of version %d; this program reads version %d", file.Format, fileVersion)
+	}
+	if len(file.Fields) > MaxFields {
+		return nil, fault.New(fault.Invalid, "%d fields are more than %d", len(file.Fields), MaxFields)
+	}
+	m := &Model{
+		loss:      file.Loss,
+		intercept: file.Intercept,
+		meta:      file.Meta,
+		fields:    make([]Field, len(file.Fields)),
+		binnings:  make([]binning, len(file.Fields)),
+		terms:     make([]term, len(file.Terms)),
+	}
+	seen := make(map[string]bool, len(file.Fields))
+	for i, f := range file.Fields {
+		if err := checkField(f.Field, seen); err != nil {
+			return nil, err
+		}
+		m.fields[i] = f.Field
+		if m.binnings[i], err = f.binning(); err != nil {
+			return nil, err
+		}
+	}
+	for i, t := range file.Terms {
+		if m.terms[i], err = m.term(t); err != nil {
+			return nil, fault.Wrap(fault.Invalid, err, "term %d", i)
+		}
+	}
+	m.use()
+	m.version = versionOf(content)
+	return m, nil
+}
+
+func (f *fileField) binning() (binning, error) {
+	b := binning{edges: f.Edges, names: f.Names}
+	switch {
+	case f.Kind == Category && len(f.Edges) > 0, f.Kind == Numeric && len(f.Names) > 0:
+		return b, fault.New(fault.Invalid, "field %s: a numeric field has edges, a category names", f.Name)
+	case b.bins(f.Kind) > maxBins+1:
+		return b, fault.New(fault.Invalid, "field %s has more than %d bins", f.Name, maxBins+1)
+	}
+	for i := 1; i < len(f.Edges); i++ {
+		if f.Edges[i] <= f.Edges[i-1] {
+			return b, fault.New(fault.Invalid, "field %s: the edges do not ascend", f.Name)
+		}
+	}
+	if f.Kind == Category {
+		b.buildIndex()
+		if _, empty := b.index[""]; empty || len(b.index) != len(b.names) {
+			return b, fault.New(fault.Invalid, "field %s: a name is empty or there twice", f.Name)
+		}
+	}
+	if len(f.Coarse) == 0 {
+		return b, nil
+	}
+	if len(f.Coarse) != b.bins(f.Kind) {
+		return b, fault.New(fault.Invalid, "field %s: there must be one coarse bin for each bin", f.Name)
+	}
+	b.coarse = make([]uint8, len(f.Coarse))
+	for i, c := range f.Coarse {
+		if c < 0 || c >= maxCoarse {
+			return b, fault.New(fault.Invalid, "field %s: coarse bins are from 0 to %d", f.Name, maxCoarse-1)
+		}
+		b.coarse[i] = uint8(c)
+	}
+	return b, nil
+}
+
+func (m *Model) term(t fileTerm) (term, error) {
+	out := term{fields: t.Fields, table: t.Table}
+	for _, f := range t.Fields {
+		if f < 0 || f >= len(m.fields) {
+			return out, fault.New(fault.Invalid, "there is no field %d", f)
+		}
+	}
+	want := 0
+	switch {
+	case len(t.Fields) == 1:
+		f := t.Fields[0]
+		want = m.binnings[f].bins(m.fields[f].Kind)
+	case len(t.Fields) == 2 && t.Fields[0] != t.Fields[1]:
+		out.stride = m.binnings[t.Fields[1]].coarseBins()
+		want = m.binnings[t.Fields[0]].coarseBins() * out.stride
+	default:
+		return out, fault.New(fault.Invalid, "a term has one field or two different ones")
+	}
+	if want == 0 || len(t.Table) != want {
+		return out, fault.New(fault.Invalid, "the table has %d values where its fields have %d bins", len(t.Table), want)
+	}
+	return out, nil
+}

@@ -1,0 +1,128 @@
+package model
+
+import (
+	"bytes"
+	"context"
+	"math"
+	"runtime"
+	"slices"
+	"testing"
+
+	"polis/handler/internal/fault"
+)
+
+func saved(t testing.TB, m *Model) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := m.Save(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestFitRecoversWhatMadeTheData(t *testing.T) {
+	for loss, data := range madeBy {
+		t.Run(loss.String(), func(t *testing.T) {
+			f, y, link := data(40_000, 1)
+			m := mustFit(t, f, y, Options{Loss: loss})
+			row := newRow(f)
+			var squares, variance, mean float64
+			for i := range f.N {
+				mean += link[i] / float64(f.N)
+			}
+			for i := range f.N {
+				rowOf(f, i, &row)
+				d := m.Score(row, nil) - link[i]
+				squares += d * d
+				variance += (link[i] - mean) * (link[i] - mean)
+			}
+			// A twelfth of the rows hide their power, so not all can be known.
+			if r2 := 1 - squares/variance; r2 < 0.85 {
+				t.Errorf("the fit explains %.3f of the true link's variance, want 0.85; %v %v", r2, m, m.Meta().Metrics)
+			}
+		})
+	}
+}
+
+func TestContributionsSumToTheScoreExactly(t *testing.T) {
+	for loss, data := range madeBy {
+		f, y, _ := data(10_000, 2)
+		m := mustFit(t, f, y, Options{Loss: loss})
+		contrib := make([]float64, len(m.Terms()))
+		row := newRow(f)
+		for i := range f.N {
+			rowOf(f, i, &row)
+			score := m.Score(row, contrib)
+			sum := m.Intercept()
+			for _, c := range contrib {
+				sum += c
+			}
+			if sum != score {
+				t.Fatalf("%s row %d: contributions sum to %v, score %v", loss, i, sum, score)
+			}
+		}
+	}
+}
+
+func TestTheSameModelWhateverTheWorkers(t *testing.T) {
+	for loss, data := range madeBy {
+		f, y, _ := data(8_000, 3)
+		one := runtime.GOMAXPROCS(1)
+		first := saved(t, mustFit(t, f, y, Options{Loss: loss, Seed: 7}))
+		runtime.GOMAXPROCS(5)
+		second := saved(t, mustFit(t, f, y, Options{Loss: loss, Seed: 7}))
+		runtime.GOMAXPROCS(one)
+		if !bytes.Equal(first, second) {
+			t.Errorf("%s: one worker and five made different models", loss)
+		}
+	}
+}
+
+func TestSaveThenLoad(t *testing.T) {
+	f, y, _ := madePoisson(10_000, 4)
+	m := mustFit(t, f, y, Options{Loss: Poisson}).WithMeta(Meta{Name: "frequency", Trained: "2026-01-31"})
+	content := saved(t, m)
+	got, err := Load(bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(content, saved(t, got)) {
+		t.Error("a loaded model saves to other bytes")
+	}
+	if got.Version() != m.Version() || got.Meta().Name != "frequency" || got.Loss() != Poisson {
+		t.Errorf("loaded %v %+v, saved %v", got, got.Meta(), m)
+	}
+	if !slices.Equal(got.Fields(), f.Fields) {
+		t.Errorf("fields %v, want %v", got.Fields(), f.Fields)
+	}
+	row := newRow(f)
+	for i := range 1000 {
+		rowOf(f, i, &row)
+		if a, b := m.Score(row, nil), got.Score(row, nil); a != b {
+			t.Fatalf("row %d scores %v before and %v after", i, a, b)
+		}
+	}
+}
+
+func TestConstant(t *testing.T) {
+	fields := []Field{{Name: "age"}}
+	m := Constant(fields, Logistic, math.NaN(), "12 policies are too few")
+	if got := m.Mean(m.Score(Row{}, nil)); got != 0.5 {
+		t.Errorf("mean %v, want 0.5", got)
+	}
+	if _, err := Load(bytes.NewReader(saved(t, m))); err != nil {
+		t.Error(err)
+	}
+	if m.Meta().Note == "" || len(m.Terms()) != 0 {
+		t.Errorf("%+v with %d terms", m.Meta(), len(m.Terms()))
+	}
+}
+
+func TestFitIsCancelled(t *testing.T) {
+	f, y, _ := madePoisson(5_000, 5)
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := Fit(ctx, f, y, Options{Loss: Poisson, Progress: func(int, int) { cancel() }})
+	if !fault.Is(err, fault.Cancelled) {
+		t.Errorf("got %v, want a cancellation", err)
+	}
+}
