@@ -57,8 +57,10 @@ func fakeHandler(mode string) {
 		os.Exit(n)
 	}
 	switch mode {
+	case "host":
+		runHost(os.Getenv(envHostRoot))
 	case "deaf":
-		select {}
+		time.Sleep(time.Hour) // the host kills it
 	case "late":
 		resp, err := http.Get(target.String() + "/started")
 		if err == nil {
@@ -81,6 +83,7 @@ func fakeHandler(mode string) {
 			r.SetURL(target)
 			r.Out.URL.RawQuery = r.In.URL.RawQuery
 			r.Out.Host = r.In.Host
+			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
 			r.Out.Header.Set("X-Child", string(self))
 		},
 		FlushInterval: -1,
@@ -201,7 +204,7 @@ func answerJSON(body string) http.HandlerFunc {
 func launch(t *testing.T, files app, mode string, handler http.HandlerFunc, change func(*Options)) *fixture {
 	t.Helper()
 	f := &fixture{
-		T: t, broker: newMemoryBus(), state: &memoryState{docs: map[string][]byte{}}, logs: &logBuffer{},
+		T: t, broker: newMemoryBus(), state: newState(), logs: &logBuffer{},
 		calls: make(chan received, 100), started: make(chan chan struct{}, 10), ended: make(chan error, 1),
 	}
 	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -124,7 +124,7 @@ func New(o Options) (*Host, error) {
 			h.triggers[fn.name] = &queuePump{host: h, fn: fn}
 		case timerTrigger:
 			h.triggers[fn.name] = &timer{
-				fn: fn, state: o.State,
+				fn: fn, state: o.State, turn: make(chan struct{}, 1),
 				call: func(ctx context.Context, e envelope) error {
 					c := h.newCall(fn)
 					_, err := h.invoke(ctx, c, e)

@@ -191,6 +191,7 @@ func (w *web) forward(rw http.ResponseWriter, r *http.Request, c *call) error {
 			return fault.Wrap(fault.Unavailable, err, "read the handler's answer")
 		}
 		dropHopByHop(resp.Header)
+		rw.Header()["Content-Type"] = nil // unless the handler gives one: no guessing
 		for k, v := range resp.Header {
 			rw.Header()[k] = v
 		}
@@ -229,10 +230,21 @@ func joinQuery(raw string) string {
 	return strings.Join(out, "&")
 }
 
+// forwardedHeaders say where a request came from; ReverseProxy would drop them.
+var forwardedHeaders = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"}
+
 // proxy streams the request to the handler and the answer back.
 func (w *web) proxy(rw http.ResponseWriter, r *http.Request, c *call) error {
 	return w.host.within(r.Context(), func(ctx context.Context, handler *child) error {
 		var failed error
+		defer func() {
+			// An answer that breaks off leaves ReverseProxy by a panic, which
+			// net/http needs to see, to break off its own.
+			if broken := recover(); broken != nil {
+				c.done(fault.New(fault.Unavailable, "the handler's answer broke off"))
+				panic(broken)
+			}
+		}()
 		p := httputil.ReverseProxy{
 			Transport:     w.host.client,
 			FlushInterval: -1,
@@ -240,6 +252,11 @@ func (w *web) proxy(rw http.ResponseWriter, r *http.Request, c *call) error {
 				pr.SetURL(&url.URL{Scheme: "http", Host: handler.address})
 				pr.Out.URL.RawQuery = pr.In.URL.RawQuery
 				pr.Out.Host = pr.In.Host
+				for _, name := range forwardedHeaders {
+					if v, ok := pr.In.Header[name]; ok {
+						pr.Out.Header[name] = v
+					}
+				}
 				c.mark(pr.Out.Header)
 				pr.Out.Header.Set(headerProxied, c.id)
 			},

@@ -22,7 +22,7 @@ type segment struct {
 	rest     bool // takes all segments that are left, none included
 }
 
-var paramForm = regexp.MustCompile(`^\{(\*{0,2})([A-Za-z_][A-Za-z0-9_]*)((?::[^:{}]+)*)(\??)\}$`)
+var paramForm = regexp.MustCompile(`^\{(\*{0,2})([A-Za-z_][A-Za-z0-9_]*)((?::[^:{}?]+)*)(\??)\}$`)
 
 func parseRoute(template string) (route, error) {
 	var r route

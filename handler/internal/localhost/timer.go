@@ -3,7 +3,7 @@ package localhost
 import (
 	"context"
 	"encoding/json"
-	"sync"
+	"errors"
 	"time"
 
 	"polis/handler/internal/fault"
@@ -30,7 +30,7 @@ type timer struct {
 	call  func(ctx context.Context, e envelope) error
 	warn  func(err error, msg string)
 
-	running sync.Mutex // held during a call, whoever started it
+	turn chan struct{} // holds the one place for a call, whoever makes it
 }
 
 // timerState is the timer's memory: what it needs to see, after the host was
@@ -90,11 +90,13 @@ func (t *timer) run(ctx context.Context) error {
 // fire makes one scheduled call. It is recorded once it is over, so a host that
 // is killed on the way finds the occurrence missed and makes the call again.
 func (t *timer) fire(ctx context.Context, state timerState, pastDue bool) timerState {
-	t.running.Lock()
-	defer t.running.Unlock()
+	if !t.take(ctx) {
+		return state
+	}
+	defer t.release()
 	start := time.Now().UTC()
-	t.attempt(ctx, t.info(state, pastDue))
-	if ctx.Err() != nil {
+	err := t.attempt(ctx, t.info(state, pastDue))
+	if ctx.Err() != nil || errors.Is(err, errHandlerEnded) {
 		return state
 	}
 	state.Last, state.LastUpdated, state.Next = start, start, t.fn.schedule.Next(start)
@@ -105,26 +107,40 @@ func (t *timer) fire(ctx context.Context, state timerState, pastDue bool) timerS
 }
 
 // attempt calls the function, and again as its retry policy says.
-func (t *timer) attempt(ctx context.Context, info timerInfo) {
+func (t *timer) attempt(ctx context.Context, info timerInfo) error {
 	e := envelope{Data: map[string]any{t.fn.trigger.Name: info}, Metadata: map[string]any{}}
 	for n := 1; ; n++ {
 		err := t.call(ctx, e)
 		p := t.fn.retry
 		if err == nil || ctx.Err() != nil || p == nil || p.MaxRetryCount != unbounded && n > p.MaxRetryCount {
-			return
+			return err
 		}
 		if !pause(ctx, p.delay(n)) {
-			return
+			return err
 		}
 		e.Metadata["RetryContext"] = map[string]any{"RetryCount": n, "MaxRetryCount": p.MaxRetryCount, "Exception": err.Error()}
 	}
 }
 
 func (t *timer) byHand(ctx context.Context, _ []byte) {
-	t.running.Lock()
-	defer t.running.Unlock()
-	t.attempt(ctx, timerInfo{Schedule: struct{ AdjustForDST bool }{true}})
+	if !t.take(ctx) {
+		return
+	}
+	defer t.release()
+	_ = t.attempt(ctx, timerInfo{Schedule: struct{ AdjustForDST bool }{true}}) // each call logs its own failure
 }
+
+// take waits for the turn to call; false when ctx ended first.
+func (t *timer) take(ctx context.Context) bool {
+	select {
+	case t.turn <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (t *timer) release() { <-t.turn }
 
 func (t *timer) info(state timerState, pastDue bool) timerInfo {
 	info := timerInfo{Schedule: struct{ AdjustForDST bool }{true}, IsPastDue: pastDue}
