@@ -2,6 +2,13 @@
 // starts a custom handler as a child process and calls it as the real host
 // would, for HTTP, Service Bus queue and timer triggers. What it must do is
 // written down as the conformance list that its tests go through row by row.
+//
+// It differs from the real host on purpose where that helps the person at the
+// keyboard: a trigger, binding or route it does not know is an error at start,
+// not a warning; an answer of JSON null fails at once, where Azure lets the call
+// hang; a failed message comes again after a short pause (50 ms doubling to 1 s);
+// an HTTP function cannot be called by its admin route; a backward range in a
+// schedule is refused, where Azure swaps its ends.
 package localhost
 
 import (
