@@ -221,7 +221,7 @@ func launch(t *testing.T, files app, mode string, handler http.HandlerFunc, chan
 		}
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
-			t.Error(err)
+			return // the handler was killed while it relayed this
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		f.calls <- received{r, body}
