@@ -8,6 +8,7 @@ import (
 	"context"
 	"iter"
 	"time"
+	"unicode/utf8"
 
 	"polis/handler/internal/fault"
 )
@@ -84,4 +85,27 @@ func GetOr(ctx context.Context, s Store, p Partition, key string) (Document, boo
 		return Document{}, false, nil
 	}
 	return d, err == nil, err
+}
+
+// Check enforces the limits of a batch: every implementation calls it first.
+func Check(ops []Op) error {
+	if len(ops) > MaxOps {
+		return fault.New(fault.Invalid, "a batch of %d operations; at most %d", len(ops), MaxOps)
+	}
+	bytes := 0
+	for i, op := range ops {
+		if op.Key == "" || len(op.Key) > MaxKey || !utf8.ValidString(op.Key) {
+			return fault.New(fault.Invalid, "a key is 1 to %d bytes of UTF-8", MaxKey)
+		}
+		bytes += len(op.Key) + len(op.Body)
+		for _, earlier := range ops[:i] {
+			if earlier.Key == op.Key {
+				return fault.New(fault.Invalid, "two operations of a batch on one key")
+			}
+		}
+	}
+	if bytes > MaxBytes {
+		return fault.New(fault.Invalid, "a batch of %d bytes; at most %d", bytes, MaxBytes)
+	}
+	return nil
 }
