@@ -51,3 +51,11 @@ func BranchOf(name string) (Branch, bool) {
 	}
 	return Branches[i], true
 }
+
+// BranchIndex is a branch's place in Branches; −1 for one that is not listed.
+func BranchIndex(name string) int {
+	if i, ok := branchIndex[name]; ok {
+		return i
+	}
+	return -1
+}

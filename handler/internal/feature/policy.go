@@ -1,0 +1,203 @@
+package feature
+
+import (
+	"sort"
+	"strconv"
+	"strings"
+
+	"polis/handler/internal/model"
+	"polis/handler/internal/portfolio"
+)
+
+// Attr is a rating factor found in policies' attributes.
+type Attr struct {
+	Key     string `json:"key"`
+	Numeric bool   `json:"numeric"` // nearly all values are numbers
+}
+
+// PolicySchema is the features of a policy: the built-in ones and, after them, the
+// tenant's own rating factors as training found them.
+type PolicySchema struct {
+	Attributes []Attr `json:"attributes,omitempty"`
+}
+
+// policyFacts are what one look at a policy finds.
+type policyFacts struct {
+	*facts
+	p          *portfolio.PolicyView
+	claims     int // of this policy's branch in the last 36 months
+	freeMonths float64
+}
+
+type policyDefinition struct {
+	Name, Unit, Meaning string
+	num                 func(*policyFacts) float64
+	cat                 func(*policyFacts) string
+}
+
+// Policies are the built-in features of a policy.
+var policies = []policyDefinition{
+	{Name: "branch", Meaning: "branch", cat: func(f *policyFacts) string { return f.p.Branch }},
+	{Name: "product", Meaning: "product", cat: func(f *policyFacts) string { return f.p.Product }},
+	{Name: "carrier", Meaning: "carrier", cat: func(f *policyFacts) string { return f.p.Carrier }},
+	{Name: "segment", Meaning: "private or business", cat: func(f *policyFacts) string { return string(f.customer().Segment) }},
+	{Name: "region", Meaning: "region of the customer", cat: func(f *policyFacts) string { return f.customer().Region }},
+	{Name: "area", Meaning: "first two characters of the postcode", cat: func(f *policyFacts) string { return area(f.customer().Postcode) }},
+	{Name: "age", Unit: "years", Meaning: "age of the customer", num: func(f *policyFacts) float64 { return f.age() }},
+	{Name: "policy_age", Unit: "years", Meaning: "age of the policy", num: func(f *policyFacts) float64 { return portfolio.Years(f.p.StartDate, f.v.AsOf) }},
+	{Name: "tenure", Unit: "months", Meaning: "since the customer's first policy began", num: func(f *policyFacts) float64 { return monthsSince(f.since, f.v.AsOf) }},
+	{Name: "premium", Unit: "EUR a year", Meaning: "annual premium", num: func(f *policyFacts) float64 { return known(f.p.AnnualPremium.EUR()) }},
+	{Name: "sum_insured", Unit: "EUR", Meaning: "sum insured", num: func(f *policyFacts) float64 { return known(f.p.SumInsured.EUR()) }},
+	{Name: "deductible", Unit: "EUR", Meaning: "deductible", num: func(f *policyFacts) float64 { return known(f.p.Deductible.EUR()) }},
+	{Name: "payment_frequency", Unit: "payments a year", Meaning: "how often the premium is paid", num: func(f *policyFacts) float64 { return known(float64(f.p.PaymentFrequency)) }},
+	{Name: "employees", Unit: "people", Meaning: "employees of a business", num: func(f *policyFacts) float64 { return known(float64(f.customer().Employees)) }},
+	{Name: "policies", Unit: "count", Meaning: "policies in force of the customer", num: func(f *policyFacts) float64 { return float64(f.inForce) }},
+	{Name: "branch_claims_36m", Unit: "count", Meaning: "claims of the customer in this branch, last 36 months", num: func(f *policyFacts) float64 { return float64(f.claims) }},
+	{Name: "claims_36m", Unit: "count", Meaning: "claims of the customer, last 36 months", num: func(f *policyFacts) float64 { return float64(f.claims36) }},
+	{Name: "at_fault_36m", Unit: "count", Meaning: "claims at fault, last 36 months", num: func(f *policyFacts) float64 { return float64(f.atFault36) }},
+	{Name: "relation_claims_36m", Unit: "count", Meaning: "claims of the relation, last 36 months", num: func(f *policyFacts) float64 { return float64(f.g.Claims) }},
+	{Name: "claim_free", Unit: "months", Meaning: "since the customer's last loss in this branch", num: func(f *policyFacts) float64 { return f.freeMonths }},
+	{Name: "contacts_12m", Unit: "count", Meaning: "contacts in the last 12 months", num: func(f *policyFacts) float64 { return float64(f.contacts12) }},
+}
+
+// Fields are the fields of Policy's rows.
+func (s PolicySchema) Fields() []model.Field {
+	out := make([]model.Field, 0, len(policies)+len(s.Attributes))
+	for _, d := range policies {
+		f := model.Field{Name: d.Name}
+		if d.cat != nil {
+			f.Kind = model.Category
+		}
+		out = append(out, f)
+	}
+	for _, a := range s.Attributes {
+		f := model.Field{Name: "attribute_" + a.Key, Kind: model.Category}
+		if a.Numeric {
+			f.Kind = model.Numeric
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// Customer readies the reader for the policies of a customer.
+func (r *Reader) Policies(in Input) { r.facts.reset(in) }
+
+// Policy fills a row for policy i of the view that Policies was called with.
+func (r *Reader) Policy(s PolicySchema, i int, row *model.Row) {
+	resize(row, len(policies)+len(s.Attributes))
+	f := policyFacts{facts: &r.facts, p: &r.facts.v.Policies[i], freeMonths: missing}
+	since := f.v.AsOf.AddMonths(-window)
+	for j := range f.v.Claims {
+		c := &f.v.Claims[j]
+		q := f.v.Policy(c.PolicyID)
+		if q == nil || q.Branch != f.p.Branch || c.Status == portfolio.ClaimRejected {
+			continue
+		}
+		if c.LossDate > since {
+			f.claims++
+		}
+		if m := monthsSince(c.LossDate, f.v.AsOf); !(m >= f.freeMonths) {
+			f.freeMonths = m
+		}
+	}
+	for k := range policies {
+		if policies[k].cat != nil {
+			row.Cat[k] = policies[k].cat(&f)
+		} else {
+			row.Num[k] = policies[k].num(&f)
+		}
+	}
+	for k, a := range s.Attributes {
+		at := len(policies) + k
+		value := ""
+		for j := range f.p.Attributes {
+			if f.p.Attributes[j].Key == a.Key {
+				value = f.p.Attributes[j].Value
+			}
+		}
+		if !a.Numeric {
+			row.Cat[at] = value
+			continue
+		}
+		row.Num[at] = number(value)
+	}
+}
+
+func number(s string) float64 {
+	if s == "" {
+		return missing
+	}
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil || v-v != 0 {
+		return missing
+	}
+	return v
+}
+
+// never are words for which an attribute is left out: they must not be rated on.
+var never = []string{"gender", "sex", "geslacht", "health", "gezondheid", "injury", "letsel", "name", "naam", "bsn", "ethnic", "religi"}
+
+// Survey counts the attributes of policies, to find a tenant's rating factors.
+type Survey struct {
+	policies int
+	keys     map[string]*tally
+}
+
+type tally struct{ seen, numbers int }
+
+// Add counts a policy's attributes.
+func (s *Survey) Add(p *portfolio.Policy) {
+	if s.keys == nil {
+		s.keys = map[string]*tally{}
+	}
+	s.policies++
+	for _, a := range p.Attributes {
+		t := s.keys[a.Key]
+		if t == nil {
+			if len(s.keys) >= 1000 { // free text for keys: not rating factors
+				continue
+			}
+			t = &tally{}
+			s.keys[strings.Clone(a.Key)] = t
+		}
+		t.seen++
+		if v := number(a.Value); v == v {
+			t.numbers++
+		}
+	}
+}
+
+// Schema is the features with the attributes that at least one policy in fifty has, at
+// most 40 of them, the commonest first and then by name.
+func (s *Survey) Schema() PolicySchema {
+	var out PolicySchema
+	keys := make([]string, 0, len(s.keys))
+	for k, t := range s.keys {
+		if t.seen*50 >= s.policies && !forbidden(k) {
+			keys = append(keys, k)
+		}
+	}
+	sort.Slice(keys, func(i, j int) bool {
+		a, b := s.keys[keys[i]], s.keys[keys[j]]
+		if a.seen != b.seen {
+			return a.seen > b.seen
+		}
+		return keys[i] < keys[j]
+	})
+	for _, k := range keys[:min(len(keys), 40)] {
+		t := s.keys[k]
+		out.Attributes = append(out.Attributes, Attr{Key: k, Numeric: t.numbers*20 >= t.seen*19})
+	}
+	return out
+}
+
+func forbidden(key string) bool {
+	k := strings.ToLower(key)
+	for _, w := range never {
+		if strings.Contains(k, w) {
+			return true
+		}
+	}
+	return false
+}
