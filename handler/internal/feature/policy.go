@@ -80,7 +80,20 @@ func (s PolicySchema) Fields() []model.Field {
 	return out
 }
 
-// Customer readies the reader for the policies of a customer.
+// Care is what the care signals count, over the last 12 months.
+type Care struct{ Claims, Complaints, Unresolved, Mutations, Contacts int }
+
+// Care is that of the customer that was read last.
+func (r *Reader) Care() Care {
+	f := &r.facts
+	return Care{f.claims12, f.complaints12, f.unresolved, f.mutations, f.contacts12}
+}
+
+// Announced is the largest change of a premium that is recorded and not yet valid, of
+// the customer that was read last; NaN for none.
+func (r *Reader) Announced() float64 { return r.facts.announced }
+
+// Policies readies the reader for the policies of a customer.
 func (r *Reader) Policies(in Input) { r.facts.reset(in) }
 
 // Policy fills a row for policy i of the view that Policies was called with.

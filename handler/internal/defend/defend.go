@@ -1,0 +1,145 @@
+// Package defend answers whom to act on today and how: one suggested action a customer,
+// from what the other engines say and a playbook. It suggests; people decide.
+package defend
+
+import (
+	"math"
+
+	"polis/handler/internal/churn"
+	"polis/handler/internal/clv"
+	"polis/handler/internal/nbp"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/risk"
+	"polis/handler/internal/score"
+)
+
+// Play is one action of the playbook: when it is suggested, and with what priority.
+type Play struct {
+	Action string  `json:"action"`
+	From   float64 `json:"from"` // priority, 0–100, with nothing at stake
+	To     float64 `json:"to"`   // and with very much
+	Days   int     `json:"days"` // until it is due
+	NL     string  `json:"nl"`   // a draft for the adviser, without personal data
+	EN     string  `json:"en"`
+}
+
+// Playbook is the plays by trigger, care before commerce. It is data: a tenant may have
+// its own.
+type Playbook struct {
+	Plays       map[string]Play `json:"plays"`
+	StakeScale  float64         `json:"stake_scale"`  // EUR at stake that is half of very much
+	PremiumRise float64         `json:"premium_rise"` // announced, from which on a renewal is reviewed
+	OfferFrom   float64         `json:"offer_from"`   // probability of buying from which on an offer is made
+}
+
+// Triggers of plays, in the order in which they are looked at.
+const (
+	Complaint = "unresolved_complaint"
+	Claims    = "claims_in_short_time"
+	Lapse     = "likely_lapse"
+	Rise      = "announced_premium_rise"
+	Gap       = "coverage_gap"
+	Buy       = "likely_purchase"
+)
+
+// Default is the playbook that Polis comes with.
+var Default = Playbook{
+	StakeScale: 400, PremiumRise: 0.12, OfferFrom: 0.15,
+	Plays: map[string]Play{
+		Complaint: {"resolve_complaint", 90, 100, 1,
+			"Er staat een klacht open. Bel de klant, vat de klacht samen, zeg wat er nu gebeurt en wanneer.",
+			"A complaint is open. Call the customer, sum it up, say what happens now and when."},
+		Claims: {"care_review", 75, 90, 7,
+			"Er waren in korte tijd meerdere schades. Vraag hoe het gaat en loop de dekking en preventie door.",
+			"There were several claims in a short time. Ask how things are and go through cover and prevention."},
+		Lapse: {"retention_call", 40, 75, 14,
+			"De kans op opzegging is groot. Vraag naar de wensen, vergelijk de dekking en bespreek de opties.",
+			"The customer is likely to leave. Ask what is wanted, compare cover and talk through the options."},
+		Rise: {"renewal_review", 35, 70, 14,
+			"De premie stijgt bij de verlenging. Leg uit waarom en kijk of de polis nog past.",
+			"The premium rises at renewal. Explain why and see whether the policy still fits."},
+		Gap: {"coverage_advice", 25, 45, 30,
+			"In het pakket ontbreekt een dekking die bij deze situatie hoort. Bespreek of de klant dat risico wil dragen.",
+			"A cover that goes with this situation is missing. Ask whether the customer means to carry that risk."},
+		Buy: {"offer", 10, 35, 30,
+			"Deze klant heeft waarschijnlijk behoefte aan een aanvullende verzekering. Bespreek het bij het volgende contact.",
+			"This customer probably needs a further cover. Bring it up at the next contact."},
+	},
+}
+
+// Result is what the engine says of a customer. Action is "" where nothing is due.
+type Result struct {
+	Status   score.Status
+	Action   string
+	Trigger  string
+	Priority float64 // 0–100
+	Stake    float64 // EUR: what is at stake
+	Due      portfolio.Date
+	About    string // the branch, for a gap or an offer
+	Band     score.Band
+	NL, EN   string
+}
+
+// Engine suggests actions from a playbook.
+type Engine struct{ book *Playbook }
+
+// New is an engine with a playbook.
+func New(b *Playbook) *Engine { return &Engine{b} }
+
+// Score fills the result from what the other engines say. announced is the largest
+// change of a premium that is recorded and not yet valid; NaN for none.
+func (e *Engine) Score(asOf portfolio.Date, rk *risk.Result, ch *churn.Result, cv *clv.Result, nb *nbp.Result, announced float64, r *Result) {
+	*r = Result{Status: rk.Status, Band: score.Low}
+	if rk.Status == score.NotInScope {
+		r.Status = score.Scored
+	}
+	// Objections reach this engine as results without a score: what is left is care.
+	value := max(0, cv.Value)
+	lapse := ch.Lapsed[12]
+	likely := ch.Status == score.Scored && (ch.Band == score.High || ch.Band == score.VeryHigh)
+	switch {
+	case has(rk, Complaint):
+		e.play(asOf, Complaint, max(value, 1), r)
+	case has(rk, Claims):
+		e.play(asOf, Claims, value, r)
+	case likely && value > 0:
+		e.play(asOf, Lapse, lapse*value, r)
+	case announced >= e.book.PremiumRise && value > 0:
+		e.play(asOf, Rise, lapse*value, r)
+	case len(rk.Gaps) > 0:
+		e.play(asOf, Gap, 0, r)
+		r.About = rk.Gaps[0].Branch
+	case nb.Status == score.Scored && nb.MayContact && nb.Withheld == "" && len(nb.Offers) > 0 && nb.Offers[0].Probability >= e.book.OfferFrom:
+		e.play(asOf, Buy, nb.Offers[0].Value, r)
+		r.About = nb.Offers[0].Branch
+	}
+}
+
+func has(rk *risk.Result, code string) bool {
+	for _, s := range rk.Signals {
+		if s.Code == code {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Engine) play(asOf portfolio.Date, trigger string, stake float64, r *Result) {
+	p, ok := e.book.Plays[trigger]
+	if !ok {
+		return // a tenant's playbook may leave a play out
+	}
+	share := stake / (stake + e.book.StakeScale)
+	r.Action, r.Trigger, r.Stake = p.Action, trigger, stake
+	r.Priority = math.Round(100*(p.From+(p.To-p.From)*share)) / 100
+	r.Due = asOf + portfolio.Date(p.Days)
+	r.NL, r.EN = p.NL, p.EN
+	switch {
+	case r.Priority >= 75:
+		r.Band = score.VeryHigh
+	case r.Priority >= 40:
+		r.Band = score.High
+	case r.Priority >= 20:
+		r.Band = score.Medium
+	}
+}

@@ -1,0 +1,166 @@
+// Package spill keeps records in one scratch file, apart by partition, so that more
+// of them than fit in memory can be taken up again a partition at a time.
+package spill
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"sync"
+
+	"polis/handler/internal/fault"
+)
+
+// File is a scratch file. Writers fill it; when all are flushed, Read reads it.
+type File struct {
+	f     *os.File
+	block int
+
+	mu    sync.Mutex
+	size  int64
+	parts [][]extent
+}
+
+type extent struct {
+	at  int64
+	len int
+}
+
+// New makes a scratch file in dir, whose writers keep up to block bytes of each
+// partition in memory. The file has no name where the system allows that, so a
+// killed process leaves nothing behind.
+func New(dir string, block int) (*File, error) {
+	f, err := os.CreateTemp(dir, "polis-import-*")
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "making a scratch file")
+	}
+	_ = os.Remove(f.Name()) // Windows refuses while the file is open: Close does it there
+	return &File{f: f, block: block}, nil
+}
+
+// Close removes the file.
+func (s *File) Close() error {
+	err := s.f.Close()
+	if rm := os.Remove(s.f.Name()); rm != nil && !errors.Is(rm, os.ErrNotExist) {
+		err = errors.Join(err, rm)
+	}
+	return err
+}
+
+// Bytes is how much a partition holds.
+func (s *File) Bytes(part int) int {
+	n := 0
+	if part < len(s.parts) {
+		for _, e := range s.parts[part] {
+			n += e.len
+		}
+	}
+	return n
+}
+
+// Parts is one more than the highest partition that holds anything.
+func (s *File) Parts() int { return len(s.parts) }
+
+func (s *File) write(part int, b []byte) error {
+	s.mu.Lock()
+	at := s.size
+	s.size += int64(len(b))
+	for len(s.parts) <= part {
+		s.parts = append(s.parts, nil)
+	}
+	s.parts[part] = append(s.parts[part], extent{at, len(b)})
+	s.mu.Unlock()
+	if _, err := s.f.WriteAt(b, at); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "writing a scratch file")
+	}
+	return nil
+}
+
+// Read yields a partition's bytes in pieces of whole records, each at most limit long
+// unless one writer's block is longer; 0 is no limit. buf is reused.
+func (s *File) Read(part, limit int, buf []byte, yield func(piece []byte) error) error {
+	if part >= len(s.parts) {
+		return nil
+	}
+	buf = buf[:0]
+	for _, e := range s.parts[part] {
+		if limit > 0 && len(buf) > 0 && len(buf)+e.len > limit {
+			if err := yield(buf); err != nil {
+				return err
+			}
+			buf = buf[:0]
+		}
+		n := len(buf)
+		if cap(buf) < n+e.len {
+			want := max(n+e.len, 2*cap(buf))
+			if limit > 0 {
+				want = max(n+e.len, min(want, limit))
+			}
+			buf = append(make([]byte, 0, want), buf...)
+		}
+		buf = buf[:n+e.len]
+		if _, err := s.f.ReadAt(buf[n:], e.at); err != nil {
+			return fault.Wrap(fault.Unavailable, err, "reading a scratch file")
+		}
+	}
+	if len(buf) == 0 {
+		return nil
+	}
+	return yield(buf)
+}
+
+// Writer adds records to a File; each goroutine has its own.
+type Writer struct {
+	file *File
+	bufs [][]byte
+}
+
+// Writer starts a writer.
+func (s *File) Writer() *Writer { return &Writer{file: s} }
+
+// Append adds a record to a partition. A record is never split between pieces.
+func (w *Writer) Append(part int, record []byte) error {
+	for len(w.bufs) <= part {
+		w.bufs = append(w.bufs, nil)
+	}
+	b := w.bufs[part]
+	if len(b)+len(record)+binary.MaxVarintLen64 > w.file.block && len(b) > 0 {
+		if err := w.file.write(part, b); err != nil {
+			return err
+		}
+		b = b[:0]
+	}
+	if b == nil {
+		b = make([]byte, 0, w.file.block)
+	}
+	b = binary.AppendUvarint(b, uint64(len(record)))
+	w.bufs[part] = append(b, record...)
+	return nil
+}
+
+// Flush writes what is still in memory, and gives the memory back.
+func (w *Writer) Flush() error {
+	for part, b := range w.bufs {
+		if len(b) > 0 {
+			if err := w.file.write(part, b); err != nil {
+				return err
+			}
+		}
+	}
+	w.bufs = nil
+	return nil
+}
+
+// Next cuts the first record off a piece.
+func Next(piece string) (record, rest string) {
+	n, shift := 0, 0
+	for i := range len(piece) {
+		c := piece[i]
+		n |= int(c&0x7f) << shift
+		if c < 0x80 {
+			return piece[i+1 : i+1+n], piece[i+1+n:]
+		}
+		shift += 7
+	}
+	return "", ""
+}

@@ -1,0 +1,148 @@
+// Package nbp answers what to offer a customer: for each branch that the relation does
+// not hold, how likely it is to be bought within 12 months, whether it is needed, and
+// whether it may be offered at all. Need comes first; value orders only the adviser's
+// work, never the customer's options.
+package nbp
+
+import (
+	"cmp"
+	"slices"
+
+	"polis/handler/internal/feature"
+	"polis/handler/internal/model"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/risk"
+	"polis/handler/internal/score"
+)
+
+// Model is what training publishes for this engine.
+type Model struct {
+	Branches map[string]*model.Model // probability of buying within 12 months
+	Premium  map[string]float64      // EUR: mean annual premium of the branch in the book
+	Bands    score.Bands             // of the best offer's probability
+}
+
+// Offer is a branch that could be offered.
+type Offer struct {
+	Branch      string
+	Probability float64 // of buying within 12 months
+	Need        string  // gap: a rule of care misses it; essential; useful
+	Value       float64 // EUR: expected first-year commission, for the adviser's planning
+}
+
+// Result is what the engine says of a customer.
+type Result struct {
+	Status score.Status
+	Offers []Offer // ranked
+	Band   score.Band
+	// MayContact is false where the customer refused marketing; advice in a
+	// conversation that the customer starts is still allowed.
+	MayContact bool
+	// Withheld says why nothing should be offered now: care goes first.
+	Withheld string
+	Reasons  score.Reasons // of the first offer
+}
+
+// commission is the share of a first premium that the value counts.
+const commission = 0.17
+
+// Engine ranks offers with a model. One per goroutine.
+type Engine struct {
+	model    *Model
+	reader   feature.Reader
+	branches []branch
+	row      model.Row
+}
+
+type branch struct {
+	portfolio.Branch
+	index   int
+	model   *model.Model
+	explain *score.Explainer
+}
+
+// New is an engine with a model.
+func New(m *Model) *Engine {
+	e := &Engine{model: m}
+	for i, b := range portfolio.Branches {
+		if bm := m.Branches[b.Name]; bm != nil {
+			e.branches = append(e.branches, branch{b, i, bm, score.NewExplainer(bm)})
+		}
+	}
+	return e
+}
+
+// Score fills the result from what risk says of care.
+func (e *Engine) Score(in feature.Input, rk *risk.Result, r *Result) {
+	*r = Result{Status: score.NoPolicies, Offers: r.Offers[:0], Band: score.Low, Reasons: score.Reasons{Top: r.Reasons.Top[:0]}, MayContact: mayContact(in.View)}
+	if in.Group.Policies == 0 {
+		return
+	}
+	r.Status = score.Scored
+	r.Withheld = withheld(rk)
+	e.reader.Offer(in, &e.row)
+	business := in.View.Customer != nil && in.View.Customer.Segment == portfolio.Business
+	for i := range e.branches {
+		b := &e.branches[i]
+		if in.Group.Holds(b.index) || business && !b.Business || !business && !b.Private || b.LifeOrHealth {
+			continue
+		}
+		p := b.model.Mean(b.model.Score(e.row, nil))
+		o := Offer{Branch: b.Name, Probability: p, Need: "useful", Value: p * e.model.Premium[b.Name] * commission}
+		if b.Essential {
+			o.Need = "essential"
+		}
+		for _, g := range rk.Gaps {
+			if g.Branch == b.Name {
+				o.Need = "gap"
+			}
+		}
+		r.Offers = append(r.Offers, o)
+	}
+	if len(r.Offers) == 0 {
+		return
+	}
+	slices.SortStableFunc(r.Offers, func(x, y Offer) int {
+		return cmp.Or(cmp.Compare(rank(x.Need), rank(y.Need)), cmp.Compare(y.Probability, x.Probability))
+	})
+	first := r.Offers[0]
+	r.Band = e.model.Bands.Of(first.Probability)
+	for i := range e.branches {
+		if e.branches[i].Name == first.Branch {
+			e.branches[i].explain.Explain(e.row, &r.Reasons)
+		}
+	}
+}
+
+// rank puts what care misses first; essential and useful compete on probability.
+func rank(need string) int {
+	if need == "gap" {
+		return 0
+	}
+	return 1
+}
+
+// withheld is the care signal that forbids an offer for now.
+func withheld(rk *risk.Result) string {
+	for _, s := range rk.Signals {
+		if s.Code == "unresolved_complaint" || s.Code == "claims_in_short_time" {
+			return s.Code
+		}
+	}
+	return ""
+}
+
+// mayContact is false where the customer's last word on marketing was no.
+func mayContact(v *portfolio.View) bool {
+	if v.Customer == nil {
+		return true
+	}
+	may := true
+	var last portfolio.Date
+	for _, c := range v.Customer.Consents {
+		if c.Purpose == "marketing" && c.On >= last && c.On <= v.AsOf {
+			may, last = c.Given, c.On
+		}
+	}
+	return may
+}

@@ -1,0 +1,219 @@
+// Package risk answers what each policy will cost and which customers need care.
+// Expected loss is claim frequency (Poisson, with exposure) times mean claim (Gamma on
+// amounts capped per branch) times the excess loading that keeps the branch's total.
+package risk
+
+import (
+	"math"
+	"sort"
+
+	"polis/handler/internal/feature"
+	"polis/handler/internal/model"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/score"
+)
+
+// Model is what training publishes for this engine.
+type Model struct {
+	Frequency *model.Model // claims per policy-year
+	Severity  *model.Model // EUR per claim, capped
+	Schema    feature.PolicySchema
+	Excess    map[string]float64 // by branch: total incurred over capped incurred; 1 where not listed
+	// Quantiles are 101 points of the loss ratio over the book when the model was
+	// published: a score is a place among them, and stays comparable until the next.
+	Quantiles []float64
+	Bands     score.Bands // of the score
+}
+
+// Policy is what a policy is expected to do in a year.
+type Policy struct {
+	ID        string
+	Branch    string
+	Frequency float64 // claims a year
+	Severity  float64 // EUR a claim
+	Loss      float64 // EUR a year
+	Ratio     float64 // Loss over annual premium; NaN where the premium is not known
+}
+
+// Signal is something in the file that asks for care, with what triggered it.
+type Signal struct {
+	Code  string
+	Count int
+}
+
+// Gap is a branch that the relation misses, and why it would be expected to have it.
+type Gap struct {
+	Branch string
+	Code   string
+}
+
+// Result is what the engine says of a customer.
+type Result struct {
+	Status   score.Status
+	Score    float64 // 0–100: the share of the book with a lower expected loss ratio
+	Band     score.Band
+	Loss     float64 // EUR a year, policies in scope
+	Ratio    float64 // over their premium; NaN where that is not known
+	Policies []Policy
+	Signals  []Signal
+	Gaps     []Gap
+	Of       string // the policy that the reasons are of: the one with the largest expected loss
+	Reasons  score.Reasons
+}
+
+// Engine scores customers with a model. One per goroutine.
+type Engine struct {
+	model   *Model
+	reader  feature.Reader
+	explain *score.Explainer
+	row     model.Row
+	reasons score.Reasons
+}
+
+// New is an engine with a model.
+func New(m *Model) *Engine {
+	return &Engine{model: m, explain: score.NewExplainer(m.Frequency, m.Severity)}
+}
+
+// Score fills the result for a customer.
+func (e *Engine) Score(in feature.Input, r *Result) {
+	v := in.View
+	*r = Result{Status: score.NoPolicies, Band: score.Low, Policies: r.Policies[:0], Signals: r.Signals[:0], Gaps: r.Gaps[:0], Reasons: score.Reasons{Top: r.Reasons.Top[:0]}, Ratio: math.NaN()}
+	e.reader.Policies(in)
+	premium, most, known, inForce := 0.0, -1.0, true, false
+	for i := range v.Policies {
+		p := &v.Policies[i]
+		if !p.InForce(v.AsOf) {
+			continue
+		}
+		inForce = true
+		// EU AI Act, Annex III 5(c): risk scoring of people in life and health
+		// insurance is high-risk, and off.
+		if b, _ := portfolio.BranchOf(p.Branch); b.LifeOrHealth {
+			continue
+		}
+		e.reader.Policy(e.model.Schema, i, &e.row)
+		e.explain.Explain(e.row, &e.reasons)
+		frequency := e.model.Frequency.Mean(e.model.Frequency.Score(e.row, nil))
+		severity := e.model.Severity.Mean(e.model.Severity.Score(e.row, nil)) * e.excess(p.Branch)
+		q := Policy{ID: p.ID, Branch: p.Branch, Frequency: frequency, Severity: severity, Loss: frequency * severity, Ratio: math.NaN()}
+		if p.AnnualPremium > 0 {
+			q.Ratio = q.Loss / p.AnnualPremium.EUR()
+		} else {
+			known = false
+		}
+		premium += p.AnnualPremium.EUR()
+		r.Loss += q.Loss
+		if q.Loss > most {
+			most, r.Of = q.Loss, p.ID
+			r.Reasons.Base, r.Reasons.Rest, r.Reasons.Link = e.reasons.Base, e.reasons.Rest, e.reasons.Link
+			r.Reasons.Top = append(r.Reasons.Top[:0], e.reasons.Top...)
+		}
+		r.Policies = append(r.Policies, q)
+	}
+	e.care(in, r)
+	switch {
+	case len(r.Policies) > 0:
+		r.Status = score.Scored
+	case inForce:
+		r.Status = score.NotInScope
+		return
+	default:
+		return
+	}
+	ranked := r.Loss / float64(len(r.Policies))
+	if known && premium > 0 {
+		r.Ratio = r.Loss / premium
+		ranked = r.Ratio
+	}
+	r.Score = e.model.place(ranked)
+	r.Band = e.model.Bands.Of(r.Score)
+}
+
+func (e *Engine) excess(branch string) float64 {
+	if x, ok := e.model.Excess[branch]; ok {
+		return x
+	}
+	return 1
+}
+
+// place is the percentage of the frozen distribution below v.
+func (m *Model) place(v float64) float64 {
+	n := len(m.Quantiles)
+	if n < 2 {
+		return 50
+	}
+	i := sort.SearchFloat64s(m.Quantiles, v)
+	switch {
+	case i == 0:
+		return 0
+	case i == n:
+		return 100
+	}
+	lo, hi := m.Quantiles[i-1], m.Quantiles[i]
+	share := 1.0
+	if hi > lo {
+		share = (v - lo) / (hi - lo)
+	}
+	return 100 * (float64(i-1) + share) / float64(n-1)
+}
+
+// Thresholds of the care signals, per 12 months.
+const (
+	manyClaims     = 3
+	manyMutations  = 6
+	manyComplaints = 2
+)
+
+// care looks for what asks for care whatever it costs: the duty of care of Dutch law
+// (Wft art. 4:23) is owed to every customer.
+func (e *Engine) care(in feature.Input, r *Result) {
+	c := e.reader.Care()
+	for _, s := range [...]Signal{
+		{"claims_in_short_time", over(c.Claims, manyClaims)},
+		{"unresolved_complaint", c.Unresolved},
+		{"repeated_complaints", over(c.Complaints, manyComplaints)},
+		{"many_mutations", over(c.Mutations, manyMutations)},
+	} {
+		if s.Count > 0 {
+			r.Signals = append(r.Signals, s)
+		}
+	}
+	g := in.Group
+	business := in.View.Customer != nil && in.View.Customer.Segment == portfolio.Business
+	for _, rule := range gaps {
+		if rule.business == business && g.Policies > 0 && !holdsAny(g, rule.missing) && holdsAny(g, rule.holding) {
+			r.Gaps = append(r.Gaps, Gap{rule.missing[0], rule.code})
+		}
+	}
+}
+
+func over(n, limit int) int {
+	if n < limit {
+		return 0
+	}
+	return n
+}
+
+// gaps are the rules by which a branch is missed: who holds one of these and none of
+// those.
+var gaps = []struct {
+	code     string
+	business bool
+	holding  []string
+	missing  []string
+}{
+	{"household_without_liability", false, []string{"motor", "contents", "building", "travel"}, []string{"liability"}},
+	{"building_without_contents", false, []string{"building"}, []string{"contents"}},
+	{"business_without_liability", true, []string{"business_property", "fleet", "business_interruption"}, []string{"business_liability"}},
+	{"property_without_interruption", true, []string{"business_property"}, []string{"business_interruption"}},
+}
+
+func holdsAny(g *feature.Group, branches []string) bool {
+	for _, b := range branches {
+		if i := portfolio.BranchIndex(b); i >= 0 && g.Holds(i) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,239 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"polis/handler/internal/actions"
+	"polis/handler/internal/book"
+	"polis/handler/internal/fault"
+	"polis/handler/internal/scoring"
+	"polis/handler/internal/store"
+)
+
+// historyKept is how long superseded scores stay: what was relied on must be there to
+// contest for as long as a decision can be (GDPR art. 22; Dutch limitation, 5 years).
+const historyKept = 5 * 366 * 24 * time.Hour
+
+// chunk is what a chunk that is done records of itself.
+type chunk struct {
+	Bucket int `json:"bucket"`
+	Tally
+	Actions int `json:"actions_due"`
+}
+
+// Work does one chunk, unless it is done, and completes the run if that was the last
+// one. A request for what cannot be found is fault.NotFound: it will never succeed.
+func (r *Runs) Work(ctx context.Context, req ChunkRequest) error {
+	t, err := r.book.Tenant(ctx, req.Tenant)
+	if err != nil {
+		return err
+	}
+	p, err := r.Get(ctx, req.Tenant, req.Run)
+	if err != nil {
+		return err
+	}
+	if req.Bucket < 0 || req.Bucket >= p.Chunks {
+		return fault.New(fault.Invalid, "the run has no chunk %d", req.Bucket)
+	}
+	if p.Status == "completed" {
+		return r.announce(ctx, p.Run) // the kill may have come before the event
+	}
+	_, done, err := store.GetOr(ctx, r.store, shared(t.ID), chunkDocument(chunkKey, p.Run, req.Bucket))
+	if err != nil {
+		return err
+	}
+	if !done {
+		if err := r.score(ctx, t, p.Run, req.Bucket); err != nil {
+			return fmt.Errorf("scoring chunk %d of run %s: %w", req.Bucket, p.ID, err)
+		}
+	}
+	all, err := r.doneChunks(ctx, p.Run)
+	if err != nil {
+		return err
+	}
+	if len(all) < p.Chunks {
+		return nil
+	}
+	return r.complete(ctx, p.Run)
+}
+
+func chunkDocument(kind string, run Run, bucket int) string {
+	return fmt.Sprintf("%s%s\x1f%05d", kind, run.ID, bucket)
+}
+
+// score scores a bucket's customers in one pass and records the chunk as done. A
+// repeat after a kill finds what it wrote before by the run's mark and counts it as
+// changed by this run, so the tally is the same.
+func (r *Runs) score(ctx context.Context, t book.Tenant, run Run, bucket int) error {
+	models, err := r.models.Version(ctx, t.ID, run.Model)
+	if err != nil {
+		return err
+	}
+	scorer, err := scoring.New(models)
+	if err != nil {
+		return err
+	}
+	w := &worker{
+		runs: r, run: run, scorer: scorer, out: r.book.Writer(t, bucket), started: r.now(),
+		mark: scoring.RunMark(run.ID), set: scoring.NewSet(run.Engines...), tenant: t.ID,
+	}
+	w.done.Bucket = bucket
+	w.done.Engines = map[scoring.Engine]*EngineTally{}
+	for _, e := range run.Engines {
+		w.done.Engines[e] = &EngineTally{}
+	}
+	var orphans []string
+	for rel, err := range r.book.Relations(ctx, t, bucket, func(key string) { orphans = append(orphans, key) }) {
+		if err != nil {
+			return err
+		}
+		if err := w.relation(ctx, rel); err != nil {
+			return err
+		}
+	}
+	for _, key := range orphans {
+		if err := w.out.DeleteKey(ctx, key); err != nil {
+			return err
+		}
+	}
+	if err := w.out.Flush(ctx); err != nil {
+		return err
+	}
+	return w.record(ctx)
+}
+
+// worker is the state of one chunk's pass.
+type worker struct {
+	runs    *Runs
+	run     Run
+	tenant  string
+	scorer  *scoring.Scorer
+	out     *book.Writer
+	mark    uint64
+	set     scoring.Set
+	started time.Time
+	done    chunk
+	top     actions.Top
+	members []scoring.Subject
+	alive   []*book.Member
+}
+
+func (w *worker) relation(ctx context.Context, rel *book.Relation) error {
+	w.members, w.alive = w.members[:0], w.alive[:0]
+	for _, m := range rel.Members {
+		w.done.Customers++
+		if m.Err != nil {
+			w.fail("stored aggregate is damaged", 1)
+			continue
+		}
+		w.members, w.alive = append(w.members, scoring.Subject{Aggregate: m.Aggregate, Body: m.Body}), append(w.alive, m)
+	}
+	if len(w.members) == 0 {
+		return nil
+	}
+	sheets, ok := w.sheets()
+	if !ok {
+		w.fail("scoring broke off", len(w.members))
+		return nil
+	}
+	for i := range sheets {
+		if err := w.sheet(ctx, rel.Key, w.alive[i], &sheets[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sheets scores a relation. One that makes an engine panic is our fault, and a
+// failure of its own: the others of the chunk are scored all the same.
+func (w *worker) sheets() (sheets []scoring.Sheet, ok bool) {
+	defer func() { ok = recover() == nil }()
+	return w.scorer.Relation(w.members, w.run.AsOf, w.set), true
+}
+
+func (w *worker) fail(why string, n int) {
+	if w.done.Failed == nil {
+		w.done.Failed = map[string]int{}
+	}
+	w.done.Failed[why] += n
+}
+
+func (w *worker) sheet(ctx context.Context, relation string, m *book.Member, sh *scoring.Sheet) error {
+	w.done.Scored++
+	old, err := scoring.DecodeStored(m.Scores)
+	if err != nil {
+		old = scoring.Stored{} // damaged: written anew
+	}
+	changed := sh.Changed(&old, w.set, w.mark)
+	for _, e := range w.run.Engines {
+		w.done.Engines[e].Scored++
+		if changed.Has(e) {
+			w.done.Engines[e].Changed++
+		}
+	}
+	if changed != 0 {
+		w.done.Changed++
+	}
+	if changed != 0 && !old.WrittenBy(w.mark) {
+		body := sh.AppendStored(nil, w.tenant, &old, w.set, changed, w.mark, w.started)
+		var superseded []byte
+		if m.Scores != nil && err == nil {
+			superseded = m.Scores
+		}
+		if err := w.out.PutScores(ctx, relation, m.ID, body, superseded, old.AsOf(), w.started.Add(historyKept)); err != nil {
+			return err
+		}
+	}
+	if w.set.Has(scoring.Defend) {
+		return w.candidate(relation, m, sh)
+	}
+	return nil
+}
+
+func (w *worker) candidate(relation string, m *book.Member, sh *scoring.Sheet) error {
+	action, priority, due := sh.Action()
+	if action == "" {
+		return nil
+	}
+	f, err := actions.ReadFeedback(m.Feedback)
+	if err != nil {
+		return err
+	}
+	if f.Quiet(action, w.run.AsOf) {
+		return nil
+	}
+	w.done.Actions++
+	w.top.Add(actions.Candidate{Customer: m.ID, Relation: relation, Action: action, Priority: priority, Due: due})
+	return nil
+}
+
+// record writes that the chunk is done, with its share of the action list, in one
+// batch and only once: of two that did the same chunk the later changes nothing.
+func (w *worker) record(ctx context.Context) error {
+	w.done.Seconds = w.runs.now().Sub(w.started).Seconds()
+	for e, seconds := range w.scorer.Seconds() {
+		if t, ok := w.done.Engines[e]; ok {
+			t.Seconds = seconds
+		}
+	}
+	body, err := json.Marshal(&w.done)
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "encoding a chunk's record")
+	}
+	part, err := json.Marshal(w.top.Ranked())
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "encoding a chunk's actions")
+	}
+	expires := w.run.Created.Add(keep)
+	err = w.runs.store.Write(ctx, shared(w.tenant), []store.Op{
+		{Verb: store.Create, Document: store.Document{Key: chunkDocument(chunkKey, w.run, w.done.Bucket), Body: body, Expires: expires}},
+		{Document: store.Document{Key: chunkDocument(partKey, w.run, w.done.Bucket), Body: part, Expires: expires}},
+	})
+	if fault.Is(err, fault.Conflict) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,161 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"polis/handler/internal/actions"
+	"polis/handler/internal/bus"
+	"polis/handler/internal/fault"
+	"polis/handler/internal/scoring"
+	"polis/handler/internal/store"
+)
+
+// complete records a run whose chunks are all done, with its action list, in one batch
+// that creates the record: whoever comes second finds it there, and only makes sure
+// that the event is sent.
+func (r *Runs) complete(ctx context.Context, run Run) error {
+	done, err := r.doneChunks(ctx, run)
+	if err != nil {
+		return err
+	}
+	if len(done) < run.Chunks {
+		return fault.New(fault.Internal, "completing run %s with %d of %d chunks", run.ID, len(done), run.Chunks)
+	}
+	now := r.now().UTC()
+	sum := Summary{CompletedAt: now, Elapsed: now.Sub(run.Created).Seconds()}
+	sum.Engines = map[scoring.Engine]*EngineTally{}
+	for bucket := range run.Chunks {
+		sum.add(&done[bucket].Tally)
+		sum.Actions += done[bucket].Actions
+	}
+	body, err := json.Marshal(sum)
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "encoding a run's summary")
+	}
+	ops := []store.Op{{Verb: store.Create, Document: store.Document{Key: doneKey + run.ID, Body: body, Expires: run.Created.Add(keep)}}}
+	if slices.Contains(run.Engines, scoring.Defend) {
+		list, err := r.list(ctx, run, sum.Actions)
+		if err != nil {
+			return fmt.Errorf("making the action list of run %s: %w", run.ID, err)
+		}
+		more, err := list.Ops(now)
+		if err != nil {
+			return err
+		}
+		ops = append(ops, more...)
+	}
+	if err := r.store.Write(ctx, shared(run.Tenant), ops); err != nil && !fault.Is(err, fault.Conflict) {
+		return fmt.Errorf("completing run %s: %w", run.ID, err)
+	}
+	if err := r.announce(ctx, run); err != nil {
+		return err
+	}
+	return r.tidy(ctx, run)
+}
+
+func (t *Tally) add(c *Tally) {
+	t.Customers += c.Customers
+	t.Scored += c.Scored
+	t.Changed += c.Changed
+	t.Seconds += c.Seconds
+	for why, n := range c.Failed {
+		if t.Failed == nil {
+			t.Failed = map[string]int{}
+		}
+		t.Failed[why] += n
+	}
+	for e, et := range c.Engines {
+		if t.Engines[e] == nil {
+			t.Engines[e] = &EngineTally{}
+		}
+		t.Engines[e].Scored += et.Scored
+		t.Engines[e].Changed += et.Changed
+		t.Engines[e].Seconds += et.Seconds
+	}
+}
+
+// list merges the chunks' shares into the tenant's list of the date.
+func (r *Runs) list(ctx context.Context, run Run, due int) (*actions.List, error) {
+	var top actions.Top
+	for d, err := range r.store.Scan(ctx, shared(run.Tenant), partKey+run.ID+"\x1f", "") {
+		if err != nil {
+			return nil, err
+		}
+		var part []actions.Candidate
+		if err := json.Unmarshal(d.Body, &part); err != nil {
+			return nil, fault.Wrap(fault.Internal, err, "decoding a chunk's actions")
+		}
+		for _, c := range part {
+			top.Add(c)
+		}
+	}
+	before, err := r.lists.Latest(ctx, run.Tenant)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return nil, err
+	}
+	t, err := r.book.Tenant(ctx, run.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	list := actions.Make(actions.Head{Date: run.AsOf, Run: run.ID, Due: due}, before, top.Ranked())
+	for i := range list.Items {
+		it := &list.Items[i]
+		body, ok, err := r.book.Scores(ctx, t, it.Relation, it.Customer)
+		if err != nil {
+			return nil, err
+		}
+		if stored, err := scoring.DecodeStored(body); ok && err == nil {
+			it.Score = stored.JSON(scoring.Defend)
+		}
+	}
+	// A customer erased since its chunk was scored has no score, and no place here.
+	list.Items = slices.DeleteFunc(list.Items, func(it actions.Item) bool { return it.Score == nil })
+	list.Listed = len(list.Items)
+	return list, nil
+}
+
+// announce sends the run's one event. Its id is the run's, so a second one is dropped
+// by the bus or by whoever receives it.
+func (r *Runs) announce(ctx context.Context, run Run) error {
+	d, err := r.store.Get(ctx, shared(run.Tenant), doneKey+run.ID)
+	if err != nil {
+		return err
+	}
+	id := run.Tenant + "/" + run.ID + "/completed"
+	var sum Summary
+	if err := json.Unmarshal(d.Body, &sum); err != nil {
+		return fault.Wrap(fault.Internal, err, "decoding a run's summary")
+	}
+	body, err := json.Marshal(map[string]any{ // CloudEvents 1.0, structured mode
+		"specversion": "1.0", "id": id, "source": "/polis/" + run.Tenant, "type": "polis.run.completed",
+		"time": sum.CompletedAt, "subject": run.ID, "datacontenttype": "application/json",
+		"data": map[string]any{"run_id": run.ID, "as_of": run.AsOf, "engines": run.Engines, "summary": sum},
+	})
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "encoding an event")
+	}
+	err = r.bus.Send(ctx, EventQueue, bus.Message{ID: id, Body: body, ContentType: "application/cloudevents+json", Subject: "polis.run.completed"})
+	if err != nil {
+		return fmt.Errorf("announcing run %s: %w", run.ID, err)
+	}
+	return nil
+}
+
+// tidy deletes the chunks' shares of the list, which nobody reads any more. What a kill
+// leaves of them expires.
+func (r *Runs) tidy(ctx context.Context, run Run) error {
+	var ops []store.Op
+	for bucket := range run.Chunks {
+		ops = append(ops, store.Op{Verb: store.Delete, Document: store.Document{Key: chunkDocument(partKey, run, bucket)}})
+		if len(ops) == store.MaxOps || bucket == run.Chunks-1 {
+			if err := r.store.Write(ctx, shared(run.Tenant), ops); err != nil {
+				return err
+			}
+			ops = ops[:0]
+		}
+	}
+	return nil
+}

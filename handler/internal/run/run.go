@@ -1,0 +1,322 @@
+// Package run scores a tenant's whole book as of a date: in chunks, one a bucket, each
+// of which can be repeated, killed and repeated again. What is written twice is the
+// same, a chunk counts once, and the run is completed once.
+//
+// The message that asks for a chunk is also what makes sure that everything after it
+// happens: it is not settled before the chunk is recorded, the run is completed if it
+// was the last, and the event is sent. A kill in between brings it again.
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"polis/handler/internal/actions"
+	"polis/handler/internal/book"
+	"polis/handler/internal/bus"
+	"polis/handler/internal/fault"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/scoring"
+	"polis/handler/internal/store"
+)
+
+// Queues that runs use.
+const (
+	ChunkQueue = "run-chunks"
+	EventQueue = "events"
+)
+
+// keep is how long runs stay on record: a year and a month.
+const keep = 400 * 24 * time.Hour
+
+// Run is one run of a tenant: all customers, as of a date, by a set of engines.
+type Run struct {
+	ID      string           `json:"run_id"`
+	Tenant  string           `json:"-"`
+	AsOf    portfolio.Date   `json:"as_of"`
+	Engines []scoring.Engine `json:"engines"`
+	Model   string           `json:"model_version"` // all chunks use this, though a newer one be published meanwhile
+	Chunks  int              `json:"chunks"`
+	Created time.Time        `json:"created_at"`
+}
+
+// Progress is a run and how far it is.
+type Progress struct {
+	Run
+	Status  string   `json:"status"` // running, completed
+	Done    int      `json:"chunks_done"`
+	Summary *Summary `json:"summary,omitempty"`
+}
+
+// Summary is what a completed run did.
+type Summary struct {
+	Tally
+	CompletedAt time.Time `json:"completed_at"`
+	Elapsed     float64   `json:"elapsed_seconds"` // from creation to completion
+	Actions     int       `json:"actions_due"`
+}
+
+// Tally counts what was done with customers.
+type Tally struct {
+	Customers int                             `json:"customers"` // met
+	Scored    int                             `json:"scored"`
+	Changed   int                             `json:"changed"` // and so written; the rest stands as it was
+	Failed    map[string]int                  `json:"failed,omitempty"`
+	Seconds   float64                         `json:"seconds"` // of work, over all chunks
+	Engines   map[scoring.Engine]*EngineTally `json:"engines"`
+}
+
+// EngineTally counts for one engine.
+type EngineTally struct {
+	Scored  int     `json:"scored"`
+	Changed int     `json:"changed"`
+	Seconds float64 `json:"seconds"`
+}
+
+// Models finds published models. Current's may change from call to call; a version's not.
+type Models interface {
+	Current(ctx context.Context, tenant string) (*scoring.Models, error)
+	Version(ctx context.Context, tenant, version string) (*scoring.Models, error)
+}
+
+// Runs starts, works and shows runs.
+type Runs struct {
+	book   *book.Book
+	store  store.Store
+	bus    bus.Sender
+	models Models
+	lists  *actions.Lists
+	now    func() time.Time
+}
+
+// New is the runs in a store.
+func New(b *book.Book, s store.Store, sender bus.Sender, m Models, l *actions.Lists, now func() time.Time) *Runs {
+	if b == nil || s == nil || sender == nil || m == nil || l == nil || now == nil {
+		panic("run: a dependency is missing")
+	}
+	return &Runs{b, s, sender, m, l, now}
+}
+
+const (
+	runKey   = "run\x1f"   // and the id
+	chunkKey = "chunk\x1f" // and the run's id, and the bucket
+	partKey  = "part\x1f"  // likewise: a chunk's share of the action list
+	doneKey  = "done\x1f"  // and the run's id: there once the run is completed
+)
+
+func shared(tenant string) store.Partition {
+	return store.Partition{Tenant: tenant, Bucket: store.Shared}
+}
+
+// prefix is what the ids of all runs of a date and a set of engines begin with.
+func prefix(asOf portfolio.Date, engines []scoring.Engine) string {
+	if len(engines) == len(scoring.Engines) {
+		return asOf.String() + "-all-"
+	}
+	names := make([]string, len(engines))
+	for i, e := range engines {
+		names[i] = e.String()
+	}
+	return asOf.String() + "-" + strings.Join(names, "-") + "-"
+}
+
+// Start joins the open run of the date and engines or, where there is none, makes one;
+// again says to make one even though there is a completed one. Either way it sends for
+// the chunks that are not done. It reports whether the run is a new one.
+func (r *Runs) Start(ctx context.Context, t book.Tenant, asOf portfolio.Date, engines []scoring.Engine, again bool) (Progress, bool, error) {
+	engines = inOrder(engines)
+	for {
+		p, n, err := r.newest(ctx, t.ID, prefix(asOf, engines))
+		if err != nil {
+			return Progress{}, false, err
+		}
+		if n > 0 && (p.Status == "running" || !again) {
+			return p, false, r.send(ctx, p)
+		}
+		m, err := r.models.Current(ctx, t.ID)
+		if err != nil {
+			return Progress{}, false, fmt.Errorf("starting a run: %w", err)
+		}
+		p = Progress{Status: "running", Run: Run{
+			ID: fmt.Sprintf("%s%d", prefix(asOf, engines), n+1), Tenant: t.ID, AsOf: asOf, Engines: engines,
+			Model: m.Version, Chunks: t.Buckets, Created: r.now().UTC(),
+		}}
+		body, err := json.Marshal(p.Run)
+		if err != nil {
+			return Progress{}, false, fault.Wrap(fault.Internal, err, "encoding a run")
+		}
+		err = r.store.Write(ctx, shared(t.ID), []store.Op{{Verb: store.Create, Document: store.Document{
+			Key: runKey + p.ID, Body: body, Expires: p.Created.Add(keep),
+		}}})
+		if fault.Is(err, fault.Conflict) {
+			continue // somebody else made it: join that
+		}
+		if err != nil {
+			return Progress{}, false, err
+		}
+		return p, true, r.send(ctx, p)
+	}
+}
+
+// inOrder is the engines in the order in which they run, each once; all for none.
+func inOrder(engines []scoring.Engine) []scoring.Engine {
+	if len(engines) == 0 {
+		return slices.Clone(scoring.Engines)
+	}
+	var out []scoring.Engine
+	for _, e := range scoring.Engines {
+		if slices.Contains(engines, e) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// newest finds the run with the highest number; 0 where there is none.
+func (r *Runs) newest(ctx context.Context, tenant, prefix string) (Progress, int, error) {
+	n := 0
+	for d, err := range r.store.Scan(ctx, shared(tenant), runKey+prefix, "") {
+		if err != nil {
+			return Progress{}, 0, err
+		}
+		var i int
+		if _, err := fmt.Sscanf(d.Key[len(runKey+prefix):], "%d", &i); err == nil {
+			n = max(n, i)
+		}
+	}
+	if n == 0 {
+		return Progress{}, 0, nil
+	}
+	p, err := r.Get(ctx, tenant, fmt.Sprintf("%s%d", prefix, n))
+	return p, n, err
+}
+
+// ChunkRequest is the message that asks for one chunk.
+type ChunkRequest struct {
+	Tenant string `json:"tenant"`
+	Run    string `json:"run_id"`
+	Bucket int    `json:"bucket"`
+}
+
+// send asks for the chunks that are not done. Asking again for one that is on its way
+// is harmless: a duplicate is dropped by the bus, or finds the chunk done.
+func (r *Runs) send(ctx context.Context, p Progress) error {
+	if p.Status != "running" {
+		return nil
+	}
+	done, err := r.doneChunks(ctx, p.Run)
+	if err != nil {
+		return err
+	}
+	if len(done) == p.Chunks {
+		// Killed between the last chunk's record and the completion.
+		return r.complete(ctx, p.Run)
+	}
+	var msgs []bus.Message
+	for bucket := range p.Chunks {
+		if _, ok := done[bucket]; ok {
+			continue
+		}
+		body, err := json.Marshal(ChunkRequest{p.Tenant, p.ID, bucket})
+		if err != nil {
+			return fault.Wrap(fault.Internal, err, "encoding a chunk request")
+		}
+		msgs = append(msgs, bus.Message{
+			ID: fmt.Sprintf("%s/%s/%d", p.Tenant, p.ID, bucket), Body: body, ContentType: "application/json", Subject: "run.chunk",
+		})
+	}
+	if err := r.bus.Send(ctx, ChunkQueue, msgs...); err != nil {
+		return fmt.Errorf("sending for the chunks of a run: %w", err)
+	}
+	return nil
+}
+
+// Get finds a run and how far it is.
+func (r *Runs) Get(ctx context.Context, tenant, id string) (Progress, error) {
+	d, err := r.store.Get(ctx, shared(tenant), runKey+id)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
+		return Progress{}, fault.New(fault.NotFound, "no such run")
+	}
+	if err != nil {
+		return Progress{}, err
+	}
+	p, err := decodeRun(tenant, d)
+	if err != nil {
+		return Progress{}, err
+	}
+	return r.progress(ctx, p)
+}
+
+func decodeRun(tenant string, d store.Document) (Run, error) {
+	run := Run{}
+	if err := json.Unmarshal(d.Body, &run); err != nil {
+		return run, fault.Wrap(fault.Internal, err, "decoding a run")
+	}
+	run.Tenant = tenant
+	return run, nil
+}
+
+func (r *Runs) progress(ctx context.Context, run Run) (Progress, error) {
+	p := Progress{Run: run, Status: "running"}
+	d, ok, err := store.GetOr(ctx, r.store, shared(run.Tenant), doneKey+run.ID)
+	if err != nil {
+		return p, err
+	}
+	if ok {
+		p.Status, p.Done, p.Summary = "completed", run.Chunks, new(Summary)
+		if err := json.Unmarshal(d.Body, p.Summary); err != nil {
+			return p, fault.Wrap(fault.Internal, err, "decoding a run's summary")
+		}
+		return p, nil
+	}
+	done, err := r.doneChunks(ctx, run)
+	p.Done = len(done)
+	return p, err
+}
+
+// List lists the newest runs, at most max of those whose id is below before ("": all).
+func (r *Runs) List(ctx context.Context, tenant, before string, max int) ([]Progress, error) {
+	var all []Run
+	for d, err := range r.store.Scan(ctx, shared(tenant), runKey, "") {
+		if err != nil {
+			return nil, err
+		}
+		run, err := decodeRun(tenant, d)
+		if err != nil {
+			return nil, err
+		}
+		if before == "" || run.ID < before {
+			all = append(all, run)
+		}
+	}
+	slices.Reverse(all)
+	var out []Progress
+	for _, run := range all[:min(max, len(all))] {
+		p, err := r.progress(ctx, run)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// doneChunks is what the chunks that are done recorded, by bucket.
+func (r *Runs) doneChunks(ctx context.Context, run Run) (map[int]*chunk, error) {
+	done := map[int]*chunk{}
+	for d, err := range r.store.Scan(ctx, shared(run.Tenant), chunkKey+run.ID+"\x1f", "") {
+		if err != nil {
+			return nil, err
+		}
+		c := new(chunk)
+		if err := json.Unmarshal(d.Body, c); err != nil {
+			return nil, fault.Wrap(fault.Internal, err, "decoding a chunk's record")
+		}
+		done[c.Bucket] = c
+	}
+	return done, nil
+}

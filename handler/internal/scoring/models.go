@@ -1,0 +1,190 @@
+package scoring
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"sync"
+
+	"polis/handler/internal/churn"
+	"polis/handler/internal/clv"
+	"polis/handler/internal/defend"
+	"polis/handler/internal/fault"
+	"polis/handler/internal/feature"
+	"polis/handler/internal/model"
+	"polis/handler/internal/nbp"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/risk"
+	"polis/handler/internal/score"
+)
+
+// Models are all that scoring a tenant's book takes beside the book: what training
+// found and what was assumed. They do not change; a new training makes new ones.
+type Models struct {
+	Version  string // digest of the file
+	Trained  portfolio.Date
+	Risk     *risk.Model
+	Churn    *churn.Model
+	Nbp      *nbp.Model
+	Clv      clv.Assumptions
+	Playbook defend.Playbook
+	Ends     portfolio.EndTable
+}
+
+const modelsFormat = 1
+
+// file is the JSON of Models: the settings, and each learnt model as its own file.
+type file struct {
+	Format    int                        `json:"format"`
+	Trained   portfolio.Date             `json:"trained_as_of"`
+	Schema    feature.PolicySchema       `json:"policy_schema"`
+	Excess    map[string]float64         `json:"excess_loading"`
+	Quantiles []float64                  `json:"loss_ratio_quantiles"`
+	Bands     map[string]score.Bands     `json:"bands"`
+	Premium   map[string]float64         `json:"mean_premium"`
+	Clv       clv.Assumptions            `json:"clv"`
+	Playbook  defend.Playbook            `json:"playbook"`
+	Ends      map[string]string          `json:"end_reasons"`
+	Learnt    map[string]json.RawMessage `json:"models"`
+}
+
+// Save writes the models as JSON and sets their version, the digest of what it wrote.
+func (m *Models) Save(w io.Writer) error {
+	f := file{
+		Format: modelsFormat, Trained: m.Trained, Schema: m.Risk.Schema, Excess: m.Risk.Excess, Quantiles: m.Risk.Quantiles,
+		Bands:   map[string]score.Bands{"risk": m.Risk.Bands, "churn": m.Churn.Bands, "nbp": m.Nbp.Bands},
+		Premium: m.Nbp.Premium, Clv: m.Clv, Playbook: m.Playbook, Ends: map[string]string{}, Learnt: map[string]json.RawMessage{},
+	}
+	for reason, end := range m.Ends {
+		f.Ends[reason] = end.String()
+	}
+	learnt := map[string]*model.Model{
+		"frequency": m.Risk.Frequency, "severity": m.Risk.Severity, "lapse": m.Churn.Lapse, "other_end": m.Churn.Other,
+	}
+	for b, bm := range m.Nbp.Branches {
+		learnt["buy_"+b] = bm
+	}
+	for name, lm := range learnt {
+		var buf bytes.Buffer
+		if err := lm.Save(&buf); err != nil {
+			return fault.Wrap(fault.Internal, err, "saving model %s", name)
+		}
+		f.Learnt[name] = buf.Bytes()
+	}
+	body, err := json.Marshal(f)
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "encoding models")
+	}
+	m.Version = digest(body)
+	_, err = w.Write(body)
+	return err
+}
+
+func digest(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:8])
+}
+
+// Load reads what Save wrote. What is missing or wrong in it is fault.Malformed.
+func Load(r io.Reader) (*Models, error) {
+	body, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "reading models")
+	}
+	var f file
+	if err := json.Unmarshal(body, &f); err != nil {
+		return nil, fault.Wrap(fault.Malformed, err, "reading models")
+	}
+	if f.Format != modelsFormat {
+		return nil, fault.New(fault.Malformed, "models of format %d, this program reads %d", f.Format, modelsFormat)
+	}
+	learnt, err := loadAll(f.Learnt)
+	if err != nil {
+		return nil, err
+	}
+	m := &Models{
+		Version: digest(body), Trained: f.Trained, Clv: f.Clv, Playbook: f.Playbook, Ends: portfolio.EndTable{},
+		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.Schema, Excess: f.Excess, Quantiles: f.Quantiles, Bands: f.Bands["risk"]},
+		Churn: &churn.Model{Lapse: learnt["lapse"], Other: learnt["other_end"], Bands: f.Bands["churn"]},
+		Nbp:   &nbp.Model{Branches: map[string]*model.Model{}, Premium: f.Premium, Bands: f.Bands["nbp"]},
+	}
+	for reason, name := range f.Ends {
+		end, ok := portfolio.ParseEnd(name)
+		if !ok {
+			return nil, fault.New(fault.Malformed, "models map an end reason to %q, which is no end", name)
+		}
+		m.Ends[reason] = end
+	}
+	for name, lm := range learnt {
+		if b, ok := bytes.CutPrefix([]byte(name), []byte("buy_")); ok {
+			m.Nbp.Branches[string(b)] = lm
+		}
+	}
+	return m, m.check()
+}
+
+// loadAll reads the learnt models side by side: they are most of a cold start.
+func loadAll(raw map[string]json.RawMessage) (map[string]*model.Model, error) {
+	var (
+		mu    sync.Mutex
+		wg    sync.WaitGroup
+		first error
+		out   = make(map[string]*model.Model, len(raw))
+	)
+	for name, body := range raw {
+		wg.Go(func() {
+			m, err := model.Load(bytes.NewReader(body))
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil && first == nil {
+				first = fault.Wrap(fault.Malformed, err, "reading model %s", name)
+			}
+			out[name] = m
+		})
+	}
+	wg.Wait()
+	return out, first
+}
+
+// check makes sure that the models can be scored with: each is there and is of the
+// fields that the engines will give it.
+func (m *Models) check() error {
+	for _, c := range []struct {
+		name   string
+		model  *model.Model
+		fields []model.Field
+	}{
+		{"frequency", m.Risk.Frequency, m.Risk.Schema.Fields()},
+		{"severity", m.Risk.Severity, m.Risk.Schema.Fields()},
+		{"lapse", m.Churn.Lapse, feature.HazardFields()},
+		{"other_end", m.Churn.Other, feature.HazardFields()},
+	} {
+		if err := sameFields(c.name, c.model, c.fields); err != nil {
+			return err
+		}
+	}
+	for b, bm := range m.Nbp.Branches {
+		if err := sameFields("buy_"+b, bm, feature.OfferFields()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sameFields(name string, m *model.Model, fields []model.Field) error {
+	if m == nil {
+		return fault.New(fault.Malformed, "model %s is missing", name)
+	}
+	have := m.Fields()
+	if len(have) != len(fields) {
+		return fault.New(fault.Malformed, "model %s has %d fields, this program's features are %d: train again", name, len(have), len(fields))
+	}
+	for i := range have {
+		if have[i].Name != fields[i].Name || have[i].Kind != fields[i].Kind {
+			return fault.New(fault.Malformed, "field %d of model %s is %s, this program's is %s: train again", i, name, have[i].Name, fields[i].Name)
+		}
+	}
+	return nil
+}

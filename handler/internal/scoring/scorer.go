@@ -1,0 +1,174 @@
+package scoring
+
+import (
+	"crypto/sha256"
+	"math"
+	"time"
+
+	"polis/handler/internal/churn"
+	"polis/handler/internal/clv"
+	"polis/handler/internal/defend"
+	"polis/handler/internal/fault"
+	"polis/handler/internal/feature"
+	"polis/handler/internal/model"
+	"polis/handler/internal/nbp"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/risk"
+	"polis/handler/internal/score"
+)
+
+// Scorer scores relations with a set of models. It is for one goroutine; the models
+// are shared.
+type Scorer struct {
+	models *Models
+	risk   *risk.Engine
+	churn  *churn.Engine
+	clv    *clv.Engine
+	nbp    *nbp.Engine
+	defend *defend.Engine
+	reader feature.Reader
+	row    model.Row
+
+	views  []portfolio.View
+	refs   []*portfolio.View
+	group  feature.Group
+	sheets []Sheet
+	enc    portfolio.Encoder
+	buf    []byte
+	spent  [len(engineNames)]time.Duration
+}
+
+// New is a scorer with models.
+func New(m *Models) (*Scorer, error) {
+	if m == nil {
+		return nil, fault.New(fault.Internal, "scoring without models")
+	}
+	return &Scorer{
+		models: m, risk: risk.New(m.Risk), churn: churn.New(m.Churn), clv: clv.New(m.Clv),
+		nbp: nbp.New(m.Nbp), defend: defend.New(&m.Playbook),
+	}, nil
+}
+
+// Subject is a customer to score, with its stored form where that is at hand.
+type Subject struct {
+	Aggregate *portfolio.Aggregate
+	Body      []byte
+}
+
+// Sheet is what the engines say of one customer as of a date. Engines that were not
+// asked for may have been computed all the same, for those that need them.
+type Sheet struct {
+	Customer    string
+	Model       string // the models' version
+	AsOf        portfolio.Date
+	Fingerprint uint64 // of the relation's data, calendar aside
+	Risk        risk.Result
+	Churn       churn.Result
+	Clv         clv.Result
+	Nbp         nbp.Result
+	Defend      defend.Result
+
+	modelMark uint64
+}
+
+// Relation scores the members of a relation as of a date. The sheets are good until the
+// next call.
+func (s *Scorer) Relation(members []Subject, asOf portfolio.Date, set Set) []Sheet {
+	for len(s.views) < len(members) {
+		s.views, s.sheets = append(s.views, portfolio.View{}), append(s.sheets, Sheet{})
+	}
+	s.refs = s.refs[:0]
+	h := sha256.New()
+	for i := range members {
+		s.views[i].Reset(members[i].Aggregate, asOf, s.models.Ends)
+		s.refs = append(s.refs, &s.views[i])
+		body := members[i].Body
+		if body == nil {
+			s.buf = s.enc.Append(s.buf[:0], members[i].Aggregate)
+			body = s.buf
+		}
+		h.Write(body)
+	}
+	var sum [sha256.Size]byte
+	fingerprint := be64(h.Sum(sum[:0]))
+	s.group.Reset(s.refs)
+	started := time.Now()
+	var lapse *churn.Result
+	for i := range members {
+		sh := &s.sheets[i]
+		sh.Customer, sh.Model, sh.AsOf, sh.Fingerprint, sh.modelMark = members[i].Aggregate.ID(), s.models.Version, asOf, fingerprint, RunMark(s.models.Version)
+		started = s.customer(feature.Input{View: s.refs[i], Group: &s.group}, sh, set, &lapse, started)
+	}
+	return s.sheets[:len(members)]
+}
+
+func be64(b []byte) (v uint64) {
+	for _, c := range b[:8] {
+		v = v<<8 | uint64(c)
+	}
+	return v
+}
+
+// customer runs the engines that the set needs. Churn is of the relation, and computed
+// for its first member.
+func (s *Scorer) customer(in feature.Input, sh *Sheet, set Set, lapse **churn.Result, at time.Time) time.Time {
+	lap := func(e Engine) {
+		now := time.Now()
+		s.spent[e] += now.Sub(at)
+		at = now
+	}
+	s.risk.Score(in, &sh.Risk)
+	lap(Risk)
+	if set != NewSet(Risk) {
+		if *lapse == nil {
+			s.churn.Score(in.Group, &sh.Churn)
+			*lapse = &sh.Churn
+		} else {
+			top := append(sh.Churn.Reasons.Top[:0], (*lapse).Reasons.Top...)
+			sh.Churn = **lapse
+			sh.Churn.Reasons.Top = top
+		}
+		lap(Churn)
+	}
+	s.reader.Customer(in, &s.row)
+	care := s.reader.Care()
+	if set.Has(Clv) || set.Has(Defend) {
+		s.clv.Score(in, &sh.Risk, &sh.Churn, care.Contacts, &sh.Clv)
+		lap(Clv)
+	}
+	if set.Has(Nbp) || set.Has(Defend) {
+		s.nbp.Score(in, &sh.Risk, &sh.Nbp)
+		lap(Nbp)
+	}
+	if in.View.Customer != nil && in.View.Customer.Objects {
+		sh.object()
+	}
+	if set.Has(Defend) {
+		s.defend.Score(in.View.AsOf, &sh.Risk, &sh.Churn, &sh.Clv, &sh.Nbp, s.reader.Announced(), &sh.Defend)
+		lap(Defend)
+	}
+	return at
+}
+
+// object takes back what profiles a customer who objects to that (GDPR art. 21). What
+// care is owed stays: signals and gaps come from the file, not from a model.
+func (sh *Sheet) object() {
+	sh.Risk = risk.Result{Status: score.Objected, Band: score.Low, Ratio: math.NaN(), Signals: sh.Risk.Signals, Gaps: sh.Risk.Gaps}
+	sh.Churn = churn.Result{Status: score.Objected, Band: score.Low, Definition: sh.Churn.Definition}
+	sh.Clv = clv.Result{Status: score.Objected, Band: score.Low, View: sh.Clv.View}
+	sh.Nbp = nbp.Result{Status: score.Objected, Band: score.Low}
+}
+
+// Seconds is the time that each engine has taken so far.
+func (s *Scorer) Seconds() map[Engine]float64 {
+	out := map[Engine]float64{}
+	for _, e := range Engines {
+		out[e] = s.spent[e].Seconds()
+	}
+	return out
+}
+
+// Action is the customer's suggested action; "" where nothing is due.
+func (sh *Sheet) Action() (action string, priority float64, due portfolio.Date) {
+	return sh.Defend.Action, sh.Defend.Priority, sh.Defend.Due
+}
