@@ -1,0 +1,518 @@
+// Package train learns the engines' models from a book: it looks back to dates whose
+// following twelve months are known, sees each relation as it was known then, and
+// learns what came of it.
+package train
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math"
+
+	"polis/handler/internal/churn"
+	"polis/handler/internal/clv"
+	"polis/handler/internal/defend"
+	"polis/handler/internal/fault"
+	"polis/handler/internal/feature"
+	"polis/handler/internal/model"
+	"polis/handler/internal/nbp"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/risk"
+	"polis/handler/internal/score"
+	"polis/handler/internal/scoring"
+)
+
+// Source yields a book's relations, each time from the beginning. What it yields is
+// good until the next step.
+type Source func(ctx context.Context) iter.Seq2[[]*portfolio.Aggregate, error]
+
+// Options are how to train. Zero values mean the defaults.
+type Options struct {
+	AsOf      portfolio.Date
+	Ends      portfolio.EndTable // default portfolio.DefaultEnds
+	Clv       *clv.Assumptions   // default clv.Defaults
+	Playbook  *defend.Playbook   // default defend.Default
+	Seed      uint64
+	Snapshots int // years looked back on, at most; 3
+	Lag       int // months after a window in which its claims may still be reported; 3
+	MaxRows   int // rows of one model's table, at most; 120,000
+	Progress  func(stage string, done, total int)
+}
+
+// What an office may expect where its own book says too little: published orders of
+// magnitude, with the weight of so many events of its own.
+const (
+	marketFrequency = 0.08 // claims a policy-year over all branches; motor liability alone has about 0.14
+	marketSeverity  = 1300 // EUR a claim
+	marketLapse     = 0.13 // of relations a year
+	marketOther     = 0.02 // other ends of relations a year
+	marketPurchase  = 0.02 // of relations without the branch, a year
+	priorEvents     = 20   // limited fluctuation: own experience counts n/(n+20)
+	fewEvents       = 50   // below this nothing but a mean is learnt
+	capQuantile     = 0.98 // of a branch's claims; amounts above are spread by the excess loading
+	monthsKept      = 4    // of person-months without an end one in four is kept, and counts four
+)
+
+// Fit learns all models. Two passes over the book: what attributes there are and what
+// claims cost, then the tables.
+func Fit(ctx context.Context, source Source, o Options) (*scoring.Models, error) {
+	if source == nil || o.AsOf == 0 {
+		return nil, fault.New(fault.Invalid, "training needs a book and an as-of date")
+	}
+	if o.Ends == nil {
+		o.Ends = portfolio.DefaultEnds
+	}
+	if o.Clv == nil {
+		o.Clv = &clv.Defaults
+	}
+	if o.Playbook == nil {
+		o.Playbook = &defend.Default
+	}
+	defaultTo(&o.Snapshots, 3)
+	defaultTo(&o.Lag, 3)
+	defaultTo(&o.MaxRows, 120_000)
+	if o.Progress == nil {
+		o.Progress = func(string, int, int) {}
+	}
+	f := &fitter{o: o, rates: &rates{}}
+	if err := f.survey(ctx, source); err != nil {
+		return nil, fmt.Errorf("surveying the book: %w", err)
+	}
+	if err := f.collect(ctx, source); err != nil {
+		return nil, fmt.Errorf("collecting training rows: %w", err)
+	}
+	return f.learn(ctx, source)
+}
+
+func defaultTo(v *int, d int) {
+	if *v == 0 {
+		*v = d
+	}
+}
+
+type fitter struct {
+	o      Options
+	schema feature.PolicySchema
+	claims map[string][]float64 // incurred by branch
+	caps   map[string]float64
+	excess map[string]float64
+
+	frequency, severity, lapse, other *table
+	offers                            map[string]*table
+	premium                           map[string]*mean
+	rates                             *rates
+	relations                         int
+
+	then, now rel
+	reader    feature.Reader
+	row       model.Row
+}
+
+type mean struct{ sum, n float64 }
+
+// rel is a relation's views as of a date, reused.
+type rel struct {
+	views []portfolio.View
+	refs  []*portfolio.View
+	group feature.Group
+}
+
+func (r *rel) reset(members []*portfolio.Aggregate, asOf portfolio.Date, ends portfolio.EndTable) {
+	for len(r.views) < len(members) {
+		r.views = append(r.views, portfolio.View{})
+	}
+	r.refs = r.refs[:0]
+	for i, a := range members {
+		r.views[i].Reset(a, asOf, ends)
+		r.refs = append(r.refs, &r.views[i])
+	}
+	r.group.Reset(r.refs)
+}
+
+// survey finds the rating factors, and what claims cost by branch.
+func (f *fitter) survey(ctx context.Context, source Source) error {
+	var s feature.Survey
+	f.claims, f.premium = map[string][]float64{}, map[string]*mean{}
+	for members, err := range source(ctx) {
+		if err != nil {
+			return err
+		}
+		f.relations++
+		f.now.reset(members, f.o.AsOf, f.o.Ends)
+		for _, v := range f.now.refs {
+			for i := range v.Policies {
+				p := &v.Policies[i]
+				s.Add(p.Policy)
+				if p.AnnualPremium > 0 {
+					m := f.premium[p.Branch]
+					if m == nil {
+						m = &mean{}
+						f.premium[clone(p.Branch)] = m
+					}
+					m.sum, m.n = m.sum+p.AnnualPremium.EUR(), m.n+1
+				}
+			}
+			for i := range v.Claims {
+				if c := &v.Claims[i]; c.Incurred() > 0 && c.Status != portfolio.ClaimRejected {
+					if p := v.Policy(c.PolicyID); p != nil && len(f.claims[p.Branch]) < 200_000 {
+						f.claims[clone(p.Branch)] = append(f.claims[p.Branch], c.Incurred().EUR())
+					}
+				}
+			}
+		}
+		if f.relations%1000 == 0 {
+			f.o.Progress("looking at the book", f.relations, 0)
+		}
+	}
+	f.schema = s.Schema()
+	f.caps, f.excess = map[string]float64{}, map[string]float64{}
+	for branch, amounts := range f.claims {
+		cap := score.Quantile(amounts, capQuantile)
+		total, capped := 0.0, 0.0
+		for _, a := range amounts {
+			total += a
+			capped += min(a, cap)
+		}
+		f.caps[branch], f.excess[branch] = cap, math.Round(total/capped*1e4)/1e4
+	}
+	return nil
+}
+
+func clone(s string) string { return string([]byte(s)) }
+
+// collect fills the tables, snapshot by snapshot.
+func (f *fitter) collect(ctx context.Context, source Source) error {
+	fields := f.schema.Fields()
+	f.frequency, f.severity = newTable(fields, f.o.MaxRows), newTable(fields, f.o.MaxRows)
+	f.lapse, f.other = newTable(feature.HazardFields(), f.o.MaxRows), newTable(feature.HazardFields(), f.o.MaxRows)
+	f.offers = map[string]*table{}
+	for _, b := range portfolio.Branches {
+		if !b.LifeOrHealth {
+			f.offers[b.Name] = newTable(feature.OfferFields(), f.o.MaxRows/8)
+		}
+	}
+	n := 0
+	for members, err := range source(ctx) {
+		if err != nil {
+			return err
+		}
+		f.now.reset(members, f.o.AsOf, f.o.Ends)
+		key := relationKey(members)
+		for k := range f.o.Snapshots {
+			then := f.o.AsOf.AddMonths(-f.o.Lag - 12*(k+1))
+			f.then.reset(members, then, f.o.Ends)
+			if f.then.group.Policies == 0 {
+				continue
+			}
+			f.policies(key, then)
+			f.hazards(key, then)
+			f.purchases(key, then)
+		}
+		if n++; n%1000 == 0 {
+			f.o.Progress("looking back", n, f.relations)
+		}
+	}
+	return nil
+}
+
+func relationKey(members []*portfolio.Aggregate) string {
+	if c := members[0].Latest(); c != nil {
+		return c.Relation()
+	}
+	return ""
+}
+
+// policies adds each policy in force: what it was then, and its claims in a year.
+func (f *fitter) policies(key string, then portfolio.Date) {
+	until := then.AddMonths(12)
+	for m, v := range f.then.refs {
+		in := feature.Input{View: v, Group: &f.then.group}
+		f.reader.Policies(in)
+		for i := range v.Policies {
+			p := &v.Policies[i]
+			if b, _ := portfolio.BranchOf(p.Branch); !p.InForce(then) || b.LifeOrHealth {
+				continue
+			}
+			later := f.now.refs[m].Policy(p.ID)
+			if later == nil {
+				continue
+			}
+			exposure := later.Exposure(then, until)
+			if exposure <= 0 {
+				continue
+			}
+			claims, costly, amount := 0.0, 0.0, 0.0
+			for j := range f.now.refs[m].Claims {
+				c := &f.now.refs[m].Claims[j]
+				if c.PolicyID != p.ID || c.LossDate < then || c.LossDate >= until || c.Status == portfolio.ClaimRejected {
+					continue
+				}
+				claims++
+				if a := c.Incurred().EUR(); a > 0 {
+					costly++
+					amount += min(a, f.caps[p.Branch])
+				}
+			}
+			f.rates.exposure += exposure
+			f.rates.claims += claims
+			f.reader.Policy(f.schema, i, &f.row)
+			f.frequency.add(key, &f.row, claims, 1, exposure)
+			if costly > 0 {
+				f.rates.costly += costly
+				f.rates.amount += amount
+				f.severity.add(key, &f.row, amount/costly, costly, 0)
+			}
+		}
+	}
+}
+
+// hazards adds the months of a relation until it ends, or a year has passed.
+func (f *fitter) hazards(key string, then portfolio.Date) {
+	until := then.AddMonths(12)
+	ended, lapsed := relationEnd(f.now.refs, then, until, churn.DefinitionOf(&f.then.group) == churn.AllEssential)
+	f.reader.Hazard(feature.Input{View: f.then.group.Primary, Group: &f.then.group}, &f.row)
+	f.rates.relations++
+	for k := 1; k <= 12; k++ {
+		from, to := then.AddMonths(k-1), then.AddMonths(k)
+		event := ended != 0 && ended > from && ended <= to
+		f.rates.months++
+		weight := 1.0
+		if !event {
+			if hash(key, uint64(then), uint64(k))%monthsKept != 0 {
+				continue
+			}
+			weight = monthsKept
+		}
+		f.reader.SetMonth(&f.row, k)
+		yl, yo := 0.0, 0.0
+		if event && lapsed {
+			yl = 1
+			f.rates.lapses++
+		} else if event {
+			yo = 1
+			f.rates.others++
+		}
+		f.lapse.add(key, &f.row, yl, weight, 0)
+		f.other.add(key, &f.row, yo, weight, 0)
+		if event {
+			return
+		}
+	}
+}
+
+// relationEnd finds the first day in (from, until] on which none of the policies that
+// count is in force, and whether it came by a lapse. A policy that begins within the
+// days of a replacement carries the relation on.
+func relationEnd(views []*portfolio.View, from, until portfolio.Date, essential bool) (portfolio.Date, bool) {
+	counts := func(p *portfolio.PolicyView) bool {
+		b, _ := portfolio.BranchOf(p.Branch)
+		return !essential || b.Essential
+	}
+	first, lapsed := portfolio.Date(0), false
+	for _, v := range views {
+	next:
+		for i := range v.Policies {
+			p := &v.Policies[i]
+			end := p.EndDate
+			if !counts(p) || end <= from || end > until || p.StartDate > end || first != 0 && end > first {
+				continue
+			}
+			for _, w := range views {
+				for j := range w.Policies {
+					q := &w.Policies[j]
+					if counts(q) && q.StartDate <= end+portfolio.ReplacementDays && (q.EndDate == 0 || q.EndDate > end) {
+						continue next
+					}
+				}
+			}
+			if end == first {
+				lapsed = lapsed || p.Ended == portfolio.Lapse
+			} else {
+				first, lapsed = end, p.Ended == portfolio.Lapse
+			}
+		}
+	}
+	return first, lapsed
+}
+
+// purchases adds, for each branch that the relation did not hold, whether it bought it
+// within a year. A policy that was renumbered or moved is no purchase.
+func (f *fitter) purchases(key string, then portfolio.Date) {
+	until := then.AddMonths(12)
+	g := &f.then.group
+	primary := g.Primary
+	business := primary.Customer != nil && primary.Customer.Segment == portfolio.Business
+	f.reader.Offer(feature.Input{View: primary, Group: g}, &f.row)
+	for i, b := range portfolio.Branches {
+		t := f.offers[b.Name]
+		if t == nil || g.Holds(i) || business && !b.Business || !business && !b.Private {
+			continue
+		}
+		bought := 0.0
+		for _, v := range f.now.refs {
+			for j := range v.Policies {
+				p := &v.Policies[j]
+				if p.Branch == b.Name && p.StartDate > then && p.StartDate <= until && !heldBefore(f.then.refs, b.Name, p.StartDate) {
+					bought = 1
+				}
+			}
+		}
+		f.rates.asked++
+		f.rates.bought += bought
+		t.add(key, &f.row, bought, 1, 0)
+	}
+}
+
+// heldBefore reports whether the relation had the branch within the days of a
+// replacement: the new policy then stands in for the old.
+func heldBefore(views []*portfolio.View, branch string, start portfolio.Date) bool {
+	for _, v := range views {
+		for i := range v.Policies {
+			p := &v.Policies[i]
+			if p.Branch == branch && p.EndDate != 0 && start-p.EndDate <= portfolio.ReplacementDays {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// rates are the book's own means.
+type rates struct {
+	exposure, claims, costly, amount  float64
+	relations, months, lapses, others float64
+	asked, bought                     float64
+}
+
+// shrunk is a rate of the book's own, by credibility towards the market's.
+func shrunk(events, at, market float64) float64 {
+	z := events / (events + priorEvents)
+	own := market
+	if at > 0 {
+		own = events / at
+	}
+	return z*own + (1-z)*market
+}
+
+// learn fits the tables, then scores the book once to freeze its distributions.
+func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, error) {
+	r := f.rates
+	m := &scoring.Models{
+		Trained: f.o.AsOf, Clv: *f.o.Clv, Playbook: *f.o.Playbook, Ends: f.o.Ends,
+		Risk: &risk.Model{Schema: f.schema, Excess: f.excess}, Churn: &churn.Model{},
+		Nbp: &nbp.Model{Branches: map[string]*model.Model{}, Premium: map[string]float64{}},
+	}
+	for b, p := range f.premium {
+		m.Nbp.Premium[b] = math.Round(100*p.sum/p.n) / 100
+	}
+	var err error
+	fit := func(name string, t *table, loss model.Loss, events, prior float64) *model.Model {
+		if err != nil {
+			return nil
+		}
+		var out *model.Model
+		out, err = f.one(ctx, name, t, loss, events, prior)
+		return out
+	}
+	monthly := func(yearly float64) float64 { return 1 - math.Pow(1-yearly, 1.0/12) }
+	severity := marketSeverity * 1.0
+	if r.costly > 0 {
+		z := r.costly / (r.costly + priorEvents)
+		severity = z*r.amount/r.costly + (1-z)*marketSeverity
+	}
+	m.Risk.Frequency = fit("claim frequency", f.frequency, model.Poisson, r.claims, math.Log(shrunk(r.claims, r.exposure, marketFrequency)))
+	m.Risk.Severity = fit("claim severity", f.severity, model.Gamma, r.costly, math.Log(severity))
+	m.Churn.Lapse = fit("lapse", f.lapse, model.Logistic, r.lapses, logit(shrunk(r.lapses, r.months, monthly(marketLapse))))
+	m.Churn.Other = fit("other ends", f.other, model.Logistic, r.others, logit(shrunk(r.others, r.months, monthly(marketOther))))
+	for _, b := range portfolio.Branches {
+		if t := f.offers[b.Name]; t != nil {
+			bought := t.events()
+			m.Nbp.Branches[b.Name] = fit("purchase of "+b.Name, t, model.Logistic, bought, logit(shrunk(bought, float64(t.n), marketPurchase)))
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m, f.freeze(ctx, source, m)
+}
+
+func logit(p float64) float64 { return math.Log(p / (1 - p)) }
+
+func (f *fitter) one(ctx context.Context, name string, t *table, loss model.Loss, events, prior float64) (*model.Model, error) {
+	meta := model.Meta{Name: name, Trained: f.o.AsOf.String(), Rows: t.n, Events: events}
+	if events < fewEvents {
+		note := fmt.Sprintf("the mean alone: %.0f events in the book; weighed with the market's rate as if that were %d", events, priorEvents)
+		meta.Note = note
+		return model.Constant(t.fields, loss, prior, "").WithMeta(meta), nil
+	}
+	frame, target := t.training(loss)
+	opts := model.Options{Loss: loss, Seed: f.o.Seed, Bags: 2, Pairs: 4, Progress: func(done, total int) { f.o.Progress("learning "+name, done, total) }}
+	if events < 1000 && loss == model.Gamma {
+		opts.Pairs, opts.MinLeaf = -1, 30
+	}
+	m, err := model.Fit(ctx, frame, target, opts)
+	if err != nil {
+		return nil, fmt.Errorf("learning %s: %w", name, err)
+	}
+	got := m.Meta()
+	meta.Note, meta.Metrics = got.Note, got.Metrics
+	return m.WithMeta(meta), nil
+}
+
+// freezeSample is how many customers the distributions are frozen from, at most.
+const freezeSample = 50_000
+
+// freeze scores the book and keeps the distributions that scores are places in.
+func (f *fitter) freeze(ctx context.Context, source Source, m *scoring.Models) error {
+	m.Risk.Quantiles = nil
+	scorer, err := scoring.New(m)
+	if err != nil {
+		return err
+	}
+	var ratios, lapses, values, offers []float64
+	var subjects []scoring.Subject
+	keep := max(1, f.relations/freezeSample)
+	n := 0
+	for members, err := range source(ctx) {
+		if err != nil {
+			return err
+		}
+		if n++; hash(relationKey(members), 1, 2)%uint64(keep) != 0 {
+			continue
+		}
+		subjects = subjects[:0]
+		for _, a := range members {
+			subjects = append(subjects, scoring.Subject{Aggregate: a})
+		}
+		for _, sh := range scorer.Relation(subjects, f.o.AsOf, scoring.NewSet(scoring.Engines...)) {
+			if sh.Risk.Status == score.Scored {
+				v := sh.Risk.Ratio
+				if math.IsNaN(v) {
+					v = sh.Risk.Loss / float64(len(sh.Risk.Policies))
+				}
+				ratios = append(ratios, v)
+			}
+			if sh.Churn.Status == score.Scored {
+				lapses = append(lapses, sh.Churn.Lapsed[12])
+			}
+			if sh.Clv.Status == score.Scored {
+				values = append(values, sh.Clv.Value)
+			}
+			if len(sh.Nbp.Offers) > 0 {
+				offers = append(offers, sh.Nbp.Offers[0].Probability)
+			}
+		}
+		if n%1000 == 0 {
+			f.o.Progress("freezing distributions", n, f.relations)
+		}
+	}
+	if len(ratios) > 0 {
+		for i := range 101 {
+			m.Risk.Quantiles = append(m.Risk.Quantiles, score.Quantile(ratios, float64(i)/100))
+		}
+	}
+	m.Risk.Bands = score.Bands{50, 80, 95}
+	m.Churn.Bands, m.Nbp.Bands = score.Cuts(lapses), score.Cuts(offers)
+	m.Clv.Bands = score.Cuts(values)
+	return nil
+}
