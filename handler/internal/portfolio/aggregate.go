@@ -188,14 +188,21 @@ func (a *Aggregate) Sort() {
 	slices.SortStableFunc(a.Claims, func(x, y Claim) int {
 		return cmp.Or(cmp.Compare(x.ID, y.ID), x.Version.compare(y.Version))
 	})
-	slices.SortStableFunc(a.Contacts, func(x, y Contact) int {
-		return cmp.Or(cmp.Compare(x.At, y.At), cmp.Compare(x.Reason, y.Reason), cmp.Compare(x.Channel, y.Channel),
-			cmp.Compare(x.Direction, y.Direction), cmp.Compare(x.Employee, y.Employee),
-			cmp.Compare(x.ResolvedAt, y.ResolvedAt), cmp.Compare(x.Sentiment, y.Sentiment))
-	})
+	slices.SortStableFunc(a.Contacts, compareContacts)
 	for i := range a.Policies {
 		slices.SortStableFunc(a.Policies[i].Attributes, func(x, y Attribute) int { return cmp.Compare(x.Key, y.Key) })
 	}
+}
+
+// compareContacts is 0 for equal contacts only.
+func compareContacts(x, y Contact) int {
+	if c := cmp.Compare(x.At, y.At); c != 0 {
+		return c // nearly always
+	}
+	return cmp.Or(cmp.Compare(x.Reason, y.Reason), cmp.Compare(x.Channel, y.Channel),
+		cmp.Compare(x.Direction, y.Direction), cmp.Compare(x.Employee, y.Employee),
+		cmp.Compare(x.CustomerID, y.CustomerID),
+		cmp.Compare(x.ResolvedAt, y.ResolvedAt), cmp.Compare(x.Sentiment, y.Sentiment))
 }
 
 // Relation is whom churn and value are counted for: the company group, else the

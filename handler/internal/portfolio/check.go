@@ -1,6 +1,11 @@
 package portfolio
 
-import "math"
+import (
+	"math"
+	"strconv"
+
+	"polis/handler/internal/fault"
+)
 
 // Breach is a rule that a row breaks: the field and the rule, never the value, since
 // a value may be personal data.
@@ -21,6 +26,13 @@ func checkID(field, id string, add func(Breach)) {
 		add(Breach{field, "is longer than 128 characters"})
 	}
 	checkText(field, id, add)
+}
+
+// ValidID reports whether a text can be an id.
+func ValidID(id string) bool {
+	ok := true
+	checkID("", id, func(Breach) { ok = false })
+	return ok
 }
 
 func checkText(field, s string, add func(Breach)) {
@@ -77,6 +89,9 @@ func (c *Customer) Check(asOf Date, add func(Breach)) {
 			add(Breach{"consents", "needs a purpose and a channel"})
 			break
 		}
+		checkText("consents", s.Purpose, add)
+		checkText("consents", s.Channel, add)
+		checkText("consents", s.Source, add)
 	}
 	checkVersion(c.Version, asOf, add)
 }
@@ -215,4 +230,51 @@ func (c *Contact) Check(asOf Date, add func(Breach)) {
 	checkText("channel", c.Channel, add)
 	checkText("reason", c.Reason, add)
 	checkText("employee", c.Employee, add)
+}
+
+// Check says which rules the aggregate's rows break, each with a JSON pointer below
+// base, as of the date on which it is taken in: those of each row, and that all rows
+// are of one customer, with policies that the claims belong to.
+func (a *Aggregate) Check(base string, asOf Date) []fault.Field {
+	var out []fault.Field
+	at := ""
+	add := func(b Breach) { out = append(out, fault.Field{Pointer: base + at + "/" + b.Field, Detail: b.Rule}) }
+	if len(a.Customers) == 0 {
+		return append(out, fault.Field{Pointer: base + "/customers", Detail: "needs at least one row"})
+	}
+	id := a.Customers[0].ID
+	policies := map[string]bool{}
+	for i := range a.Customers {
+		at = "/customers/" + strconv.Itoa(i)
+		a.Customers[i].Check(asOf, add)
+		if a.Customers[i].ID != id {
+			add(Breach{"customer_id", "is not that of the first row"})
+		}
+	}
+	for i := range a.Policies {
+		at = "/policies/" + strconv.Itoa(i)
+		a.Policies[i].Check(asOf, add)
+		if a.Policies[i].CustomerID != id {
+			add(Breach{"customer_id", "is not that of the customer"})
+		}
+		policies[a.Policies[i].ID] = true
+	}
+	for i := range a.Claims {
+		at = "/claims/" + strconv.Itoa(i)
+		a.Claims[i].Check(asOf, add)
+		if a.Claims[i].CustomerID != id {
+			add(Breach{"customer_id", "is not that of the customer"})
+		}
+		if !policies[a.Claims[i].PolicyID] {
+			add(Breach{"policy_id", "is not that of a policy of the customer"})
+		}
+	}
+	for i := range a.Contacts {
+		at = "/contacts/" + strconv.Itoa(i)
+		a.Contacts[i].Check(asOf, add)
+		if a.Contacts[i].CustomerID != id {
+			add(Breach{"customer_id", "is not that of the customer"})
+		}
+	}
+	return out
 }

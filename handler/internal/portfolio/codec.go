@@ -18,6 +18,7 @@ var errCodec = errors.New("not a stored aggregate, or a damaged one")
 type Encoder struct {
 	b     []byte
 	known map[string]uint64
+	plain bool // every string in full: for rows that are encoded one by one
 }
 
 // Append appends the aggregate's encoding to dst.
@@ -78,6 +79,11 @@ func (e *Encoder) float(v float64) {
 // string writes an even number, twice the length, before a string that is new, and
 // an odd one for a string that came before.
 func (e *Encoder) string(s string) {
+	if e.plain {
+		e.uint(uint64(len(s)) << 1)
+		e.b = append(e.b, s...)
+		return
+	}
 	if n, ok := e.known[s]; ok {
 		e.uint(n<<1 | 1)
 		return

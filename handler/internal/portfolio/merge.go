@@ -2,6 +2,7 @@ package portfolio
 
 import (
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -64,13 +65,14 @@ func (a *Aggregate) Normalise(asOf Date) {
 	a.Sort()
 }
 
-// Merge adds the rows of in to a, both normalised, and sorts. Nothing is overwritten:
+// Merge adds the rows of in to a, both normalised, and sorts. It copies the rows, not what they hold. Nothing is overwritten:
 //   - a dated row whose (id, recorded_at, valid_from) is stored with the same content
 //     is skipped, with other content it is a conflict and is left out;
 //   - an undated row is skipped where it says what the newest version known by then
-//     says, else it becomes a version;
+//     says, or the newest that holds from the same date, else it becomes a version;
 //   - a contact is added as often as in has it more than a; one that only got its
-//     resolution or sentiment since replaces the unresolved one.
+//     resolution or sentiment since replaces the unresolved one, and one without a
+//     resolution is skipped where it has got one since.
 //
 // Merge reports conflicts by table and index in in. Merging the same rows twice
 // changes nothing.
@@ -85,32 +87,34 @@ func (a *Aggregate) Merge(in *Aggregate, conflict func(Table, int)) {
 	a.Sort()
 }
 
+// mergeRows finds the stored versions of each row's id by search: a fleet has
+// thousands of policies.
 func mergeRows[R any](stored, in []R, t Table, conflict func(Table, int), head func(*R) (string, *Version), same func(*R, *R) bool) []R {
-	if len(stored) == 0 {
-		return in
-	}
 	n := len(stored)
 next:
 	for i := range in {
 		r := &in[i]
 		id, v := head(r)
-		newest := -1
-		for j := range n {
-			jid, w := head(&stored[j])
-			if jid != id {
-				continue
+		newest, alike := -1, -1
+		for j := sort.Search(n, func(j int) bool { at, _ := head(&stored[j]); return at >= id }); j < n; j++ {
+			at, w := head(&stored[j])
+			if at != id {
+				break
 			}
-			if !v.Undated && v.RecordedAt == w.RecordedAt && v.ValidFrom == w.ValidFrom && !w.Undated {
-				if !same(r, &stored[j]) || v.Reason != w.Reason {
+			if !v.Undated && !w.Undated && v.compare(*w) == 0 {
+				if v.Reason != w.Reason || !same(r, &stored[j]) {
 					conflict(t, i)
 				}
 				continue next
 			}
-			if w.RecordedAt <= v.RecordedAt && (newest < 0 || !less(w, headVersion(&stored[newest], head))) {
-				newest = j
+			if w.RecordedAt <= v.RecordedAt {
+				newest = j // the versions of an id stand in order
+				if w.ValidFrom == v.ValidFrom {
+					alike = j
+				}
 			}
 		}
-		if v.Undated && newest >= 0 && same(r, &stored[newest]) {
+		if v.Undated && (newest >= 0 && same(r, &stored[newest]) || alike >= 0 && same(r, &stored[alike])) {
 			continue
 		}
 		stored = append(stored, *r)
@@ -118,47 +122,53 @@ next:
 	return stored
 }
 
-func headVersion[R any](r *R, head func(*R) (string, *Version)) *Version {
-	_, v := head(r)
-	return v
-}
-
-func less(v, w *Version) bool { return v.compare(*w) < 0 }
-
+// mergeContacts walks both in order. What the store has and the file has not stays;
+// what the file has over may be a stored one at another time of its life.
 func (a *Aggregate) mergeContacts(in []Contact) {
-	if len(a.Contacts) == 0 {
-		a.Contacts = in
+	stored := a.Contacts
+	var over []Contact
+	var unmatched []int
+	j := 0
+	for _, c := range in {
+		for ; j < len(stored) && compareContacts(stored[j], c) < 0; j++ {
+			unmatched = append(unmatched, j)
+		}
+		if j < len(stored) && compareContacts(stored[j], c) == 0 {
+			j++
+			continue
+		}
+		over = append(over, c)
+	}
+	if len(over) == 0 {
 		return
 	}
-	taken := make([]bool, len(a.Contacts))
-	n := len(a.Contacts)
-	match := func(c Contact, equal func(x, y Contact) bool) int {
-		for j := range n {
-			if !taken[j] && equal(a.Contacts[j], c) {
-				return j
-			}
-		}
-		return -1
+	for ; j < len(stored); j++ {
+		unmatched = append(unmatched, j)
 	}
-	var rest []Contact
-	for _, c := range in {
-		if j := match(c, func(x, y Contact) bool { return x == y }); j >= 0 {
-			taken[j] = true
+	lives := make(map[Contact][]int, len(unmatched))
+	for _, j := range unmatched {
+		key := stored[j].begun()
+		lives[key] = append(lives[key], j)
+	}
+	for _, c := range over {
+		key := c.begun()
+		list := lives[key]
+		k := slices.IndexFunc(list, func(j int) bool { return stored[j].ResolvedAt == 0 || c.ResolvedAt == 0 })
+		if k < 0 {
+			a.Contacts = append(a.Contacts, c)
 			continue
 		}
-		rest = append(rest, c)
-	}
-	for _, c := range rest {
-		j := match(c, func(x, y Contact) bool {
-			x.ResolvedAt, x.Sentiment = y.ResolvedAt, y.Sentiment
-			return x == y
-		})
-		if j >= 0 && a.Contacts[j].ResolvedAt == 0 {
-			taken[j], a.Contacts[j] = true, c
-			continue
+		if j := list[k]; stored[j].ResolvedAt == 0 {
+			a.Contacts[j] = c
 		}
-		a.Contacts = append(a.Contacts, c)
+		lives[key] = slices.Delete(list, k, k+1)
 	}
+}
+
+// begun is what of a contact does not change when it is resolved.
+func (c Contact) begun() Contact {
+	c.ResolvedAt, c.Sentiment = 0, 0
+	return c
 }
 
 // Same reports whether two rows say the same, their versions apart.

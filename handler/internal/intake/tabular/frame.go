@@ -98,7 +98,7 @@ func (f *Framer) Next(b *Block) error {
 	b.Frames = b.Frames[:0]
 	b.Data = append(b.Data[:0], f.rest...)
 	f.rest = f.rest[:0]
-	for want := blockBytes; len(b.Frames) == 0; want = len(b.Data) + blockBytes {
+	for want := blockBytes; ; want = len(b.Data) + blockBytes {
 		if f.eof && len(b.Data) == 0 {
 			return io.EOF
 		}
@@ -106,20 +106,14 @@ func (f *Framer) Next(b *Block) error {
 			return err
 		}
 		done := f.frame(b)
-		if len(b.Frames) > 0 || f.eof || done == len(b.Data) {
-			f.rest = append(f.rest[:0], b.Data[done:]...)
-			if len(b.Frames) == 0 {
-				b.Data = append(b.Data[:0], f.rest...)
-				f.rest = f.rest[:0]
-			}
-			continue
+		if len(b.Frames) > 0 {
+			f.rest = append(f.rest, b.Data[done:]...)
+			b.Data = b.Data[:done]
+			f.encode(b)
+			return nil
 		}
-		if done > 0 {
-			b.Data = b.Data[:copy(b.Data, b.Data[done:])]
-		}
+		b.Data = b.Data[:copy(b.Data, b.Data[done:])]
 	}
-	f.encode(b)
-	return nil
 }
 
 // fill reads until the block has as many bytes as wanted.
@@ -204,7 +198,7 @@ func (f *Framer) quoted(data []byte) (end int, lines int64, more bool) {
 		i := bytes.IndexByte(data[end:], '\n')
 		if i < 0 {
 			if !f.eof {
-				return 0, 0, true
+				return 0, 0, len(data)-end <= maxQuotedBytes
 			}
 			i = len(data) - end
 		}
