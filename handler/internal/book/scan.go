@@ -36,19 +36,31 @@ type Relation struct {
 // run was writing scores while it was erased) is no member: the keys go to orphan, if
 // not nil, for the caller to delete.
 func (b *Book) Relations(ctx context.Context, t Tenant, bucket int, orphan func(key string)) iter.Seq2[*Relation, error] {
+	return b.scan(ctx, store.Partition{Tenant: t.ID, Bucket: bucket}, "b"+sep, orphan)
+}
+
+// Relation reads one relation; it has no members where there is none.
+func (b *Book) Relation(ctx context.Context, t Tenant, key string) (*Relation, error) {
+	for rel, err := range b.scan(ctx, t.partition(key), "b"+sep+key+sep, nil) {
+		return rel, err
+	}
+	return &Relation{Key: key}, nil
+}
+
+func (b *Book) scan(ctx context.Context, p store.Partition, prefix string, orphan func(key string)) iter.Seq2[*Relation, error] {
 	return func(yield func(*Relation, error) bool) {
 		var (
 			rel  Relation
 			pool []*Member // members are reused from one relation to the next
 		)
-		for d, err := range b.store.Scan(ctx, store.Partition{Tenant: t.ID, Bucket: bucket}, "b"+sep, "") {
+		for d, err := range b.store.Scan(ctx, p, prefix, "") {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
 			relation, id, kind, ok := splitMember(d.Key)
 			if !ok {
-				yield(nil, fault.New(fault.Internal, "bucket %d holds a document with a key of unknown form", bucket))
+				yield(nil, fault.New(fault.Internal, "bucket %d holds a document with a key of unknown form", p.Bucket))
 				return
 			}
 			if relation != rel.Key {
@@ -96,4 +108,18 @@ func splitMember(key string) (relation, id, kind string, ok bool) {
 	}
 	id, kind, ok = strings.Cut(rest, sep)
 	return relation, id, kind, ok && (kind == kindAggregate || kind == kindFeedback || kind == kindScores)
+}
+
+// AllScores yields the scores of a bucket whose key is greater than after, in key order.
+func (b *Book) AllScores(ctx context.Context, t Tenant, bucket int, after string) iter.Seq2[store.Document, error] {
+	return func(yield func(store.Document, error) bool) {
+		for d, err := range b.store.Scan(ctx, store.Partition{Tenant: t.ID, Bucket: bucket}, "b"+sep, after) {
+			if err == nil && !strings.HasSuffix(d.Key, sep+kindScores) {
+				continue
+			}
+			if !yield(d, err) || err != nil {
+				return
+			}
+		}
+	}
 }

@@ -1,0 +1,146 @@
+// Package functions is what the queue and timer functions of functions/ do.
+package functions
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"polis/handler/internal/book"
+	"polis/handler/internal/bus"
+	"polis/handler/internal/fault"
+	"polis/handler/internal/imports"
+	"polis/handler/internal/invoke"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/run"
+	"polis/handler/internal/scoring"
+)
+
+// ResultQueue is where answers to queued score requests go.
+const ResultQueue = "score-results"
+
+// Services are what the functions work with. All are required.
+type Services struct {
+	Book    *book.Book
+	Runs    *run.Runs
+	Imports *imports.Imports
+	Scores  *scoring.Service
+	Bus     bus.Sender
+	Now     func() time.Time
+}
+
+// New is the functions by name.
+func New(s Services) invoke.Functions {
+	f := invoke.Functions{Queues: map[string]invoke.Queue{}, Timers: map[string]invoke.Timer{}}
+	for _, e := range scoring.Engines {
+		name := e.String()
+		name = strings.ToUpper(name[:1]) + name[1:]
+		f.Queues[name+"Requests"] = func(ctx context.Context, m invoke.Message) error { return s.scores(ctx, e, m) }
+		f.Timers[name+"Nightly"] = s.nightly
+	}
+	f.Queues["ImportWork"] = func(ctx context.Context, m invoke.Message) error {
+		var q imports.Request
+		if err := decode(m.Body, &q); err != nil {
+			return err
+		}
+		return s.Imports.Work(ctx, q)
+	}
+	f.Queues["RunChunks"] = func(ctx context.Context, m invoke.Message) error {
+		var q run.ChunkRequest
+		if err := decode(m.Body, &q); err != nil {
+			return err
+		}
+		return s.Runs.Work(ctx, q)
+	}
+	return f
+}
+
+// decode reads a message's JSON, strictly: a field that we do not know may be one that
+// the sender counts on.
+func decode(body []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return fault.New(fault.Malformed, "the message is not the JSON that this queue takes")
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return fault.New(fault.Malformed, "there is more after the message's JSON")
+	}
+	return nil
+}
+
+// scoreRequest is a message on <engine>-requests. The answer carries its request_id, and
+// goes to score-results under an id made of it, so a repeat is dropped.
+type scoreRequest struct {
+	Tenant string `json:"tenant"`
+	ID     string `json:"request_id"`
+	scoring.Request
+}
+
+// scores answers a queued request.
+func (s Services) scores(ctx context.Context, e scoring.Engine, m invoke.Message) error {
+	var q scoreRequest
+	if err := decode(m.Body, &q); err != nil {
+		return err
+	}
+	if q.ID == "" || len(q.ID) > 200 {
+		return fault.New(fault.Invalid, "request_id is 1 to 200 characters")
+	}
+	if _, err := s.Book.Tenant(ctx, q.Tenant); err != nil {
+		return err
+	}
+	a, err := s.Scores.Score(ctx, q.Tenant, e, &q.Request)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `{"tenant":%s,"request_id":%s,"engine":"%s","results":[`, quote(q.Tenant), quote(q.ID), e)
+	for i, r := range a.Scores {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(r)
+	}
+	errs, err := json.Marshal(append([]scoring.ItemError{}, a.Errors...))
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "encoding an answer")
+	}
+	b.WriteString(`],"errors":`)
+	b.Write(errs)
+	b.WriteByte('}')
+	return s.Bus.Send(ctx, ResultQueue, bus.Message{
+		ID: q.Tenant + "/" + e.String() + "/" + q.ID, CorrelationID: q.ID, Body: b.Bytes(),
+		ContentType: "application/json", Subject: "polis.scores", Properties: map[string]string{"tenant": q.Tenant, "engine": e.String()},
+	})
+}
+
+func quote(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return strconv.Quote(s)
+	}
+	return string(b)
+}
+
+// nightly joins or starts the run of every tenant for today. All engines' timers do the
+// same: the first makes the run, with all engines, and a chunk is read once for all.
+// A tenant without models has nothing to be scored with yet, and is passed over.
+func (s Services) nightly(ctx context.Context) error {
+	var failed error
+	for t, err := range s.Book.Tenants(ctx) {
+		if err != nil {
+			return err
+		}
+		_, _, err := s.Runs.Start(ctx, t, portfolio.DateOf(s.Now()), nil, false)
+		if err != nil && !fault.Is(err, fault.Conflict) {
+			failed = errors.Join(failed, fmt.Errorf("tenant %s: %w", t.ID, err)) // the others go on
+		}
+	}
+	return failed
+}

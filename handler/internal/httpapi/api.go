@@ -1,0 +1,242 @@
+// Package httpapi is Polis's HTTP API: routes, callers, problems and idempotency.
+// openapi.yaml beside it is the truth about every operation; tests hold the two together.
+package httpapi
+
+import (
+	"context"
+	_ "embed" // the specification
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"polis/handler/internal/actions"
+	"polis/handler/internal/book"
+	"polis/handler/internal/caller"
+	"polis/handler/internal/fault"
+	"polis/handler/internal/imports"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/run"
+	"polis/handler/internal/scoring"
+	"polis/handler/internal/store"
+)
+
+//go:embed openapi.yaml
+var spec []byte
+
+// Scores answers score requests.
+type Scores interface {
+	Score(ctx context.Context, tenant string, e scoring.Engine, q *scoring.Request) (*scoring.Answer, error)
+}
+
+// Runs starts and shows runs.
+type Runs interface {
+	Start(ctx context.Context, t book.Tenant, asOf portfolio.Date, engines []scoring.Engine, again bool) (run.Progress, bool, error)
+	Get(ctx context.Context, tenant, id string) (run.Progress, error)
+	List(ctx context.Context, tenant, before string, max int) ([]run.Progress, error)
+}
+
+// Lists shows action lists and takes what people did.
+type Lists interface {
+	Heads(ctx context.Context, tenant string) ([]actions.Head, error)
+	Get(ctx context.Context, tenant string, date portfolio.Date) (*actions.List, error)
+	Latest(ctx context.Context, tenant string) (*actions.List, error)
+	Record(ctx context.Context, t book.Tenant, date portfolio.Date, item string, o actions.Outcome) (actions.Item, error)
+	Forget(ctx context.Context, tenant, customer string) error
+}
+
+// Imports takes files in and shows what came of them.
+type Imports interface {
+	Start(ctx context.Context, t book.Tenant, u imports.Upload) (imports.Import, error)
+	Get(ctx context.Context, tenant, id string) (imports.Import, error)
+	List(ctx context.Context, tenant string) ([]imports.Import, error)
+	Report(ctx context.Context, tenant, id string) (io.ReadCloser, error)
+}
+
+// API is what the routes need. All of it is required.
+type API struct {
+	Auth    caller.Authenticator
+	Book    *book.Book
+	Scores  Scores
+	Runs    Runs
+	Lists   Lists
+	Imports Imports
+	Keep    store.Store // idempotency records
+	Now     func() time.Time
+	Log     zerolog.Logger
+}
+
+// route is one operation: a function of functions/, which it names, answers it.
+type route struct {
+	pattern  string
+	function string
+	role     caller.Role // "" where the route is public
+	creates  bool        // honours Idempotency-Key
+	serve    func(*API, http.ResponseWriter, *http.Request, call) error
+}
+
+// call is a request's caller and its tenant.
+type call struct {
+	caller.Caller
+	tenant book.Tenant
+}
+
+// Prefix is what all routes begin with; the Functions host's routePrefix.
+const Prefix = "/api"
+
+// routes are all operations. Each is HTTP-triggered; queue and timer functions do not
+// come this way.
+func routes() []route {
+	list := []route{
+		{"GET /api/health", "Health", "", false, (*API).health},
+		{"GET /api/openapi.yaml", "OpenApi", "", false, (*API).openAPI},
+		{"GET /api/docs", "Docs", "", false, (*API).docs},
+		{"POST /api/v1/imports", "Imports", caller.PortfolioWrite, true, (*API).startImport},
+		{"GET /api/v1/imports", "Imports", caller.PortfolioWrite, false, (*API).listImports},
+		{"GET /api/v1/imports/{import}", "Import", caller.PortfolioWrite, false, (*API).getImport},
+		{"GET /api/v1/imports/{import}/report", "ImportReport", caller.PortfolioWrite, false, (*API).importReport},
+		{"GET /api/v1/customers/{customer}", "Customer", caller.ScoresRead, false, (*API).getCustomer},
+		{"PUT /api/v1/customers/{customer}", "Customer", caller.PortfolioWrite, false, (*API).putCustomer},
+		{"DELETE /api/v1/customers/{customer}", "Customer", caller.PortfolioWrite, false, (*API).eraseCustomer},
+		{"GET /api/v1/customers/{customer}/scores", "CustomerScores", caller.ScoresRead, false, (*API).customerScores},
+		{"GET /api/v1/scores", "Scores", caller.ScoresRead, false, (*API).listScores},
+		{"POST /api/v1/runs", "Runs", caller.ScoresRun, true, (*API).startRun},
+		{"GET /api/v1/runs", "Runs", caller.ScoresRead, false, (*API).listRuns},
+		{"GET /api/v1/runs/{run}", "Run", caller.ScoresRead, false, (*API).getRun},
+		{"GET /api/v1/action-lists", "ActionLists", caller.ScoresRead, false, (*API).listLists},
+		{"GET /api/v1/action-lists/{date}", "ActionList", caller.ScoresRead, false, (*API).getList},
+		{"POST /api/v1/action-lists/{date}/items/{item}/feedback", "ActionFeedback", caller.ActionsWrite, true, (*API).feedback},
+	}
+	for _, e := range scoring.Engines {
+		name := e.String()
+		list = append(list, route{
+			"POST /api/v1/" + name + "/scores", strings.ToUpper(name[:1]) + name[1:] + "Score", caller.ScoresRead, false,
+			func(a *API, w http.ResponseWriter, r *http.Request, c call) error { return a.score(w, r, c, e) },
+		})
+	}
+	return list
+}
+
+// New is the API's handler. It panics where something that it needs is missing.
+func New(a API) http.Handler {
+	if a.Auth == nil || a.Book == nil || a.Scores == nil || a.Runs == nil || a.Lists == nil || a.Imports == nil || a.Keep == nil || a.Now == nil {
+		panic("httpapi: a dependency is missing")
+	}
+	mux := http.NewServeMux()
+	for _, rt := range routes() {
+		mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) {
+			if err := a.serve(rt, w, r); err != nil {
+				writeProblem(w, r, err)
+			}
+		})
+	}
+	return a.observe(mux)
+}
+
+// serve finds the caller, checks its role and tenant, and runs the operation.
+func (a *API) serve(rt route, w http.ResponseWriter, r *http.Request) error {
+	if rt.role == "" {
+		return rt.serve(a, w, r, call{})
+	}
+	c, _ := r.Context().Value(callerKey{}).(caller.Caller)
+	if !c.May(rt.role) {
+		return fault.New(fault.Forbidden, "this needs the role %s", rt.role)
+	}
+	t, err := a.Book.Tenant(r.Context(), c.Tenant)
+	if err != nil {
+		if fault.Is(err, fault.NotFound) {
+			return fault.New(fault.Forbidden, "the caller's tenant does not exist")
+		}
+		return err
+	}
+	in := call{c, t}
+	if rt.creates {
+		return a.once(rt, w, r, in)
+	}
+	return rt.serve(a, w, r, in)
+}
+
+type callerKey struct{}
+
+// public are the paths that need no caller.
+var public = map[string]bool{Prefix + "/health": true, Prefix + "/openapi.yaml": true, Prefix + "/docs": true}
+
+// observe is around everything: a caller before any route, a problem for what no route
+// takes, a log line a request without anything that could identify a person.
+func (a *API) observe(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		started := a.Now()
+		out := &recorder{ResponseWriter: w}
+		_, pattern := mux.Handler(r)
+		defer func() {
+			if p := recover(); p != nil {
+				a.Log.Error().Str("invocation", r.Header.Get("X-Azure-Functions-InvocationId")).Str("route", pattern).Msg("a request broke off")
+				if out.status == 0 {
+					writeProblem(out, r, fault.New(fault.Internal, "the request broke off"))
+				}
+			}
+			tenant := ""
+			if c, ok := r.Context().Value(callerKey{}).(caller.Caller); ok {
+				tenant = c.Tenant
+			}
+			a.Log.Info().Str("invocation", r.Header.Get("X-Azure-Functions-InvocationId")).Str("method", r.Method).
+				Str("route", pattern).Str("tenant", tenant).Int("status", out.status).
+				Float64("ms", float64(a.Now().Sub(started).Microseconds())/1000).Msg("request")
+		}()
+		if !public[r.URL.Path] {
+			c, err := a.Auth.Authenticate(r)
+			if err != nil {
+				writeProblem(out, r, err)
+				return
+			}
+			*r = *r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
+		}
+		if pattern == "" {
+			writeProblem(out, r, unrouted(mux, r, out))
+			return
+		}
+		mux.ServeHTTP(out, r)
+	})
+}
+
+// unrouted tells an unknown path from a known one with another method, and for that one
+// names the methods it has.
+func unrouted(mux *http.ServeMux, r *http.Request, w http.ResponseWriter) error {
+	var allow []string
+	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		probe := &http.Request{Method: m, URL: r.URL, Host: r.Host}
+		if _, p := mux.Handler(probe); p != "" {
+			allow = append(allow, m)
+		}
+	}
+	if len(allow) == 0 {
+		return fault.New(fault.NotFound, "no such resource")
+	}
+	w.Header().Set("Allow", strings.Join(allow, ", "))
+	return fault.New(fault.MethodNotAllowed, "the resource takes %s", strings.Join(allow, ", "))
+}
+
+// recorder remembers the status for the log.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach what is below.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

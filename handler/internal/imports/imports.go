@@ -1,0 +1,285 @@
+// Package imports takes files in: what is sent is kept as blobs, a message asks for the
+// work, and the work is done by whoever gets the message, as often as it takes.
+package imports
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"polis/handler/internal/blob"
+	"polis/handler/internal/book"
+	"polis/handler/internal/bus"
+	"polis/handler/internal/fault"
+	"polis/handler/internal/intake"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/store"
+)
+
+// Queue is where work is asked for.
+const Queue = "imports"
+
+// keep is for how long an import and its report can be looked at.
+const keep = 90 * 24 * time.Hour
+
+// Import is an import and what came of it.
+type Import struct {
+	ID        string          `json:"import_id"`
+	Status    string          `json:"status"` // waiting, completed, failed
+	AsOf      portfolio.Date  `json:"as_of"`
+	Created   time.Time       `json:"created_at"`
+	Completed time.Time       `json:"completed_at,omitzero"`
+	Detail    string          `json:"detail,omitempty"` // why it failed
+	Summary   *intake.Summary `json:"summary,omitempty"`
+}
+
+// Upload yields the parts of a request, one after the other: *multipart.Reader.
+type Upload interface {
+	NextPart() (*multipart.Part, error)
+}
+
+// Imports takes in, works and shows imports.
+type Imports struct {
+	book  *book.Book
+	store store.Store
+	blobs blob.Store
+	bus   bus.Sender
+	now   func() time.Time
+}
+
+// New is the imports into a book.
+func New(b *book.Book, s store.Store, blobs blob.Store, sender bus.Sender, now func() time.Time) *Imports {
+	if b == nil || s == nil || blobs == nil || sender == nil || now == nil {
+		panic("imports: a dependency is missing")
+	}
+	return &Imports{b, s, blobs, sender, now}
+}
+
+func key(id string) string { return "import\x1f" + id }
+
+func partition(tenant string) store.Partition {
+	return store.Partition{Tenant: tenant, Bucket: store.Shared}
+}
+
+func folder(tenant, id string) string { return "imports/" + tenant + "/" + id + "/" }
+
+// Request is the message that asks for the work.
+type Request struct {
+	Tenant string `json:"tenant"`
+	Import string `json:"import_id"`
+}
+
+// Start keeps what is sent and asks for the work. Nothing is there of an upload that
+// broke off but blobs that nobody names.
+func (m *Imports) Start(ctx context.Context, t book.Tenant, u Upload) (Import, error) {
+	now := m.now().UTC()
+	i := Import{ID: now.Format("20060102T150405") + "-" + strings.ToLower(rand.Text()[:8]), Status: "waiting", AsOf: portfolio.DateOf(now), Created: now}
+	seen := map[string]bool{}
+	for {
+		p, err := u.NextPart()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return Import{}, fault.Wrap(fault.Malformed, err, "reading the upload")
+		}
+		if err := m.part(ctx, t, &i, p, seen); err != nil {
+			return Import{}, err
+		}
+	}
+	if !seen["customers"] {
+		return Import{}, invalid("/customers", "is required")
+	}
+	if err := m.put(ctx, t.ID, i, store.Create); err != nil {
+		return Import{}, err
+	}
+	return i, m.ask(ctx, t.ID, i.ID)
+}
+
+func invalid(pointer, detail string) error {
+	return &fault.Error{Kind: fault.Invalid, Detail: "the upload breaks a rule", Fields: []fault.Field{{Pointer: pointer, Detail: detail}}}
+}
+
+func (m *Imports) part(ctx context.Context, t book.Tenant, i *Import, p *multipart.Part, seen map[string]bool) error {
+	name := p.FormName()
+	if name == "as_of" {
+		body, err := io.ReadAll(io.LimitReader(p, 32))
+		if err != nil {
+			return fault.Wrap(fault.Malformed, err, "reading the upload")
+		}
+		d, ok := portfolio.ParseDate(strings.TrimSpace(string(body)))
+		if !ok || d > portfolio.DateOf(m.now()) {
+			return invalid("/as_of", "is a date such as 2026-03-31, not after today")
+		}
+		i.AsOf = d
+		return nil
+	}
+	if !slices.ContainsFunc(portfolio.Tables[:], func(t portfolio.Table) bool { return t.String() == name }) {
+		return invalid("", "has a part that is none of customers, policies, claims, contacts, as_of")
+	}
+	if seen[name] {
+		return invalid("/"+name, "is there twice")
+	}
+	seen[name] = true
+	if _, err := m.blobs.Put(ctx, folder(t.ID, i.ID)+name, p); err != nil {
+		return fmt.Errorf("keeping a part of the upload: %w", err)
+	}
+	return nil
+}
+
+func (m *Imports) put(ctx context.Context, tenant string, i Import, verb store.Verb) error {
+	body, err := json.Marshal(i)
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "encoding an import")
+	}
+	return m.store.Write(ctx, partition(tenant), []store.Op{{Verb: verb, Document: store.Document{Key: key(i.ID), Body: body, Expires: i.Created.Add(keep)}}})
+}
+
+func (m *Imports) ask(ctx context.Context, tenant, id string) error {
+	body, err := json.Marshal(Request{tenant, id})
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "encoding an import's request")
+	}
+	return m.bus.Send(ctx, Queue, bus.Message{ID: tenant + "/" + id, Body: body, ContentType: "application/json", Subject: "import"})
+}
+
+// Get finds an import.
+func (m *Imports) Get(ctx context.Context, tenant, id string) (Import, error) {
+	d, err := m.store.Get(ctx, partition(tenant), key(id))
+	if fault.Is(err, fault.NotFound) {
+		return Import{}, fault.New(fault.NotFound, "no such import")
+	}
+	if err != nil {
+		return Import{}, err
+	}
+	return read(d)
+}
+
+func read(d store.Document) (Import, error) {
+	var i Import
+	if err := json.Unmarshal(d.Body, &i); err != nil {
+		return i, fault.Wrap(fault.Internal, err, "decoding an import")
+	}
+	return i, nil
+}
+
+// List lists the imports, newest first.
+func (m *Imports) List(ctx context.Context, tenant string) ([]Import, error) {
+	var out []Import
+	for d, err := range m.store.Scan(ctx, partition(tenant), key(""), "") {
+		if err != nil {
+			return nil, err
+		}
+		i, err := read(d)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, i)
+	}
+	slices.Reverse(out)
+	return out, nil
+}
+
+// Report is the import's findings, a JSON object a line.
+func (m *Imports) Report(ctx context.Context, tenant, id string) (io.ReadCloser, error) {
+	i, err := m.Get(ctx, tenant, id)
+	if err != nil {
+		return nil, err
+	}
+	r, _, err := m.blobs.Open(ctx, folder(tenant, i.ID)+"report.ndjson")
+	if fault.Is(err, fault.NotFound) {
+		return nil, fault.New(fault.NotFound, "the import has no report yet")
+	}
+	return r, err
+}
+
+// Work does an import that waits, and forgets its files: what they say is in the book.
+// Repeated after a kill it begins anew, and what had landed costs no write.
+func (m *Imports) Work(ctx context.Context, q Request) error {
+	t, err := m.book.Tenant(ctx, q.Tenant)
+	if err != nil {
+		return err
+	}
+	i, err := m.Get(ctx, t.ID, q.Import)
+	if err != nil || i.Status != "waiting" {
+		return err
+	}
+	sum, err := m.load(ctx, t, i)
+	switch {
+	case err == nil:
+		i.Status, i.Summary = "completed", &sum
+	case fault.Is(err, fault.Malformed), fault.Is(err, fault.Invalid):
+		// The files are wrong and will be the next time: that is the outcome.
+		i.Status, i.Detail = "failed", detail(err)
+	default:
+		return err
+	}
+	i.Completed = m.now().UTC()
+	if err := m.put(ctx, t.ID, i, store.Put); err != nil {
+		return err
+	}
+	for _, table := range portfolio.Tables {
+		if err := m.blobs.Delete(ctx, folder(t.ID, i.ID)+table.String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func detail(err error) string {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return f.Detail
+	}
+	return "the files could not be read"
+}
+
+func (m *Imports) load(ctx context.Context, t book.Tenant, i Import) (_ intake.Summary, err error) {
+	scratch, err := os.MkdirTemp("", "polis-import-")
+	if err != nil {
+		return intake.Summary{}, fault.Wrap(fault.Unavailable, err, "making a scratch folder")
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	files := map[portfolio.Table]intake.Source{}
+	for info, err := range m.blobs.List(ctx, folder(t.ID, i.ID)) {
+		if err != nil {
+			return intake.Summary{}, err
+		}
+		for _, table := range portfolio.Tables {
+			if info.Name == folder(t.ID, i.ID)+table.String() {
+				files[table] = intake.Source{Name: table.String(), Size: info.Size, Open: func() (io.ReadCloser, error) {
+					r, _, err := m.blobs.Open(ctx, info.Name)
+					return r, err
+				}}
+			}
+		}
+	}
+	var report bytes.Buffer
+	sum, err := intake.Import(ctx, m.book, intake.Options{Tenant: t.ID, AsOf: i.AsOf, Files: files, Scratch: scratch, Report: &capped{b: &report}})
+	if err != nil {
+		return sum, err
+	}
+	_, err = m.blobs.Put(ctx, folder(t.ID, i.ID)+"report.ndjson", &report)
+	return sum, err
+}
+
+// capped keeps the first bytes of a report: one that long has told its story.
+type capped struct{ b *bytes.Buffer }
+
+const maxReport = 16 << 20
+
+func (c *capped) Write(p []byte) (int, error) {
+	if c.b.Len()+len(p) <= maxReport {
+		c.b.Write(p)
+	}
+	return len(p), nil
+}

@@ -1,0 +1,190 @@
+// Package invoke takes the calls that the Functions host makes for queue and timer
+// functions: a POST to /<FunctionName> with the event in an envelope. HTTP functions
+// do not come this way.
+package invoke
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"polis/handler/internal/fault"
+)
+
+// Message is a queue message as it came. Nothing in it may be trusted but that it was
+// on the queue: a message's own properties overwrite those of the host.
+type Message struct {
+	ID   string
+	Body []byte
+}
+
+// Queue answers messages. What can never succeed is an error of a kind other than
+// Unavailable, Cancelled or Internal: it goes to the dead letters.
+type Queue func(ctx context.Context, m Message) error
+
+// Timer answers the tick of a schedule.
+type Timer func(ctx context.Context) error
+
+// DeadLetters keeps messages that can never succeed. A custom handler cannot
+// dead-letter on the bus: it can only complete a message or give it back.
+type DeadLetters interface {
+	Put(ctx context.Context, function string, m Message, reason string) error
+}
+
+// Functions are the functions by name.
+type Functions struct {
+	Queues map[string]Queue
+	Timers map[string]Timer
+}
+
+// maxEnvelope bounds a call: a Service Bus Premium message is at most 100 MB, and one
+// that holds work for Polis has no reason to be larger than this.
+const maxEnvelope = 16 << 20
+
+// New answers the host's calls.
+func New(f Functions, dead DeadLetters, log zerolog.Logger) http.Handler {
+	if dead == nil {
+		panic("invoke: no dead letters")
+	}
+	return &handler{f, dead, log}
+}
+
+type handler struct {
+	f    Functions
+	dead DeadLetters
+	log  zerolog.Logger
+}
+
+// envelope is what the host sends.
+type envelope struct {
+	Data     map[string]json.RawMessage `json:"Data"`
+	Metadata map[string]json.RawMessage `json:"Metadata"`
+}
+
+// ServeHTTP implements http.Handler. Only what carries the host's invocation header is
+// a call: a catch-all HTTP route would let others reach these paths.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id := r.Header.Get("X-Azure-Functions-InvocationId")
+	name := strings.TrimPrefix(r.URL.Path, "/")
+	queue, isQueue := h.f.Queues[name]
+	timer, isTimer := h.f.Timers[name]
+	if id == "" || r.Method != http.MethodPost || !isQueue && !isTimer {
+		http.NotFound(w, r)
+		return
+	}
+	log := h.log.With().Str("invocation", id).Str("function", name).Logger()
+	started := time.Now()
+	err := h.call(r, name, queue, timer, log)
+	status := http.StatusOK
+	if err != nil {
+		status = http.StatusInternalServerError
+		log.Warn().Err(err).Msg("the call failed: the host will try again")
+	}
+	log.Info().Int("status", status).Float64("ms", float64(time.Since(started).Microseconds())/1000).Msg("invocation")
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	// Always an object: on null or nothing the host would wait until its time-out.
+	_, _ = io.WriteString(w, `{"Outputs":{},"Logs":[],"ReturnValue":""}`)
+}
+
+func (h *handler) call(r *http.Request, name string, queue Queue, timer Timer, log zerolog.Logger) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.New(fault.Internal, "the call broke off")
+		}
+	}()
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		return fault.New(fault.Unsupported, "a call is application/json")
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxEnvelope+1))
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "reading a call")
+	}
+	if len(body) > maxEnvelope {
+		return fault.New(fault.TooLarge, "a call of more than %d bytes", maxEnvelope)
+	}
+	var e envelope
+	if err := json.Unmarshal(body, &e); err != nil {
+		return fault.New(fault.Malformed, "a call that is no envelope")
+	}
+	if timer != nil {
+		return timer(r.Context())
+	}
+	messages, err := e.messages()
+	if err != nil {
+		return err
+	}
+	for _, m := range messages {
+		if err := h.message(r.Context(), name, queue, m, log); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// message answers one message, and puts what can never succeed aside.
+func (h *handler) message(ctx context.Context, name string, queue Queue, m Message, log zerolog.Logger) error {
+	err := queue(ctx, m)
+	switch fault.KindOf(err) {
+	case fault.Internal, fault.Unavailable, fault.Cancelled:
+		return err // nil, or worth another try
+	}
+	var f *fault.Error
+	reason := "cannot succeed"
+	if errors.As(err, &f) {
+		reason = f.Kind.String() + ": " + f.Detail
+	}
+	log.Warn().Str("reason", reason).Msg("a message goes to the dead letters")
+	return h.dead.Put(ctx, name, m, reason)
+}
+
+// messages finds the trigger's value, whatever its binding is called. A string is
+// JSON in JSON, decoded twice; a batch may be an array or a string that holds one.
+func (e envelope) messages() ([]Message, error) {
+	if len(e.Data) != 1 {
+		return nil, fault.New(fault.Malformed, "an envelope with %d values, one is expected", len(e.Data))
+	}
+	id := text(e.Metadata["MessageId"])
+	for _, raw := range e.Data {
+		body := raw
+		if _, batch := e.Metadata["MessageIdArray"]; batch {
+			return batchOf(unquote(raw))
+		}
+		return []Message{{ID: id, Body: unquote(body)}}, nil
+	}
+	return nil, nil
+}
+
+func batchOf(raw []byte) ([]Message, error) {
+	var list []json.RawMessage
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, fault.New(fault.Malformed, "a batch that is no array")
+	}
+	var out []Message
+	for _, el := range list {
+		out = append(out, Message{Body: unquote(el)})
+	}
+	return out, nil
+}
+
+// unquote undoes up to two layers of a string; what is no string is left as it is. A
+// plain text that only looks like JSON stays text.
+func unquote(raw []byte) []byte {
+	for range 2 {
+		var s string
+		if json.Unmarshal(raw, &s) != nil {
+			return raw
+		}
+		raw = []byte(s)
+	}
+	return raw
+}
+
+func text(raw json.RawMessage) string { return string(unquote(raw)) }

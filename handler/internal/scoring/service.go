@@ -1,0 +1,190 @@
+package scoring
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	"polis/handler/internal/book"
+	"polis/handler/internal/fault"
+	"polis/handler/internal/portfolio"
+)
+
+// Current finds a tenant's current models.
+type Current interface {
+	Current(ctx context.Context, tenant string) (*Models, error)
+}
+
+// Service scores on request: customers that are stored, or aggregates as they are sent.
+type Service struct {
+	book   *book.Book
+	models Current
+	now    func() time.Time
+	idle   sync.Map // of models' version, a *sync.Pool of *Scorer
+}
+
+// NewService is a service over a book.
+func NewService(b *book.Book, m Current, now func() time.Time) *Service {
+	if b == nil || m == nil || now == nil {
+		panic("scoring: a dependency is missing")
+	}
+	return &Service{book: b, models: m, now: now}
+}
+
+// MaxItems is how many customers or aggregates one request may have.
+const MaxItems = 100
+
+// Request asks one engine for scores: of customers by id, or of aggregates. As of
+// today where it says nothing else.
+type Request struct {
+	AsOf       portfolio.Date        `json:"as_of,omitzero"`
+	Customers  []string              `json:"customers,omitempty"`
+	Aggregates []portfolio.Aggregate `json:"aggregates,omitempty"`
+}
+
+// ItemError says why one of a request's items has no score.
+type ItemError struct {
+	Index  int    `json:"index"`
+	Detail string `json:"detail"`
+}
+
+// Answer is the scores, each as JSON, in the order of the request; an item that has
+// none is in Errors.
+type Answer struct {
+	Scores [][]byte
+	Errors []ItemError
+}
+
+// Score answers a request. What is wrong with the request as a whole is an error.
+func (s *Service) Score(ctx context.Context, tenant string, e Engine, q *Request) (*Answer, error) {
+	if err := q.check(portfolio.DateOf(s.now())); err != nil {
+		return nil, err
+	}
+	m, err := s.models.Current(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	scorer, err := s.scorer(m)
+	if err != nil {
+		return nil, err
+	}
+	defer s.release(m, scorer)
+	a := &Answer{}
+	at := s.now()
+	if len(q.Aggregates) > 0 {
+		s.aggregates(scorer, tenant, e, q, at, a)
+		return a, nil
+	}
+	t, err := s.book.Tenant(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range q.Customers {
+		score, err := s.customer(ctx, scorer, t, e, id, q.AsOf, at)
+		switch {
+		case fault.Is(err, fault.NotFound):
+			a.Errors = append(a.Errors, ItemError{i, "no such customer"})
+		case err != nil:
+			return nil, err
+		default:
+			a.Scores = append(a.Scores, score)
+		}
+	}
+	return a, nil
+}
+
+func (q *Request) check(today portfolio.Date) error {
+	invalid := func(pointer, detail string) error {
+		return &fault.Error{Kind: fault.Invalid, Detail: "the request breaks a rule", Fields: []fault.Field{{Pointer: pointer, Detail: detail}}}
+	}
+	switch {
+	case len(q.Customers) == 0 && len(q.Aggregates) == 0:
+		return invalid("", "needs customers or aggregates")
+	case len(q.Customers) > 0 && len(q.Aggregates) > 0:
+		return invalid("/aggregates", "goes without customers")
+	case len(q.Customers) > MaxItems:
+		return invalid("/customers", "has more than 100 items")
+	case len(q.Aggregates) > MaxItems:
+		return invalid("/aggregates", "has more than 100 items")
+	}
+	if q.AsOf == 0 {
+		q.AsOf = today
+	}
+	var fields []fault.Field
+	for i := range q.Aggregates {
+		a := &q.Aggregates[i]
+		fields = append(fields, a.Check("/aggregates/"+strconv.Itoa(i), today)...)
+		a.Normalise(q.AsOf)
+	}
+	if len(fields) > 0 {
+		return &fault.Error{Kind: fault.Invalid, Detail: "rows break rules", Fields: fields[:min(len(fields), 100)]}
+	}
+	return nil
+}
+
+func (s *Service) scorer(m *Models) (*Scorer, error) {
+	pool, _ := s.idle.LoadOrStore(m.Version, &sync.Pool{})
+	if sc, ok := pool.(*sync.Pool).Get().(*Scorer); ok {
+		return sc, nil
+	}
+	return New(m)
+}
+
+func (s *Service) release(m *Models, sc *Scorer) {
+	if pool, ok := s.idle.Load(m.Version); ok {
+		pool.(*sync.Pool).Put(sc)
+	}
+}
+
+// aggregates scores what was sent; those of one relation see each other.
+func (s *Service) aggregates(sc *Scorer, tenant string, e Engine, q *Request, at time.Time, a *Answer) {
+	scores := make([][]byte, len(q.Aggregates))
+	relations := map[string][]int{}
+	var order []string
+	for i := range q.Aggregates {
+		key := q.Aggregates[i].Latest().Relation()
+		if relations[key] == nil {
+			order = append(order, key)
+		}
+		relations[key] = append(relations[key], i)
+	}
+	var members []Subject
+	for _, key := range order {
+		members = members[:0]
+		for _, i := range relations[key] {
+			members = append(members, Subject{Aggregate: &q.Aggregates[i]})
+		}
+		for k, sh := range sc.Relation(members, q.AsOf, NewSet(e)) {
+			scores[relations[key][k]] = sh.AppendJSON(nil, e, tenant, at)
+		}
+	}
+	a.Scores = scores
+}
+
+// customer scores a stored customer, among the members of its relation.
+func (s *Service) customer(ctx context.Context, sc *Scorer, t book.Tenant, e Engine, id string, asOf portfolio.Date, at time.Time) ([]byte, error) {
+	r, err := s.book.Customer(ctx, t, id)
+	if err != nil {
+		return nil, err
+	}
+	rel, err := s.book.Relation(ctx, t, r.Relation)
+	if err != nil {
+		return nil, err
+	}
+	var members []Subject
+	at0 := -1
+	for _, m := range rel.Members {
+		if m.Err == nil {
+			if m.ID == id {
+				at0 = len(members)
+			}
+			members = append(members, Subject{Aggregate: m.Aggregate, Body: m.Body})
+		}
+	}
+	if at0 < 0 {
+		return nil, fault.New(fault.NotFound, "no such customer")
+	}
+	sheets := sc.Relation(members, asOf, NewSet(e))
+	return sheets[at0].AppendJSON(nil, e, t.ID, at), nil
+}

@@ -1,0 +1,111 @@
+// Handler is Polis as the Functions host starts it: HTTP functions come as plain
+// requests under /api, queue and timer functions as POST /<FunctionName>.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"polis/handler/internal/actions"
+	"polis/handler/internal/blob/folder"
+	"polis/handler/internal/book"
+	"polis/handler/internal/bus/sqlitebus"
+	"polis/handler/internal/caller"
+	"polis/handler/internal/config"
+	"polis/handler/internal/deadletter"
+	"polis/handler/internal/fault"
+	"polis/handler/internal/functions"
+	"polis/handler/internal/httpapi"
+	"polis/handler/internal/imports"
+	"polis/handler/internal/invoke"
+	"polis/handler/internal/registry"
+	"polis/handler/internal/run"
+	"polis/handler/internal/scoring"
+	"polis/handler/internal/store/sqlite"
+)
+
+func main() {
+	if err := serve(); err != nil {
+		fmt.Fprintln(os.Stderr, "polis handler:", err)
+		if fault.Is(err, fault.Unconfigured) {
+			os.Exit(2)
+		}
+		os.Exit(1)
+	}
+}
+
+func serve() error {
+	cfg, err := config.Load()
+	if err != nil {
+		return err
+	}
+	log := zerolog.New(os.Stdout).Level(cfg.Level).With().Timestamp().Logger()
+
+	docs, err := sqlite.Open(filepath.Join(cfg.DataDir, "store.db"))
+	if err != nil {
+		return err
+	}
+	queues, err := sqlitebus.Open(filepath.Join(cfg.DataDir, "bus.db"))
+	if err != nil {
+		return err
+	}
+	blobs, err := folder.Open(filepath.Join(cfg.DataDir, "blobs"))
+	if err != nil {
+		return err
+	}
+	var auth caller.Authenticator = caller.Nobody{}
+	if cfg.DevKeysFile != "" {
+		if auth, err = caller.ReadKeys(cfg.DevKeysFile); err != nil {
+			return err
+		}
+	}
+
+	customers := book.New(docs)
+	models := registry.New(blobs, time.Now)
+	lists := actions.New(customers, docs)
+	runs := run.New(customers, docs, queues, models, lists, time.Now)
+	loads := imports.New(customers, docs, blobs, queues, time.Now)
+	scores := scoring.NewService(customers, models, time.Now)
+
+	api := httpapi.New(httpapi.API{
+		Auth: auth, Book: customers, Scores: scores, Runs: runs, Lists: lists, Imports: loads, Keep: docs, Now: time.Now, Log: log,
+	})
+	calls := invoke.New(functions.New(functions.Services{
+		Book: customers, Runs: runs, Imports: loads, Scores: scores, Bus: queues, Now: time.Now,
+	}), deadletter.New(blobs, time.Now), log)
+
+	server := &http.Server{Handler: route(api, calls), ReadHeaderTimeout: 30 * time.Second}
+	// The host calls 127.0.0.1; nobody else has business here.
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.Port)))
+	if err != nil {
+		return fault.Wrap(fault.Unconfigured, err, "listening where the Functions host calls")
+	}
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// route parts the API from the host's calls: public paths begin with /api, and only
+// the host calls the others. GET / is how it asks whether the handler is there.
+func route(api, calls http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, httpapi.Prefix+"/"):
+			api.ServeHTTP(w, r)
+		case r.URL.Path == "/":
+			w.WriteHeader(http.StatusOK)
+		default:
+			calls.ServeHTTP(w, r)
+		}
+	})
+}
