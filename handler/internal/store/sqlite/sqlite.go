@@ -6,337 +6,259 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
-	"fmt"
 	"iter"
-	"net/url"
-	"os"
-	"path/filepath"
+	"math/rand/v2"
 	"strconv"
 	"time"
 
-	driver "modernc.org/sqlite"
-	codes "modernc.org/sqlite/lib"
-
 	"polis/handler/internal/fault"
+	"polis/handler/internal/sqlitefile"
 	"polis/handler/internal/store"
 )
 
-// version is that of the file's layout, kept in SQLite's user_version.
-const version = 1
-
-// Pages of 8 KiB hold several documents of the usual size, 0.5 to 2 KiB, without
-// overflow pages, which a WITHOUT ROWID table has from a quarter of a page on.
-const schema = `
-CREATE TABLE IF NOT EXISTS documents (
+// The rows lie in key order in the tree itself (WITHOUT ROWID), so that a scan reads the
+// file in order. Such a tree keeps a row in its page up to a quarter of the page, which
+// is why the pages are large: bodies are mostly 0.5 to 3 KiB, and one that does not fit
+// costs a chain of overflow pages.
+var format = sqlitefile.Format{
+	Name: "store", ID: 0x506f5374, Version: 1, PageSize: 16384, // "PoSt"
+	Schema: `
+CREATE TABLE documents (
 	tenant  TEXT    NOT NULL,
 	bucket  INTEGER NOT NULL,
 	key     TEXT    NOT NULL,
-	rev     INTEGER NOT NULL,
-	expires INTEGER NOT NULL, -- seconds since 1970; 0: never
+	etag    INTEGER NOT NULL,
+	expires INTEGER NOT NULL, -- milliseconds since 1970; 0: never
 	body    BLOB    NOT NULL,
 	PRIMARY KEY (tenant, bucket, key)
 ) WITHOUT ROWID, STRICT;
-CREATE INDEX IF NOT EXISTS expiring ON documents (expires) WHERE expires > 0;
-`
-
-// A WAL is read from its beginning when the file is opened after a kill, so it is kept
-// short: it is moved into the file every 4 MiB and cut back to that.
-const (
-	walPages = 512
-	walBytes = 4 << 20
-)
+CREATE INDEX expiring ON documents (expires) WHERE expires > 0`,
+}
 
 // Store implements store.Store.
 type Store struct {
-	write *sql.DB // one connection: SQLite has one writer at a time
-	read  *sql.DB
-	now   func() time.Time
-
-	get, page                    *sql.Stmt
-	put, create, replace, remove *sql.Stmt
+	file *sqlitefile.File
+	now  func() time.Time
 }
 
 var _ store.Store = (*Store)(nil)
 
-// Open opens the file, making it and its folder where they are missing. A file of a
-// newer layout is fault.Unconfigured.
-func Open(path string) (*Store, error) { return open(path, time.Now) }
+// Option changes how a store is opened.
+type Option func(*Store)
 
-func open(path string, now func() time.Time) (_ *Store, err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fault.Wrap(fault.Unconfigured, err, "making the store's folder")
-	}
-	s := &Store{now: now}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.Close())
-		}
-	}()
-	// A killed process loses nothing with synchronous=NORMAL: what was committed is in
-	// the operating system's hands. A power cut may lose the last commits, not more.
-	pragmas := url.Values{"_pragma": {
-		"busy_timeout(30000)", "page_size(8192)", "journal_mode(WAL)", "synchronous(NORMAL)", "cache_size(-8192)",
-		fmt.Sprintf("wal_autocheckpoint(%d)", walPages), fmt.Sprintf("journal_size_limit(%d)", walBytes),
-	}, "_txlock": {"immediate"}}
-	dsn := "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath() + "?" + pragmas.Encode()
-	if s.write, err = sql.Open("sqlite", dsn); err != nil {
-		return nil, fault.Wrap(fault.Unconfigured, err, "opening the store")
-	}
-	s.write.SetMaxOpenConns(1)
-	var have int
-	if err := s.write.QueryRow("PRAGMA user_version").Scan(&have); err != nil {
-		return nil, fault.Wrap(fault.Unconfigured, err, "opening the store")
-	}
-	switch {
-	case have > version:
-		return nil, fault.New(fault.Unconfigured, "the store has layout %d, this program knows up to %d", have, version)
-	case have < version:
-		if _, err := s.write.Exec(schema + fmt.Sprintf("PRAGMA user_version = %d", version)); err != nil {
-			return nil, fault.Wrap(fault.Unconfigured, err, "preparing the store")
-		}
-	}
-	if s.read, err = sql.Open("sqlite", dsn+"&_query_only=1"); err != nil {
-		return nil, fault.Wrap(fault.Unconfigured, err, "opening the store")
-	}
-	s.read.SetMaxOpenConns(8)
-	s.read.SetMaxIdleConns(4)
-	return s, s.prepare()
-}
+// WithClock makes the store tell by this clock what has expired.
+func WithClock(now func() time.Time) Option { return func(s *Store) { s.now = now } }
 
-func (s *Store) prepare() error {
-	for _, p := range []struct {
-		stmt **sql.Stmt
-		db   *sql.DB
-		text string
-	}{
-		{&s.get, s.read, `SELECT rev, expires, body FROM documents
-			WHERE tenant = ? AND bucket = ? AND key = ? AND (expires = 0 OR expires > ?)`},
-		{&s.page, s.read, `SELECT key, rev, expires, body FROM documents
-			WHERE tenant = ? AND bucket = ? AND key > ? AND key < ? AND (expires = 0 OR expires > ?) ORDER BY key LIMIT ?`},
-		{&s.put, s.write, `INSERT INTO documents (tenant, bucket, key, rev, expires, body) VALUES (?, ?, ?, 1, ?, ?)
-			ON CONFLICT DO UPDATE SET rev = rev + 1, expires = excluded.expires, body = excluded.body`},
-		// What has expired is not there, so a create may take its place.
-		{&s.create, s.write, `INSERT INTO documents (tenant, bucket, key, rev, expires, body) VALUES (?, ?, ?, 1, ?, ?)
-			ON CONFLICT DO UPDATE SET rev = rev + 1, expires = excluded.expires, body = excluded.body
-			WHERE documents.expires > 0 AND documents.expires <= ?`},
-		{&s.replace, s.write, `UPDATE documents SET rev = rev + 1, expires = ?, body = ?
-			WHERE tenant = ? AND bucket = ? AND key = ? AND rev = ? AND (expires = 0 OR expires > ?)`},
-		{&s.remove, s.write, `DELETE FROM documents WHERE tenant = ? AND bucket = ? AND key = ?`},
-	} {
-		var err error
-		if *p.stmt, err = p.db.Prepare(p.text); err != nil {
-			return fault.Wrap(fault.Unconfigured, err, "preparing the store")
-		}
+// Open opens the file, making it and its folder where they are missing. A file that is
+// no store or one of a newer format is fault.Unconfigured.
+func Open(path string, options ...Option) (*Store, error) {
+	file, err := sqlitefile.Open(path, format)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	s := &Store{file, time.Now}
+	for _, o := range options {
+		o(s)
+	}
+	return s, nil
 }
 
 // Get implements store.Store.
 func (s *Store) Get(ctx context.Context, p store.Partition, key string) (store.Document, error) {
 	d := store.Document{Key: key}
-	var rev, expires int64
-	err := s.get.QueryRowContext(ctx, p.Tenant, p.Bucket, key, s.now().Unix()).Scan(&rev, &expires, &d.Body)
-	if errors.Is(err, sql.ErrNoRows) {
+	var etag, expires int64
+	found, err := s.file.Row(ctx, []any{&etag, &expires, &d.Body}, `SELECT etag, expires, body FROM documents
+		WHERE tenant = ? AND bucket = ? AND key = ? AND (expires = 0 OR expires > ?)`,
+		p.Tenant, p.Bucket, key, s.now().UnixMilli())
+	if err != nil {
+		return store.Document{}, s.file.Fault(err, "reading a document")
+	}
+	if !found {
 		return store.Document{}, fault.New(fault.NotFound, "no such document")
 	}
-	if err != nil {
-		return store.Document{}, wrap(err, "reading a document")
-	}
-	d.ETag, d.Expires = strconv.FormatInt(rev, 10), instant(expires)
+	d.ETag, d.Expires = formatETag(etag), instant(expires)
 	return d, nil
 }
 
-func instant(seconds int64) time.Time {
-	if seconds == 0 {
+func instant(milliseconds int64) time.Time {
+	if milliseconds == 0 {
 		return time.Time{}
 	}
-	return time.Unix(seconds, 0).UTC()
+	return time.UnixMilli(milliseconds).UTC()
 }
 
-// pageRows is how much of a scan is read at a time. A read that stayed open for a whole
-// scan would keep the WAL from being cut back, and it would grow without end.
-const pageRows = 256
+func milliseconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return max(t.UnixMilli(), 1) // 0 would be never
+}
 
-// Scan implements store.Store.
+// A scan reads this much at a time and holds the page while the caller works through
+// it. A read that stayed open all along would keep the WAL from starting over.
+const (
+	pageRows  = 256
+	pageBytes = 1 << 20
+)
+
+// Scan implements store.Store. A body shares its memory with few others of its page, so
+// what is kept for long is better copied.
 func (s *Store) Scan(ctx context.Context, p store.Partition, prefix, after string) iter.Seq2[store.Document, error] {
 	return func(yield func(store.Document, error) bool) {
-		end := prefixEnd(prefix)
-		after := after
-		if after < prefix {
-			// The key that equals the prefix belongs to the scan; nothing sorts between
-			// it and the key before.
-			d, ok, err := store.GetOr(ctx, s, p, prefix)
-			if err != nil || ok && !yield(d, nil) {
-				if err != nil {
-					yield(store.Document{}, err)
-				}
-				return
-			}
-			after = prefix
+		// Keys are UTF-8, in which no byte is 0xff; and nothing sorts between a key
+		// and the same with a zero byte.
+		from, end := prefix, prefix+"\xff"
+		if after >= prefix {
+			from = after + "\x00"
 		}
-		page := make([]store.Document, 0, pageRows)
-		for {
+		var page page
+		for more := true; more; {
 			var err error
-			if page, err = s.readPage(ctx, page[:0], p, after, end); err != nil {
-				yield(store.Document{}, err)
+			if more, err = s.read(ctx, &page, p, from, end); err != nil {
+				yield(store.Document{}, s.file.Fault(err, "scanning"))
 				return
 			}
-			for i := range page {
-				if !yield(page[i], nil) {
+			for i := range page.docs {
+				if !yield(page.docs[i], nil) {
 					return
 				}
 			}
-			if len(page) < pageRows {
-				return
+			if more {
+				from = page.docs[len(page.docs)-1].Key + "\x00"
 			}
-			after = page[len(page)-1].Key
 		}
 	}
 }
 
-// prefixEnd is a text above all that begin with the prefix. Keys are UTF-8, in which
-// no byte is 0xff.
-func prefixEnd(prefix string) string { return prefix + "\xff" }
+// page is what one read of a scan got.
+type page struct {
+	docs []store.Document
+	slab []byte // has room for the next bodies
+}
 
-func (s *Store) readPage(ctx context.Context, page []store.Document, p store.Partition, after, end string) ([]store.Document, error) {
-	rows, err := s.page.QueryContext(ctx, p.Tenant, p.Bucket, after, end, s.now().Unix(), pageRows)
+// slabBytes is small enough that a body kept by a caller does not keep much else.
+const slabBytes = 16 << 10
+
+func (p *page) copyOf(body []byte) []byte {
+	if len(body) > slabBytes/8 {
+		return append([]byte(nil), body...)
+	}
+	if len(p.slab)+len(body) > cap(p.slab) {
+		p.slab = make([]byte, 0, slabBytes)
+	}
+	start := len(p.slab)
+	p.slab = append(p.slab, body...)
+	return p.slab[start:len(p.slab):len(p.slab)] // an append to it must not reach the next
+}
+
+// read fills the page with the documents from from on and before end. It reports
+// whether there may be more of them.
+func (s *Store) read(ctx context.Context, page *page, p store.Partition, from, end string) (more bool, err error) {
+	page.docs = page.docs[:0]
+	rows, err := s.file.Query(ctx, `SELECT key, etag, expires, body FROM documents
+		WHERE tenant = ? AND bucket = ? AND key >= ? AND key < ? AND (expires = 0 OR expires > ?) ORDER BY key LIMIT ?`,
+		p.Tenant, p.Bucket, from, end, s.now().UnixMilli(), pageRows)
 	if err != nil {
-		return nil, wrap(err, "scanning")
+		return false, err
 	}
 	defer rows.Close()
-	for rows.Next() {
-		var (
-			d            store.Document
-			rev, expires int64
-		)
-		if err := rows.Scan(&d.Key, &rev, &expires, &d.Body); err != nil {
-			return nil, wrap(err, "scanning")
+	var (
+		key           string
+		etag, expires int64
+		body          sql.RawBytes
+		dest          = []any{&key, &etag, &expires, &body}
+	)
+	for bytes := 0; bytes < pageBytes; bytes += len(body) {
+		if !rows.Next() {
+			return len(page.docs) == pageRows, rows.Err()
 		}
-		d.ETag, d.Expires = strconv.FormatInt(rev, 10), instant(expires)
-		page = append(page, d)
+		if err := rows.Scan(dest...); err != nil {
+			return false, err
+		}
+		page.docs = append(page.docs, store.Document{Key: key, Body: page.copyOf(body), ETag: formatETag(etag), Expires: instant(expires)})
 	}
-	if err := rows.Err(); err != nil {
-		return nil, wrap(err, "scanning")
-	}
-	return page, nil
+	return true, nil
 }
+
+// formatETag shows an ETag. ETags are drawn at random for every batch: a counter in the
+// row would begin anew, and an old ETag fit again, when a document is deleted and
+// created; and a counter for the whole file would be a page more to write every time.
+func formatETag(etag int64) string { return strconv.FormatInt(etag, 36) }
 
 // Write implements store.Store.
 func (s *Store) Write(ctx context.Context, p store.Partition, ops []store.Op) error {
 	if err := store.Check(ops); err != nil || len(ops) == 0 {
 		return err
 	}
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
-		return wrap(err, "beginning a write")
-	}
-	if err := s.apply(ctx, tx, p, ops); err != nil {
-		return errors.Join(err, ignoreDone(tx.Rollback()))
-	}
-	return wrap(tx.Commit(), "committing a write")
+	etag, now := rand.Int64(), s.now().UnixMilli()
+	return s.file.Fault(s.file.Write(ctx, func(tx sqlitefile.Tx) error {
+		for i := range ops {
+			if err := apply(tx, p, &ops[i], etag, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	}), "writing")
 }
 
-func ignoreDone(err error) error {
-	if errors.Is(err, sql.ErrTxDone) { // the context's end has rolled it back
-		return nil
+func apply(tx sqlitefile.Tx, p store.Partition, op *store.Op, etag, now int64) error {
+	body, expires := op.Body, milliseconds(op.Expires)
+	if body == nil {
+		body = []byte{} // nil would be NULL
+	}
+	var changed int64
+	var err error
+	switch op.Verb {
+	case store.Put:
+		changed, err = tx.Exec(`INSERT INTO documents (tenant, bucket, key, etag, expires, body) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET etag = excluded.etag, expires = excluded.expires, body = excluded.body`,
+			p.Tenant, p.Bucket, op.Key, etag, expires, body)
+	case store.Create:
+		// What has expired is not there, so something new may take its place.
+		changed, err = tx.Exec(`INSERT INTO documents (tenant, bucket, key, etag, expires, body) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET etag = excluded.etag, expires = excluded.expires, body = excluded.body
+			WHERE documents.expires > 0 AND documents.expires <= ?`,
+			p.Tenant, p.Bucket, op.Key, etag, expires, body, now)
+	case store.Replace:
+		old, unknown := strconv.ParseInt(op.ETag, 36, 64)
+		if unknown != nil {
+			return fault.New(fault.Conflict, "a document is not the one that was read")
+		}
+		changed, err = tx.Exec(`UPDATE documents SET etag = ?, expires = ?, body = ?
+			WHERE tenant = ? AND bucket = ? AND key = ? AND etag = ? AND (expires = 0 OR expires > ?)`,
+			etag, expires, body, p.Tenant, p.Bucket, op.Key, old, now)
+	case store.Delete:
+		_, err = tx.Exec(`DELETE FROM documents WHERE tenant = ? AND bucket = ? AND key = ?`, p.Tenant, p.Bucket, op.Key)
+		return err
+	default:
+		return fault.New(fault.Invalid, "an operation of unknown kind")
+	}
+	if err == nil && changed == 0 {
+		return fault.New(fault.Conflict, "a document exists already, or is not the one that was read")
 	}
 	return err
 }
 
-func (s *Store) apply(ctx context.Context, tx *sql.Tx, p store.Partition, ops []store.Op) error {
-	put, create, replace, remove := tx.StmtContext(ctx, s.put), (*sql.Stmt)(nil), (*sql.Stmt)(nil), (*sql.Stmt)(nil)
-	in := func(stmt **sql.Stmt, prepared *sql.Stmt) *sql.Stmt {
-		if *stmt == nil {
-			*stmt = tx.StmtContext(ctx, prepared)
-		}
-		return *stmt
-	}
-	now := s.now().Unix()
-	for i := range ops {
-		op := &ops[i]
-		body, expires := op.Body, int64(0)
-		if body == nil {
-			body = []byte{} // NULL would break the column's promise
-		}
-		if !op.Expires.IsZero() {
-			expires = op.Expires.Unix()
-		}
-		var (
-			res sql.Result
-			err error
-		)
-		switch op.Verb {
-		case store.Put:
-			_, err = put.ExecContext(ctx, p.Tenant, p.Bucket, op.Key, expires, body)
-		case store.Create:
-			res, err = in(&create, s.create).ExecContext(ctx, p.Tenant, p.Bucket, op.Key, expires, body, now)
-		case store.Replace:
-			rev, perr := strconv.ParseInt(op.ETag, 10, 64)
-			if perr != nil {
-				return fault.New(fault.Conflict, "a document is not the one that was read")
-			}
-			res, err = in(&replace, s.replace).ExecContext(ctx, expires, body, p.Tenant, p.Bucket, op.Key, rev, now)
-		case store.Delete:
-			_, err = in(&remove, s.remove).ExecContext(ctx, p.Tenant, p.Bucket, op.Key)
-		}
-		if err != nil {
-			return wrap(err, "writing")
-		}
-		if res != nil {
-			if n, err := res.RowsAffected(); err != nil || n == 0 {
-				return fault.Wrap(fault.Conflict, errors.Join(errNotAsRead, err), "writing")
-			}
-		}
-	}
-	return nil
-}
+// purgeRows is how much Purge deletes at a time: other writers must get their turn.
+const purgeRows = 500
 
-var errNotAsRead = errors.New("a document exists already or is not the one that was read")
-
-// Purge deletes what has expired, a batch at a time so that writers get their turn. It
-// reports how many documents it deleted.
-func (s *Store) Purge(ctx context.Context) (int64, error) {
-	for total := int64(0); ; {
-		res, err := s.write.ExecContext(ctx, `DELETE FROM documents WHERE (tenant, bucket, key) IN
-			(SELECT tenant, bucket, key FROM documents WHERE expires > 0 AND expires <= ? LIMIT 1000)`, s.now().Unix())
-		if err != nil {
-			return total, wrap(err, "purging")
-		}
-		n, err := res.RowsAffected()
-		total += n
-		if err != nil || n < 1000 {
-			return total, wrap(err, "purging")
+// Purge deletes what has expired and says how many documents that were. Nobody sees
+// them meanwhile: it only gives their room back for others.
+func (s *Store) Purge(ctx context.Context) (int, error) {
+	now := s.now().UnixMilli()
+	total := 0
+	for {
+		var n int64
+		err := s.file.Write(ctx, func(tx sqlitefile.Tx) (err error) {
+			n, err = tx.Exec(`DELETE FROM documents WHERE (tenant, bucket, key) IN
+				(SELECT tenant, bucket, key FROM documents WHERE expires > 0 AND expires <= ? LIMIT ?)`, now, purgeRows)
+			return err
+		})
+		if total += int(n); err != nil || n < purgeRows {
+			return total, s.file.Fault(err, "purging")
 		}
 	}
 }
 
 // Close closes the file.
-func (s *Store) Close() error {
-	var err error
-	for _, db := range []*sql.DB{s.read, s.write} {
-		if db != nil {
-			err = errors.Join(err, db.Close())
-		}
-	}
-	return err
-}
-
-// wrap gives SQLite's errors the store's kinds.
-func wrap(err error, doing string) error {
-	var se *driver.Error
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return fault.Wrap(fault.Cancelled, err, "%s", doing)
-	case errors.As(err, &se):
-		switch se.Code() & 0xff {
-		case codes.SQLITE_BUSY, codes.SQLITE_LOCKED, codes.SQLITE_FULL, codes.SQLITE_IOERR:
-			return fault.Wrap(fault.Unavailable, err, "%s", doing)
-		case codes.SQLITE_INTERRUPT:
-			return fault.Wrap(fault.Cancelled, err, "%s", doing)
-		}
-	}
-	return fault.Wrap(fault.Internal, err, "%s", doing)
-}
+func (s *Store) Close() error { return s.file.Close() }
