@@ -81,6 +81,9 @@ var tableColumns = map[portfolio.Table][]column{
 // headBytes is how much of a file is looked at to find out how it is written.
 const headBytes = 1 << 20
 
+// sampleRows is how many rows are looked at to find out how values are written.
+const sampleRows = 2000
+
 // input is an opened file whose header is good.
 type input struct {
 	name     string
@@ -250,7 +253,7 @@ func (s *sample) fields(head []byte) error {
 		b      tabular.Block
 		fields []string
 	)
-	for f.Next(&b) == nil {
+	for s.rows < sampleRows && f.Next(&b) == nil {
 		data := string(b.Data)
 		for _, fr := range b.Frames {
 			var err error
@@ -270,6 +273,9 @@ func (s *sample) fields(head []byte) error {
 			}
 			if err != nil || fr.Fault != nil || len(fields) != len(s.in.places) {
 				continue
+			}
+			if s.rows++; s.rows > sampleRows {
+				return nil
 			}
 			for i, at := range s.in.places {
 				if at >= 0 {
@@ -325,7 +331,7 @@ func (s *sample) members(head []byte) {
 		list []tabular.Member
 	)
 	seen := make([]bool, len(s.columns))
-	for f.Next(&b) == nil {
+	for s.rows < sampleRows && f.Next(&b) == nil {
 		data := string(b.Data)
 		for _, fr := range b.Frames {
 			var err error

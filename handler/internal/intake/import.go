@@ -12,7 +12,6 @@ package intake
 
 import (
 	"context"
-	"hash/maphash"
 	"io"
 	"strings"
 	"sync"
@@ -133,11 +132,14 @@ func Import(ctx context.Context, b *book.Book, o Options) (_ Summary, err error)
 	}
 	defer out.Close()
 
-	r := &reading{asOf: o.AsOf, parts: parts, rows: rows, owners: owners, seed: maphash.MakeSeed(), findings: fs}
+	r := newReading(o.AsOf, parts, rows, owners, fs)
 	for _, in := range inputs {
 		if err := r.file(ctx, in); err != nil {
 			return Summary{}, cancelled(ctx, err)
 		}
+	}
+	if err := r.done(); err != nil {
+		return Summary{}, err
 	}
 	lost, err := r.shared(ctx)
 	if err != nil {

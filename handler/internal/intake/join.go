@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"hash/maphash"
 	"slices"
 	"strings"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -28,7 +28,6 @@ type joining struct {
 	out      *spill.File
 	findings *findings
 
-	mu       sync.Mutex
 	customer CustomerCounts
 	vanished vanished
 }
@@ -69,23 +68,39 @@ const maxAggregate = store.MaxBytes - 4<<10
 func (j *joining) run(ctx context.Context, done func(int)) error {
 	g, working := errgroup.WithContext(ctx)
 	g.SetLimit(workers)
+	free := make(chan *joiner, workers)
+	for range workers {
+		free <- &joiner{joining: j, out: j.out.Writer()}
+	}
 	for bucket := range j.tenant.Buckets {
 		if working.Err() != nil {
 			break
 		}
 		g.Go(func() error {
 			defer done(1)
-			return j.bucket(working, bucket)
+			w := <-free
+			defer func() { free <- w }()
+			return w.bucket(working, bucket)
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
+	close(free)
+	for w := range free {
+		if err := w.out.Flush(); err != nil {
+			return err
+		}
+		j.customer.add(w.counts)
+		j.vanished.add(w.vanished)
+	}
 	return ctx.Err()
 }
 
 // bucket joins the partitions of the customers whose places lie in one bucket.
-func (j *joining) bucket(ctx context.Context, bucket int) error {
+func (w *joiner) bucket(ctx context.Context, bucket int) error {
+	j := w.joining
+	w.ctx, w.places = ctx, nil
 	size := 0
 	for part := bucket; part < j.reading.parts; part += j.tenant.Buckets {
 		n := j.reading.rows.Bytes(part)
@@ -97,7 +112,6 @@ func (j *joining) bucket(ctx context.Context, bucket int) error {
 	if size == 0 {
 		return nil
 	}
-	w := &joiner{joining: j, ctx: ctx, out: j.out.Writer()}
 	if size > fewBytes {
 		w.places = make(map[string]book.Place)
 		for p, err := range j.book.Places(ctx, j.tenant, bucket) {
@@ -108,8 +122,7 @@ func (j *joining) bucket(ctx context.Context, bucket int) error {
 		}
 	}
 	for part := bucket; part < j.reading.parts; part += j.tenant.Buckets {
-		var err error
-		if w.buf, err = w.partition(part, w.buf); err != nil {
+		if err := w.partition(part); err != nil {
 			return err
 		}
 		if err := j.book.PutPlaces(ctx, j.tenant, bucket, w.placed); err != nil {
@@ -117,22 +130,16 @@ func (j *joining) bucket(ctx context.Context, bucket int) error {
 		}
 		w.placed = w.placed[:0]
 	}
-	if err := w.out.Flush(); err != nil {
-		return err
-	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.customer.add(w.counts)
-	j.vanished.add(w.vanished)
 	return nil
 }
 
-// joiner joins one bucket.
+// joiner joins one bucket after another; what it needs for a customer is reused.
 type joiner struct {
 	*joining
 	ctx    context.Context
 	out    *spill.Writer
 	buf    []byte
+	data   string                // the partition
 	places map[string]book.Place // nil: look up one by one
 	placed []book.Place          // places to be written
 	counts CustomerCounts
@@ -151,31 +158,45 @@ type joiner struct {
 	mentions []string
 	vanished []string
 	body     []byte
-	record   []byte
+	passed   []byte
 }
 
-// entry is a record in a partition.
+// entry is a record in a partition: small, because sorting moves it about.
 type entry struct {
-	customer string
-	kind     uint8
-	line     int64
-	row      string
+	customer uint64 // a hash with a secret seed: within a partition two do not collide
+	order    uint64 // kind and line
+	at       int    // where the record begins in the partition
 }
 
-func (w *joiner) partition(part int, buf []byte) ([]byte, error) {
-	err := w.reading.rows.Read(part, 0, buf, func(piece []byte) error {
-		buf = piece
+// lineBits leaves room for the kind above the line in an entry's order.
+const lineBits = 56
+
+// record is what an entry stands for.
+func (w *joiner) record(e entry) (customer, row string) {
+	record, _ := spill.Next(w.data[e.at:])
+	_, record = cutLine(record[1:])
+	return cutText(record)
+}
+
+func (w *joiner) partition(part int) error {
+	return w.reading.rows.Read(part, 0, &w.buf, func(piece []byte) error {
+		// Rows are parts of this one copy: they cost no allocation of their own.
+		w.data = string(piece)
 		w.entries = w.entries[:0]
-		for s := string(piece); s != ""; {
-			var record string
-			record, s = spill.Next(s)
-			e := entry{kind: record[0]}
-			e.line, record = cutLine(record[1:])
-			e.customer, e.row = cutText(record)
-			w.entries = append(w.entries, e)
+		for at := 0; at < len(w.data); {
+			record, rest := spill.Next(w.data[at:])
+			line, named := cutLine(record[1:])
+			customer, _ := cutText(named)
+			w.entries = append(w.entries, entry{
+				customer: maphash.String(w.reading.seed, customer), order: uint64(record[0])<<lineBits | uint64(line), at: at,
+			})
+			at = len(w.data) - len(rest)
 		}
 		slices.SortFunc(w.entries, func(a, b entry) int {
-			return cmp.Or(cmp.Compare(a.customer, b.customer), cmp.Compare(a.kind, b.kind), cmp.Compare(a.line, b.line))
+			if c := cmp.Compare(a.customer, b.customer); c != 0 {
+				return c
+			}
+			return cmp.Compare(a.order, b.order)
 		})
 		for from := 0; from < len(w.entries); {
 			to := from + 1
@@ -185,14 +206,15 @@ func (w *joiner) partition(part int, buf []byte) ([]byte, error) {
 			if err := w.ctx.Err(); err != nil {
 				return err
 			}
-			if err := w.one(w.entries[from].customer, w.entries[from:to]); err != nil {
+			id, _ := w.record(w.entries[from])
+			if err := w.one(id, w.entries[from:to]); err != nil {
 				return err
 			}
 			from = to
 		}
+		slices.SortFunc(w.placed, func(a, b book.Place) int { return cmp.Compare(a.ID, b.ID) })
 		return nil
 	})
-	return buf, err
 }
 
 // one joins the rows of one customer.
@@ -252,9 +274,9 @@ func (w *joiner) one(id string, entries []entry) error {
 
 // pass hands the encoded aggregate to the last stage.
 func (w *joiner) pass(relation, id, etag string) error {
-	w.record = appendText(appendText(appendText(w.record[:0], relation), id), etag)
-	w.record = append(w.record, w.body...)
-	return w.out.Append(w.tenant.RelationBucket(relation), w.record)
+	w.passed = appendText(appendText(appendText(w.passed[:0], relation), id), etag)
+	w.passed = append(w.passed, w.body...)
+	return w.out.Append(w.tenant.RelationBucket(relation), w.passed)
 }
 
 // find reads where a customer lies and what is stored of it; etag "" is nothing.
@@ -296,21 +318,23 @@ func (w *joiner) take(id string, entries []entry) error {
 	}
 	w.mentions = w.mentions[:0]
 	for _, e := range entries {
-		if e.kind == mention {
-			w.mentions = append(w.mentions, e.row)
+		_, row := w.record(e)
+		kind, line := uint8(e.order>>lineBits), int64(e.order&(1<<lineBits-1))
+		if kind == mention {
+			w.mentions = append(w.mentions, row)
 			continue
 		}
-		t := portfolio.Table(e.kind)
-		if err := w.rows.Add(&w.in, t, id, e.row); err != nil {
+		t := portfolio.Table(kind)
+		if err := w.rows.Add(&w.in, t, id, row); err != nil {
 			return fault.Wrap(fault.Internal, err, "reading a scratch file")
 		}
-		w.lines[t] = append(w.lines[t], e.line)
+		w.lines[t] = append(w.lines[t], line)
 	}
 	return nil
 }
 
 func (w *joiner) rejectAll(entries []entry, b portfolio.Breach) error {
-	if err := w.take(entries[0].customer, entries); err != nil {
+	if err := w.take(w.id, entries); err != nil {
 		return err
 	}
 	for t := range w.lines {

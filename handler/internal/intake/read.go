@@ -34,9 +34,20 @@ type reading struct {
 	seed     maphash.Seed
 	findings *findings
 	read     [4]atomic.Int64
+	writers  [workers]writers // one for each goroutine, for all files
 
 	mu      sync.Mutex
 	unknown [4][]string // NDJSON fields that nobody knows
+}
+
+type writers struct{ rows, owners *spill.Writer }
+
+func newReading(asOf portfolio.Date, parts int, rows, owners *spill.File, fs *findings) *reading {
+	r := &reading{asOf: asOf, parts: parts, rows: rows, owners: owners, seed: maphash.MakeSeed(), findings: fs}
+	for i := range r.writers {
+		r.writers[i] = writers{rows.Writer(), owners.Writer()}
+	}
+	return r
 }
 
 // Owners of ids are compared in this many pieces a table.
@@ -76,8 +87,8 @@ func (r *reading) file(ctx context.Context, in *input) error {
 			}
 		}
 	})
-	for range workers {
-		w := r.worker(in)
+	for i := range workers {
+		w := r.worker(in, r.writers[i])
 		g.Go(func() error {
 			for b := range blocks {
 				if err := w.block(b); err != nil {
@@ -85,7 +96,8 @@ func (r *reading) file(ctx context.Context, in *input) error {
 				}
 				free <- b
 			}
-			return w.flush()
+			w.note()
+			return nil
 		})
 	}
 	return g.Wait()
@@ -95,8 +107,7 @@ func (r *reading) file(ctx context.Context, in *input) error {
 type worker struct {
 	*reading
 	in     *input
-	out    *spill.Writer
-	owners *spill.Writer
+	out    writers
 	enc    portfolio.RowEncoder
 	row    func(values []string) (own, customer string)
 	encode func(dst []byte) []byte
@@ -110,8 +121,8 @@ type worker struct {
 	unknown  []string
 }
 
-func (r *reading) worker(in *input) *worker {
-	w := &worker{reading: r, in: in, out: r.rows.Writer(), owners: r.owners.Writer()}
+func (r *reading) worker(in *input, out writers) *worker {
+	w := &worker{reading: r, in: in, out: out}
 	w.fields = make([]string, len(tableColumns[in.table]))
 	switch in.table {
 	case portfolio.Customers:
@@ -233,7 +244,7 @@ func (w *worker) record(b *tabular.Block, f tabular.Frame, record string) error 
 		}
 		w.head(mention, f.Line, customer)
 		w.buf = append(w.buf, own...)
-		return w.out.Append(portfolio.Bucket(customer, w.parts), w.buf)
+		return w.out.rows.Append(portfolio.Bucket(customer, w.parts), w.buf)
 	}
 	if t == portfolio.Policies || t == portfolio.Claims {
 		if err := w.owner(own, customer, f.Line); err != nil {
@@ -242,7 +253,7 @@ func (w *worker) record(b *tabular.Block, f tabular.Frame, record string) error 
 	}
 	w.head(uint8(t), f.Line, customer)
 	w.buf = w.encode(w.buf)
-	return w.out.Append(portfolio.Bucket(customer, w.parts), w.buf)
+	return w.out.rows.Append(portfolio.Bucket(customer, w.parts), w.buf)
 }
 
 func (w *worker) head(kind uint8, line int64, customer string) {
@@ -296,15 +307,26 @@ func (w *worker) strange(name string) {
 	}
 }
 
-func (w *worker) flush() error {
+// note passes on which fields nobody knows.
+func (w *worker) note() {
 	w.mu.Lock()
+	defer w.mu.Unlock()
+	list := &w.reading.unknown[w.in.table]
 	for _, name := range w.unknown {
-		if list := &w.reading.unknown[w.in.table]; len(*list) < maxUnknown && !slices.Contains(*list, name) {
+		if len(*list) < maxUnknown && !slices.Contains(*list, name) {
 			*list = append(*list, name)
 		}
 	}
-	w.mu.Unlock()
-	return errors.Join(w.out.Flush(), w.owners.Flush())
+}
+
+// done writes out what the writers still have, and drops them.
+func (r *reading) done() error {
+	var err error
+	for _, w := range r.writers {
+		err = errors.Join(err, w.rows.Flush(), w.owners.Flush())
+	}
+	r.writers = [workers]writers{}
+	return err
 }
 
 // owner puts aside under which customer an id stands. Versions that follow one another
@@ -322,7 +344,7 @@ func (w *worker) owner(own, customer string, line int64) error {
 	if w.in.table == portfolio.Claims {
 		part += ownerParts
 	}
-	return w.owners.Append(part, b[:])
+	return w.out.owners.Append(part, b[:])
 }
 
 // pair is the hash of an id and that of the customer it stands under. 64 bits each,
@@ -346,7 +368,10 @@ func (r *reading) shared(ctx context.Context) (lost [4]map[pair]bool, err error)
 		line uint64
 	}
 	lost[portfolio.Policies], lost[portfolio.Claims] = make(map[pair]bool), make(map[pair]bool)
-	var list []owner
+	var (
+		list []owner
+		buf  []byte
+	)
 	for part := range r.owners.Parts() {
 		if err := ctx.Err(); err != nil {
 			return lost, err
@@ -355,14 +380,14 @@ func (r *reading) shared(ctx context.Context) (lost [4]map[pair]bool, err error)
 		if part >= ownerParts {
 			table = portfolio.Claims
 		}
-		err := r.owners.Read(part, 0, nil, func(piece []byte) error {
+		err := r.owners.Read(part, 0, &buf, func(piece []byte) error {
 			list = list[:0]
-			for s := string(piece); s != ""; {
-				var record string
-				record, s = spill.Next(s)
+			for len(piece) > 0 {
+				var record []byte
+				record, piece = spill.Next(piece)
 				var o owner
 				copy(o.pair[:], record)
-				o.line = binary.LittleEndian.Uint64([]byte(record[16:]))
+				o.line = binary.LittleEndian.Uint64(record[16:])
 				list = append(list, o)
 			}
 			slices.SortFunc(list, func(a, b owner) int {

@@ -118,9 +118,9 @@ func appendText(b []byte, s string) []byte {
 }
 
 // cutText is the counterpart of appendText.
-func cutText(s string) (text, rest string) { return spill.Next(s) }
+func cutText[T ~string | ~[]byte](s T) (text, rest T) { return spill.Next(s) }
 
-func cutLine(s string) (line int64, rest string) {
+func cutLine[T ~string | ~[]byte](s T) (line int64, rest T) {
 	shift := 0
 	for i := range len(s) {
 		line |= int64(s[i]&0x7f) << shift
@@ -129,7 +129,7 @@ func cutLine(s string) (line int64, rest string) {
 		}
 		shift += 7
 	}
-	return 0, ""
+	return 0, s[:0]
 }
 
 // write writes all findings in the order of the tables and their lines.
@@ -142,12 +142,13 @@ func (fs *findings) write(w io.Writer, format ReportFormat, names [4]string) err
 	if err := put(nil); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "writing the report")
 	}
+	var buf []byte
 	for t, f := range fs.files {
 		if err := fs.writers[t].Flush(); err != nil {
 			return err
 		}
 		for part := range f.Parts() {
-			err := f.Read(part, 0, nil, func(piece []byte) error {
+			err := f.Read(part, 0, &buf, func(piece []byte) error {
 				var list []Finding
 				for s := string(piece); s != ""; {
 					var record string

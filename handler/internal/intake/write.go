@@ -32,13 +32,19 @@ const pieceBytes = 16 << 20
 func (w *writing) run(ctx context.Context, done func(int)) error {
 	g, working := errgroup.WithContext(ctx)
 	g.SetLimit(workers)
+	bufs := make(chan *[]byte, workers)
+	for range workers {
+		bufs <- new([]byte)
+	}
 	for bucket := range w.in.Parts() {
 		if working.Err() != nil {
 			break
 		}
 		g.Go(func() error {
 			defer done(1)
-			return w.in.Read(bucket, pieceBytes, nil, func(piece []byte) error {
+			buf := <-bufs
+			defer func() { bufs <- buf }()
+			return w.in.Read(bucket, pieceBytes, buf, func(piece []byte) error {
 				return w.piece(working, bucket, piece)
 			})
 		})
@@ -57,18 +63,19 @@ type finished struct {
 
 func (w *writing) piece(ctx context.Context, bucket int, piece []byte) error {
 	var list []finished
-	for s := string(piece); s != ""; {
-		var record string
-		record, s = spill.Next(s)
-		var f finished
-		f.relation, record = cutText(record)
-		f.id, record = cutText(record)
-		f.etag, record = cutText(record)
-		f.body = []byte(record)
-		list = append(list, f)
+	for len(piece) > 0 {
+		var record, relation, id, etag []byte
+		record, piece = spill.Next(piece)
+		relation, record = cutText(record)
+		id, record = cutText(record)
+		etag, record = cutText(record)
+		list = append(list, finished{relation: string(relation), id: string(id), etag: string(etag), body: record})
 	}
 	slices.SortFunc(list, func(a, b finished) int {
-		return cmp.Or(cmp.Compare(a.relation, b.relation), cmp.Compare(a.id, b.id))
+		if c := cmp.Compare(a.relation, b.relation); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.id, b.id)
 	})
 	for batch := range slices.Chunk(list, store.MaxOps) {
 		if err := w.batch(ctx, bucket, batch); err != nil {

@@ -77,36 +77,35 @@ func (s *File) write(part int, b []byte) error {
 }
 
 // Read yields a partition's bytes in pieces of whole records, each at most limit long
-// unless one writer's block is longer; 0 is no limit. buf is reused.
-func (s *File) Read(part, limit int, buf []byte, yield func(piece []byte) error) error {
+// unless one writer's block is longer; 0 is no limit. A piece is good until yield
+// returns: buf, which grows as needed, is used for the next.
+func (s *File) Read(part, limit int, buf *[]byte, yield func(piece []byte) error) error {
 	if part >= len(s.parts) {
 		return nil
 	}
-	buf = buf[:0]
-	for _, e := range s.parts[part] {
-		if limit > 0 && len(buf) > 0 && len(buf)+e.len > limit {
-			if err := yield(buf); err != nil {
-				return err
+	for extents := s.parts[part]; len(extents) > 0; {
+		n, size := 0, 0
+		for n < len(extents) && (n == 0 || limit == 0 || size+extents[n].len <= limit) {
+			size += extents[n].len
+			n++
+		}
+		if cap(*buf) < size {
+			*buf = make([]byte, size+size/8)
+		}
+		piece := (*buf)[:0]
+		for _, e := range extents[:n] {
+			at := len(piece)
+			piece = piece[:at+e.len]
+			if _, err := s.f.ReadAt(piece[at:], e.at); err != nil {
+				return fault.Wrap(fault.Unavailable, err, "reading a scratch file")
 			}
-			buf = buf[:0]
 		}
-		n := len(buf)
-		if cap(buf) < n+e.len {
-			want := max(n+e.len, 2*cap(buf))
-			if limit > 0 {
-				want = max(n+e.len, min(want, limit))
-			}
-			buf = append(make([]byte, 0, want), buf...)
+		if err := yield(piece); err != nil {
+			return err
 		}
-		buf = buf[:n+e.len]
-		if _, err := s.f.ReadAt(buf[n:], e.at); err != nil {
-			return fault.Wrap(fault.Unavailable, err, "reading a scratch file")
-		}
+		extents = extents[n:]
 	}
-	if len(buf) == 0 {
-		return nil
-	}
-	return yield(buf)
+	return nil
 }
 
 // Writer adds records to a File; each goroutine has its own.
@@ -138,21 +137,21 @@ func (w *Writer) Append(part int, record []byte) error {
 	return nil
 }
 
-// Flush writes what is still in memory, and gives the memory back.
+// Flush writes what is still in memory.
 func (w *Writer) Flush() error {
 	for part, b := range w.bufs {
 		if len(b) > 0 {
 			if err := w.file.write(part, b); err != nil {
 				return err
 			}
+			w.bufs[part] = b[:0]
 		}
 	}
-	w.bufs = nil
 	return nil
 }
 
 // Next cuts the first record off a piece.
-func Next(piece string) (record, rest string) {
+func Next[T ~string | ~[]byte](piece T) (record, rest T) {
 	n, shift := 0, 0
 	for i := range len(piece) {
 		c := piece[i]
@@ -162,5 +161,5 @@ func Next(piece string) (record, rest string) {
 		}
 		shift += 7
 	}
-	return "", ""
+	return piece[:0], piece[:0]
 }
