@@ -213,8 +213,10 @@ func belgian(t *tables, row map[string]string) error {
 }
 
 // european: one policyholder with one motor policy a row, which came up for renewal in
-// January 2010 (the set gives no year; the day is spread). The renewal's premium is
-// offered two months ahead. Who lapsed did so on the renewal date. How many contracts
+// 2010 (the set gives no date; the day is spread over the year). It is recorded at the
+// end of 2009, since the set holds nobody who left before: earlier years would look as
+// if nobody ever did. The renewal's premium is offered two months ahead. Who lapsed did
+// so on the renewal date. How many contracts
 // the policyholder has elsewhere in the book is kept as an attribute.
 func european(t *tables, row map[string]string) error {
 	id := row["row"]
@@ -226,14 +228,15 @@ func european(t *tables, row map[string]string) error {
 	if err != nil {
 		return fmt.Errorf("policy_age: %w", err)
 	}
-	renewal := time.Date(2010, 1, 2+spread(id, 30), 0, 0, 0, 0, time.UTC)
+	known := time.Date(2009, 12, 31, 0, 0, 0, 0, time.UTC)
+	renewal := known.AddDate(0, 0, 2+spread(id, 364))
 	start := renewal.AddDate(-max(years, 1), 0, 0)
 	offered := renewal.AddDate(0, -2, 0)
-	if offered.Before(start) {
-		offered = start
+	if offered.Before(known) {
+		offered = known
 	}
-	first := date(start)
-	if err := t.customers.Write([]string{"C" + id, strconv.Itoa(2010 - age), "", row["vehicl_region"], "private", first}); err != nil {
+	first, recorded := date(start), date(known)
+	if err := t.customers.Write([]string{"C" + id, strconv.Itoa(2010 - age), "", row["vehicl_region"], "private", recorded}); err != nil {
 		return err
 	}
 	frequency, _, _ := strings.Cut(row["prem_freqperyear"], " ")
@@ -246,7 +249,7 @@ func european(t *tables, row map[string]string) error {
 		"use", row["policy_caruse"], "contracts", row["policy_nbcontract"], "vehicle_age", row["vehicl_age"],
 		"age_at_purchase", row["vehicl_agepurchase"], "garage", row["vehicl_garage"], "power", row["vehicl_powerkw"],
 	}
-	policy := []string{"P" + id, "C" + id, "motor", first, "", date(renewal), "", row["prem_last"], frequency, "active", "", attributes(kept...), first, first}
+	policy := []string{"P" + id, "C" + id, "motor", first, "", date(renewal), "", row["prem_last"], frequency, "active", "", attributes(kept...), first, recorded}
 	if err := t.policies.Write(policy); err != nil {
 		return err
 	}

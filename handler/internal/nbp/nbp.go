@@ -18,8 +18,19 @@ import (
 // Model is what training publishes for this engine.
 type Model struct {
 	Branches map[string]*model.Model // probability of buying within 12 months
-	Premium  map[string]float64      // EUR: mean annual premium of the branch in the book
-	Bands    score.Bands             // of the best offer's probability
+	// Premium is the mean annual premium, EUR, of each branch that the book has; the
+	// others are not offered.
+	Premium map[string]float64
+	Bands   score.Bands // of the best offer's probability
+}
+
+// Sold are the branches that the book has a premium for.
+func (m *Model) Sold() map[string]bool {
+	sold := make(map[string]bool, len(m.Premium))
+	for b := range m.Premium {
+		sold[b] = true
+	}
+	return sold
 }
 
 // Offer is a branch that could be offered.
@@ -65,7 +76,7 @@ type branch struct {
 func New(m *Model) *Engine {
 	e := &Engine{model: m}
 	for i, b := range portfolio.Branches {
-		if bm := m.Branches[b.Name]; bm != nil {
+		if bm := m.Branches[b.Name]; bm != nil && m.Premium[b.Name] > 0 {
 			e.branches = append(e.branches, branch{b, i, bm, score.NewExplainer(bm)})
 		}
 	}

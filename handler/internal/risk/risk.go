@@ -23,6 +23,9 @@ type Model struct {
 	// published: a score is a place among them, and stays comparable until the next.
 	Quantiles []float64
 	Bands     score.Bands // of the score
+	// Sold are the branches that the book has: what an office does not sell, its
+	// customers hold elsewhere, and missing it here is no gap.
+	Sold map[string]bool
 }
 
 // Policy is what a policy is expected to do in a year.
@@ -182,7 +185,7 @@ func (e *Engine) care(in feature.Input, r *Result) {
 	g := in.Group
 	business := in.View.Customer != nil && in.View.Customer.Segment == portfolio.Business
 	for _, rule := range gaps {
-		if rule.business == business && g.Policies > 0 && !holdsAny(g, rule.missing) && holdsAny(g, rule.holding) {
+		if rule.business == business && g.Policies > 0 && e.model.Sold[rule.missing[0]] && !holdsAny(g, rule.missing) && holdsAny(g, rule.holding) {
 			r.Gaps = append(r.Gaps, Gap{rule.missing[0], rule.code})
 		}
 	}

@@ -110,6 +110,7 @@ func Load(r io.Reader) (*Models, error) {
 		Churn: &churn.Model{Lapse: learnt["lapse"], Other: learnt["other_end"], Bands: f.Bands["churn"]},
 		Nbp:   &nbp.Model{Branches: map[string]*model.Model{}, Premium: f.Premium, Bands: f.Bands["nbp"]},
 	}
+	m.Risk.Sold = m.Nbp.Sold()
 	for reason, name := range f.Ends {
 		end, ok := portfolio.ParseEnd(name)
 		if !ok {
@@ -187,4 +188,24 @@ func sameFields(name string, m *model.Model, fields []model.Field) error {
 		}
 	}
 	return nil
+}
+
+// Learnt is one learnt model by name.
+type Learnt struct {
+	Name  string
+	Model *model.Model
+}
+
+// Learnt lists the learnt models, the engines' in their order.
+func (m *Models) Learnt() []Learnt {
+	out := []Learnt{
+		{"claim frequency", m.Risk.Frequency}, {"claim severity", m.Risk.Severity},
+		{"lapse", m.Churn.Lapse}, {"other ends", m.Churn.Other},
+	}
+	for _, b := range portfolio.Branches {
+		if bm := m.Nbp.Branches[b.Name]; bm != nil {
+			out = append(out, Learnt{"purchase of " + b.Name, bm})
+		}
+	}
+	return out
 }

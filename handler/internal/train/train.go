@@ -405,6 +405,7 @@ func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, err
 	for b, p := range f.premium {
 		m.Nbp.Premium[b] = math.Round(100*p.sum/p.n) / 100
 	}
+	m.Risk.Sold = m.Nbp.Sold()
 	var err error
 	fit := func(name string, t *table, loss model.Loss, events, prior float64) *model.Model {
 		if err != nil {
@@ -425,7 +426,7 @@ func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, err
 	m.Churn.Lapse = fit("lapse", f.lapse, model.Logistic, r.lapses, logit(shrunk(r.lapses, r.months, monthly(marketLapse))))
 	m.Churn.Other = fit("other ends", f.other, model.Logistic, r.others, logit(shrunk(r.others, r.months, monthly(marketOther))))
 	for _, b := range portfolio.Branches {
-		if t := f.offers[b.Name]; t != nil {
+		if t := f.offers[b.Name]; t != nil && m.Risk.Sold[b.Name] {
 			bought := t.events()
 			m.Nbp.Branches[b.Name] = fit("purchase of "+b.Name, t, model.Logistic, bought, logit(shrunk(bought, float64(t.n), marketPurchase)))
 		}

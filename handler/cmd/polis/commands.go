@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"polis/handler/internal/actions"
+	"polis/handler/internal/bus"
+	"polis/handler/internal/fault"
+)
+
+// with opens the stack for a command.
+func (c *cli) with(f func(*stack) error) (err error) {
+	s, err := openStack(c.Data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	return f(s)
+}
+
+type importCmd struct {
+	Dir    string `arg:"" help:"Folder with customers.csv, policies.csv, claims.csv, contacts.csv (or .ndjson, or .gz)." type:"path"`
+	Tenant string `help:"Tenant; by default the folder's name."`
+	AsOf   string `help:"Date that rows without recorded_at are recorded at; by default today."`
+	JSON   bool   `name:"json" help:"Print the summary as JSON."`
+}
+
+func (m *importCmd) Run(ctx context.Context, c *cli) error {
+	on, err := asOf(m.AsOf)
+	if err != nil {
+		return err
+	}
+	if m.Tenant == "" {
+		m.Tenant = tenantOf(m.Dir)
+	}
+	return c.with(func(s *stack) error {
+		t, err := s.tenant(ctx, m.Tenant)
+		if err != nil {
+			return err
+		}
+		sum, err := s.load(ctx, newProgress(os.Stderr), t, m.Dir, on)
+		if err != nil {
+			return err
+		}
+		if m.JSON {
+			return printJSON(sum)
+		}
+		for _, name := range []string{"customers", "policies", "claims", "contacts"} {
+			ts, ok := sum.Tables[name]
+			if !ok {
+				fmt.Printf("%-10s missing\n", name)
+				continue
+			}
+			fmt.Printf("%-10s %d rows read, %d landed, %d rejected, %d warnings (%s)\n", name, ts.Read, ts.Landed, ts.Rejected, ts.Warnings, ts.File)
+			for _, col := range ts.Unknown {
+				fmt.Printf("%-10s column %q is not known and left out\n", "", col)
+			}
+		}
+		if sum.Vanished > 0 {
+			fmt.Printf("%d policies in force are stored and not in the files; they were not ended\n", sum.Vanished)
+		}
+		return nil
+	})
+}
+
+func printJSON(v any) error {
+	e := json.NewEncoder(os.Stdout)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+type trainCmd struct {
+	Tenant string `help:"Tenant." default:"sample"`
+	AsOf   string `help:"Train on what was known on this date; by default today."`
+}
+
+func (m *trainCmd) Run(ctx context.Context, c *cli) error {
+	on, err := asOf(m.AsOf)
+	if err != nil {
+		return err
+	}
+	return c.with(func(s *stack) error {
+		t, err := s.book.Tenant(ctx, m.Tenant)
+		if err != nil {
+			return err
+		}
+		models, err := s.train(ctx, newProgress(os.Stderr), t, on)
+		if err != nil {
+			return err
+		}
+		for _, l := range models.Learnt() {
+			meta := l.Model.Meta()
+			fmt.Printf("%-24s %7d rows %8.0f events", l.Name, meta.Rows, meta.Events)
+			if d, ok := meta.Metrics["deviance"]; ok && meta.Metrics["deviance_constant"] > 0 {
+				fmt.Printf("  explains %4.1f%% of the deviance", 100*(1-d/meta.Metrics["deviance_constant"]))
+			}
+			if meta.Note != "" {
+				fmt.Printf("  %s", meta.Note)
+			}
+			fmt.Println()
+		}
+		return nil
+	})
+}
+
+type runCmd struct {
+	Tenant  string   `help:"Tenant." default:"sample"`
+	AsOf    string   `help:"Score as of this date; by default today."`
+	Engines []string `help:"Engines; by default all five."`
+	Again   bool     `help:"Run a date once more that was run before."`
+	JSON    bool     `name:"json" help:"Print the run as JSON."`
+}
+
+func (m *runCmd) Run(ctx context.Context, c *cli) error {
+	on, err := asOf(m.AsOf)
+	if err != nil {
+		return err
+	}
+	engines, err := enginesOf(m.Engines)
+	if err != nil {
+		return err
+	}
+	return c.with(func(s *stack) error {
+		t, err := s.book.Tenant(ctx, m.Tenant)
+		if err != nil {
+			return err
+		}
+		p, err := s.score(ctx, newProgress(os.Stderr), t, on, engines, m.Again)
+		if err != nil {
+			return err
+		}
+		if m.JSON {
+			return printJSON(p)
+		}
+		fmt.Printf("run %s: %s\n", p.ID, describe(p))
+		return nil
+	})
+}
+
+type topCmd struct {
+	Tenant string `help:"Tenant." default:"sample"`
+	N      int    `help:"How many." default:"10"`
+}
+
+func (m *topCmd) Run(ctx context.Context, c *cli) error {
+	return c.with(func(s *stack) error {
+		l, err := s.lists.Latest(ctx, m.Tenant)
+		if err != nil {
+			return err
+		}
+		return printTop(os.Stdout, l, m.N)
+	})
+}
+
+// printTop prints the first items of a list with the reason for each.
+func printTop(w io.Writer, l *actions.List, n int) error {
+	fmt.Fprintf(w, "\nWhom to act on first, %s (%d of %d for whom an action is due):\n\n", l.Date, min(n, len(l.Items)), l.Due)
+	for _, it := range l.Items[:min(n, len(l.Items))] {
+		var sc struct {
+			Trigger string   `json:"trigger"`
+			Stake   float64  `json:"at_stake"`
+			About   string   `json:"about"`
+			Lapse   *float64 `json:"lapse_probability"`
+			Value   *float64 `json:"value"`
+		}
+		if err := json.Unmarshal(it.Score, &sc); err != nil {
+			return fault.Wrap(fault.Internal, err, "reading an action's score")
+		}
+		reason := sc.Trigger
+		if sc.About != "" {
+			reason += " (" + sc.About + ")"
+		}
+		if sc.Lapse != nil {
+			reason += fmt.Sprintf(", may lapse within a year: %.0f%%", 100**sc.Lapse)
+		}
+		if sc.Value != nil {
+			reason += fmt.Sprintf(", worth EUR %.0f", *sc.Value)
+		}
+		fmt.Fprintf(w, "  %2d  %-14s %-18s due %s  %s\n", it.Rank, it.Customer, it.Action, it.Due, reason)
+	}
+	_, err := fmt.Fprintln(w)
+	return err
+}
+
+type sendCmd struct {
+	Queue string `arg:"" help:"Queue, e.g. risk-requests."`
+	File  string `arg:"" optional:"" help:"File with the message's body; by default standard input."`
+	ID    string `name:"id" help:"Message ID: one that was seen in the last ten minutes is dropped."`
+}
+
+func (m *sendCmd) Run(ctx context.Context, c *cli) error {
+	in := io.Reader(os.Stdin)
+	if m.File != "" && m.File != "-" {
+		f, err := os.Open(m.File)
+		if err != nil {
+			return fault.Wrap(fault.NotFound, err, "opening the message")
+		}
+		defer f.Close()
+		in = f
+	}
+	const most = 1 << 20
+	body, err := io.ReadAll(io.LimitReader(in, most+1))
+	if err != nil {
+		return fault.Wrap(fault.Malformed, err, "reading the message")
+	}
+	if len(body) > most {
+		return fault.New(fault.TooLarge, "a message is at most %d bytes", most)
+	}
+	return c.with(func(s *stack) error {
+		return s.queues.Send(ctx, m.Queue, bus.Message{ID: m.ID, Body: body, ContentType: "application/json"})
+	})
+}
+
+type peekCmd struct {
+	Queue string `arg:"" help:"Queue, e.g. score-results."`
+	Dead  bool   `help:"The dead letters."`
+	N     int    `help:"How many." default:"20"`
+}
+
+func (m *peekCmd) Run(ctx context.Context, c *cli) error {
+	return c.with(func(s *stack) error {
+		list, err := s.queues.Peek(ctx, m.Queue, m.Dead, m.N)
+		if err != nil {
+			return err
+		}
+		out := json.NewEncoder(os.Stdout)
+		for _, d := range list {
+			line := map[string]any{"id": d.ID, "enqueued": d.Enqueued, "attempts": d.Attempt, "body": string(d.Body)}
+			if m.Dead {
+				line["reason"] = d.DeadReason
+			}
+			if err := out.Encode(line); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+type replayCmd struct {
+	Queue string `arg:"" help:"Queue whose dead letters are put back."`
+}
+
+func (m *replayCmd) Run(ctx context.Context, c *cli) error {
+	return c.with(func(s *stack) error {
+		n, err := s.queues.Replay(ctx, m.Queue)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%d messages put back on %s\n", n, m.Queue)
+		return nil
+	})
+}

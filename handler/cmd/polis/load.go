@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"polis/handler/internal/book"
+	"polis/handler/internal/bus"
+	"polis/handler/internal/fault"
+	"polis/handler/internal/intake"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/run"
+	"polis/handler/internal/scoring"
+	"polis/handler/internal/train"
+)
+
+// tables finds the four tables in a folder.
+func tables(dir string) (map[portfolio.Table]intake.Source, error) {
+	out := map[portfolio.Table]intake.Source{}
+	for _, t := range portfolio.Tables {
+		for _, ext := range []string{".csv", ".ndjson", ".jsonl", ".csv.gz", ".ndjson.gz"} {
+			path := filepath.Join(dir, t.String()+ext)
+			info, err := os.Stat(path)
+			if err != nil || info.IsDir() {
+				continue
+			}
+			if _, twice := out[t]; twice {
+				return nil, fault.New(fault.Invalid, "%s has the table %s twice", dir, t)
+			}
+			out[t] = intake.Source{Name: filepath.Base(path), Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(path) }}
+		}
+	}
+	if _, ok := out[portfolio.Customers]; !ok {
+		return nil, fault.New(fault.NotFound, "%s has no customers.csv or customers.ndjson: docs/tables.md says what the four tables look like", dir)
+	}
+	return out, nil
+}
+
+// load imports a folder, with a stage of progress, and writes the report beside the data.
+func (s *stack) load(ctx context.Context, p *progress, t book.Tenant, dir string, asOf portfolio.Date) (intake.Summary, error) {
+	files, err := tables(dir)
+	if err != nil {
+		return intake.Summary{}, err
+	}
+	path := filepath.Join(s.dir, "reports", t.ID+".ndjson")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return intake.Summary{}, fault.Wrap(fault.Unconfigured, err, "making the reports' folder")
+	}
+	report, err := os.Create(path)
+	if err != nil {
+		return intake.Summary{}, fault.Wrap(fault.Unconfigured, err, "making the report")
+	}
+	defer report.Close()
+	st := p.stage("import")
+	sum, err := intake.Import(ctx, s.book, intake.Options{
+		Tenant: t.ID, AsOf: asOf, Files: files, Scratch: "", Report: report,
+		Progress: func(_ string, done, total int64) { st.set(done, total) },
+	})
+	if err != nil {
+		st.abort()
+		return sum, err
+	}
+	var read, rejected int64
+	for _, ts := range sum.Tables {
+		read, rejected = read+ts.Read, rejected+ts.Rejected
+	}
+	what := fmt.Sprintf("%d rows, %d customers new, %d changed, %d unchanged", read, sum.Customers.Created, sum.Customers.Changed+sum.Customers.Moved, sum.Customers.Unchanged)
+	if rejected > 0 {
+		what += fmt.Sprintf("; %d rows rejected, see %s", rejected, path)
+	}
+	st.end(what)
+	return sum, nil
+}
+
+// relations yields a tenant's book to the training.
+func (s *stack) relations(t book.Tenant) train.Source {
+	return func(ctx context.Context) iter.Seq2[[]*portfolio.Aggregate, error] {
+		return func(yield func([]*portfolio.Aggregate, error) bool) {
+			var members []*portfolio.Aggregate
+			for bucket := range t.Buckets {
+				for rel, err := range s.book.Relations(ctx, t, bucket, nil) {
+					if err != nil {
+						yield(nil, err)
+						return
+					}
+					members = members[:0]
+					for _, m := range rel.Members {
+						if m.Err == nil {
+							members = append(members, m.Aggregate)
+						}
+					}
+					if len(members) > 0 && !yield(members, nil) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// train learns and publishes a tenant's models.
+func (s *stack) train(ctx context.Context, p *progress, t book.Tenant, asOf portfolio.Date) (*scoring.Models, error) {
+	st := p.stage("train")
+	stages := 0
+	last := ""
+	m, err := train.Fit(ctx, s.relations(t), train.Options{AsOf: asOf, Ends: t.EndTable(), Progress: func(stage string, done, total int) {
+		if stage != last {
+			last, stages = stage, stages+1
+		}
+		st.set(int64(stages), int64(max(stages, trainStages)))
+	}})
+	if err == nil {
+		err = s.models.Publish(ctx, t.ID, m)
+	}
+	if err != nil {
+		st.abort()
+		return nil, fmt.Errorf("training: %w", err)
+	}
+	st.end("models " + m.Version)
+	return m, nil
+}
+
+// trainStages is about how many stages a training has: for the bar only.
+const trainStages = 23
+
+// inline takes a run's messages where there is no bus: the chunks are worked at once.
+type inline struct{ chunks []run.ChunkRequest }
+
+func (i *inline) Send(_ context.Context, queue string, msgs ...bus.Message) error {
+	if queue != run.ChunkQueue {
+		return nil
+	}
+	for _, m := range msgs {
+		var c run.ChunkRequest
+		if err := json.Unmarshal(m.Body, &c); err != nil {
+			return fault.Wrap(fault.Internal, err, "reading a chunk request")
+		}
+		i.chunks = append(i.chunks, c)
+	}
+	return nil
+}
+
+// score runs a tenant's book in this process.
+func (s *stack) score(ctx context.Context, p *progress, t book.Tenant, asOf portfolio.Date, engines []scoring.Engine, again bool) (run.Progress, error) {
+	var q inline
+	runs := run.New(s.book, s.docs, &q, s.models, s.lists, time.Now)
+	pr, _, err := runs.Start(ctx, t, asOf, engines, again)
+	if err != nil {
+		return pr, err
+	}
+	st := p.stage("run")
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	ticks := make(chan struct{}, len(q.chunks))
+	for _, c := range q.chunks {
+		g.Go(func() error {
+			defer func() { ticks <- struct{}{} }()
+			return runs.Work(gctx, c)
+		})
+	}
+	shown := make(chan struct{})
+	go func() {
+		defer close(shown)
+		for done := range len(q.chunks) {
+			<-ticks
+			st.set(int64(pr.Done+done+1), int64(pr.Chunks))
+		}
+	}()
+	err = g.Wait()
+	<-shown
+	if err != nil {
+		st.abort()
+		return pr, err
+	}
+	pr, err = runs.Get(ctx, t.ID, pr.ID)
+	if err == nil && pr.Summary == nil {
+		err = errors.New("the run is not complete")
+	}
+	if err != nil {
+		st.abort()
+		return pr, err
+	}
+	st.end(describe(pr))
+	return pr, nil
+}
+
+func describe(p run.Progress) string {
+	s := p.Summary
+	text := fmt.Sprintf("%d customers scored, %d changed", s.Scored, s.Changed)
+	failed := 0
+	for _, n := range s.Failed {
+		failed += n
+	}
+	if failed > 0 {
+		text += fmt.Sprintf(", %d failed", failed)
+	}
+	return text + fmt.Sprintf(", %d actions due", s.Actions)
+}
+
+// enginesOf reads a list of engines.
+func enginesOf(names []string) ([]scoring.Engine, error) {
+	var out []scoring.Engine
+	for _, n := range names {
+		e, err := scoring.ParseEngine(strings.TrimSpace(n))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}

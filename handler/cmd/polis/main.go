@@ -1,0 +1,67 @@
+// Polis is what a person runs: the local host, imports, training, runs, and a look at
+// what came of them. `polis --help` lists it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"polis/handler/internal/fault"
+)
+
+type cli struct {
+	Data string `help:"Folder of the embedded store, queues and blobs." default:"./var" type:"path" env:"POLIS_DATA_DIR"`
+
+	Local  localCmd  `cmd:"" help:"Start the Functions host on this computer, load a portfolio, score it, show whom to act on."`
+	Import importCmd `cmd:"" help:"Import the four tables of a folder."`
+	Sample sampleCmd `cmd:"" help:"Write a made portfolio as four CSV files."`
+	Train  trainCmd  `cmd:"" help:"Learn a tenant's models from its book and publish them."`
+	Run    runCmd    `cmd:"" help:"Score a tenant's whole book as of a date, here and now."`
+	Top    topCmd    `cmd:"" help:"Show the first customers of the latest action list."`
+	Send   sendCmd   `cmd:"" help:"Put a message on a queue of the local bus."`
+	Peek   peekCmd   `cmd:"" help:"Show the messages on a queue of the local bus, one JSON object a line."`
+	Replay replayCmd `cmd:"" help:"Put a queue's dead letters back on it."`
+}
+
+// Exit codes: 0 done, 1 something failed, 2 a wrong call or setting, 3 wrong input, 130
+// interrupted.
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c cli
+	parser := kong.Must(&c, kong.Name("polis"), kong.Description("Insurance intelligence from four tables."),
+		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.BindTo(ctx, (*context.Context)(nil)))
+	k, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		var p *kong.ParseError
+		if errors.As(err, &p) {
+			_ = p.Context.PrintUsage(true) // the error below says what is wrong
+		}
+		fmt.Fprintln(os.Stderr, "polis:", err)
+		os.Exit(2)
+	}
+	if err := k.Run(&c); err != nil {
+		if ctx.Err() != nil {
+			fmt.Fprintln(os.Stderr, "polis: interrupted")
+			os.Exit(130)
+		}
+		fmt.Fprintln(os.Stderr, "polis:", err)
+		os.Exit(exitCode(err))
+	}
+}
+
+func exitCode(err error) int {
+	switch fault.KindOf(err) {
+	case fault.Unconfigured:
+		return 2
+	case fault.Malformed, fault.Invalid, fault.NotFound, fault.Conflict:
+		return 3
+	}
+	return 1
+}
