@@ -10,7 +10,8 @@
 //	b ␟ relation ␟ customer ␟ f    what people did with its actions, if anything
 //	b ␟ relation ␟ customer ␟ s    its latest scores, if any
 //
-// One more lies in the partition of the customer's own bucket and says where those are:
+// One more lies in the partition of places of the customer's own bucket and says where
+// those are:
 //
 //	p ␟ customer                   its place
 //
@@ -158,6 +159,13 @@ func (t Tenant) partition(key string) store.Partition {
 	return store.Partition{Tenant: t.ID, Bucket: portfolio.Bucket(key, t.Buckets)}
 }
 
+// places is the partition of a bucket's places. They lie apart from the buckets, below
+// them: an import writes all places, then all aggregates, and so always at the end of
+// the store, where an ordered store writes fastest.
+func (t Tenant) places(bucket int) store.Partition {
+	return store.Partition{Tenant: t.ID, Bucket: store.Shared - 1 - bucket}
+}
+
 // HomeBucket is the bucket in which a customer's place lies.
 func (t Tenant) HomeBucket(customer string) int { return portfolio.Bucket(customer, t.Buckets) }
 
@@ -184,7 +192,7 @@ func (b *Book) Place(ctx context.Context, t Tenant, id string) (Place, bool, err
 	if id == "" || strings.Contains(id, sep) || len(id) > 128 {
 		return Place{}, false, nil
 	}
-	d, ok, err := store.GetOr(ctx, b.store, t.partition(id), placeKey(id))
+	d, ok, err := store.GetOr(ctx, b.store, t.places(t.HomeBucket(id)), placeKey(id))
 	if err != nil || !ok {
 		return Place{}, false, err
 	}
@@ -194,7 +202,7 @@ func (b *Book) Place(ctx context.Context, t Tenant, id string) (Place, bool, err
 // Places yields the places in a bucket by customer id.
 func (b *Book) Places(ctx context.Context, t Tenant, bucket int) iter.Seq2[Place, error] {
 	return func(yield func(Place, error) bool) {
-		for d, err := range b.store.Scan(ctx, store.Partition{Tenant: t.ID, Bucket: bucket}, "p"+sep, "") {
+		for d, err := range b.store.Scan(ctx, t.places(bucket), "p"+sep, "") {
 			if err != nil {
 				yield(Place{}, err)
 				return
@@ -208,7 +216,7 @@ func (b *Book) Places(ctx context.Context, t Tenant, bucket int) iter.Seq2[Place
 
 // PutPlaces writes places that belong in one bucket, in batches.
 func (b *Book) PutPlaces(ctx context.Context, t Tenant, bucket int, places []Place) error {
-	w := b.Writer(t, bucket)
+	w := &Writer{store: b.store, partition: t.places(bucket)}
 	for _, p := range places {
 		if err := w.add(ctx, store.Op{Document: p.document()}); err != nil {
 			return err
@@ -411,7 +419,7 @@ func (b *Book) Erase(ctx context.Context, t Tenant, id string) (bool, error) {
 		return false, err
 	}
 	// The place goes last: while it is there a repeat finds what is left to erase.
-	return true, b.store.Write(ctx, t.partition(id), []store.Op{{Verb: store.Delete, Document: store.Document{Key: placeKey(id)}}})
+	return true, b.store.Write(ctx, t.places(t.HomeBucket(id)), []store.Op{{Verb: store.Delete, Document: store.Document{Key: placeKey(id)}}})
 }
 
 func historyKey(relation, id string) string { return "h" + sep + relation + sep + id + sep }

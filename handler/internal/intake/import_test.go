@@ -19,7 +19,7 @@ import (
 
 var asOf = portfolio.MustDate(2026, 3, 31)
 
-func newBook(t testing.TB) *book.Book {
+func newBook(t testing.TB, buckets int) *book.Book {
 	t.Helper()
 	s, err := sqlite.Open(filepath.Join(t.TempDir(), "store.db"))
 	if err != nil {
@@ -27,7 +27,7 @@ func newBook(t testing.TB) *book.Book {
 	}
 	t.Cleanup(func() { s.Close() })
 	b := book.New(s)
-	if err := b.CreateTenant(context.Background(), book.Tenant{ID: "t", Buckets: 4, Created: time.Unix(0, 0)}); err != nil {
+	if err := b.CreateTenant(context.Background(), book.Tenant{ID: "t", Buckets: buckets, Created: time.Unix(0, 0)}); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -74,7 +74,7 @@ func csvLines(report string) []string {
 }
 
 func TestGoodRowsLandAndBadOnesAreReported(t *testing.T) {
-	b := newBook(t)
+	b := newBook(t, 4)
 	f := files{
 		portfolio.Customers: customersHead + "C1,1970,H1\nC2,1980,H1\n",
 		portfolio.Policies:  policiesHead + "P1,C1,motor,2020-01-01,500.00,active\nP2,C2,motor,2020-01-01,abc,active\nP3,C9,motor,2020-01-01,1,active\n",
