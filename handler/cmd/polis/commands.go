@@ -144,7 +144,7 @@ func (m *runCmd) Run(ctx context.Context, c *cli) error {
 
 type topCmd struct {
 	Tenant string `help:"Tenant." default:"sample"`
-	N      int    `help:"How many." default:"10"`
+	N      int    `help:"How many." short:"n" default:"10"`
 }
 
 func (m *topCmd) Run(ctx context.Context, c *cli) error {
@@ -219,7 +219,7 @@ func (m *sendCmd) Run(ctx context.Context, c *cli) error {
 type peekCmd struct {
 	Queue string `arg:"" help:"Queue, e.g. score-results."`
 	Dead  bool   `help:"The dead letters."`
-	N     int    `help:"How many." default:"20"`
+	N     int    `help:"How many." short:"n" default:"20"`
 }
 
 func (m *peekCmd) Run(ctx context.Context, c *cli) error {

@@ -1,0 +1,420 @@
+// Smoke runs the main job the way a user does and then mistreats it: a sample of 2,000
+// customers, the real local host, every engine by HTTP, by queue and by timer, and the
+// handler killed with SIGKILL ten times in the middle of runs. It ends with one line
+// that starts "smoke: ok" and counts customers scored per engine, lost and duplicated.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	customers = 2000
+	kills     = 10
+)
+
+var engines = []string{"risk", "churn", "clv", "nbp", "defend"}
+
+func main() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	dir, err := os.MkdirTemp("", "polis-smoke-")
+	if err == nil {
+		err = smoke(ctx, dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "smoke: failed:", err)
+		fmt.Fprintln(os.Stderr, "smoke: what there was is in", dir)
+		os.Exit(1)
+	}
+	_ = os.RemoveAll(dir)
+}
+
+// host is a running `polis local`.
+type host struct {
+	dir   string
+	cmd   *exec.Cmd
+	ended chan error
+	local struct {
+		Address string            `json:"address"`
+		Master  string            `json:"master_key"`
+		Tenants map[string]string `json:"tenants"`
+	}
+}
+
+func smoke(ctx context.Context, dir string) (err error) {
+	h, err := start(ctx, dir, "polis: ready", "--idle")
+	if err != nil {
+		return fmt.Errorf("starting an empty host: %w", err)
+	}
+	if err := h.stop(); err != nil {
+		return fmt.Errorf("stopping an empty host: %w", err)
+	}
+	if h, err = start(ctx, dir, "Up until Ctrl-C"); err != nil {
+		return fmt.Errorf("starting the host: %w", err)
+	}
+	defer func() { err = errors.Join(err, h.stop()) }()
+
+	ids, err := h.scored(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range engines {
+		for _, how := range []func(context.Context, string, string) error{h.byHTTP, h.byQueue, h.byTimer} {
+			if err := how(ctx, e, ids[0]); err != nil {
+				return fmt.Errorf("engine %s: %w", e, err)
+			}
+		}
+	}
+	fmt.Println("smoke: every engine answered by HTTP, by queue and by timer")
+	run, done, err := h.mistreat(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("smoke: the handler was killed %d times in %d runs\n", kills, run)
+	return h.count(ctx, done)
+}
+
+// start starts `polis local` and waits for a line.
+func start(ctx context.Context, dir, line string, more ...string) (*host, error) {
+	h := &host{dir: dir, ended: make(chan error, 1)}
+	args := append([]string{
+		"--data", dir, "local", "--root", "dist", "--listen", "127.0.0.1:0", "--customers", strconv.Itoa(customers), "--crashes", "1000",
+	}, more...)
+	h.cmd = exec.CommandContext(ctx, filepath.Join("bin", "polis"), args...)
+	out, err := h.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	h.cmd.Stderr = os.Stderr
+	if err := h.cmd.Start(); err != nil {
+		return nil, err
+	}
+	seen := make(chan struct{})
+	go func() {
+		lines := bufio.NewScanner(out)
+		found := false
+		for lines.Scan() {
+			if !found && strings.Contains(lines.Text(), line) {
+				found = true
+				close(seen)
+			}
+		}
+		h.ended <- h.cmd.Wait()
+	}()
+	select {
+	case <-seen:
+	case err := <-h.ended:
+		return nil, fmt.Errorf("polis local ended: %w", err)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	body, err := os.ReadFile(filepath.Join(dir, "local.json"))
+	if err != nil {
+		return nil, err
+	}
+	return h, json.Unmarshal(body, &h.local)
+}
+
+// stop is Ctrl-C.
+func (h *host) stop() error {
+	if err := h.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case err := <-h.ended:
+		return err
+	case <-time.After(15 * time.Second):
+		return errors.Join(errors.New("polis local did not end on Ctrl-C"), h.cmd.Process.Kill())
+	}
+}
+
+func (h *host) call(ctx context.Context, method, path string, body, out any) error {
+	var in io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		in = bytes.NewReader(b)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, h.local.Address+path, in)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", "Bearer "+h.local.Tenants["sample"])
+	r.Header.Set("x-functions-key", h.local.Master)
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode >= 300 {
+		text, _ := io.ReadAll(io.LimitReader(res.Body, 1000)) // for the message only
+		return fmt.Errorf("%s %s: %s: %s", method, path, res.Status, text)
+	}
+	if out == nil {
+		return nil
+	}
+	return json.NewDecoder(res.Body).Decode(out)
+}
+
+type score struct {
+	Engine   string `json:"engine"`
+	Customer string `json:"customer_id"`
+	Status   string `json:"status"`
+	Decision string `json:"decision_id"`
+}
+
+type page struct {
+	Customers []struct {
+		Scores []score `json:"scores"`
+	} `json:"customers"`
+	Next string `json:"next"`
+}
+
+// all reads the stored scores of all customers.
+func (h *host) all(ctx context.Context) ([]score, error) {
+	var out []score
+	for cursor := ""; ; {
+		var p page
+		if err := h.call(ctx, http.MethodGet, "/api/v1/scores?limit=500&cursor="+cursor, nil, &p); err != nil {
+			return nil, err
+		}
+		for _, c := range p.Customers {
+			out = append(out, c.Scores...)
+		}
+		if cursor = p.Next; cursor == "" {
+			return out, nil
+		}
+	}
+}
+
+// scored lists the customers that the first run scored.
+func (h *host) scored(ctx context.Context) ([]string, error) {
+	list, err := h.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, s := range list {
+		if s.Engine == "risk" && s.Status == "scored" {
+			ids = append(ids, s.Customer)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, errors.New("the first run scored nobody")
+	}
+	return ids, nil
+}
+
+func (h *host) byHTTP(ctx context.Context, engine, id string) error {
+	var out struct{ Results []score }
+	if err := h.call(ctx, http.MethodPost, "/api/v1/"+engine+"/scores", map[string]any{"customers": []string{id}}, &out); err != nil {
+		return fmt.Errorf("by HTTP: %w", err)
+	}
+	if len(out.Results) != 1 || out.Results[0].Engine != engine || out.Results[0].Customer != id {
+		return fmt.Errorf("by HTTP: %d results, or another's", len(out.Results))
+	}
+	return nil
+}
+
+// polis runs the command line beside the host, as an operator would.
+func (h *host) polis(ctx context.Context, in string, args ...string) ([]byte, error) {
+	c := exec.CommandContext(ctx, filepath.Join("bin", "polis"), append([]string{"--data", h.dir}, args...)...)
+	c.Stdin, c.Stderr = strings.NewReader(in), os.Stderr
+	return c.Output()
+}
+
+func (h *host) byQueue(ctx context.Context, engine, id string) error {
+	request := "smoke-" + engine
+	body := fmt.Sprintf(`{"tenant":"sample","request_id":%q,"customers":[%q]}`, request, id)
+	for range 2 { // the second has the same ID and is dropped
+		if _, err := h.polis(ctx, body, "send", engine+"-requests", "--id", request); err != nil {
+			return fmt.Errorf("by queue: %w", err)
+		}
+	}
+	answers := 0
+	err := poll(ctx, func() (bool, error) {
+		out, err := h.polis(ctx, "", "peek", "score-results", "-n", "100")
+		answers = strings.Count(string(out), `\"request_id\":\"`+request+`\"`)
+		return answers > 0, err
+	})
+	if err != nil || answers != 1 {
+		return fmt.Errorf("by queue: %d answers: %w", answers, err)
+	}
+	return nil
+}
+
+// byTimer fires the engine's timer by hand: it joins or starts the run of today.
+func (h *host) byTimer(ctx context.Context, engine, _ string) error {
+	name := strings.ToUpper(engine[:1]) + engine[1:] + "Nightly"
+	if err := h.call(ctx, http.MethodPost, "/admin/functions/"+name, map[string]string{"input": ""}, nil); err != nil {
+		return fmt.Errorf("by timer: %w", err)
+	}
+	return poll(ctx, func() (bool, error) {
+		var out struct {
+			Runs []struct {
+				Status  string
+				Engines []string
+			}
+		}
+		if err := h.call(ctx, http.MethodGet, "/api/v1/runs", nil, &out); err != nil {
+			return false, err
+		}
+		return len(out.Runs) > 0 && out.Runs[0].Status == "completed" && len(out.Runs[0].Engines) == len(engines), nil
+	})
+}
+
+func poll(ctx context.Context, done func() (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if ok, err := done(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.New("it did not happen in time")
+		case <-tick.C:
+		}
+	}
+}
+
+type run struct {
+	ID      string `json:"run_id"`
+	Status  string `json:"status"`
+	Done    int    `json:"chunks_done"`
+	Chunks  int    `json:"chunks"`
+	Summary struct {
+		Customers int
+		Scored    int
+		Failed    map[string]int
+		Engines   map[string]struct{ Scored int }
+	} `json:"summary"`
+}
+
+// mistreat kills the handler at random moments of runs, ten times, and sees every run
+// through. It reports how many runs that took, and the last one.
+func (h *host) mistreat(ctx context.Context) (runs int, last run, err error) {
+	asOf := time.Now().UTC()
+	for killed := 0; killed < kills; runs++ {
+		asOf = asOf.AddDate(0, 0, 31) // scores are stale by then, so all are written
+		var r run
+		err := h.call(ctx, http.MethodPost, "/api/v1/runs", map[string]string{"as_of": asOf.Format(time.DateOnly)}, &r)
+		if err != nil {
+			return runs, last, fmt.Errorf("starting a run: %w", err)
+		}
+		err = poll(ctx, func() (bool, error) {
+			if r.Status != "completed" && killed < kills {
+				time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond)
+				if pid := h.handler(); pid > 0 && syscall.Kill(pid, syscall.SIGKILL) == nil {
+					killed++
+				}
+			}
+			var now run
+			if h.call(ctx, http.MethodGet, "/api/v1/runs/"+r.ID, nil, &now) != nil {
+				return false, nil // on its way up again
+			}
+			r = now
+			return r.Status == "completed", nil
+		})
+		if err != nil {
+			return runs, last, fmt.Errorf("run %s, after %d kills: %d of %d chunks done: %w", r.ID, killed, r.Done, r.Chunks, err)
+		}
+		last = r
+	}
+	return runs, last, nil
+}
+
+// handler finds the handler's process: the child of the host.
+func (h *host) handler() int {
+	out, err := exec.Command("ps", "-eo", "pid=,ppid=").Output()
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line)
+		if len(f) == 2 && f[1] == strconv.Itoa(h.cmd.Process.Pid) {
+			pid, _ := strconv.Atoi(f[0]) // 0 is nobody's
+			return pid
+		}
+	}
+	return 0
+}
+
+// count compares what the last run says with what is stored.
+func (h *host) count(ctx context.Context, r run) error {
+	list, err := h.all(ctx)
+	if err != nil {
+		return err
+	}
+	seen, per := map[string]int{}, map[string]int{}
+	for _, s := range list {
+		seen[s.Engine+" "+s.Customer]++
+		per[s.Engine]++
+	}
+	duplicated := 0
+	for _, n := range seen {
+		duplicated += n - 1
+	}
+	lost := 0
+	var parts []string
+	for _, e := range engines {
+		lost += r.Summary.Customers - min(per[e], r.Summary.Engines[e].Scored)
+		parts = append(parts, fmt.Sprintf("%s %d", e, per[e]))
+	}
+	for _, n := range r.Summary.Failed {
+		lost += n
+	}
+	done, dead, err := h.events(ctx)
+	if err != nil {
+		return err
+	}
+	if lost != 0 || duplicated != 0 || dead != 0 || r.Summary.Customers != customers {
+		return fmt.Errorf("of %d customers %d lost, %d duplicated, %d dead letters; scored %s", r.Summary.Customers, lost, duplicated, dead, strings.Join(parts, ", "))
+	}
+	fmt.Printf("smoke: ok: customers scored: %s; lost %d, duplicated %d; %d runs announced once each\n", strings.Join(parts, ", "), lost, duplicated, done)
+	return nil
+}
+
+// events counts announcements of completed runs; one announced twice is an error.
+func (h *host) events(ctx context.Context) (runs, dead int, err error) {
+	out, err := h.polis(ctx, "", "peek", "events", "-n", "1000")
+	if err != nil {
+		return 0, 0, err
+	}
+	seen := map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		var m struct{ ID string }
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			return 0, 0, err
+		}
+		if seen[m.ID] {
+			return 0, 0, fmt.Errorf("%s was announced twice", m.ID)
+		}
+		seen[m.ID] = true
+	}
+	letters, err := h.polis(ctx, "", "peek", "run-chunks", "--dead")
+	return len(seen), strings.Count(string(letters), "\n"), err
+}
