@@ -445,10 +445,10 @@ func (h *household) buy(p *person, b int) {
 	if on <= p.joined {
 		return
 	}
-	q := h.open(p, b, on, on, -1, "new")
+	h.open(p, b, on, on, -1, "new")
 	p.elsewhere &^= 1 << b
 	p.fate.bought |= 1 << b
-	if q.emit && h.r.chance(0.4) {
+	if h.r.chance(0.4) {
 		h.contact(p, on, "in", "advice", 0)
 	}
 }

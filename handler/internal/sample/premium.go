@@ -29,7 +29,6 @@ type policy struct {
 	endedAt int // month
 	why     ending
 	renewal day  // the next one
-	emit    bool // the owner is written
 	shown   bool // has a row
 
 	premium    float64 // EUR a year
@@ -80,7 +79,7 @@ func (h *household) open(p *person, line int, start, recorded day, carrier int, 
 		}
 	}
 	h.pol = append(h.pol, policy{
-		no: h.policies, owner: p.no, line: line, carrier: carrier, start: start, changed: -99, stay: 1, emit: p.emit,
+		no: h.policies, owner: p.no, line: line, carrier: carrier, start: start, changed: -99, stay: 1,
 		mandated: carrier >= 4 && line != funeral, pay: []int{1, 2, 4, 12}[r.pick([]float64{0.30, 0.05, 0.10, 0.55})],
 	})
 	q := &h.pol[len(h.pol)-1]
