@@ -66,24 +66,18 @@ const maxAggregate = store.MaxBytes - 4<<10
 
 // run joins all partitions.
 func (j *joining) run(ctx context.Context, done func(int)) error {
-	g, working := errgroup.WithContext(ctx)
-	g.SetLimit(workers)
+	both, working := errgroup.WithContext(ctx)
+	toPlace := make(chan placing, 1)
+	both.Go(func() error { return j.place(working, toPlace) })
 	free := make(chan *joiner, workers)
 	for range workers {
-		free <- &joiner{joining: j, out: j.out.Writer()}
+		free <- &joiner{joining: j, out: j.out.Writer(), toPlace: toPlace}
 	}
-	for bucket := range j.tenant.Buckets {
-		if working.Err() != nil {
-			break
-		}
-		g.Go(func() error {
-			defer done(1)
-			w := <-free
-			defer func() { free <- w }()
-			return w.bucket(working, bucket)
-		})
-	}
-	if err := g.Wait(); err != nil {
+	both.Go(func() error {
+		defer close(toPlace)
+		return j.join(working, free, done)
+	})
+	if err := both.Wait(); err != nil {
 		return err
 	}
 	close(free)
@@ -95,6 +89,40 @@ func (j *joining) run(ctx context.Context, done func(int)) error {
 		j.vanished.add(w.vanished)
 	}
 	return ctx.Err()
+}
+
+// join joins bucket after bucket, two at a time.
+func (j *joining) join(ctx context.Context, free chan *joiner, done func(int)) error {
+	g, working := errgroup.WithContext(ctx)
+	g.SetLimit(workers)
+	for bucket := range j.tenant.Buckets {
+		if working.Err() != nil {
+			break
+		}
+		g.Go(func() error {
+			defer done(1)
+			w := <-free
+			defer func() { free <- w }()
+			return w.bucket(working, bucket)
+		})
+	}
+	return g.Wait()
+}
+
+// placing are places to be written to a bucket.
+type placing struct {
+	bucket int
+	places []book.Place
+}
+
+// place writes places while others join.
+func (j *joining) place(ctx context.Context, all <-chan placing) error {
+	for p := range all {
+		if err := j.book.PutPlaces(ctx, j.tenant, p.bucket, p.places); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // bucket joins the partitions of the customers whose places lie in one bucket.
@@ -125,10 +153,12 @@ func (w *joiner) bucket(ctx context.Context, bucket int) error {
 		if err := w.partition(part); err != nil {
 			return err
 		}
-		if err := j.book.PutPlaces(ctx, j.tenant, bucket, w.placed); err != nil {
-			return err
+		select {
+		case w.toPlace <- placing{bucket, w.placed}:
+			w.placed = nil
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		w.placed = w.placed[:0]
 	}
 	return nil
 }
@@ -136,13 +166,14 @@ func (w *joiner) bucket(ctx context.Context, bucket int) error {
 // joiner joins one bucket after another; what it needs for a customer is reused.
 type joiner struct {
 	*joining
-	ctx    context.Context
-	out    *spill.Writer
-	buf    []byte
-	data   string                // the partition
-	places map[string]book.Place // nil: look up one by one
-	placed []book.Place          // places to be written
-	counts CustomerCounts
+	ctx     context.Context
+	out     *spill.Writer
+	buf     []byte
+	data    string // the partition
+	toPlace chan<- placing
+	places  map[string]book.Place // nil: look up one by one
+	placed  []book.Place          // places to be written
+	counts  CustomerCounts
 
 	id       string // the customer that is being joined
 	entries  []entry

@@ -45,6 +45,9 @@ const (
 )
 
 func (n notation) date(s string) (portfolio.Date, bool) {
+	if len(s) == 10 && s[4] == '-' && !n.strict {
+		return portfolio.ParseDate(s)
+	}
 	// Databases and spreadsheets export dates as midnights.
 	if i := strings.IndexAny(s, " T"); i > 0 {
 		if strings.Trim(s[i+1:], "0:.Z") != "" {
@@ -184,8 +187,10 @@ func number(s string) (float64, bool) {
 	if i := strings.IndexByte(s, ','); i >= 0 {
 		s = s[:i] + "." + s[i+1:]
 	}
-	if strings.Trim(s, "+-.0123456789eE") != "" { // no hexadecimal, no infinity
-		return 0, false
+	for i := range len(s) { // no hexadecimal, no infinity
+		if c := s[i]; (c < '0' || c > '9') && c != '.' && c != '-' && c != '+' && c != 'e' && c != 'E' {
+			return 0, false
+		}
 	}
 	v, err := strconv.ParseFloat(s, 64)
 	if v == 0 {

@@ -79,7 +79,7 @@ func (e *Encoder) float(v float64) {
 // string writes an even number, twice the length, before a string that is new, and
 // an odd one for a string that came before.
 func (e *Encoder) string(s string) {
-	if e.plain {
+	if s == "" || e.plain {
 		e.uint(uint64(len(s)) << 1)
 		e.b = append(e.b, s...)
 		return
@@ -90,9 +90,7 @@ func (e *Encoder) string(s string) {
 	}
 	e.uint(uint64(len(s)) << 1)
 	e.b = append(e.b, s...)
-	if s != "" {
-		e.known[s] = uint64(len(e.known))
-	}
+	e.known[s] = uint64(len(e.known))
 }
 
 func (e *Encoder) version(v *Version) {

@@ -225,7 +225,7 @@ func (f *Framer) quoted(data []byte) (end int, lines int64, more bool) {
 func (f *Framer) encode(b *Block) {
 	b.HasNUL = bytes.IndexByte(b.Data, 0) >= 0
 	b.Encoding = ASCII
-	if utf8.RuneCount(b.Data) == len(b.Data) && utf8.Valid(b.Data) {
+	if ascii(b.Data) {
 		return
 	}
 	if f.encoding == ASCII {
