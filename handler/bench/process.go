@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// concurrency is host.json's maxConcurrentCalls.
+const concurrency = 2
+
+// process is a server under test, and what plays the Functions host for it.
+type process struct {
+	cmd    *exec.Cmd
+	base   string
+	client *http.Client
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// spawn starts a server on a free port; it does not wait for it.
+func spawn(ctx context.Context, bin, dir string) (*process, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	p := &process{
+		base: "http://127.0.0.1:" + strconv.Itoa(port), cmd: exec.CommandContext(ctx, bin),
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}},
+	}
+	p.cmd.Env = append(os.Environ(), "FUNCTIONS_CUSTOMHANDLER_PORT="+strconv.Itoa(port), "POLIS_DATA_DIR="+dir,
+		"POLIS_DEV_KEYS_FILE="+filepath.Join(dir, "keys.json"), "POLIS_LOG_LEVEL=warn", "GOMEMLIMIT=160MiB")
+	p.cmd.Stderr = os.Stderr
+	return p, p.cmd.Start()
+}
+
+// kill ends the server and reports the most memory that it had, MiB.
+func (p *process) kill() float64 {
+	_ = p.cmd.Process.Kill() // gone already is as good
+	_ = p.cmd.Wait()
+	if u, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		return float64(u.Maxrss) / 1024
+	}
+	return 0
+}
+
+func (p *process) request(method, path string, body []byte) (*http.Request, error) {
+	r, err := http.NewRequest(method, p.base+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+key)
+	r.Header.Set("X-Azure-Functions-InvocationId", "bench")
+	return r, nil
+}
+
+func (p *process) do(method, path string, body []byte) ([]byte, error) {
+	r, err := p.request(method, path, body)
+	if err != nil {
+		return nil, err
+	}
+	res, err := p.client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode >= 300 {
+		err = fmt.Errorf("%s %s: %s: %.300s", method, path, res.Status, answer)
+	}
+	return answer, err
+}
+
+// firstAnswer asks until there is an answer, and says how long that took.
+func (p *process) firstAnswer(method, path string, body []byte) (float64, error) {
+	started := time.Now()
+	for {
+		_, err := p.do(method, path, body)
+		if err == nil {
+			return time.Since(started).Seconds(), nil
+		}
+		if time.Since(started) > 20*time.Second {
+			return 0, err
+		}
+		time.Sleep(200 * time.Microsecond)
+	}
+}
+
+// scoreBook starts a run and brings it its chunks, as the host would.
+func (p *process) scoreBook(ctx context.Context, on string) (float64, error) {
+	if _, err := p.firstAnswer(http.MethodGet, "/", nil); err != nil {
+		return 0, err
+	}
+	started := time.Now()
+	answer, err := p.do(http.MethodPost, "/api/v1/runs", []byte(`{"as_of":"`+on+`","again":true}`))
+	if err != nil {
+		return 0, err
+	}
+	var r struct {
+		ID     string `json:"run_id"`
+		Chunks int    `json:"chunks"`
+	}
+	if err := json.Unmarshal(answer, &r); err != nil {
+		return 0, err
+	}
+	g, _ := errgroup.WithContext(ctx)
+	g.SetLimit(concurrency)
+	for bucket := range r.Chunks {
+		g.Go(func() error {
+			message, err := json.Marshal(fmt.Sprintf(`{"tenant":%q,"run_id":%q,"bucket":%d}`, tenantID, r.ID, bucket))
+			if err != nil {
+				return err
+			}
+			twice, err := json.Marshal(string(message))
+			if err != nil {
+				return err
+			}
+			_, err = p.do(http.MethodPost, "/RunChunks", []byte(`{"Data":{"message":`+string(twice)+`},"Metadata":{}}`))
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return 0, err
+	}
+	took := time.Since(started).Seconds()
+	answer, err = p.do(http.MethodGet, "/api/v1/runs/"+r.ID, nil)
+	if err != nil {
+		return 0, err
+	}
+	var done struct {
+		Status  string `json:"status"`
+		Summary struct {
+			Scored, Changed int
+			Failed          map[string]int
+		} `json:"summary"`
+	}
+	if err := json.Unmarshal(answer, &done); err != nil {
+		return 0, err
+	}
+	if done.Status != "completed" || len(done.Summary.Failed) > 0 {
+		return 0, fmt.Errorf("the run is %s with failures %v", done.Status, done.Summary.Failed)
+	}
+	return took, nil
+}
