@@ -2,10 +2,10 @@ package sample
 
 // Contacts a month.
 const (
-	ordinary  = 0.036 // a customer with a question
+	ordinary  = 0.040 // a customer with a question
 	outreach  = 0.008 // the intermediary, unasked
-	complains = 0.030 // at a dissatisfaction of 1
-	forgets   = 0.94  // of dissatisfaction, by month
+	complains = 0.045 // at a dissatisfaction of 1
+	forgets   = 0.95  // of dissatisfaction, by month
 )
 
 // feel lets dissatisfaction grow, fade and speak.
@@ -22,8 +22,8 @@ func (h *household) feel(p *person) {
 	speak := 0.0
 	if f.lives() {
 		speak = complains * p.grief * p.grief / (0.4 + p.grief)
-		if r.chance(0.004) { // something goes wrong
-			p.grief += 0.3 + 0.5*r.unit()
+		if r.chance(0.006) { // something goes wrong
+			p.grief += 0.4 + 0.8*r.unit()
 		}
 	}
 	switch {
@@ -52,7 +52,7 @@ func (h *household) complain(p *person) {
 		resolved = on + 1 + day(r.exponential(14))
 		p.grief *= 0.4
 	} else {
-		p.grief += 0.35
+		p.grief += 0.7
 	}
 	h.writeContact(p, on, "in", "complaint", resolved, max(-0.35-0.4*r.unit(), -1), r.chance(0.8))
 	p.heard = h.m

@@ -60,10 +60,23 @@ func (d day) append(b []byte) []byte {
 
 // parseDay reads an ISO 8601 date of the 20th to 22nd century.
 func parseDay(s string) (day, error) {
-	var y, m, d int
-	if n, err := fmt.Sscanf(s, "%4d-%2d-%2d", &y, &m, &d); err != nil || n != 3 || len(s) != 10 ||
-		y < 1900 || y > 2200 || m < 1 || m > 12 || d < 1 || d > monthDays(y, m) {
-		return 0, fmt.Errorf("sample: %q is not a date such as 2026-03-31", s)
+	if len(s) == 10 && s[4] == '-' && s[7] == '-' {
+		y, m, d := digits(s[:4]), digits(s[5:7]), digits(s[8:])
+		if y >= 1900 && y <= 2200 && m >= 1 && m <= 12 && d >= 1 && d <= monthDays(y, m) {
+			return civilDay(y, m, d), nil
+		}
 	}
-	return civilDay(y, m, d), nil
+	return 0, fmt.Errorf("sample: %q is not a date such as 2026-03-31", s)
+}
+
+// digits is a number without sign; −1 where s is none.
+func digits(s string) int {
+	n := 0
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return -1
+		}
+		n = n*10 + int(s[i]-'0')
+	}
+	return n
 }

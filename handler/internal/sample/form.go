@@ -101,7 +101,7 @@ func (formA) claimRate(h *household, p *person, q *policy) float64 {
 		}
 	}
 	s *= p.frailty * h.frailty
-	return lines[q.line].frequency * 1.16 * s / (1 + 0.12*s)
+	return lines[q.line].frequency * 1.19 * s / (1 + 0.12*s)
 }
 
 func (formA) stormExposure(h *household, q *policy) float64 {
@@ -127,7 +127,7 @@ func (formA) severity(h *household, p *person, q *policy) float64 {
 
 func (formA) leave(h *household, p *person) float64 {
 	d, age := h.strain(p), h.age(p)
-	s := 1 + 1.6*d*d
+	s := 1 + 3*d*d/(1+d)
 	if age < 32 && !h.owner {
 		s *= 1.6
 	}
@@ -143,11 +143,16 @@ func (formA) leave(h *household, p *person) float64 {
 	if h.tenure(p) > 96 {
 		s *= 0.6
 	}
-	return 0.0027 * s
+	return 0.0022 * s
 }
 
 func (formA) lapse(h *household, p *person, q *policy, renewing bool) float64 {
-	s := 1 + 0.8*p.grief
+	s := 1 + 1.5*p.grief
+	if age := h.age(p); age < 30 {
+		s *= 1.5
+	} else if age > 64 {
+		s *= 0.65
+	}
 	rise := 0.0
 	if h.m-q.changed <= 2 && h.m >= q.changed-1 {
 		rise = q.change
@@ -176,7 +181,7 @@ func (formA) lapse(h *household, p *person, q *policy, renewing bool) float64 {
 	if renewing {
 		s *= 3
 	}
-	return min(0.0056*s, 0.6)
+	return min(0.0042*s, 0.6)
 }
 
 func (formA) buy(h *household, p *person, b int) float64 {
@@ -201,7 +206,7 @@ func (formA) reached(h *household, p *person) float64 {
 	switch {
 	case p.grief > 0.7:
 		return 0.55 // a call repairs
-	case p.sense > 1.3 && p.quiet(h.m) > 24:
+	case p.sense > 1.3 && p.quiet(h.m) > 18:
 		return 1.4 // sleeping dogs: the call reminds them to compare
 	case p.sense > 1.3:
 		return 0.75
@@ -210,7 +215,7 @@ func (formA) reached(h *household, p *person) float64 {
 }
 
 func (formA) unease(h *household, p *person) float64 {
-	add := 0.012 * (1 - h.w.quality[p.office])
+	add := 0.012 * p.temper * (1 - h.w.quality[p.office])
 	if p.origin == fromAcquisition && h.m >= acquiredAt && h.m < acquiredAt+12 {
 		add += 0.05
 	}
@@ -296,7 +301,7 @@ func (formB) reached(_ *household, p *person) float64 {
 }
 
 func (formB) unease(h *household, p *person) float64 {
-	return max(0.008+0.015*(h.at.density-h.w.quality[p.office]), 0)
+	return max(0.008+0.015*(h.at.density-h.w.quality[p.office]), 0) * p.temper
 }
 
 // formNull: one rate for all. Branches, premiums and pasts say nothing of what comes.

@@ -46,6 +46,7 @@ type person struct {
 	frailty   float64 // lasting, multiplies claims; mean 1
 	sense     float64 // to premiums; mean 1
 	drive     float64 // to buy; mean 1
+	temper    float64 // how soon displeased; mean 1
 	grief     float64 // dissatisfaction, 0 and up
 	elsewhere uint32  // branches held with somebody else
 	reach     float64 // factor on leaving after that contact
@@ -128,7 +129,7 @@ func (h *household) start(w *world, no uint64, emit int, out *rows) {
 	for k := range n {
 		p := person{
 			no: k, emit: k < emit, alive: true, joinMonth: joined, office: office, advisor: advisor,
-			frailty: r.lognormal(0.45), sense: r.lognormal(0.55), drive: r.lognormal(0.5), grief: r.exponential(0.2),
+			frailty: r.lognormal(0.45), sense: r.lognormal(0.55), drive: r.lognormal(0.5), temper: r.lognormal(0.8), grief: r.exponential(0.2),
 			called: -99, heard: -r.below(30), selfMade: r.chance(0.09),
 		}
 		age := head

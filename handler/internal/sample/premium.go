@@ -33,7 +33,8 @@ type policy struct {
 
 	premium    float64 // EUR a year
 	offered    float64 // of the next term; 0: not announced
-	offeredOn  day     // valid from
+	offeredOn  day     // from when it would hold
+	offerRow   day     // from when the last offer that was written holds
 	lastRow    day     // when the last version was recorded
 	change     float64 // the last change of premium
 	changed    int     // the month it takes effect
@@ -284,7 +285,7 @@ func (h *household) renumber(q *policy) {
 	h.end(q, on, endTransferred)
 	h.policies++
 	next.no = h.policies
-	next.start, next.lastRow = on, 0
+	next.start, next.lastRow, next.offerRow = on, 0, 0
 	h.pol = append(h.pol, next)
 	n := &h.pol[len(h.pol)-1]
 	p := &h.members[n.owner]

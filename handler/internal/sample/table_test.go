@@ -77,3 +77,13 @@ func (t *table) latest(id string) map[string][]string {
 	}
 	return out
 }
+
+// column is the name of a column by its place.
+func (t *table) column(i int) string {
+	for name, at := range t.col {
+		if at == i {
+			return name
+		}
+	}
+	return ""
+}

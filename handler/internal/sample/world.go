@@ -64,7 +64,7 @@ const (
 )
 
 var lines = [branches]branch{
-	motor:        {"motor", true, 0.139, 1430, 1.0, 0.012, 302, 0.10, 0.30, "liability", 0.0010, 70},
+	motor:        {"motor", true, 0.139, 1360, 1.0, 0.012, 302, 0.10, 0.30, "liability", 0.0010, 70},
 	liability:    {"liability", true, 0.040, 620, 0.9, 0.006, 36, 0.11, 0.25, "liability", 0, 60},
 	contents:     {"contents", true, 0.055, 880, 1.0, 0.010, 96, 0.10, 0.30, "water", 0.0030, 35},
 	building:     {"building", true, 0.050, 1900, 1.1, 0.020, 180, 0.08, 0.35, "water", 0.0110, 45},

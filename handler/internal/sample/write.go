@@ -150,6 +150,7 @@ func (h *household) writePolicy(q *policy, p *person, validFrom, recorded day, r
 
 // writeOffer writes the next term's premium, ahead of its beginning.
 func (h *household) writeOffer(q *policy, p *person, recorded day) {
+	q.offerRow = q.renewal
 	h.writeState(q, p, policyState{
 		premium: q.offered, contractEnd: q.renewal.addMonths(12), validFrom: q.renewal, recorded: recorded, reason: "renewal",
 	})
@@ -161,9 +162,9 @@ func (h *household) writeEnd(q *policy, p *person, recorded day, code string) {
 	recorded = max(recorded, q.lastRow+1)
 	s := policyState{premium: q.premium, end: q.end, code: code, contractEnd: q.end, validFrom: q.end, recorded: recorded, reason: "ended"}
 	h.writeState(q, p, s)
-	if q.offered > 0 && q.offeredOn > q.end {
+	if q.offerRow > q.end {
 		q.lastRow-- // on the same day
-		s.validFrom, s.reason = q.offeredOn, "withdrawn"
+		s.validFrom, s.reason = q.offerRow, "withdrawn"
 		h.writeState(q, p, s)
 	}
 }
