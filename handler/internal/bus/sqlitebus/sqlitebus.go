@@ -9,31 +9,35 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"net/url"
-	"os"
-	"path/filepath"
 	"time"
 
 	"polis/handler/internal/bus"
 	"polis/handler/internal/fault"
-
-	_ "modernc.org/sqlite" // the driver
+	"polis/handler/internal/sqlitefile"
 )
 
 // DuplicateWindow is for how long an ID is remembered: Service Bus's default.
 const DuplicateWindow = 10 * time.Minute
 
-const version = 1
+// The states of a message. One whose time has come is made ready by the next Receive.
+const (
+	ready   = 0
+	waiting = 1 // locked or scheduled, until due
+	dead    = 2
+)
 
-// All times are milliseconds since 1970. A message is live until it is completed, or
-// dead; the lock is over when locked_until is past.
-const schema = `
-CREATE TABLE IF NOT EXISTS messages (
+// All times are milliseconds since 1970. The first index gives a queue's messages of a
+// state in order; the second finds those whose lock or delay has run out without a look
+// at the others.
+var format = sqlitefile.Format{
+	Name: "bus", ID: 0x506f4275, Version: 1, PageSize: 4096, // "PoBu"
+	Schema: `
+CREATE TABLE messages (
 	seq          INTEGER PRIMARY KEY AUTOINCREMENT,
 	queue        TEXT    NOT NULL,
-	dead         INTEGER NOT NULL DEFAULT 0,
-	due          INTEGER NOT NULL, -- not delivered before: scheduled, or locked until then
-	token        TEXT    NOT NULL DEFAULT '',
+	state        INTEGER NOT NULL, -- 0 ready, 1 waiting, 2 dead
+	due          INTEGER NOT NULL, -- of a waiting one: when it is ready
+	token        TEXT    NOT NULL DEFAULT '', -- of a locked one
 	attempts     INTEGER NOT NULL DEFAULT 0,
 	enqueued     INTEGER NOT NULL,
 	dead_at      INTEGER NOT NULL DEFAULT 0,
@@ -43,227 +47,219 @@ CREATE TABLE IF NOT EXISTS messages (
 	content_type TEXT    NOT NULL,
 	subject      TEXT    NOT NULL,
 	correlation  TEXT    NOT NULL,
-	properties   TEXT    NOT NULL,
+	properties   TEXT    NOT NULL, -- a JSON object
 	body         BLOB    NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS waiting ON messages (queue, dead, due, seq);
-CREATE TABLE IF NOT EXISTS seen (
+CREATE INDEX queued ON messages (queue, state, seq);
+CREATE INDEX due ON messages (queue, due) WHERE state = 1;
+CREATE TABLE seen (
 	queue TEXT    NOT NULL,
 	id    TEXT    NOT NULL,
 	until INTEGER NOT NULL,
 	PRIMARY KEY (queue, id)
 ) WITHOUT ROWID, STRICT;
-CREATE INDEX IF NOT EXISTS forgetting ON seen (until);
-`
+CREATE INDEX forgotten ON seen (until)`,
+}
 
 // Bus implements bus.Broker.
 type Bus struct {
-	db  *sql.DB
-	now func() time.Time
+	file   *sqlitefile.File
+	now    func() time.Time
+	window time.Duration
 }
 
 var _ bus.Broker = (*Bus)(nil)
 
-// Open opens the file, making it and its folder where they are missing.
-func Open(path string) (*Bus, error) { return open(path, time.Now) }
+// Option changes how a bus is opened.
+type Option func(*Bus)
 
-func open(path string, now func() time.Time) (*Bus, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fault.Wrap(fault.Unconfigured, err, "making the bus's folder")
-	}
-	opts := url.Values{"_pragma": {
-		"busy_timeout(30000)", "journal_mode(WAL)", "synchronous(NORMAL)", "wal_autocheckpoint(500)", "journal_size_limit(2097152)",
-	}, "_txlock": {"immediate"}}
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: filepath.ToSlash(path)}).EscapedPath()+"?"+opts.Encode())
+// WithClock makes the bus tell by this clock what is due and which locks have run out.
+func WithClock(now func() time.Time) Option { return func(b *Bus) { b.now = now } }
+
+// WithDuplicateWindow changes for how long an ID is remembered.
+func WithDuplicateWindow(d time.Duration) Option { return func(b *Bus) { b.window = d } }
+
+// Open opens the file, making it and its folder where they are missing. A file that is
+// no bus or one of a newer format is fault.Unconfigured.
+func Open(path string, options ...Option) (*Bus, error) {
+	file, err := sqlitefile.Open(path, format)
 	if err != nil {
-		return nil, fault.Wrap(fault.Unconfigured, err, "opening the bus")
+		return nil, err
 	}
-	db.SetMaxOpenConns(4)
-	var have int
-	err = db.QueryRow("PRAGMA user_version").Scan(&have)
-	switch {
-	case err != nil:
-	case have > version:
-		err = fault.New(fault.Unconfigured, "the bus has layout %d, this program knows up to %d", have, version)
-	case have < version:
-		if _, err = db.Exec(schema); err == nil {
-			_, err = db.Exec("PRAGMA user_version = 1")
-		}
+	b := &Bus{file, time.Now, DuplicateWindow}
+	for _, o := range options {
+		o(b)
 	}
-	if err != nil {
-		return nil, errors.Join(fault.Wrap(fault.Unconfigured, err, "opening the bus"), db.Close())
-	}
-	return &Bus{db, now}, nil
+	return b, nil
 }
 
 // Close closes the file.
-func (b *Bus) Close() error { return b.db.Close() }
+func (b *Bus) Close() error { return b.file.Close() }
 
-func wrap(err error, doing string) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return fault.Wrap(fault.Cancelled, err, "%s", doing)
-	case fault.KindOf(err) != fault.Internal:
-		return err
-	}
-	return fault.Wrap(fault.Unavailable, err, "%s", doing)
-}
-
-func (b *Bus) in(ctx context.Context, doing string, f func(tx *sql.Tx) error) error {
-	tx, err := b.db.BeginTx(ctx, nil)
-	if err != nil {
-		return wrap(err, doing)
-	}
-	if err := f(tx); err != nil {
-		_ = tx.Rollback() // the first error says more
-		return wrap(err, doing)
-	}
-	return wrap(tx.Commit(), doing)
-}
-
-// Send implements bus.Sender: all messages or none.
+// Send implements bus.Sender: here it sends all messages or none.
 func (b *Bus) Send(ctx context.Context, queue string, msgs ...bus.Message) error {
 	if queue == "" {
-		return fault.New(fault.Invalid, "sending to a queue without a name")
+		return fault.New(fault.Invalid, "a queue has a name")
 	}
 	if len(msgs) == 0 {
 		return nil
 	}
 	now := b.now().UnixMilli()
-	return b.in(ctx, "sending", func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM seen WHERE until <= ?`, now); err != nil {
+	return b.file.Fault(b.file.Write(ctx, func(tx sqlitefile.Tx) error {
+		if _, err := tx.Exec(`DELETE FROM seen WHERE until <= ?`, now); err != nil {
 			return err
 		}
 		for i := range msgs {
-			if err := send(ctx, tx, queue, &msgs[i], now); err != nil {
+			if err := b.send(tx, queue, &msgs[i], now); err != nil {
 				return err
 			}
 		}
 		return nil
-	})
+	}), "sending")
 }
 
-func send(ctx context.Context, tx *sql.Tx, queue string, m *bus.Message, now int64) error {
+func (b *Bus) send(tx sqlitefile.Tx, queue string, m *bus.Message, now int64) error {
 	if m.ID != "" {
-		res, err := tx.ExecContext(ctx, `INSERT INTO seen (queue, id, until) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
-			queue, m.ID, now+DuplicateWindow.Milliseconds())
-		if err != nil {
-			return err
-		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
+		fresh, err := tx.Exec(`INSERT INTO seen (queue, id, until) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+			queue, m.ID, now+b.window.Milliseconds())
+		if err != nil || fresh == 0 {
 			return err
 		}
 	}
-	due := now
-	if !m.Due.IsZero() {
-		due = max(due, m.Due.UnixMilli())
+	state, due := ready, int64(0)
+	if at := m.Due.UnixMilli(); !m.Due.IsZero() && at > now {
+		state, due = waiting, at
 	}
-	properties, err := json.Marshal(m.Properties)
-	if err != nil {
-		return err
+	properties := []byte("{}")
+	if len(m.Properties) > 0 {
+		var err error
+		if properties, err = json.Marshal(m.Properties); err != nil {
+			return err
+		}
 	}
 	body := m.Body
 	if body == nil {
-		body = []byte{}
+		body = []byte{} // nil would be NULL
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO messages (queue, due, enqueued, id, content_type, subject, correlation, properties, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		queue, due, now, m.ID, m.ContentType, m.Subject, m.CorrelationID, string(properties), body)
+	_, err := tx.Exec(`INSERT INTO messages (queue, state, due, enqueued, id, content_type, subject, correlation, properties, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		queue, state, due, now, m.ID, m.ContentType, m.Subject, m.CorrelationID, string(properties), body)
 	return err
 }
 
-const columns = `seq, queue, due, token, attempts, enqueued, dead_at, dead_reason, dead_detail, id, content_type, subject, correlation, properties, body`
+const columns = `seq, state, due, token, attempts, enqueued, dead_at, dead_reason, dead_detail, id, content_type, subject, correlation, properties, body`
 
-func scan(rows *sql.Rows) (bus.Delivery, error) {
-	var (
-		d                   bus.Delivery
-		due, enqueued, dead int64
-		properties          string
-	)
-	if err := rows.Scan(&d.Sequence, &d.Queue, &due, &d.LockToken, &d.Attempt, &enqueued, &dead, &d.DeadReason, &d.DeadDetail,
-		&d.ID, &d.ContentType, &d.Subject, &d.CorrelationID, &properties, &d.Body); err != nil {
-		return d, err
+// collect reads messages until there are no more or want has had enough of them.
+func collect(rows *sql.Rows, queue string, want func(bus.Delivery) (more bool)) (err error) {
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		d := bus.Delivery{Queue: queue}
+		var state int
+		var due, enqueued, deadAt int64
+		var properties string
+		if err := rows.Scan(&d.Sequence, &state, &due, &d.LockToken, &d.Attempt, &enqueued, &deadAt, &d.DeadReason, &d.DeadDetail,
+			&d.ID, &d.ContentType, &d.Subject, &d.CorrelationID, &properties, &d.Body); err != nil {
+			return err
+		}
+		if properties != "{}" {
+			if err := json.Unmarshal([]byte(properties), &d.Properties); err != nil {
+				return err
+			}
+		}
+		d.Enqueued = instant(enqueued)
+		switch {
+		case state == dead:
+			d.DeadEnqueued = instant(deadAt)
+		case state == waiting && d.LockToken != "":
+			d.LockedUntil = instant(due)
+		case state == waiting:
+			d.Due = instant(due)
+		}
+		if !want(d) {
+			return nil
+		}
 	}
-	d.Enqueued = time.UnixMilli(enqueued).UTC()
-	if due > enqueued {
-		d.Due = time.UnixMilli(due).UTC()
-	}
-	if dead != 0 {
-		d.DeadEnqueued = time.UnixMilli(dead).UTC()
-	}
-	return d, json.Unmarshal([]byte(properties), &d.Properties)
+	return rows.Err()
 }
+
+func instant(milliseconds int64) time.Time { return time.UnixMilli(milliseconds).UTC() }
 
 // Receive implements bus.Broker.
 func (b *Bus) Receive(ctx context.Context, queue string, max int, lock time.Duration, maxDeliveries int) ([]bus.Delivery, error) {
-	now := b.now()
-	// A look without a transaction first: idle queues are asked many times a second,
-	// and must not take the write lock for it.
-	var waiting bool
-	err := b.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM messages WHERE queue = ? AND dead = 0 AND due <= ?)`,
-		queue, now.UnixMilli()).Scan(&waiting)
-	if err != nil || !waiting {
-		return nil, wrap(err, "receiving")
+	if lock < time.Millisecond {
+		return nil, fault.New(fault.Invalid, "a lock lasts a millisecond at least")
 	}
-	var out []bus.Delivery
-	err = b.in(ctx, "receiving", func(tx *sql.Tx) error {
-		if maxDeliveries > 0 {
-			_, err := tx.ExecContext(ctx, `UPDATE messages SET dead = 1, token = '', dead_at = ?, dead_reason = 'MaxDeliveryCountExceeded',
-				dead_detail = 'delivered as often as the queue allows' WHERE queue = ? AND dead = 0 AND due <= ? AND attempts >= ?`,
-				now.UnixMilli(), queue, now.UnixMilli(), maxDeliveries)
-			if err != nil {
-				return err
-			}
-		}
-		rows, err := tx.QueryContext(ctx, `SELECT `+columns+` FROM messages WHERE queue = ? AND dead = 0 AND due <= ? ORDER BY seq LIMIT ?`,
-			queue, now.UnixMilli(), max)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			d, err := scan(rows)
-			if err != nil {
-				return err
-			}
-			d.Attempt++
-			d.LockToken, d.LockedUntil, d.Due = rand.Text(), now.Add(lock), time.Time{}
-			out = append(out, d)
-		}
-		if err := rows.Err(); err != nil {
-			return err
-		}
-		for i := range out {
-			_, err := tx.ExecContext(ctx, `UPDATE messages SET due = ?, token = ?, attempts = ? WHERE seq = ?`,
-				out[i].LockedUntil.UnixMilli(), out[i].LockToken, out[i].Attempt, out[i].Sequence)
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+	if max <= 0 {
+		return nil, nil
+	}
+	now := b.now()
+	// A look without a transaction first: idle queues are asked many times a second, and
+	// must not keep those who send from writing.
+	var some bool
+	_, err := b.file.Row(ctx, []any{&some}, `SELECT EXISTS (SELECT 1 FROM messages WHERE queue = ?1 AND state = 0)
+		OR EXISTS (SELECT 1 FROM messages WHERE queue = ?1 AND state = 1 AND due <= ?2)`, queue, now.UnixMilli())
+	if err != nil || !some {
+		return nil, b.file.Fault(err, "receiving")
+	}
+	var taken []bus.Delivery
+	err = b.file.Write(ctx, func(tx sqlitefile.Tx) (err error) {
+		taken, err = receive(tx, queue, max, now, now.Add(lock).Truncate(time.Millisecond).UTC(), maxDeliveries)
+		return err
 	})
+	if err != nil {
+		return nil, b.file.Fault(err, "receiving")
+	}
+	return taken, nil
+}
+
+func receive(tx sqlitefile.Tx, queue string, max int, now, until time.Time, maxDeliveries int) ([]bus.Delivery, error) {
+	if _, err := tx.Exec(`UPDATE messages SET state = 0, due = 0, token = '' WHERE queue = ? AND state = 1 AND due <= ?`,
+		queue, now.UnixMilli()); err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(`SELECT `+columns+` FROM messages WHERE queue = ? AND state = 0 ORDER BY seq`, queue)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	var taken, spent []bus.Delivery
+	if err := collect(rows, queue, func(d bus.Delivery) bool {
+		if maxDeliveries > 0 && d.Attempt >= maxDeliveries {
+			spent = append(spent, d)
+			return true
+		}
+		d.Attempt++
+		d.LockToken, d.LockedUntil = rand.Text(), until
+		taken = append(taken, d)
+		return len(taken) < max
+	}); err != nil {
+		return nil, err
+	}
+	for i := range spent {
+		if _, err := tx.Exec(`UPDATE messages SET state = 2, dead_at = ?, dead_reason = ?, dead_detail = ? WHERE seq = ?`,
+			now.UnixMilli(), "MaxDeliveryCountExceeded", "delivered as often as the queue allows", spent[i].Sequence); err != nil {
+			return nil, err
+		}
+	}
+	for i := range taken {
+		if _, err := tx.Exec(`UPDATE messages SET state = 1, due = ?, token = ?, attempts = ? WHERE seq = ?`,
+			until.UnixMilli(), taken[i].LockToken, taken[i].Attempt, taken[i].Sequence); err != nil {
+			return nil, err
+		}
+	}
+	return taken, nil
 }
 
-// settle does one statement that needs the delivery's lock.
-func (b *Bus) settle(ctx context.Context, d bus.Delivery, doing, stmt string, args ...any) error {
+// settle runs a statement on a message that the delivery still has the lock of.
+func (b *Bus) settle(ctx context.Context, d bus.Delivery, doing, statement string, args ...any) error {
 	args = append(args, d.Sequence, d.LockToken, b.now().UnixMilli())
-	res, err := b.db.ExecContext(ctx, stmt+` WHERE seq = ? AND dead = 0 AND token = ? AND due > ?`, args...)
-	if err != nil {
-		return wrap(err, doing)
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return fault.Wrap(fault.Conflict, errors.Join(errLock, err), "%s", doing)
-	}
-	return nil
+	return b.file.Fault(b.file.Write(ctx, func(tx sqlitefile.Tx) error {
+		n, err := tx.Exec(statement+` WHERE seq = ? AND state = 1 AND token = ? AND token != '' AND due > ?`, args...)
+		if err == nil && n == 0 {
+			return fault.New(fault.Conflict, "%s: its lock has run out", doing)
+		}
+		return err
+	}), doing)
 }
-
-var errLock = errors.New("the message's lock has run out")
 
 // Complete implements bus.Broker.
 func (b *Bus) Complete(ctx context.Context, d bus.Delivery) error {
@@ -272,54 +268,69 @@ func (b *Bus) Complete(ctx context.Context, d bus.Delivery) error {
 
 // Abandon implements bus.Broker.
 func (b *Bus) Abandon(ctx context.Context, d bus.Delivery) error {
-	return b.settle(ctx, d, "abandoning a message", `UPDATE messages SET token = '', due = ?`, b.now().UnixMilli())
+	return b.settle(ctx, d, "abandoning a message", `UPDATE messages SET state = 0, due = 0, token = ''`)
 }
 
 // Renew implements bus.Broker.
 func (b *Bus) Renew(ctx context.Context, d bus.Delivery, lock time.Duration) (bus.Delivery, error) {
-	d.LockedUntil = b.now().Add(lock)
-	return d, b.settle(ctx, d, "renewing a lock", `UPDATE messages SET due = ?`, d.LockedUntil.UnixMilli())
+	if lock < time.Millisecond {
+		return d, fault.New(fault.Invalid, "a lock lasts a millisecond at least")
+	}
+	until := b.now().Add(lock).Truncate(time.Millisecond).UTC()
+	if err := b.settle(ctx, d, "renewing a message's lock", `UPDATE messages SET due = ?`, until.UnixMilli()); err != nil {
+		return d, err
+	}
+	d.LockedUntil = until
+	return d, nil
 }
 
 // DeadLetter implements bus.Broker.
 func (b *Bus) DeadLetter(ctx context.Context, d bus.Delivery, reason, detail string) error {
 	return b.settle(ctx, d, "dead-lettering a message",
-		`UPDATE messages SET dead = 1, token = '', dead_at = ?, dead_reason = ?, dead_detail = ?`, b.now().UnixMilli(), reason, detail)
+		`UPDATE messages SET state = 2, due = 0, token = '', dead_at = ?, dead_reason = ?, dead_detail = ?`, b.now().UnixMilli(), reason, detail)
 }
 
 // Peek implements bus.Broker.
-func (b *Bus) Peek(ctx context.Context, queue string, dead bool, max int) ([]bus.Delivery, error) {
-	rows, err := b.db.QueryContext(ctx, `SELECT `+columns+` FROM messages WHERE queue = ? AND dead = ? ORDER BY seq LIMIT ?`, queue, dead, max)
+func (b *Bus) Peek(ctx context.Context, queue string, deadOnes bool, max int) ([]bus.Delivery, error) {
+	if max <= 0 {
+		return nil, nil
+	}
+	from, to := ready, waiting
+	if deadOnes {
+		from, to = dead, dead
+	}
+	// The numbers alone are sorted, in the index, and few messages are read then.
+	rows, err := b.file.Query(ctx, `SELECT `+columns+` FROM messages WHERE seq IN
+		(SELECT seq FROM messages WHERE queue = ? AND state BETWEEN ? AND ? ORDER BY seq LIMIT ?) ORDER BY seq`, queue, from, to, max)
 	if err != nil {
-		return nil, wrap(err, "peeking")
+		return nil, b.file.Fault(err, "peeking")
 	}
-	defer rows.Close()
 	var out []bus.Delivery
-	for rows.Next() {
-		d, err := scan(rows)
-		if err != nil {
-			return nil, wrap(err, "peeking")
-		}
-		d.LockToken = ""
+	err = collect(rows, queue, func(d bus.Delivery) bool {
+		d.LockToken = "" // whoever only looks must not be able to settle
 		out = append(out, d)
+		return true
+	})
+	if err != nil {
+		return nil, b.file.Fault(err, "peeking")
 	}
-	return out, wrap(rows.Err(), "peeking")
+	return out, nil
 }
 
 // Depth implements bus.Broker.
-func (b *Bus) Depth(ctx context.Context, queue string) (live, dead int, err error) {
-	err = b.db.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE dead = 0), count(*) FILTER (WHERE dead = 1) FROM messages WHERE queue = ?`,
-		queue).Scan(&live, &dead)
-	return live, dead, wrap(err, "counting messages")
+func (b *Bus) Depth(ctx context.Context, queue string) (live, deadOnes int, err error) {
+	_, err = b.file.Row(ctx, []any{&live, &deadOnes},
+		`SELECT count(*) FILTER (WHERE state != 2), count(*) FILTER (WHERE state = 2) FROM messages WHERE queue = ?`, queue)
+	return live, deadOnes, b.file.Fault(err, "counting messages")
 }
 
 // Replay implements bus.Broker.
 func (b *Bus) Replay(ctx context.Context, queue string) (int, error) {
-	res, err := b.db.ExecContext(ctx, `UPDATE messages SET dead = 0, attempts = 0, due = ?, dead_at = 0, dead_reason = '', dead_detail = ''
-		WHERE queue = ? AND dead = 1`, b.now().UnixMilli(), queue)
-	if err != nil {
-		return 0, wrap(err, "replaying")
-	}
-	n, err := res.RowsAffected()
-	return int(n), wrap(err, "replaying")
+	var n int64
+	err := b.file.Write(ctx, func(tx sqlitefile.Tx) (err error) {
+		n, err = tx.Exec(`UPDATE messages SET state = 0, attempts = 0, dead_at = 0, dead_reason = '', dead_detail = ''
+			WHERE queue = ? AND state = 2`, queue)
+		return err
+	})
+	return int(n), b.file.Fault(err, "replaying")
 }
