@@ -1,24 +1,41 @@
-// Package folder keeps blobs as files under a folder.
+// Package folder keeps blobs as files under a folder. A blob's name is its file's path,
+// so two rules of file systems show: "a" and "a/b" cannot both be blobs, and where the
+// file system ignores case (Windows, macOS) "A" and "a" are one.
 package folder
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"iter"
 	"os"
+	"path"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 
 	"polis/handler/internal/blob"
 	"polis/handler/internal/fault"
 )
 
-// partial begins the names of files that are being written; no blob may have it.
-const partial = ".partial-"
+// partial is the folder of files that are being written; no blob is in it. It is apart
+// so that what killed writers left behind is found without a walk through all blobs.
+const partial = ".partial"
+
+// abandoned is the age at which a file that was being written is taken for left behind:
+// its writer, in whatever process, has not written to it for that long.
+const abandoned = time.Hour
+
+// A name and its parts are no longer than what the file systems at hand take.
+const (
+	maxName = 900
+	maxPart = 200
+)
 
 // Store implements blob.Store.
 type Store struct{ root *os.Root }
@@ -34,62 +51,109 @@ func Open(dir string) (*Store, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Unconfigured, err, "opening the blobs' folder")
 	}
-	return &Store{root}, nil
+	s := &Store{root}
+	if err := s.sweep(time.Now()); err != nil {
+		return nil, errors.Join(fault.Wrap(fault.Unconfigured, err, "preparing the blobs' folder"), root.Close())
+	}
+	return s, nil
+}
+
+// sweep makes the folder for files that are being written, and removes from it what
+// killed writers left behind.
+func (s *Store) sweep(now time.Time) error {
+	if err := s.root.MkdirAll(partial, 0o700); err != nil {
+		return err
+	}
+	entries, err := fs.ReadDir(s.root.FS(), partial)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		fi, err := e.Info()
+		if err == nil && now.Sub(fi.ModTime()) > abandoned {
+			err = s.root.Remove(path.Join(partial, e.Name()))
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // finished, or swept by another process
+			return err
+		}
+	}
+	return nil
 }
 
 // Close gives the folder back.
 func (s *Store) Close() error { return s.root.Close() }
 
 // check accepts names that mean the same on every system: clean, relative, with
-// forward slashes, and no file that is being written.
+// forward slashes.
 func check(name string) error {
-	if len(name) > 900 || !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\\:*?\"<>|") || strings.ContainsFunc(name, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
-		return fault.New(fault.Invalid, "not a blob name")
+	ok := len(name) <= maxName && fs.ValidPath(name) && name != "." && !strings.ContainsAny(name, `\:*?"<>|`) &&
+		!strings.ContainsFunc(name, func(r rune) bool { return r < 0x20 || r == 0x7f })
+	for i, part := range strings.Split(name, "/") {
+		ok = ok && len(part) <= maxPart && !strings.HasSuffix(part, ".") && !strings.HasSuffix(part, " ") &&
+			(i > 0 || !strings.EqualFold(part, partial)) && !device(part)
 	}
-	for _, part := range strings.Split(name, "/") {
-		if strings.HasPrefix(part, partial) || strings.HasSuffix(part, ".") || strings.HasSuffix(part, " ") || len(part) > 200 {
-			return fault.New(fault.Invalid, "not a blob name")
-		}
+	if !ok {
+		return fault.New(fault.Invalid, "not a blob name: a relative path of clean parts, with slashes, is one")
 	}
 	return nil
 }
 
+// device reports whether Windows takes a file name for a device, whatever its extension.
+func device(part string) bool {
+	stem, _, _ := strings.Cut(strings.ToLower(part), ".")
+	switch stem {
+	case "con", "prn", "aux", "nul":
+		return true
+	}
+	return len(stem) == 4 && (strings.HasPrefix(stem, "com") || strings.HasPrefix(stem, "lpt")) && stem[3] >= '0' && stem[3] <= '9'
+}
+
+// wrap gives the file system's errors the store's kinds; an error that has a kind, such
+// as one of the reader that a blob is written from, keeps it.
 func wrap(err error, doing string) error {
 	switch {
 	case err == nil:
 		return nil
+	case fault.KindOf(err) != fault.Internal:
+		return err
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fault.Wrap(fault.Cancelled, err, "%s", doing)
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR):
 		return fault.New(fault.NotFound, "no such blob")
 	case errors.Is(err, fs.ErrExist):
-		return fault.New(fault.Conflict, "the blob exists")
+		return fault.New(fault.Conflict, "the blob exists already")
 	}
 	return fault.Wrap(fault.Unavailable, err, "%s", doing)
 }
 
+// info describes a file. Every write gives its file the time to the nanosecond, so the
+// time and the size tell one content of a blob from the next.
 func info(name string, fi fs.FileInfo) blob.Info {
-	return blob.Info{Name: name, Size: fi.Size(), Modified: fi.ModTime().UTC(), ETag: strconv.FormatInt(fi.ModTime().UnixNano(), 36) + "-" + strconv.FormatInt(fi.Size(), 36)}
+	return blob.Info{
+		Name: name, Size: fi.Size(), Modified: fi.ModTime().UTC(),
+		ETag: strconv.FormatInt(fi.ModTime().UnixNano(), 36) + "-" + strconv.FormatInt(fi.Size(), 36),
+	}
 }
 
 // Open implements blob.Store.
 func (s *Store) Open(ctx context.Context, name string) (io.ReadCloser, blob.Info, error) {
+	const doing = "opening a blob"
 	if err := check(name); err != nil {
 		return nil, blob.Info{}, err
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, blob.Info{}, wrap(err, "opening a blob")
+		return nil, blob.Info{}, wrap(err, doing)
 	}
 	f, err := s.root.Open(name)
 	if err != nil {
-		return nil, blob.Info{}, wrap(err, "opening a blob")
+		return nil, blob.Info{}, wrap(err, doing)
 	}
 	fi, err := f.Stat()
 	if err == nil && fi.IsDir() {
 		err = fs.ErrNotExist
 	}
 	if err != nil {
-		return nil, blob.Info{}, errors.Join(wrap(err, "opening a blob"), f.Close())
+		return nil, blob.Info{}, errors.Join(wrap(err, doing), f.Close())
 	}
 	return f, info(name, fi), nil
 }
@@ -101,59 +165,92 @@ func (s *Store) Put(ctx context.Context, name string, r io.Reader) (blob.Info, e
 
 // Create implements blob.Store. A hard link, unlike a rename, fails where there is a file.
 func (s *Store) Create(ctx context.Context, name string, r io.Reader) (blob.Info, error) {
-	return s.write(ctx, name, r, func(temp, name string) error {
-		err := s.root.Link(temp, name)
-		return errors.Join(err, s.root.Remove(temp))
-	})
+	return s.write(ctx, name, r, s.root.Link)
 }
 
-// write writes to a file beside the blob and lets publish put it in its place, so that
-// a reader sees all or nothing, whenever the writer is killed.
-func (s *Store) write(ctx context.Context, name string, r io.Reader, publish func(temp, name string) error) (_ blob.Info, err error) {
+// write writes to a file apart and lets publish put it in its place, so that a reader
+// sees all or nothing, whenever the writer is killed.
+func (s *Store) write(ctx context.Context, name string, r io.Reader, publish func(from, to string) error) (blob.Info, error) {
 	if err := check(name); err != nil {
 		return blob.Info{}, err
 	}
-	dir := ""
-	if i := strings.LastIndexByte(name, '/'); i >= 0 {
-		dir = name[:i+1]
-		if err := s.root.MkdirAll(name[:i], 0o700); err != nil {
-			return blob.Info{}, wrap(err, "making a blob's folder")
-		}
-	}
-	f, temp, err := s.temp(dir)
+	temp := path.Join(partial, rand.Text())
+	// The name is gone already where it was moved; where it was not, nobody needs it, and
+	// Open removes it if we cannot.
+	defer func() { _ = s.root.Remove(temp) }()
+	fi, err := s.writeFile(ctx, temp, r)
 	if err != nil {
-		return blob.Info{}, wrap(err, "making a blob")
-	}
-	defer func() {
-		if err != nil {
-			_ = s.root.Remove(temp) // gone already where it was published
-		}
-	}()
-	_, err = io.Copy(f, reader{ctx, r})
-	if err = errors.Join(err, f.Sync()); err != nil {
-		return blob.Info{}, wrap(errors.Join(err, f.Close()), "writing a blob")
-	}
-	if err := f.Close(); err != nil {
 		return blob.Info{}, wrap(err, "writing a blob")
 	}
-	if err := publish(temp, name); err != nil {
-		return blob.Info{}, wrap(err, "putting a blob in its place")
+	dir := path.Dir(name)
+	if err := s.makeFolder(dir); err != nil {
+		return blob.Info{}, inTheWay(err, "making a blob's folder")
 	}
-	fi, err := s.root.Stat(name)
-	if err != nil {
-		return blob.Info{}, wrap(err, "looking at a blob")
+	if err := publish(temp, name); err != nil {
+		return blob.Info{}, inTheWay(err, "putting a blob in its place")
+	}
+	if err := s.syncFolder(dir); err != nil {
+		return blob.Info{}, wrap(err, "putting a blob in its place")
 	}
 	return info(name, fi), nil
 }
 
-func (s *Store) temp(dir string) (*os.File, string, error) {
-	for i := 0; ; i++ {
-		name := fmt.Sprintf("%s%s%d-%d", dir, partial, os.Getpid(), i)
-		f, err := s.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if !errors.Is(err, fs.ErrExist) || i > 10000 {
-			return f, name, err
+// inTheWay is wrap for an error of giving a file its name.
+func inTheWay(err error, doing string) error {
+	if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENOTEMPTY) {
+		return fault.New(fault.Conflict, "a blob's name is that of another's folder")
+	}
+	return wrap(err, doing)
+}
+
+// writeFile fills a new file, and returns when it is on the disk.
+func (s *Store) writeFile(ctx context.Context, temp string, r io.Reader) (_ fs.FileInfo, err error) {
+	f, err := s.root.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := io.Copy(f, reader{ctx, r}); err != nil {
+		return nil, err
+	}
+	// The file system's own clock may tick only every few milliseconds; see info.
+	now := time.Now()
+	if err := s.root.Chtimes(temp, now, now); err != nil {
+		return nil, err
+	}
+	if err := f.Sync(); err != nil {
+		return nil, err
+	}
+	return f.Stat()
+}
+
+// makeFolder makes a folder and those above it, and returns when they are on the disk.
+func (s *Store) makeFolder(dir string) error {
+	if fi, err := s.root.Stat(dir); err == nil && fi.IsDir() {
+		return nil
+	}
+	if err := s.root.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for dir != "." {
+		dir = path.Dir(dir)
+		if err := s.syncFolder(dir); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// syncFolder makes the names in a folder outlast a power cut.
+func (s *Store) syncFolder(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // its file systems do so by themselves, and refuse to be asked
+	}
+	d, err := s.root.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // reader ends a copy with its context.
@@ -169,35 +266,15 @@ func (r reader) Read(p []byte) (int, error) {
 	return r.r.Read(p)
 }
 
-// List implements blob.Store.
+// List implements blob.Store. It collects what there is before it yields anything, so
+// the caller may write and delete meanwhile.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, error] {
 	return func(yield func(blob.Info, error) bool) {
-		var found []blob.Info
-		err := fs.WalkDir(s.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			if d.IsDir() {
-				if name != "." && !strings.HasPrefix(name+"/", prefix) && !strings.HasPrefix(prefix, name+"/") {
-					return fs.SkipDir
-				}
-				return ctx.Err()
-			}
-			if !strings.HasPrefix(name, prefix) || strings.HasPrefix(d.Name(), partial) {
-				return nil
-			}
-			fi, err := d.Info()
-			if err == nil {
-				found = append(found, info(name, fi))
-			}
-			return err
-		})
+		found, err := s.find(ctx, prefix)
 		if err != nil {
 			yield(blob.Info{}, wrap(err, "listing blobs"))
 			return
 		}
-		// A walk orders by folder, "a/b" before "a.c"; names order bytewise.
-		slices.SortFunc(found, func(a, b blob.Info) int { return strings.Compare(a.Name, b.Name) })
 		for _, i := range found {
 			if !yield(i, nil) {
 				return
@@ -206,13 +283,55 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, er
 	}
 }
 
+func (s *Store) find(ctx context.Context, prefix string) ([]blob.Info, error) {
+	var found []blob.Info
+	err := fs.WalkDir(s.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, fs.ErrNotExist) && name != ".":
+			return nil // deleted meanwhile
+		case err != nil:
+			return err
+		case name == ".":
+			return nil
+		case d.IsDir():
+			if name == partial || !strings.HasPrefix(name+"/", prefix) && !strings.HasPrefix(prefix, name+"/") {
+				return fs.SkipDir
+			}
+			return nil
+		case !strings.HasPrefix(name, prefix) || !d.Type().IsRegular() || check(name) != nil:
+			return nil // the last is none of ours: an editor's or a file manager's
+		}
+		fi, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil {
+			found = append(found, info(name, fi))
+		}
+		return err
+	})
+	// A walk orders by folder, "a/b" before "a.c"; names order bytewise.
+	slices.SortFunc(found, func(a, b blob.Info) int { return strings.Compare(a.Name, b.Name) })
+	return found, err
+}
+
 // Delete implements blob.Store.
 func (s *Store) Delete(ctx context.Context, name string) error {
-	if err := errors.Join(check(name), wrap(ctx.Err(), "deleting a blob")); err != nil {
+	const doing = "deleting a blob"
+	if err := check(name); err != nil {
 		return err
 	}
-	if err := s.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return wrap(err, "deleting a blob")
+	if err := ctx.Err(); err != nil {
+		return wrap(err, doing)
 	}
-	return nil
+	fi, err := s.root.Lstat(name)
+	if err == nil && !fi.IsDir() {
+		err = s.root.Remove(name)
+	}
+	if err = wrap(err, doing); fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	return err
 }
