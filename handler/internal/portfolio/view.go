@@ -15,6 +15,7 @@ type View struct {
 
 	early   Customer // stands in for an undated row before it was recorded
 	undated []Policy // what could be said of undated rows before they were recorded
+	losses  []Claim  // likewise
 }
 
 // PolicyView is a policy as known on the as-of date.
@@ -56,7 +57,7 @@ func (v *View) Reset(a *Aggregate, asOf Date, ends EndTable) {
 		v.Customer = &v.early
 	}
 	// Growing while PolicyViews point into it would leave them behind.
-	v.undated = slices.Grow(v.undated, len(a.Policies))
+	v.undated, v.losses = slices.Grow(v.undated, len(a.Policies)), slices.Grow(v.losses[:0], len(a.Claims))
 	for from := 0; from < len(a.Policies); {
 		to := from + 1
 		for to < len(a.Policies) && a.Policies[to].ID == a.Policies[from].ID {
@@ -127,9 +128,10 @@ func (v *View) addClaim(versions []Claim) {
 		return
 	}
 	if u := &versions[0]; u.Undated && max(u.LossDate, u.ReportedDate) <= v.AsOf {
-		v.Claims = append(v.Claims, ClaimView{Claim: &Claim{
+		v.losses = append(v.losses, Claim{
 			ID: u.ID, PolicyID: u.PolicyID, CustomerID: u.CustomerID, LossDate: u.LossDate, ReportedDate: u.ReportedDate, Version: u.Version,
-		}, CurrentOnly: true})
+		})
+		v.Claims = append(v.Claims, ClaimView{Claim: &v.losses[len(v.losses)-1], CurrentOnly: true})
 	}
 }
 
