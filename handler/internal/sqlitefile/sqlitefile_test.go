@@ -3,6 +3,7 @@ package sqlitefile_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"os"
 	"path/filepath"
@@ -273,5 +274,42 @@ func TestClosed(t *testing.T) {
 	}
 	if _, err := f.Query(t.Context(), `SELECT 1`); err == nil {
 		t.Error("a query after Close")
+	}
+}
+
+func TestFault(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	f := open(t, path)
+	impatient, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer impatient.Close()
+	if err := f.Write(t.Context(), func(sqlitefile.Tx) error {
+		_, busy := impatient.Exec(`INSERT INTO things VALUES (1, NULL)`)
+		if err := f.Fault(busy, "writing"); !fault.Is(err, fault.Unavailable) || !errors.Is(err, busy) {
+			t.Errorf("a busy file: %v", err)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	_, syntax := impatient.Exec(`no SQL`)
+	for _, tc := range []struct {
+		err  error
+		want fault.Kind
+	}{
+		{syntax, fault.Internal},
+		{context.Canceled, fault.Cancelled},
+		{context.DeadlineExceeded, fault.Cancelled},
+		{fault.New(fault.Conflict, "conflict"), fault.Conflict},
+		{errors.New("any"), fault.Internal},
+	} {
+		if err := f.Fault(tc.err, "writing"); !fault.Is(err, tc.want) || !errors.Is(err, tc.err) {
+			t.Errorf("%v became %v", tc.err, err)
+		}
+	}
+	if err := f.Fault(nil, "writing"); err != nil {
+		t.Error(err)
 	}
 }

@@ -36,7 +36,7 @@ type Document struct {
 	Key     string
 	Body    []byte
 	ETag    string    // changes whenever the document does; set by the store
-	Expires time.Time // zero: never. An expired document is not there
+	Expires time.Time // zero: never; kept to the second at least. An expired document is not there
 }
 
 // Verb is what an Op does.

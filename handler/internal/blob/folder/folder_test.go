@@ -146,3 +146,26 @@ func TestFolderCannotBeOpened(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Whatever name is accepted is listed as just that, and nothing else is there.
+func FuzzName(f *testing.F) {
+	for _, name := range []string{"a/b.json", "..", "/a", "a//b", `a\b`, ".partial/x", "a/.partial", "é", "a\xff", "nul.txt", " a", "a "} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		s := open(t, t.TempDir())
+		_, err := s.Create(t.Context(), name, strings.NewReader("body"))
+		if err != nil && !fault.Is(err, fault.Invalid) {
+			t.Fatalf("%q: %v", name, err)
+		}
+		n := 0
+		for info, listed := range s.List(t.Context(), "") {
+			if n++; listed != nil || info.Name != name {
+				t.Errorf("%q is listed as %q, %v", name, info.Name, listed)
+			}
+		}
+		if (n == 1) != (err == nil) {
+			t.Errorf("creating %q gave %v; %d are listed", name, err, n)
+		}
+	})
+}
