@@ -3,7 +3,7 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -30,8 +30,12 @@ import (
 	"polis/handler/internal/registry"
 	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
+	"polis/handler/internal/store"
 	"polis/handler/internal/store/sqlite"
 )
+
+// warmed is for how many tenants models are loaded before anybody asks.
+const warmed = 4
 
 func main() {
 	if err := serve(); err != nil {
@@ -50,15 +54,20 @@ func serve() error {
 	}
 	log := zerolog.New(os.Stdout).Level(cfg.Level).With().Timestamp().Logger()
 
-	docs, err := sqlite.Open(filepath.Join(cfg.DataDir, "store.db"))
+	// The host calls 127.0.0.1; nobody else has business here. It may knock while the
+	// rest is being opened.
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.Port)))
 	if err != nil {
-		return err
-	}
-	queues, err := sqlitebus.Open(filepath.Join(cfg.DataDir, "bus.db"))
-	if err != nil {
-		return err
+		return fault.Wrap(fault.Unconfigured, err, "listening where the Functions host calls")
 	}
 	blobs, err := folder.Open(filepath.Join(cfg.DataDir, "blobs"))
+	if err != nil {
+		return err
+	}
+	models := registry.New(blobs, time.Now)
+	go models.Warm(context.Background(), warmed)
+	docs := store.Open(func() (store.Store, error) { return sqlite.Open(filepath.Join(cfg.DataDir, "store.db")) })
+	queues, err := sqlitebus.Open(filepath.Join(cfg.DataDir, "bus.db"))
 	if err != nil {
 		return err
 	}
@@ -70,7 +79,6 @@ func serve() error {
 	}
 
 	customers := book.New(docs)
-	models := registry.New(blobs, time.Now)
 	lists := actions.New(customers, docs)
 	runs := run.New(customers, docs, queues, models, lists, time.Now)
 	loads := imports.New(customers, docs, blobs, queues, time.Now)
@@ -84,15 +92,14 @@ func serve() error {
 	}), deadletter.New(blobs, time.Now), log)
 
 	server := &http.Server{Handler: route(api, calls), ReadHeaderTimeout: 30 * time.Second}
-	// The host calls 127.0.0.1; nobody else has business here.
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.Port)))
-	if err != nil {
-		return fault.Wrap(fault.Unconfigured, err, "listening where the Functions host calls")
-	}
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	failed := make(chan error, 2)
+	go func() { failed <- server.Serve(l) }()
+	go func() {
+		if err := docs.Wait(); err != nil {
+			failed <- err
+		}
+	}()
+	return <-failed
 }
 
 // route parts the API from the host's calls: public paths begin with /api, and only

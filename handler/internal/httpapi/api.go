@@ -70,11 +70,12 @@ type API struct {
 
 // route is one operation: a function of functions/, which it names, answers it.
 type route struct {
-	pattern  string
-	function string
-	role     caller.Role // "" where the route is public
-	creates  bool        // honours Idempotency-Key
-	serve    func(*API, http.ResponseWriter, *http.Request, call) error
+	pattern   string
+	function  string
+	role      caller.Role // "" where the route is public
+	creates   bool        // honours Idempotency-Key
+	storeless bool        // may need nothing that is stored: the tenant is not looked up
+	serve     func(*API, http.ResponseWriter, *http.Request, call) error
 }
 
 // call is a request's caller and its tenant.
@@ -90,29 +91,29 @@ const Prefix = "/api"
 // come this way.
 func routes() []route {
 	list := []route{
-		{"GET /api/health", "Health", "", false, (*API).health},
-		{"GET /api/openapi.yaml", "OpenApi", "", false, (*API).openAPI},
-		{"GET /api/docs", "Docs", "", false, (*API).docs},
-		{"POST /api/v1/imports", "Imports", caller.PortfolioWrite, true, (*API).startImport},
-		{"GET /api/v1/imports", "Imports", caller.PortfolioWrite, false, (*API).listImports},
-		{"GET /api/v1/imports/{import}", "Import", caller.PortfolioWrite, false, (*API).getImport},
-		{"GET /api/v1/imports/{import}/report", "ImportReport", caller.PortfolioWrite, false, (*API).importReport},
-		{"GET /api/v1/customers/{customer}", "Customer", caller.ScoresRead, false, (*API).getCustomer},
-		{"PUT /api/v1/customers/{customer}", "Customer", caller.PortfolioWrite, false, (*API).putCustomer},
-		{"DELETE /api/v1/customers/{customer}", "Customer", caller.PortfolioWrite, false, (*API).eraseCustomer},
-		{"GET /api/v1/customers/{customer}/scores", "CustomerScores", caller.ScoresRead, false, (*API).customerScores},
-		{"GET /api/v1/scores", "Scores", caller.ScoresRead, false, (*API).listScores},
-		{"POST /api/v1/runs", "Runs", caller.ScoresRun, true, (*API).startRun},
-		{"GET /api/v1/runs", "Runs", caller.ScoresRead, false, (*API).listRuns},
-		{"GET /api/v1/runs/{run}", "Run", caller.ScoresRead, false, (*API).getRun},
-		{"GET /api/v1/action-lists", "ActionLists", caller.ScoresRead, false, (*API).listLists},
-		{"GET /api/v1/action-lists/{date}", "ActionList", caller.ScoresRead, false, (*API).getList},
-		{"POST /api/v1/action-lists/{date}/items/{item}/feedback", "ActionFeedback", caller.ActionsWrite, true, (*API).feedback},
+		{"GET /api/health", "Health", "", false, false, (*API).health},
+		{"GET /api/openapi.yaml", "OpenApi", "", false, false, (*API).openAPI},
+		{"GET /api/docs", "Docs", "", false, false, (*API).docs},
+		{"POST /api/v1/imports", "Imports", caller.PortfolioWrite, true, false, (*API).startImport},
+		{"GET /api/v1/imports", "Imports", caller.PortfolioWrite, false, false, (*API).listImports},
+		{"GET /api/v1/imports/{import}", "Import", caller.PortfolioWrite, false, false, (*API).getImport},
+		{"GET /api/v1/imports/{import}/report", "ImportReport", caller.PortfolioWrite, false, false, (*API).importReport},
+		{"GET /api/v1/customers/{customer}", "Customer", caller.ScoresRead, false, false, (*API).getCustomer},
+		{"PUT /api/v1/customers/{customer}", "Customer", caller.PortfolioWrite, false, false, (*API).putCustomer},
+		{"DELETE /api/v1/customers/{customer}", "Customer", caller.PortfolioWrite, false, false, (*API).eraseCustomer},
+		{"GET /api/v1/customers/{customer}/scores", "CustomerScores", caller.ScoresRead, false, false, (*API).customerScores},
+		{"GET /api/v1/scores", "Scores", caller.ScoresRead, false, false, (*API).listScores},
+		{"POST /api/v1/runs", "Runs", caller.ScoresRun, true, false, (*API).startRun},
+		{"GET /api/v1/runs", "Runs", caller.ScoresRead, false, false, (*API).listRuns},
+		{"GET /api/v1/runs/{run}", "Run", caller.ScoresRead, false, false, (*API).getRun},
+		{"GET /api/v1/action-lists", "ActionLists", caller.ScoresRead, false, false, (*API).listLists},
+		{"GET /api/v1/action-lists/{date}", "ActionList", caller.ScoresRead, false, false, (*API).getList},
+		{"POST /api/v1/action-lists/{date}/items/{item}/feedback", "ActionFeedback", caller.ActionsWrite, true, false, (*API).feedback},
 	}
 	for _, e := range scoring.Engines {
 		name := e.String()
 		list = append(list, route{
-			"POST /api/v1/" + name + "/scores", strings.ToUpper(name[:1]) + name[1:] + "Score", caller.ScoresRead, false,
+			"POST /api/v1/" + name + "/scores", strings.ToUpper(name[:1]) + name[1:] + "Score", caller.ScoresRead, false, true,
 			func(a *API, w http.ResponseWriter, r *http.Request, c call) error { return a.score(w, r, c, e) },
 		})
 	}
@@ -143,6 +144,9 @@ func (a *API) serve(rt route, w http.ResponseWriter, r *http.Request) error {
 	c, _ := r.Context().Value(callerKey{}).(caller.Caller)
 	if !c.May(rt.role) {
 		return fault.New(fault.Forbidden, "this needs the role %s", rt.role)
+	}
+	if rt.storeless {
+		return rt.serve(a, w, r, call{c, book.Tenant{ID: c.Tenant}})
 	}
 	t, err := a.Book.Tenant(r.Context(), c.Tenant)
 	if err != nil {

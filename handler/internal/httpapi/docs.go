@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"sync"
 
 	"polis/handler/internal/fault"
 )
@@ -18,14 +19,16 @@ func (a *API) docs(w http.ResponseWriter, _ *http.Request, _ call) error {
 		rows = append(rows, row{method, path, string(rt.role), rt.function})
 	}
 	var buf bytes.Buffer
-	if err := docsPage.Execute(&buf, rows); err != nil {
+	if err := docsPage().Execute(&buf, rows); err != nil {
 		return fault.Wrap(fault.Internal, err, "rendering the docs")
 	}
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
 	return writeBody(w, http.StatusOK, "text/html; charset=utf-8", buf.Bytes())
 }
 
-var docsPage = template.Must(template.New("docs").Parse(`<!doctype html>
+// docsPage is parsed when it is first asked for: a cold start has better things to do.
+var docsPage = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("docs").Parse(`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Polis API</title>
 <style>
@@ -43,3 +46,4 @@ Send <code>Authorization: Bearer</code> and your key; errors are problem documen
 <ul>{{range .}}<li><b>{{.Method}}</b> <code>{{.Path}}</code> <small>{{if .Role}}needs {{.Role}}{{else}}public{{end}}</small></li>
 {{end}}</ul></body></html>
 `))
+})

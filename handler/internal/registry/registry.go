@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,7 +31,14 @@ type Registry struct {
 
 	mu      sync.Mutex
 	current map[string]current
-	sets    map[string]*scoring.Models // by tenant/version
+	sets    map[string]*set // by blob
+}
+
+// set is models that are loaded, or being loaded by whoever asked first.
+type set struct {
+	once   sync.Once
+	models *scoring.Models
+	err    error
 }
 
 type current struct {
@@ -43,7 +51,7 @@ func New(b blob.Store, now func() time.Time) *Registry {
 	if b == nil || now == nil {
 		panic("registry: no blobs or no clock")
 	}
-	return &Registry{blobs: b, now: now, current: map[string]current{}, sets: map[string]*scoring.Models{}}
+	return &Registry{blobs: b, now: now, current: map[string]current{}, sets: map[string]*set{}}
 }
 
 func setName(tenant, version string) string { return "models/" + tenant + "/" + version + ".json" }
@@ -107,28 +115,53 @@ func (r *Registry) Current(ctx context.Context, tenant string) (*scoring.Models,
 func (r *Registry) Version(ctx context.Context, tenant, version string) (*scoring.Models, error) {
 	name := setName(tenant, version)
 	r.mu.Lock()
-	m, ok := r.sets[name]
-	r.mu.Unlock()
-	if ok {
-		return m, nil
+	s, ok := r.sets[name]
+	if !ok {
+		if len(r.sets) >= held {
+			clear(r.sets)
+		}
+		s = &set{}
+		r.sets[name] = s
 	}
+	r.mu.Unlock()
+	s.once.Do(func() { s.models, s.err = r.load(ctx, name, version) })
+	if s.err != nil {
+		r.mu.Lock()
+		if r.sets[name] == s {
+			delete(r.sets, name) // the next may fare better
+		}
+		r.mu.Unlock()
+	}
+	return s.models, s.err
+}
+
+func (r *Registry) load(ctx context.Context, name, version string) (*scoring.Models, error) {
 	body, err := r.read(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("reading models %s: %w", version, err)
 	}
-	if m, err = scoring.Load(bytes.NewReader(body)); err != nil {
+	m, err := scoring.Load(bytes.NewReader(body))
+	if err != nil {
 		return nil, fmt.Errorf("reading models %s: %w", version, err)
 	}
 	if m.Version != version {
 		return nil, fault.New(fault.Internal, "models %s were changed since they were published: they are %s", version, m.Version)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.sets) >= held {
-		clear(r.sets)
-	}
-	r.sets[name] = m
 	return m, nil
+}
+
+// Warm loads the current models of the first tenants, at most max, so that a process
+// that has just started need not when it is asked. What fails will fail again then.
+func (r *Registry) Warm(ctx context.Context, max int) {
+	for i, err := range r.blobs.List(ctx, "models/") {
+		if err != nil || max == 0 {
+			return
+		}
+		if tenant, ok := strings.CutSuffix(strings.TrimPrefix(i.Name, "models/"), "/current.json"); ok {
+			max--
+			_, _ = r.Current(ctx, tenant)
+		}
+	}
 }
 
 func (r *Registry) read(ctx context.Context, name string) (_ []byte, err error) {

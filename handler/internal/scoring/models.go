@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 
 	"polis/handler/internal/churn"
@@ -35,19 +37,21 @@ type Models struct {
 
 const modelsFormat = 1
 
-// file is the JSON of Models: the settings, and each learnt model as its own file.
+// file is the first line of the models' file, as JSON: the settings, and the names of the
+// learnt models. Each of these is the JSON of a line of its own, in that order, so that
+// they can be read side by side and compared with diff.
 type file struct {
-	Format    int                        `json:"format"`
-	Trained   portfolio.Date             `json:"trained_as_of"`
-	Schema    feature.PolicySchema       `json:"policy_schema"`
-	Excess    map[string]float64         `json:"excess_loading"`
-	Quantiles []float64                  `json:"loss_ratio_quantiles"`
-	Bands     map[string]score.Bands     `json:"bands"`
-	Premium   map[string]float64         `json:"mean_premium"`
-	Clv       clv.Assumptions            `json:"clv"`
-	Playbook  defend.Playbook            `json:"playbook"`
-	Ends      map[string]string          `json:"end_reasons"`
-	Learnt    map[string]json.RawMessage `json:"models"`
+	Format    int                    `json:"format"`
+	Trained   portfolio.Date         `json:"trained_as_of"`
+	Schema    feature.PolicySchema   `json:"policy_schema"`
+	Excess    map[string]float64     `json:"excess_loading"`
+	Quantiles []float64              `json:"loss_ratio_quantiles"`
+	Bands     map[string]score.Bands `json:"bands"`
+	Premium   map[string]float64     `json:"mean_premium"`
+	Clv       clv.Assumptions        `json:"clv"`
+	Playbook  defend.Playbook        `json:"playbook"`
+	Ends      map[string]string      `json:"end_reasons"`
+	Learnt    []string               `json:"models"`
 }
 
 // Save writes the models as JSON and sets their version, the digest of what it wrote.
@@ -55,7 +59,7 @@ func (m *Models) Save(w io.Writer) error {
 	f := file{
 		Format: modelsFormat, Trained: m.Trained, Schema: m.Risk.Schema, Excess: m.Risk.Excess, Quantiles: m.Risk.Quantiles,
 		Bands:   map[string]score.Bands{"risk": m.Risk.Bands, "churn": m.Churn.Bands, "nbp": m.Nbp.Bands},
-		Premium: m.Nbp.Premium, Clv: m.Clv, Playbook: m.Playbook, Ends: map[string]string{}, Learnt: map[string]json.RawMessage{},
+		Premium: m.Nbp.Premium, Clv: m.Clv, Playbook: m.Playbook, Ends: map[string]string{},
 	}
 	for reason, end := range m.Ends {
 		f.Ends[reason] = end.String()
@@ -66,19 +70,24 @@ func (m *Models) Save(w io.Writer) error {
 	for b, bm := range m.Nbp.Branches {
 		learnt["buy_"+b] = bm
 	}
-	for name, lm := range learnt {
-		var buf bytes.Buffer
-		if err := lm.Save(&buf); err != nil {
-			return fault.Wrap(fault.Internal, err, "saving model %s", name)
-		}
-		f.Learnt[name] = buf.Bytes()
-	}
-	body, err := json.Marshal(f)
-	if err != nil {
+	f.Learnt = slices.Sorted(maps.Keys(learnt))
+	var out bytes.Buffer
+	if err := json.NewEncoder(&out).Encode(f); err != nil {
 		return fault.Wrap(fault.Internal, err, "encoding models")
 	}
-	m.Version = digest(body)
-	_, err = w.Write(body)
+	for _, name := range f.Learnt {
+		var buf bytes.Buffer
+		err := learnt[name].Save(&buf)
+		if err == nil {
+			err = json.Compact(&out, buf.Bytes())
+		}
+		if err != nil {
+			return fault.Wrap(fault.Internal, err, "saving model %s", name)
+		}
+		out.WriteByte('\n')
+	}
+	m.Version = digest(out.Bytes())
+	_, err := w.Write(out.Bytes())
 	return err
 }
 
@@ -94,13 +103,14 @@ func Load(r io.Reader) (*Models, error) {
 		return nil, fault.Wrap(fault.Unavailable, err, "reading models")
 	}
 	var f file
-	if err := json.Unmarshal(body, &f); err != nil {
+	head, rest, _ := bytes.Cut(body, []byte{'\n'})
+	if err := json.Unmarshal(head, &f); err != nil {
 		return nil, fault.Wrap(fault.Malformed, err, "reading models")
 	}
 	if f.Format != modelsFormat {
 		return nil, fault.New(fault.Malformed, "models of format %d, this program reads %d", f.Format, modelsFormat)
 	}
-	learnt, err := loadAll(f.Learnt)
+	learnt, err := loadAll(f.Learnt, rest)
 	if err != nil {
 		return nil, err
 	}
@@ -127,26 +137,25 @@ func Load(r io.Reader) (*Models, error) {
 }
 
 // loadAll reads the learnt models side by side: they are most of a cold start.
-func loadAll(raw map[string]json.RawMessage) (map[string]*model.Model, error) {
-	var (
-		mu    sync.Mutex
-		wg    sync.WaitGroup
-		first error
-		out   = make(map[string]*model.Model, len(raw))
-	)
-	for name, body := range raw {
-		wg.Go(func() {
-			m, err := model.Load(bytes.NewReader(body))
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil && first == nil {
-				first = fault.Wrap(fault.Malformed, err, "reading model %s", name)
-			}
-			out[name] = m
-		})
+func loadAll(names []string, rest []byte) (map[string]*model.Model, error) {
+	lines := bytes.Split(bytes.TrimSuffix(rest, []byte{'\n'}), []byte{'\n'})
+	if len(lines) != len(names) {
+		return nil, fault.New(fault.Malformed, "models of %d lines, %d are named", len(lines), len(names))
+	}
+	models, errs := make([]*model.Model, len(names)), make([]error, len(names))
+	var wg sync.WaitGroup
+	for i := range names {
+		wg.Go(func() { models[i], errs[i] = model.Load(bytes.NewReader(lines[i])) })
 	}
 	wg.Wait()
-	return out, first
+	out := make(map[string]*model.Model, len(names))
+	for i, name := range names {
+		if errs[i] != nil {
+			return nil, fault.Wrap(fault.Malformed, errs[i], "reading model %s", name)
+		}
+		out[name] = models[i]
+	}
+	return out, nil
 }
 
 // check makes sure that the models can be scored with: each is there and is of the
