@@ -79,8 +79,12 @@ func (c *Customer) Check(asOf Date, add func(Breach)) {
 		}
 	}
 	for _, f := range [...]struct{ name, value string }{
-		{"postcode", c.Postcode}, {"region", c.Region}, {"legal_form", c.LegalForm}, {"sbi_code", c.SBICode},
-		{"advisor_id", c.AdvisorID}, {"office_id", c.OfficeID},
+		{"postcode", c.Postcode},
+		{"region", c.Region},
+		{"legal_form", c.LegalForm},
+		{"sbi_code", c.SBICode},
+		{"advisor_id", c.AdvisorID},
+		{"office_id", c.OfficeID},
 	} {
 		checkText(f.name, f.value, add)
 	}
@@ -146,8 +150,12 @@ func (p *Policy) Check(asOf Date, add func(Breach)) {
 		add(Breach{"status", "is none of active, ended, suspended"})
 	}
 	for _, f := range [...]struct{ name, value string }{
-		{"branch", p.Branch}, {"product", p.Product}, {"carrier", p.Carrier}, {"afd_list", p.AFDList},
-		{"afd_code", p.AFDCode}, {"end_reason", p.EndReason},
+		{"branch", p.Branch},
+		{"product", p.Product},
+		{"carrier", p.Carrier},
+		{"afd_list", p.AFDList},
+		{"afd_code", p.AFDCode},
+		{"end_reason", p.EndReason},
 	} {
 		checkText(f.name, f.value, add)
 	}

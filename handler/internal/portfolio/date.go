@@ -166,17 +166,91 @@ func daysIn(year, month int) int {
 // a date without a time is its midnight.
 type Instant int64
 
-// ParseInstant reads an ISO 8601 date, or a date and time (RFC 3339; without a zone: UTC).
+// ParseInstant reads an ISO 8601 date, or a date and time (RFC 3339; also with a space
+// for the T, without seconds and without a zone, which is then UTC). Fractions of a
+// second are cut off.
 func ParseInstant(s string) (Instant, bool) {
-	if d, ok := ParseDate(s); ok {
-		return Instant(d.Time().Unix()), true
+	if len(s) < 10 {
+		return 0, false
 	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return Instant(t.Unix()), true
+	d, ok := ParseDate(s[:10])
+	if !ok {
+		return 0, false
+	}
+	at := Instant(d-epoch) * secondsADay
+	if len(s) == 10 {
+		return at, true
+	}
+	if s[10] != 'T' && s[10] != ' ' {
+		return 0, false
+	}
+	clock, s, ok := parseClock(s[11:])
+	if !ok {
+		return 0, false
+	}
+	offset, ok := parseZone(s)
+	at += clock - offset
+	if !ok || at < firstInstant || at > lastInstant { // a zone may move it out of the calendar
+		return 0, false
+	}
+	return at, true
+}
+
+const (
+	epoch        Date    = 719163 // 1970-01-01
+	secondsADay  Instant = 86400
+	firstInstant         = Instant(1-epoch) * secondsADay
+	lastInstant          = Instant(maxDate+1-epoch)*secondsADay - 1
+)
+
+// parseClock reads 14:05, 14:05:00 or 14:05:00.123 and returns what comes after.
+func parseClock(s string) (seconds Instant, rest string, ok bool) {
+	hour, s, ok1 := twoDigits(s, 23)
+	if !ok1 || s == "" || s[0] != ':' {
+		return 0, "", false
+	}
+	minute, s, ok := twoDigits(s[1:], 59)
+	second := Instant(0)
+	if ok && s != "" && s[0] == ':' {
+		second, s, ok = twoDigits(s[1:], 59)
+		if s != "" && (s[0] == '.' || s[0] == ',') {
+			n := 1
+			for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+				n++
+			}
+			ok = ok && n > 1
+			s = s[n:]
 		}
 	}
-	return 0, false
+	return hour*3600 + minute*60 + second, s, ok
+}
+
+// parseZone reads Z, +02:00 or nothing.
+func parseZone(s string) (offset Instant, ok bool) {
+	if s == "" || s == "Z" {
+		return 0, true
+	}
+	if s[0] != '+' && s[0] != '-' {
+		return 0, false
+	}
+	hours, rest, ok := twoDigits(s[1:], 24)
+	if !ok || rest == "" || rest[0] != ':' {
+		return 0, false
+	}
+	minutes, rest, ok := twoDigits(rest[1:], 59)
+	offset = hours*3600 + minutes*60
+	if s[0] == '-' {
+		offset = -offset
+	}
+	return offset, ok && rest == ""
+}
+
+func twoDigits(s string, most int) (n Instant, rest string, ok bool) {
+	if len(s) < 2 {
+		return 0, "", false
+	}
+	v, ok := digits(s[:2])
+	return Instant(v), s[2:], ok && v <= most
 }
 
 // Date is the UTC date of the instant; no date for none.
@@ -184,8 +258,7 @@ func (i Instant) Date() Date {
 	if i == 0 {
 		return 0
 	}
-	const epoch = 719163 // 1970-01-01
-	return Date((int64(i) + epoch*86400) / 86400)
+	return Date((i + Instant(epoch)*secondsADay) / secondsADay)
 }
 
 // String is the date alone at midnight, else RFC 3339.
@@ -193,7 +266,7 @@ func (i Instant) String() string {
 	switch {
 	case i == 0:
 		return ""
-	case i%86400 == 0:
+	case i%secondsADay == 0:
 		return i.Date().String()
 	}
 	return time.Unix(int64(i), 0).UTC().Format(time.RFC3339)
