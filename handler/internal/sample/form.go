@@ -181,7 +181,7 @@ func (formA) lapse(h *household, p *person, q *policy, renewing bool) float64 {
 	if renewing {
 		s *= 3
 	}
-	return min(0.0042*s, 0.6)
+	return min(0.0041*s, 0.6)
 }
 
 func (formA) buy(h *household, p *person, b int) float64 {

@@ -59,7 +59,7 @@ var (
 // that are hard on calendars.
 func TestEveryRowKeepsTheRules(t *testing.T) {
 	for _, o := range []Options{{World: A}, {World: B, AsOf: "2024-02-29"}, {World: Null, AsOf: "2025-12-31"}} {
-		o.Customers, o.Seed = 2500, 9
+		o.Customers, o.Seed = 1200, 9
 		m, s := write(t, o)
 		if o.AsOf == "" {
 			o.AsOf = DefaultAsOf

@@ -21,7 +21,6 @@ type person struct {
 	no         int // within the household
 	group      int // which household id; 0 is the first
 	born       int // year
-	male       bool
 	joinMonth  int
 	joined     day
 	since      day // first policy

@@ -101,7 +101,7 @@ func TestBookHasWhatBooksHave(t *testing.T) {
 // more than branches and exposure would make.
 func TestHiddenFrailtyLasts(t *testing.T) {
 	again := func(w World) float64 {
-		m, _ := write(t, Options{Customers: 12000, Seed: 6, World: w})
+		m, _ := write(t, Options{Customers: 6000, Seed: 6, World: w})
 		p, l := read(t, m, PoliciesFile), read(t, m, ClaimsFile)
 		middle := newWorld(0, mustDay(t, DefaultAsOf), formA{}).edges[history/2]
 		var motors []string

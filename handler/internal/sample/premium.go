@@ -205,7 +205,7 @@ func (h *household) announce(q *policy, p *person) {
 		q.changed++
 	}
 	factor *= 1 + 0.006*h.r.normal()
-	if abs(factor-1) < 0.03 { // not worth a letter
+	if abs(factor-1) < 0.04 { // not worth a letter
 		q.change, q.offered = 0, 0
 		return
 	}

@@ -50,7 +50,9 @@ const (
 )
 
 // Options say what to make. Equal options make equal bytes, whatever the number of
-// processors; a book of more customers begins with that of fewer.
+// processors; a book of more customers begins with that of fewer. Where a processor fuses
+// multiplications with additions (arm64, not amd64), the last bit of a probability may
+// differ, and with it, once in very many customers, what a coin decides.
 type Options struct {
 	Customers int
 	Seed      uint64

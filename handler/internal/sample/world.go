@@ -192,13 +192,13 @@ func (w *world) makeInflation() {
 	}
 }
 
-// tariffChange leaves a tariff alone in three years of five, as carriers do.
+// tariffChange leaves a tariff alone in two years of three, as carriers do.
 func tariffChange(d *draw, year int) float64 {
 	u, noise := d.unit(), d.normal()
-	if u < 0.6 {
+	if u < 0.66 {
 		return 0
 	}
-	change := 0.06 + 0.05*noise
+	change := 0.075 + 0.05*noise
 	if year == 4 { // the year after claims inflation peaked
 		change += 0.05
 	}

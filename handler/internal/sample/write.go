@@ -190,13 +190,19 @@ func (h *household) writeState(q *policy, p *person, s policyState) {
 		b = s.end.append(b)
 	}
 	b = s.contractEnd.append(append(b, ','))
-	b = append(b, ",1,"...)
-	b = append(b, l.name...)
-	if q.size > averageSize(q.line) {
-		b = append(b, "-plus,"...)
-	} else {
-		b = append(b, "-basic,"...)
+	b = append(b, ',')
+	if q.mandated { // of what the carrier administers, the terms are not known here
+		b = append(b, '1')
 	}
+	b = append(b, ',')
+	if q.line == motor || q.line == building || q.line == property {
+		if q.size > averageSize(q.line) {
+			b = append(b, "plus"...)
+		} else {
+			b = append(b, "basic"...)
+		}
+	}
+	b = append(b, ',')
 	b = append(b, carriers[q.carrier]...)
 	if q.mandated {
 		b = append(b, ",mandated,"...)
