@@ -205,8 +205,11 @@ const (
 
 // parseClock reads 14:05, 14:05:00 or 14:05:00.123 and returns what comes after.
 func parseClock(s string) (seconds Instant, rest string, ok bool) {
-	hour, s, ok1 := twoDigits(s, 23)
-	if !ok1 || s == "" || s[0] != ':' {
+	if len(s) > 1 && s[1] == ':' { // spreadsheets write 9:05
+		s = "0" + s
+	}
+	hour, s, ok := twoDigits(s, 23)
+	if !ok || s == "" || s[0] != ':' {
 		return 0, "", false
 	}
 	minute, s, ok := twoDigits(s[1:], 59)

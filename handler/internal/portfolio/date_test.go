@@ -87,6 +87,9 @@ func TestParseInstant(t *testing.T) {
 		{"2026-03-31T00:30:00+02:00", "2026-03-30T22:30:00Z"},
 		{"2026-03-31T14:05:00.5+02:00", "2026-03-31T12:05:00Z"},
 		{"1969-12-31T23:59:59Z", "1969-12-31T23:59:59Z"},
+		{"2026-03-31 9:05", "2026-03-31T09:05:00Z"},
+		{"0001-01-01T00:00:00+01:00", ""},
+		{"9999-12-31T23:30:00-01:00", ""},
 		{"2026-03-31T24:00:00Z", ""},
 		{"2026-03-31T14:60:00Z", ""},
 		{"2026-02-30T14:00:00Z", ""},
@@ -121,7 +124,7 @@ func FuzzParseInstant(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		i, ok := ParseInstant(s)
-		if want, err := time.Parse(time.RFC3339, s); err == nil && want.Year() >= 1 && (!ok || int64(i) != want.Unix()) {
+		if want, err := time.Parse(time.RFC3339, s); err == nil && want.UTC().Year() >= 1 && want.UTC().Year() < 10000 && (!ok || int64(i) != want.Unix()) {
 			t.Errorf("%q is %d, %t, want %d", s, i, ok, want.Unix())
 		}
 		if ok {
