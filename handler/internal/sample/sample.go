@@ -58,7 +58,7 @@ type Options struct {
 	Seed      uint64
 	World     World  // "" is A
 	AsOf      string // ISO 8601; "" is DefaultAsOf. Nothing later is in the four tables.
-	Truth     bool   // also the truth's files: about ten times the work
+	Truth     bool   // also the truth's files: about six times the work
 
 	Dir      string                                    // where the files go; made where absent
 	Open     func(name string) (io.WriteCloser, error) // instead of Dir
