@@ -236,7 +236,7 @@ func parseZone(s string) (offset Instant, ok bool) {
 	if s[0] != '+' && s[0] != '-' {
 		return 0, false
 	}
-	hours, rest, ok := twoDigits(s[1:], 24)
+	hours, rest, ok := twoDigits(s[1:], 23)
 	if !ok || rest == "" || rest[0] != ':' {
 		return 0, false
 	}
