@@ -130,10 +130,21 @@ func (m *Imports) part(ctx context.Context, t book.Tenant, i *Import, p *multipa
 		return invalid("/"+name, "is there twice")
 	}
 	seen[name] = true
-	if _, err := m.blobs.Put(ctx, folder(t.ID, i.ID)+name, p); err != nil {
+	if _, err := m.blobs.Put(ctx, folder(t.ID, i.ID)+name, sent{p}); err != nil {
 		return fmt.Errorf("keeping a part of the upload: %w", err)
 	}
 	return nil
+}
+
+// sent is what a caller sends: where it breaks off the fault is the caller's.
+type sent struct{ r io.Reader }
+
+func (s sent) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = fault.Wrap(fault.Malformed, err, "the upload broke off")
+	}
+	return n, err
 }
 
 func (m *Imports) put(ctx context.Context, tenant string, i Import, verb store.Verb) error {

@@ -1,0 +1,561 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/rs/zerolog"
+
+	"polis/handler/internal/actions"
+	"polis/handler/internal/blob/folder"
+	"polis/handler/internal/book"
+	"polis/handler/internal/bus/sqlitebus"
+	"polis/handler/internal/caller"
+	"polis/handler/internal/imports"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/registry"
+	"polis/handler/internal/run"
+	"polis/handler/internal/scoring"
+	"polis/handler/internal/store/sqlite"
+	"polis/handler/internal/train"
+)
+
+// world is the API over real parts, with two tenants, a validator of all that goes in
+// and out, and what its tests need to work the queues by hand.
+type world struct {
+	t       *testing.T
+	api     http.Handler
+	check   validator.Validator
+	book    *book.Book
+	runs    *run.Runs
+	imports *imports.Imports
+	bus     *sqlitebus.Bus
+}
+
+var noon = time.Date(2026, 3, 31, 12, 0, 0, 0, time.UTC)
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	dir := t.TempDir()
+	docs, err := sqlite.Open(filepath.Join(dir, "store.db"), sqlite.WithClock(func() time.Time { return noon }))
+	must(t, err)
+	t.Cleanup(func() { docs.Close() })
+	queues, err := sqlitebus.Open(filepath.Join(dir, "bus.db"), sqlitebus.WithClock(func() time.Time { return noon }))
+	must(t, err)
+	t.Cleanup(func() { queues.Close() })
+	blobs, err := folder.Open(filepath.Join(dir, "blobs"))
+	must(t, err)
+	t.Cleanup(func() { blobs.Close() })
+
+	now := func() time.Time { return noon }
+	b := book.New(docs)
+	models := registry.New(blobs, now)
+	var keys []caller.Key
+	for _, id := range []string{"one", "two"} {
+		must(t, b.CreateTenant(t.Context(), book.Tenant{ID: id, Buckets: 4, Created: noon}))
+		m, err := train.Fit(t.Context(), nobody, train.Options{AsOf: portfolio.DateOf(noon)})
+		must(t, err)
+		must(t, models.Publish(t.Context(), id, m))
+		keys = append(keys, caller.Key{SHA256: caller.Digest("key-" + id), Tenant: id, Roles: caller.Roles})
+	}
+	keys = append(keys, caller.Key{SHA256: caller.Digest("key-reader"), Tenant: "one", Roles: []caller.Role{caller.ScoresRead}})
+	auth, err := caller.NewKeys(keys)
+	must(t, err)
+	w := &world{t: t, book: b, bus: queues}
+	lists := actions.New(b, docs)
+	w.runs = run.New(b, docs, queues, models, lists, now)
+	w.imports = imports.New(b, docs, blobs, queues, now)
+	w.api = New(API{
+		Auth: auth, Book: b, Scores: scoring.NewService(b, models, now), Runs: w.runs, Lists: lists, Imports: w.imports, Keep: docs, Now: now, Log: zerolog.Nop(),
+	})
+	doc, err := libopenapi.NewDocument(spec)
+	must(t, err)
+	check, errs := validator.NewValidator(doc)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	w.check = check
+	return w
+}
+
+func nobody(context.Context) iter.Seq2[[]*portfolio.Aggregate, error] {
+	return func(func([]*portfolio.Aggregate, error) bool) {}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// do sends a request, and holds what comes back, and what went in where it was
+// accepted, to the specification.
+func (w *world) do(key, method, path, media string, body []byte, header ...string) *httptest.ResponseRecorder {
+	w.t.Helper()
+	request := func() *http.Request {
+		r := httptest.NewRequest(method, path, bytes.NewReader(body))
+		if key != "" {
+			r.Header.Set("Authorization", "Bearer "+key)
+		}
+		if media != "" {
+			r.Header.Set("Content-Type", media)
+		}
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		return r
+	}
+	out := httptest.NewRecorder()
+	w.api.ServeHTTP(out, request())
+	if out.Code >= 500 {
+		w.t.Errorf("%s %s: %d %s", method, path, out.Code, out.Body)
+	}
+	if out.Code == http.StatusMethodNotAllowed || out.Code == http.StatusNotFound && !strings.HasPrefix(path, "/api/v1/") {
+		return out // nothing in the specification to hold it to
+	}
+	if ok, errs := w.check.ValidateHttpResponse(request(), out.Result()); !ok {
+		for _, e := range errs {
+			if !strings.Contains(e.Message, "not found") {
+				w.t.Errorf("%s %s: %d: %s: %s %v", method, path, out.Code, e.Message, e.Reason, e.SchemaValidationErrors)
+			}
+		}
+	}
+	if out.Code < 300 && !strings.HasPrefix(media, "multipart/") {
+		if ok, errs := w.check.ValidateHttpRequest(request()); !ok {
+			for _, e := range errs {
+				w.t.Errorf("%s %s was accepted: %s: %s", method, path, e.Message, e.Reason)
+			}
+		}
+	}
+	return out
+}
+
+func (w *world) json(key, method, path string, body any, header ...string) *httptest.ResponseRecorder {
+	w.t.Helper()
+	b, err := json.Marshal(body)
+	must(w.t, err)
+	return w.do(key, method, path, "application/json", b, header...)
+}
+
+func aggregate(id string) map[string]any {
+	return map[string]any{
+		"customers": []any{map[string]any{"customer_id": id, "birth_year": 1980, "recorded_at": "2020-01-01"}},
+		"policies": []any{map[string]any{
+			"policy_id": "P-" + id, "customer_id": id, "branch": "motor", "start_date": "2022-05-01", "annual_premium": 640.25, "status": "active", "recorded_at": "2022-05-01",
+		}},
+		"claims": []any{map[string]any{
+			"claim_id": "L-" + id, "policy_id": "P-" + id, "customer_id": id, "loss_date": "2023-02-03", "paid": "1200.50", "recorded_at": "2023-03-01",
+		}},
+		"contacts": []any{map[string]any{"customer_id": id, "contacted_at": "2026-03-02T09:00:00Z", "direction": "in", "reason": "complaint"}},
+	}
+}
+
+// work does what the queues ask for.
+func (w *world) work() {
+	w.t.Helper()
+	for queue, do := range map[string]func([]byte) error{
+		imports.Queue: func(b []byte) error {
+			var q imports.Request
+			must(w.t, json.Unmarshal(b, &q))
+			return w.imports.Work(w.t.Context(), q)
+		},
+		run.ChunkQueue: func(b []byte) error {
+			var q run.ChunkRequest
+			must(w.t, json.Unmarshal(b, &q))
+			return w.runs.Work(w.t.Context(), q)
+		},
+	} {
+		for {
+			list, err := w.bus.Receive(w.t.Context(), queue, 10, time.Minute, 10)
+			must(w.t, err)
+			if len(list) == 0 {
+				break
+			}
+			for _, d := range list {
+				must(w.t, do(d.Body))
+				must(w.t, w.bus.Complete(w.t.Context(), d))
+			}
+		}
+	}
+}
+
+func upload(t *testing.T, parts ...string) (string, []byte) {
+	t.Helper()
+	var buf bytes.Buffer
+	m := multipart.NewWriter(&buf)
+	for i := 0; i < len(parts); i += 2 {
+		p, err := m.CreateFormField(parts[i])
+		must(t, err)
+		_, err = io.WriteString(p, parts[i+1])
+		must(t, err)
+	}
+	must(t, m.Close())
+	return m.FormDataContentType(), buf.Bytes()
+}
+
+const customersCSV = "customer_id,birth_year,recorded_at\nA1,1970,2021-01-01\nA2,1990,2021-01-01\n"
+const policiesCSV = "policy_id,customer_id,branch,start_date,annual_premium,status,recorded_at\nP1,A1,motor,2021-01-01,500,active,2021-01-01\nP2,A9,motor,2021-01-01,500,active,2021-01-01\n"
+
+// TestTheMainJob loads, scores and acts over the API, and every answer fits the
+// specification.
+func TestTheMainJob(t *testing.T) {
+	w := newWorld(t)
+	expect := func(want int, out *httptest.ResponseRecorder) *httptest.ResponseRecorder {
+		t.Helper()
+		if out.Code != want {
+			t.Fatalf("%d, want %d: %s", out.Code, want, out.Body)
+		}
+		return out
+	}
+	for _, p := range []string{"/api/health", "/api/openapi.yaml", "/api/docs"} {
+		expect(200, w.do("", "GET", p, "", nil))
+	}
+	media, body := upload(t, "as_of", "2026-03-31", "customers", customersCSV, "policies", policiesCSV)
+	started := expect(202, w.do("key-one", "POST", "/api/v1/imports", media, body, "Idempotency-Key", "k1"))
+	again := expect(202, w.do("key-one", "POST", "/api/v1/imports", media, body, "Idempotency-Key", "k1"))
+	if started.Body.String() != again.Body.String() || again.Header().Get("Idempotent-Replayed") != "true" {
+		t.Error("a repeat with the same key is another import")
+	}
+	w.work()
+	done := expect(200, w.do("key-one", "GET", started.Header().Get("Location"), "", nil))
+	if !strings.Contains(done.Body.String(), `"status":"completed"`) {
+		t.Errorf("the import: %s", done.Body)
+	}
+	report := expect(200, w.do("key-one", "GET", started.Header().Get("Location")+"/report", "", nil))
+	if !strings.Contains(report.Body.String(), `"line":3`) {
+		t.Errorf("the report does not name the bad row's line: %s", report.Body)
+	}
+	expect(200, w.do("key-one", "GET", "/api/v1/imports", "", nil))
+
+	expect(201, w.json("key-one", "PUT", "/api/v1/customers/B1", aggregate("B1")))
+	expect(409, w.json("key-one", "PUT", "/api/v1/customers/B1", aggregate("B1"), "If-None-Match", "*"))
+	got := expect(200, w.do("key-one", "GET", "/api/v1/customers/B1", "", nil))
+	expect(204, w.json("key-one", "PUT", "/api/v1/customers/B1", aggregate("B1"), "If-Match", got.Header().Get("ETag")))
+	expect(409, w.json("key-one", "PUT", "/api/v1/customers/B1", aggregate("B1"), "If-Match", `"of another time"`))
+
+	for _, e := range scoring.Engines {
+		out := expect(200, w.json("key-one", "POST", "/api/v1/"+e.String()+"/scores", map[string]any{"customers": []string{"B1", "nobody", "A2"}}))
+		if !strings.Contains(out.Body.String(), `"errors":[{"index":1,`) {
+			t.Errorf("%s: no error for the customer that is not there: %s", e, out.Body)
+		}
+		expect(200, w.json("key-one", "POST", "/api/v1/"+e.String()+"/scores", map[string]any{"as_of": "2026-01-01", "aggregates": []any{aggregate("X1"), aggregate("X2")}}))
+	}
+	r := expect(202, w.json("key-one", "POST", "/api/v1/runs", map[string]any{"as_of": "2026-03-31"}))
+	w.work()
+	out := expect(200, w.do("key-one", "GET", r.Header().Get("Location"), "", nil))
+	if !strings.Contains(out.Body.String(), `"status":"completed"`) || !strings.Contains(out.Body.String(), `"scored":3`) {
+		t.Errorf("the run: %s", out.Body)
+	}
+	expect(200, w.do("key-one", "GET", "/api/v1/runs", "", nil))
+	scores := expect(200, w.do("key-one", "GET", "/api/v1/customers/B1/scores", "", nil))
+	if n := strings.Count(scores.Body.String(), `"decision_id":`); n != len(scoring.Engines) {
+		t.Errorf("%d scores are stored", n)
+	}
+	first := expect(200, w.do("key-one", "GET", "/api/v1/scores?limit=2", "", nil))
+	var page struct{ Next string }
+	must(t, json.Unmarshal(first.Body.Bytes(), &page))
+	second := expect(200, w.do("key-one", "GET", "/api/v1/scores?limit=2&cursor="+page.Next, "", nil))
+	if n := strings.Count(first.Body.String()+second.Body.String(), `"engine":"risk"`); n != 3 {
+		t.Errorf("two pages have %d customers", n)
+	}
+
+	expect(200, w.do("key-one", "GET", "/api/v1/action-lists", "", nil))
+	list := expect(200, w.do("key-one", "GET", "/api/v1/action-lists/latest", "", nil))
+	var l actions.List
+	must(t, json.Unmarshal(list.Body.Bytes(), &l))
+	if len(l.Items) == 0 || l.Items[0].Customer != "B1" || l.Items[0].Action != "resolve_complaint" {
+		t.Fatalf("the complaint is not first: %s", list.Body)
+	}
+	path := "/api/v1/action-lists/2026-03-31/items/" + l.Items[0].ID + "/feedback"
+	expect(200, w.json("key-one", "POST", path, map[string]any{"outcome": "snoozed", "until": "2026-05-01"}))
+	expect(422, w.json("key-one", "POST", path, map[string]any{"outcome": "snoozed"}))
+	expect(404, w.json("key-one", "POST", "/api/v1/action-lists/2026-03-31/items/none/feedback", map[string]any{"outcome": "done"}))
+
+	expect(204, w.do("key-one", "DELETE", "/api/v1/customers/B1", "", nil))
+	expect(404, w.do("key-one", "GET", "/api/v1/customers/B1", "", nil))
+	expect(404, w.do("key-one", "GET", "/api/v1/customers/B1/scores", "", nil))
+	list = expect(200, w.do("key-one", "GET", "/api/v1/action-lists/latest", "", nil))
+	if strings.Contains(list.Body.String(), "B1") {
+		t.Error("an erased customer is still on a list")
+	}
+}
+
+// everyPath is every route with its placeholders filled.
+func everyPath(fill map[string]string) [][2]string {
+	var out [][2]string
+	for _, rt := range routes() {
+		method, path, _ := strings.Cut(rt.pattern, " ")
+		for name, v := range fill {
+			path = strings.ReplaceAll(path, "{"+name+"}", v)
+		}
+		if rt.role != "" {
+			out = append(out, [2]string{method, path})
+		}
+	}
+	return out
+}
+
+// TestTenantsNeverSeeEachOther fills one tenant and looks for any of it by every route
+// as the other.
+func TestTenantsNeverSeeEachOther(t *testing.T) {
+	w := newWorld(t)
+	media, body := upload(t, "customers", strings.ReplaceAll(customersCSV, "A1", "SECRET1"))
+	imp := w.do("key-one", "POST", "/api/v1/imports", media, body)
+	w.json("key-one", "PUT", "/api/v1/customers/SECRET", aggregate("SECRET"))
+	r := w.json("key-one", "POST", "/api/v1/runs", map[string]any{})
+	w.work()
+	l := w.do("key-one", "GET", "/api/v1/action-lists/latest", "", nil)
+	var list actions.List
+	must(t, json.Unmarshal(l.Body.Bytes(), &list))
+	fill := map[string]string{
+		"customer": "SECRET", "import": strings.TrimPrefix(imp.Header().Get("Location"), "/api/v1/imports/"),
+		"run": strings.TrimPrefix(r.Header().Get("Location"), "/api/v1/runs/"), "date": "2026-03-31", "item": list.Items[0].ID,
+	}
+	before := w.do("key-one", "GET", "/api/v1/customers/SECRET", "", nil).Body.String()
+	for _, p := range everyPath(fill) {
+		var body []byte
+		if p[0] == "POST" || p[0] == "PUT" {
+			body = []byte(`{"customers":["SECRET"]}`)
+			if strings.HasSuffix(p[1], "/feedback") {
+				body = []byte(`{"outcome":"done"}`)
+			}
+		}
+		for range 2 {
+			out := w.do("key-two", p[0], p[1], "application/json", body)
+			if strings.Contains(out.Body.String(), "SECRET") {
+				t.Errorf("%s %s shows another tenant's data: %d %s", p[0], p[1], out.Code, out.Body)
+			}
+		}
+	}
+	if after := w.do("key-one", "GET", "/api/v1/customers/SECRET", "", nil).Body.String(); after != before {
+		t.Error("another tenant changed the customer")
+	}
+}
+
+// TestNobodyGetsIn calls every route without a caller, and with one that lacks the role.
+func TestNobodyGetsIn(t *testing.T) {
+	w := newWorld(t)
+	fill := map[string]string{"customer": "C", "import": "I", "run": "R", "date": "latest", "item": "X"}
+	for _, p := range everyPath(fill) {
+		for _, key := range []string{"", "wrong", "key-one "} {
+			out := w.do(strings.TrimSuffix(key, " "), p[0], p[1], "application/json", []byte("{}"))
+			if key != "key-one " && out.Code != http.StatusUnauthorized {
+				t.Errorf("%s %s with key %q: %d", p[0], p[1], key, out.Code)
+			}
+		}
+	}
+	for _, p := range [][2]string{{"POST", "/api/v1/runs"}, {"DELETE", "/api/v1/customers/C"}, {"POST", "/api/v1/imports"}, {"POST", "/api/v1/action-lists/latest/items/X/feedback"}} {
+		if out := w.do("key-reader", p[0], p[1], "application/json", []byte("{}")); out.Code != http.StatusForbidden {
+			t.Errorf("%s %s without the role: %d", p[0], p[1], out.Code)
+		}
+	}
+	if out := w.do("", "GET", "/api/v1/nowhere", "", nil); out.Code != http.StatusUnauthorized {
+		t.Errorf("a stranger learns which routes there are: %d", out.Code)
+	}
+}
+
+// TestWrongInput holds each endpoint to a clear answer.
+func TestWrongInput(t *testing.T) {
+	w := newWorld(t)
+	score := "/api/v1/risk/scores"
+	bad := aggregate("C1")
+	bad["policies"].([]any)[0].(map[string]any)["end_date"] = "2021-01-01"
+	future := aggregate("C1")
+	future["claims"].([]any)[0].(map[string]any)["loss_date"] = "2030-01-01"
+	unknown := aggregate("C1")
+	unknown["polices"] = []any{}
+	many := make([]string, 101)
+	for i := range many {
+		many[i] = fmt.Sprint(i)
+	}
+	js := func(v any) []byte { b, err := json.Marshal(v); must(t, err); return b }
+	for _, tc := range []struct {
+		name, method, path, media string
+		body                      []byte
+		want                      int
+		says                      string
+	}{
+		{"no body", "POST", score, "application/json", nil, 400, "empty"},
+		{"no JSON", "POST", score, "application/json", []byte("{"), 400, "too early"},
+		{"half a number", "POST", score, "application/json", []byte(`{"as_of": 12x}`), 400, "byte"},
+		{"two values", "POST", score, "application/json", []byte(`{} {}`), 400, "more"},
+		{"not UTF-8", "POST", score, "application/json", []byte("{\"customers\":[\"\xff\"]}"), 400, "UTF-8"},
+		{"form", "POST", score, "application/x-www-form-urlencoded", []byte("a=b"), 415, "application/json"},
+		{"no media type", "POST", score, "", []byte("{}"), 415, "application/json"},
+		{"nothing asked", "POST", score, "application/json", []byte("{}"), 422, "customers or aggregates"},
+		{"array", "POST", score, "application/json", []byte("[]"), 422, "array"},
+		{"null", "POST", score, "application/json", []byte("null"), 422, "customers or aggregates"},
+		{"wrong type", "POST", score, "application/json", []byte(`{"customers":"C1"}`), 422, "/customers"},
+		{"unknown field", "POST", score, "application/json", []byte(`{"costumers":["C1"]}`), 422, "/costumers"},
+		{"bad date", "POST", score, "application/json", []byte(`{"as_of":"31-03-2026","customers":["C1"]}`), 422, "ISO 8601"},
+		{"too many", "POST", score, "application/json", js(map[string]any{"customers": many}), 422, "100"},
+		{"end before start", "POST", score, "application/json", js(map[string]any{"aggregates": []any{bad}}), 422, "/aggregates/0/policies/0/end_date"},
+		{"future claim", "POST", score, "application/json", js(map[string]any{"aggregates": []any{future}}), 422, "/aggregates/0/claims/0/loss_date"},
+		{"misspelt table", "POST", score, "application/json", js(map[string]any{"aggregates": []any{unknown}}), 422, "polices"},
+		{"aggregate of nobody", "POST", score, "application/json", []byte(`{"aggregates":[{}]}`), 422, "/aggregates/0/customers"},
+		{"deep", "POST", score, "application/json", bytes.Repeat([]byte("["), 1<<20), 400, ""},
+		{"large", "POST", score, "application/json", append([]byte(`{"customers":["`), bytes.Repeat([]byte("x"), maxBody)...), 413, "larger"},
+		{"unknown engine", "POST", "/api/v1/weather/scores", "application/json", []byte("{}"), 404, ""},
+		{"wrong method", "DELETE", score, "", nil, 405, "POST"},
+		{"other customer", "PUT", "/api/v1/customers/C2", "application/json", js(aggregate("C1")), 422, "/customers/0/customer_id"},
+		{"no rows", "PUT", "/api/v1/customers/C2", "application/json", []byte("{}"), 422, "/customers"},
+		{"no customer", "GET", "/api/v1/customers/C2", "", nil, 404, ""},
+		{"strange customer", "GET", "/api/v1/customers/%1f%00", "", nil, 404, ""},
+		{"erase nobody", "DELETE", "/api/v1/customers/C2", "", nil, 404, ""},
+		{"run of an unknown engine", "POST", "/api/v1/runs", "application/json", []byte(`{"engines":["weather"]}`), 422, "engine"},
+		{"no run", "GET", "/api/v1/runs/2020-01-01-all-1", "", nil, 404, ""},
+		{"limit", "GET", "/api/v1/runs?limit=0", "", nil, 400, "limit"},
+		{"cursor", "GET", "/api/v1/scores?cursor=nonsense", "", nil, 400, "cursor"},
+		{"no list", "GET", "/api/v1/action-lists/2020-01-01", "", nil, 404, ""},
+		{"no date", "GET", "/api/v1/action-lists/yesterday", "", nil, 404, "date"},
+		{"no import", "GET", "/api/v1/imports/x", "", nil, 404, ""},
+		{"import of JSON", "POST", "/api/v1/imports", "application/json", []byte("{}"), 415, "multipart"},
+		{"import without boundary", "POST", "/api/v1/imports", "multipart/form-data", []byte("x"), 400, ""},
+		{"import cut off", "POST", "/api/v1/imports", "multipart/form-data; boundary=b", []byte("--b\r\nContent-Disposition: form-data; name=\"customers\"\r\n\r\nabc"), 400, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			out := w.do("key-one", tc.method, tc.path, tc.media, tc.body)
+			if out.Code != tc.want || !strings.Contains(out.Body.String(), tc.says) {
+				t.Errorf("%d, want %d saying %q: %s", out.Code, tc.want, tc.says, out.Body)
+			}
+			if ct := out.Header().Get("Content-Type"); ct != "application/problem+json" {
+				t.Errorf("no problem document but %s", ct)
+			}
+		})
+	}
+	media, body := upload(t, "customers", "id,name\n1,x\n")
+	out := w.do("key-one", "POST", "/api/v1/imports", media, body)
+	w.work()
+	if got := w.do("key-one", "GET", out.Header().Get("Location"), "", nil); !strings.Contains(got.Body.String(), `"status":"failed"`) || !strings.Contains(got.Body.String(), "customer_id") {
+		t.Errorf("a header mistake: %s", got.Body)
+	}
+}
+
+// TestIdempotency holds POSTs that create to the draft's rules.
+func TestIdempotency(t *testing.T) {
+	w := newWorld(t)
+	one := w.json("key-one", "POST", "/api/v1/runs", map[string]any{"as_of": "2026-03-01"}, "Idempotency-Key", "a")
+	two := w.json("key-one", "POST", "/api/v1/runs", map[string]any{"as_of": "2026-03-01"}, "Idempotency-Key", "a")
+	if one.Code != 202 || two.Code != 202 || one.Body.String() != two.Body.String() {
+		t.Errorf("a repeat: %d %s, then %d %s", one.Code, one.Body, two.Code, two.Body)
+	}
+	if out := w.json("key-one", "POST", "/api/v1/runs", map[string]any{"as_of": "2026-03-02"}, "Idempotency-Key", "a"); out.Code != 422 {
+		t.Errorf("another body under the same key: %d", out.Code)
+	}
+	if out := w.json("key-two", "POST", "/api/v1/runs", map[string]any{"as_of": "2026-03-02"}, "Idempotency-Key", "a"); out.Code != 202 {
+		t.Errorf("another tenant's key is in the way: %d", out.Code)
+	}
+	if out := w.json("key-one", "POST", "/api/v1/runs", map[string]any{}, "Idempotency-Key", strings.Repeat("k", 201)); out.Code != 400 {
+		t.Errorf("a key too long: %d", out.Code)
+	}
+}
+
+// TestSpecCodeAndFunctionsAgree finds every operation of the specification in the code
+// and in functions/, and the other way round.
+func TestSpecCodeAndFunctionsAgree(t *testing.T) {
+	doc, err := libopenapi.NewDocument(spec)
+	must(t, err)
+	model, err := doc.BuildV3Model()
+	must(t, err)
+	inSpec := map[string]bool{}
+	for path, item := range model.Model.Paths.PathItems.FromOldest() {
+		for method := range item.GetOperations().FromOldest() {
+			inSpec[strings.ToUpper(method)+" /api"+path] = true
+		}
+	}
+	inCode, byFunction := map[string]bool{}, map[string]map[string]bool{}
+	for _, rt := range routes() {
+		inCode[rt.pattern] = true
+		if byFunction[rt.function] == nil {
+			byFunction[rt.function] = map[string]bool{}
+		}
+		byFunction[rt.function][rt.pattern] = true
+	}
+	same(t, "operations of openapi.yaml", inSpec, "routes of the code", inCode)
+
+	inFunctions := map[string]bool{}
+	root := filepath.Join("..", "..", "..", "functions")
+	entries, err := os.ReadDir(root)
+	must(t, err)
+	for _, e := range entries {
+		body, err := os.ReadFile(filepath.Join(root, e.Name(), "function.json"))
+		must(t, err)
+		var f struct {
+			Bindings []struct {
+				Type, Route string
+				Methods     []string
+				AuthLevel   string
+			}
+		}
+		must(t, json.Unmarshal(body, &f))
+		if f.Bindings[0].Type != "httpTrigger" {
+			continue
+		}
+		if f.Bindings[0].AuthLevel != "anonymous" {
+			t.Errorf("%s: authLevel %s: Polis's callers guard its routes, not functions keys", e.Name(), f.Bindings[0].AuthLevel)
+		}
+		mine := map[string]bool{}
+		for _, m := range f.Bindings[0].Methods {
+			op := strings.ToUpper(m) + " /api/" + f.Bindings[0].Route
+			mine[op], inFunctions[op] = true, true
+		}
+		same(t, "methods of functions/"+e.Name(), mine, "routes of the code", byFunction[e.Name()])
+	}
+	same(t, "routes of functions/", inFunctions, "routes of the code", inCode)
+}
+
+func same(t *testing.T, aName string, a map[string]bool, bName string, b map[string]bool) {
+	t.Helper()
+	for k := range a {
+		if !b[k] {
+			t.Errorf("%s: %s is not among %s", aName, k, bName)
+		}
+	}
+	for k := range b {
+		if !a[k] {
+			t.Errorf("%s: %s is not among %s", bName, k, aName)
+		}
+	}
+}
+
+func FuzzScoreRequest(f *testing.F) {
+	seed, err := json.Marshal(map[string]any{"aggregates": []any{aggregate("C1")}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(seed)
+	f.Add([]byte(`{"as_of":"2026-01-01","customers":["a"]}`))
+	f.Add([]byte(`{"aggregates":[{"customers":[{"customer_id":"a"}]}]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var q scoring.Request
+		if err := decode(body, &q); err != nil {
+			return
+		}
+		for i := range q.Aggregates {
+			if len(q.Aggregates[i].Check("", portfolio.DateOf(noon))) > 0 {
+				return
+			}
+			q.Aggregates[i].Normalise(portfolio.DateOf(noon))
+			var e portfolio.Encoder
+			b := e.Append(nil, &q.Aggregates[i])
+			if _, err := new(portfolio.Decoder).Decode(b); err != nil {
+				t.Fatalf("an aggregate that was accepted cannot be stored: %v", err)
+			}
+		}
+	})
+}
