@@ -94,7 +94,7 @@ type facts struct {
 	g *Group
 
 	inForce, essential, branches, carriers int
-	premium, motor, largest                portfolio.Cents
+	premium, motor                         portfolio.Cents
 	main                                   *portfolio.PolicyView // the one with the most premium
 	since, newest                          portfolio.Date
 	ageSum                                 float64

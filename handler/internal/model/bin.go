@@ -45,15 +45,17 @@ func (b *binning) number(v float64) uint8 {
 	if v != v {
 		return missing
 	}
+	// Halving without a branch that depends on the value: a mispredicted one costs
+	// more than the whole search.
 	lo, n := 0, len(b.edges)
 	for n > 0 {
-		half := n >> 1
-		if b.edges[lo+half] <= v {
-			lo += half + 1
-			n -= half + 1
-		} else {
-			n = half
+		half := (n + 1) / 2
+		over := 0
+		if b.edges[lo+half-1] <= v {
+			over = 1
 		}
+		lo += half & -over
+		n -= half
 	}
 	return uint8(lo + 1)
 }

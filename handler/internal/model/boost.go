@@ -1,6 +1,9 @@
 package model
 
-import "context"
+import (
+	"context"
+	"math"
+)
 
 // table is the training data as the boosting reads it: binned columns and
 // targets, rows ordered fold by fold.
@@ -70,11 +73,16 @@ func newBag(t *table, fold int) *bag {
 
 // startOf is the link of the mean num/den, kept off the ends where the link is infinite.
 func startOf(loss Loss, num, den float64) float64 {
-	num, den = num+1e-9, den+2e-9
+	const least = 1e-6 // of a mean that came out as 0, as where a bag has no event
+	mean := min(num/den, math.MaxFloat64)
 	if loss == Logistic {
-		return log(num / (den - num))
+		mean = max(least, min(1-least, mean))
+		return log(mean / (1 - mean))
 	}
-	return log(num / den)
+	if !(mean > 0) {
+		mean = least
+	}
+	return max(-expMax, min(expMax, log(mean)))
 }
 
 // eachTrained calls f with the ranges of rows that the bag learns from.

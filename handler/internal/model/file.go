@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"math"
 	"strconv"
 
 	"polis/handler/internal/fault"
@@ -13,6 +14,10 @@ import (
 
 // fileVersion is the version of the model file's format.
 const fileVersion = 1
+
+// maxLink bounds the intercept and every value: a link far beyond this says that
+// the file is corrupt, as exp would leave the range of numbers.
+const maxLink = 1e4
 
 // maxFile bounds what Load reads: a model with every limit used is smaller.
 const maxFile = 16 << 20
@@ -30,15 +35,39 @@ type (
 	}
 	fileField struct {
 		Field
-		Edges  []float64 `json:"edges,omitempty"`  // v is in bin 1 + the number of edges ≤ v; bin 0 is missing
-		Names  []string  `json:"names,omitempty"`  // of bins 2, 3, …; bin 0 is missing, 1 any other
-		Coarse []int     `json:"coarse,omitempty"` // coarse bin by bin, for pairs
+		Edges  numbers  `json:"edges,omitempty"`  // v is in bin 1 + the number of edges ≤ v; bin 0 is missing
+		Names  []string `json:"names,omitempty"`  // of bins 2, 3, …; bin 0 is missing, 1 any other
+		Coarse []int    `json:"coarse,omitempty"` // coarse bin by bin, for pairs
 	}
 	fileTerm struct {
-		Fields []int     `json:"fields"`
-		Table  []float64 `json:"table"` // by bin; of a pair by coarse bins, the second changing fastest
+		Fields []int   `json:"fields"`
+		Table  numbers `json:"table"` // by bin; of a pair by coarse bins, the second changing fastest
 	}
 )
+
+// numbers is a JSON array of numbers. Most of a file is such arrays and a cold
+// start reads many files, so they are read without reflection.
+type numbers []float64
+
+func (n *numbers) UnmarshalJSON(b []byte) error {
+	// The bytes are valid JSON already; what is not a flat array of numbers fails to parse.
+	b = bytes.TrimSpace(b)
+	if len(b) < 2 || b[0] != '[' {
+		return fault.New(fault.Malformed, "an array of numbers is expected")
+	}
+	b = bytes.TrimSpace(b[1 : len(b)-1])
+	*n = make(numbers, 0, bytes.Count(b, []byte{','})+1)
+	for more := len(b) > 0; more; {
+		var item []byte
+		item, b, more = bytes.Cut(b, []byte{','})
+		v, err := strconv.ParseFloat(string(bytes.TrimSpace(item)), 64)
+		if err != nil {
+			return fault.New(fault.Malformed, "an array of numbers holds something else, or a number out of range")
+		}
+		*n = append(*n, v)
+	}
+	return nil
+}
 
 // Save writes the model. The same model gives the same bytes.
 func (m *Model) Save(w io.Writer) error {
@@ -119,6 +148,9 @@ func Load(r io.Reader) (*Model, error) {
 	if file.Format != fileVersion {
 		return nil, fault.New(fault.Invalid, "the model file is of version %d; this program reads version %d", file.Format, fileVersion)
 	}
+	if !(math.Abs(file.Intercept) <= maxLink) {
+		return nil, fault.New(fault.Invalid, "the intercept is beyond ±%v", float64(maxLink))
+	}
 	if len(file.Fields) > MaxFields {
 		return nil, fault.New(fault.Invalid, "%d fields are more than %d", len(file.Fields), MaxFields)
 	}
@@ -145,9 +177,33 @@ func Load(r io.Reader) (*Model, error) {
 			return nil, fault.Wrap(fault.Invalid, err, "term %d", i)
 		}
 	}
+	if err := m.keepsPromises(); err != nil {
+		return nil, err
+	}
 	m.use()
 	m.version = versionOf(content)
 	return m, nil
+}
+
+// keepsPromises checks that no term breaks a field's monotone constraint.
+func (m *Model) keepsPromises() error {
+	for _, t := range m.terms {
+		for _, f := range t.fields {
+			sign := m.fields[f].Monotone
+			if sign == 0 {
+				continue
+			}
+			if len(t.fields) > 1 {
+				return fault.New(fault.Invalid, "field %s: a monotone field may not be in a pair", m.fields[f].Name)
+			}
+			for k := 2; k < len(t.table); k++ {
+				if (t.table[k]-t.table[k-1])*float64(sign) < 0 {
+					return fault.New(fault.Invalid, "field %s: the table is not monotone as the field says", m.fields[f].Name)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 func (f *fileField) binning() (binning, error) {
@@ -202,6 +258,11 @@ func (m *Model) term(t fileTerm) (term, error) {
 		want = m.binnings[t.Fields[0]].coarseBins() * out.stride
 	default:
 		return out, fault.New(fault.Invalid, "a term has one field or two different ones")
+	}
+	for _, v := range t.Table {
+		if !(math.Abs(v) <= maxLink) {
+			return out, fault.New(fault.Invalid, "a value is beyond ±%v", float64(maxLink))
+		}
 	}
 	if want == 0 || len(t.Table) != want {
 		return out, fault.New(fault.Invalid, "the table has %d values where its fields have %d bins", len(t.Table), want)

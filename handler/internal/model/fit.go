@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"runtime"
-	"strings"
 	"sync"
 
 	"polis/handler/internal/fault"
@@ -112,7 +111,7 @@ func Fit(ctx context.Context, f Frame, y Target, o Options) (*Model, error) {
 	b := &booster{table: t, options: o}
 	mains := make([]int, 0, len(f.Fields))
 	for c := range t.columns {
-		if t.columns[c].n > 1 {
+		if t.columns[c].varies() {
 			mains = append(mains, c)
 		}
 	}
@@ -250,6 +249,18 @@ func (t *table) bin(f Frame, order []int, limit int) []binning {
 	return binnings
 }
 
+// varies reports whether the rows fall into more than one bin: a column that does not
+// has nothing to say, by itself or in a pair.
+func (c *column) varies() bool {
+	n := 0
+	for _, w := range c.weight {
+		if w > 0 {
+			n++
+		}
+	}
+	return n > 1
+}
+
 func (c *column) weigh(scale []float64) {
 	c.weight = make([]float64, c.n)
 	for i, k := range c.bins {
@@ -371,7 +382,7 @@ func (b *booster) assemble(fields []Field, binnings []binning, pairs []pair, cal
 			keepMonotone(tables[c][1:], sign)
 		}
 	}
-	m.intercept = round(m.intercept)
+	m.intercept = round(max(-expMax, min(expMax, m.intercept)))
 
 	for f := range fields {
 		if tells(tables[f]) {
@@ -442,9 +453,4 @@ func round(v float64) float64 {
 		return 0 // not -0
 	}
 	return r
-}
-
-// pairName is for messages.
-func pairName(fields []Field, p pair) string {
-	return strings.Join([]string{fields[p.first].Name, fields[p.second].Name}, " × ")
 }

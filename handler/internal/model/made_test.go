@@ -120,3 +120,30 @@ func rowOf(f Frame, i int, row *Row) {
 func newRow(f Frame) Row {
 	return Row{Num: make([]float64, len(f.Fields)), Cat: make([]string, len(f.Fields))}
 }
+
+// split takes the rows that keep accepts.
+func split(f Frame, y Target, keep func(i int) bool) (Frame, Target) {
+	out := Frame{Fields: f.Fields, Num: make([][]float64, len(f.Fields)), Cat: make([][]string, len(f.Fields))}
+	var target Target
+	for i := range f.N {
+		if !keep(i) {
+			continue
+		}
+		out.N++
+		for c := range f.Fields {
+			if f.Fields[c].Kind == Numeric {
+				out.Num[c] = append(out.Num[c], f.Num[c][i])
+			} else {
+				out.Cat[c] = append(out.Cat[c], f.Cat[c][i])
+			}
+		}
+		target.Y = append(target.Y, y.Y[i])
+		if y.Exposure != nil {
+			target.Exposure = append(target.Exposure, y.Exposure[i])
+		}
+		if y.Weight != nil {
+			target.Weight = append(target.Weight, y.Weight[i])
+		}
+	}
+	return out, target
+}

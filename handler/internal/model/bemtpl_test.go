@@ -1,0 +1,143 @@
+package model
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/csv"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// bemtpl reads the Belgian motor liability book, or skips.
+func bemtpl(t testing.TB) (Frame, Target) {
+	t.Helper()
+	path := filepath.Join("..", "..", "..", "..", "shared", "data", "bemtpl97", "beMTPL97.csv.gz")
+	file, err := os.Open(path)
+	if err != nil {
+		t.Skipf("SKIPPED: no real data to measure against: %v", err)
+	}
+	defer file.Close()
+	zr, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := csv.NewReader(zr)
+	r.ReuseRecord = true
+	header, err := r.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := map[string]int{}
+	for i, name := range header {
+		at[name] = i
+	}
+	f := Frame{}
+	for _, name := range []string{"ageph", "bm", "power", "agec", "fleet", "lat", "long"} {
+		f.Fields = append(f.Fields, Field{Name: name})
+	}
+	for _, name := range []string{"coverage", "sex", "fuel", "use"} {
+		f.Fields = append(f.Fields, Field{Name: name, Kind: Category})
+	}
+	f.Num = make([][]float64, len(f.Fields))
+	f.Cat = make([][]string, len(f.Fields))
+	var y Target
+	for {
+		row, err := r.Read()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		num := func(name string) float64 {
+			v, err := strconv.ParseFloat(row[at[name]], 64)
+			if err != nil {
+				return math.NaN()
+			}
+			return v
+		}
+		for i, field := range f.Fields {
+			if field.Kind == Numeric {
+				f.Num[i] = append(f.Num[i], num(field.Name))
+			} else {
+				f.Cat[i] = append(f.Cat[i], string([]byte(row[at[field.Name]])))
+			}
+		}
+		y.Y = append(y.Y, num("nclaims"))
+		y.Exposure = append(y.Exposure, num("expo"))
+		f.N++
+	}
+	return f, y
+}
+
+// poissonDeviance is the mean per row.
+func poissonDeviance(m *Model, f Frame, y Target) float64 {
+	row := newRow(f)
+	sum := 0.0
+	for i := range f.N {
+		rowOf(f, i, &row)
+		mu := m.Mean(m.Score(row, nil)) * y.Exposure[i]
+		sum += mu - y.Y[i]
+		if y.Y[i] > 0 {
+			sum += y.Y[i] * math.Log(y.Y[i]/mu)
+		}
+	}
+	return 2 * sum / float64(f.N)
+}
+
+func TestExplore(t *testing.T) {
+	if os.Getenv("EXPLORE") == "" {
+		t.Skip()
+	}
+	f, y := bemtpl(t)
+	total := 0.0
+	for k := range 5 {
+		ftr, ytr := split(f, y, func(i int) bool { return mix(1, uint64(i))%5 != uint64(k) })
+		fte, yte := split(f, y, func(i int) bool { return mix(1, uint64(i))%5 == uint64(k) })
+		start := time.Now()
+		o := Options{Loss: Poisson}
+		if v := os.Getenv("LR"); v != "" {
+			o.LearningRate, _ = strconv.ParseFloat(v, 64)
+		}
+		if v := os.Getenv("GAIN"); v != "" {
+			o.MinGain, _ = strconv.ParseFloat(v, 64)
+		}
+		if v := os.Getenv("SHRINK"); v != "" {
+			o.Shrink, _ = strconv.ParseFloat(v, 64)
+		}
+		if v := os.Getenv("BAGS"); v != "" {
+			o.Bags, _ = strconv.Atoi(v)
+		}
+		if v := os.Getenv("PAIRS"); v != "" {
+			o.Pairs, _ = strconv.Atoi(v)
+		}
+		if v := os.Getenv("BINS"); v != "" {
+			o.Bins, _ = strconv.Atoi(v)
+		}
+		if v := os.Getenv("LEAF"); v != "" {
+			o.MinLeaf, _ = strconv.ParseFloat(v, 64)
+		}
+		m, err := Fit(context.Background(), ftr, ytr, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		took := time.Since(start)
+		var buf bytes.Buffer
+		m.Save(&buf)
+		d := poissonDeviance(m, fte, yte)
+		total += d * float64(fte.N)
+		t.Logf("fold %d: %.5f in %v, %d bytes, %v", k, d, took, buf.Len(), m.Meta().Metrics)
+		if k == 0 {
+			for _, term := range m.Terms() {
+				t.Log(term.Name)
+			}
+		}
+	}
+	t.Logf("OOF %.5f", total/float64(f.N))
+}

@@ -1,0 +1,332 @@
+package model
+
+import (
+	"bytes"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestMonotoneFieldsKeepTheirPromise(t *testing.T) {
+	for _, sign := range []int8{1, -1} {
+		for loss, data := range madeBy {
+			f, y, _ := data(6_000, 11)
+			// Both against the truth and without it, so that the constraint has work to do.
+			for _, c := range []int{0, 2, 3, 4} {
+				f.Fields[c].Monotone = sign
+			}
+			m := mustFit(t, f, y, Options{Loss: loss})
+			row := newRow(f)
+			rng := rand.New(rand.NewPCG(3, 3))
+			for range 300 {
+				rowOf(f, rng.IntN(f.N), &row)
+				for _, c := range []int{0, 2, 3, 4} {
+					values := slices.Clone(f.Num[c][:400])
+					values = slices.DeleteFunc(values, math.IsNaN)
+					slices.Sort(values)
+					kept, last := row.Num[c], math.Inf(-1)*float64(sign)
+					for _, v := range values {
+						row.Num[c] = v
+						s := m.Score(row, nil)
+						if (s-last)*float64(sign) < 0 {
+							t.Fatalf("%s: %s at %v scores %v after %v", loss, f.Fields[c].Name, v, s, last)
+						}
+						last = s
+					}
+					row.Num[c] = kept
+				}
+			}
+		}
+	}
+}
+
+func TestAConstantFieldChangesNothing(t *testing.T) {
+	for loss, data := range madeBy {
+		f, y, _ := data(5_000, 12)
+		without := mustFit(t, f, y, Options{Loss: loss})
+		f.Fields = append(f.Fields, Field{Name: "one"}, Field{Name: "same", Kind: Category}, Field{Name: "void"})
+		for range 3 {
+			f.Num = append(f.Num, make([]float64, f.N))
+			f.Cat = append(f.Cat, make([]string, f.N))
+		}
+		for i := range f.N {
+			f.Num[5][i], f.Cat[6][i], f.Num[7][i] = 1, "same", math.NaN()
+		}
+		with := mustFit(t, f, y, Options{Loss: loss})
+		row := newRow(f)
+		for i := range f.N {
+			rowOf(f, i, &row)
+			if a, b := without.Score(row, nil), with.Score(row, nil); a != b {
+				t.Fatalf("%s row %d: %v without constant fields, %v with", loss, i, a, b)
+			}
+		}
+	}
+}
+
+func TestExposureScalesPoisson(t *testing.T) {
+	// A book known for twice as long, with the same claims, has half the frequency
+	// and the same relativities.
+	f, y, _ := madePoisson(20_000, 13)
+	once := mustFit(t, f, y, Options{Loss: Poisson})
+	for i := range y.Exposure {
+		y.Exposure[i] *= 2
+	}
+	twice := mustFit(t, f, y, Options{Loss: Poisson})
+	row := newRow(f)
+	for i := range f.N {
+		rowOf(f, i, &row)
+		if d := once.Score(row, nil) - twice.Score(row, nil); math.Abs(d-math.Ln2) > 2e-4 {
+			t.Fatalf("row %d: doubled exposure lowers the link by %v, want %v", i, d, math.Ln2)
+		}
+	}
+}
+
+func TestRowOrderHardlyMatters(t *testing.T) {
+	// With groups, the same rows in another order are dealt into the same folds; what
+	// is left is the order in which sums are rounded.
+	f, y, _ := madePoisson(10_000, 14)
+	for i := range f.N {
+		y.Group = append(y.Group, strconv.Itoa(i/2))
+	}
+	first := mustFit(t, f, y, Options{Loss: Poisson})
+	for i, j := 0, f.N-1; i < j; i, j = i+1, j-1 {
+		for c := range f.Fields {
+			if f.Fields[c].Kind == Numeric {
+				f.Num[c][i], f.Num[c][j] = f.Num[c][j], f.Num[c][i]
+			} else {
+				f.Cat[c][i], f.Cat[c][j] = f.Cat[c][j], f.Cat[c][i]
+			}
+		}
+		y.Y[i], y.Y[j] = y.Y[j], y.Y[i]
+		y.Exposure[i], y.Exposure[j] = y.Exposure[j], y.Exposure[i]
+		y.Group[i], y.Group[j] = y.Group[j], y.Group[i]
+	}
+	second := mustFit(t, f, y, Options{Loss: Poisson})
+	row := newRow(f)
+	for i := range f.N {
+		rowOf(f, i, &row)
+		if d := first.Score(row, nil) - second.Score(row, nil); math.Abs(d) > 1e-3 {
+			t.Fatalf("row %d: the score moves by %v with the rows' order", i, d)
+		}
+	}
+}
+
+func TestPoissonRecoversRelativities(t *testing.T) {
+	f, y, _ := madePoisson(150_000, 15)
+	m := mustFit(t, f, y, Options{Loss: Poisson})
+	score := func(age float64, region string, bonus, power float64) float64 {
+		return m.Score(Row{Num: []float64{age, 0, bonus, 0, power}, Cat: []string{"", region, "", "", ""}}, nil)
+	}
+	for _, c := range []struct {
+		name      string
+		got, want float64
+	}{
+		{"region 1 over 0", score(60, "r1", 10, 80) - score(60, "r0", 10, 80), 0.3},
+		{"region 2 over 0", score(60, "r2", 10, 80) - score(60, "r0", 10, 80), -0.4},
+		{"young over old", score(25, "r0", 10, 80) - score(60, "r0", 10, 80), 0.7},
+		{"20 steps of bonus", score(60, "r0", 21, 80) - score(60, "r0", 1, 80), 0.8},
+		{"power among the young", score(35, "r0", 10, 130) - score(35, "r0", 10, 80), 0.6},
+		{"power among the old", score(60, "r0", 10, 130) - score(60, "r0", 10, 80), 0},
+	} {
+		if math.Abs(c.got-c.want) > 0.12 {
+			t.Errorf("%s: %.3f on the link, want %.3f", c.name, c.got, c.want)
+		}
+	}
+}
+
+func TestGroupsStayInOneFold(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rows := rapid.IntRange(1, 300).Draw(t, "rows")
+		k := rapid.IntRange(1, 9).Draw(t, "folds")
+		y := Target{Y: make([]float64, rows)}
+		if rapid.Bool().Draw(t, "grouped") {
+			for range rows {
+				y.Group = append(y.Group, strconv.Itoa(rapid.IntRange(0, 20).Draw(t, "group")))
+			}
+		}
+		order, bounds := folds(y, rows, k, rapid.Uint64().Draw(t, "seed"))
+		seen, foldOf := map[int]bool{}, map[string]int{}
+		for fold := range k {
+			for _, row := range order[bounds[fold]:bounds[fold+1]] {
+				if seen[row] {
+					t.Fatalf("row %d is dealt twice", row)
+				}
+				seen[row] = true
+				if y.Group == nil {
+					continue
+				}
+				if before, ok := foldOf[y.Group[row]]; ok && before != fold {
+					t.Fatalf("group %s is in folds %d and %d", y.Group[row], before, fold)
+				}
+				foldOf[y.Group[row]] = fold
+			}
+		}
+		if len(seen) != rows {
+			t.Fatalf("%d of %d rows are dealt", len(seen), rows)
+		}
+	})
+}
+
+func TestNumbersFallBetweenTheirEdges(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		values := rapid.SliceOfN(rapid.OneOf(rapid.Float64(), rapid.Map(rapid.IntRange(-5, 5), func(i int) float64 { return float64(i) })), 0, 400).Draw(t, "values")
+		limit := rapid.IntRange(2, 40).Draw(t, "limit")
+		b := binNumbers(values, limit)
+		if n := b.bins(Numeric); n > limit+1 {
+			t.Fatalf("%d bins with missing, limit %d", n, limit)
+		}
+		counts := make([]int, b.bins(Numeric))
+		for _, v := range values {
+			want := 1
+			for _, e := range b.edges {
+				if e <= v {
+					want++
+				}
+			}
+			if got := int(b.number(v)); got != want {
+				t.Fatalf("%v is in bin %d, want %d", v, got, want)
+			}
+			counts[want]++
+		}
+		for i := 1; i < len(b.edges); i++ {
+			if !(b.edges[i-1] < b.edges[i]) {
+				t.Fatalf("edges %v do not ascend", b.edges)
+			}
+		}
+		if len(b.edges) > 0 && slices.Min(counts[1:]) < minCount {
+			t.Fatalf("a bin holds %d rows, fewer than %d", slices.Min(counts[1:]), minCount)
+		}
+	})
+}
+
+func TestProjectIsTheNearestMonotone(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		values := rapid.SliceOfN(rapid.Float64Range(-3, 3), 1, 30).Draw(t, "values")
+		weight := rapid.SliceOfN(rapid.Float64Range(0.1, 5), len(values), len(values)).Draw(t, "weight")
+		got := slices.Clone(values)
+		project(got, weight, 1)
+		if !slices.IsSorted(got) {
+			t.Fatalf("%v does not rise", got)
+		}
+		// The nearest point of a convex cone: the residual is orthogonal to it, and points away.
+		var along, constant float64
+		for i := range got {
+			along += weight[i] * (values[i] - got[i]) * got[i]
+			constant += weight[i] * (values[i] - got[i])
+		}
+		if math.Abs(along) > 1e-6 || math.Abs(constant) > 1e-6 {
+			t.Fatalf("residual along the projection %v, along a constant %v", along, constant)
+		}
+		after := 0.0
+		for i := len(got) - 1; i > 0; i-- {
+			if after += weight[i] * (values[i] - got[i]); after > 1e-6 {
+				t.Fatalf("raising all from %d on would come nearer", i)
+			}
+		}
+	})
+}
+
+func TestPurifyKeepsTheSum(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	binnings := []binning{
+		{edges: []float64{1, 2, 3}, coarse: []uint8{0, 1, 1, 2, 2}},
+		{edges: []float64{1, 2}, coarse: []uint8{0, 1, 2, 3}},
+	}
+	tables := [][]float64{make([]float64, 5), make([]float64, 4)}
+	table, weight := make([]float64, 12), make([]float64, 12)
+	for k := range table {
+		table[k], weight[k] = rng.NormFloat64(), rng.Float64()
+	}
+	weight[4], weight[7] = 0, 0
+	before := slices.Clone(table)
+	purify(table, weight, pair{first: 0, second: 1}, binnings, tables)
+	for i, a := range binnings[0].coarse {
+		for j, b := range binnings[1].coarse {
+			k := int(a)*4 + int(b)
+			if got := table[k] + tables[0][i] + tables[1][j]; math.Abs(got-before[k]) > 1e-12 {
+				t.Errorf("cell %d: %v before, %v after", k, before[k], got)
+			}
+		}
+	}
+	for i := range 3 {
+		sum := 0.0
+		for j := range 4 {
+			sum += weight[i*4+j] * table[i*4+j]
+		}
+		if math.Abs(sum) > 1e-6 {
+			t.Errorf("row %d keeps a mean of %v", i, sum)
+		}
+	}
+}
+
+func TestExpAndLogAreRight(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		x := rapid.Float64Range(-690, 690).Draw(t, "x")
+		if got, want := exp(x), math.Exp(x); math.Abs(got/want-1) > 1e-14 {
+			t.Fatalf("exp(%v) = %v, want %v", x, got, want)
+		}
+		p := math.Abs(x) + 1e-300 // math.Log is off for what is smaller than a normal number
+		if got, want := log(p), math.Log(p); math.Abs(got-want) > 1e-14*(1+math.Abs(want)) {
+			t.Fatalf("log(%v) = %v, want %v", p, got, want)
+		}
+	})
+}
+
+func TestScoringAllocatesNothing(t *testing.T) {
+	f, y, _ := madePoisson(5_000, 16)
+	m := mustFit(t, f, y, Options{Loss: Poisson})
+	row, contrib := newRow(f), make([]float64, len(m.Terms()))
+	rowOf(f, 0, &row)
+	if n := testing.AllocsPerRun(100, func() { m.Score(row, contrib) }); n != 0 {
+		t.Errorf("%v allocations a score", n)
+	}
+}
+
+func TestPairsCanBeLeftOut(t *testing.T) {
+	f, y, _ := madePoisson(60_000, 17)
+	pairs := func(o Options) (n int) {
+		o.Loss = Poisson
+		for _, term := range mustFit(t, f, y, o).Terms() {
+			if len(term.Fields) == 2 {
+				n++
+			}
+		}
+		return n
+	}
+	if n := pairs(Options{}); n == 0 {
+		t.Error("the pair that made the data is not found")
+	}
+	if n := pairs(Options{Pairs: -1}); n != 0 {
+		t.Errorf("%d pairs where none are wanted", n)
+	}
+}
+
+func TestNoTermIsNoise(t *testing.T) {
+	// Nothing drives the outcome: at most a trace may be learnt.
+	f, y, _ := madeLogistic(20_000, 18)
+	rng := rand.New(rand.NewPCG(9, 9))
+	for i := range y.Y {
+		y.Y[i] = 0
+		if rng.Float64() < 0.1 {
+			y.Y[i] = 1
+		}
+	}
+	m := mustFit(t, f, y, Options{Loss: Logistic})
+	row := newRow(f)
+	squares := 0.0
+	for i := range f.N {
+		rowOf(f, i, &row)
+		d := m.Score(row, nil) - math.Log(0.1/0.9)
+		squares += d * d / float64(f.N)
+	}
+	if squares > 0.0025 {
+		t.Errorf("root mean square of %v on the link where nothing drives anything", math.Sqrt(squares))
+	}
+	if !bytes.Equal(saved(t, m), saved(t, mustFit(t, f, y, Options{Loss: Logistic}))) {
+		t.Error("the same data twice give different models")
+	}
+}
