@@ -40,7 +40,7 @@ type bench struct {
 func main() {
 	full := flag.Bool("full", false, "also 1,000,000 customers: about ten minutes and 6 GB of disk")
 	out := flag.String("json", "bench.json", "where the table goes as JSON")
-	only := flag.String("only", "", "one part: cold, run, score, import")
+	only := flag.String("only", "", "one part: cold, run, score, import, size")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
