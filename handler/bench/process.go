@@ -6,13 +6,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"syscall"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -53,14 +54,21 @@ func spawn(ctx context.Context, bin, dir string) (*process, error) {
 	return p, p.cmd.Start()
 }
 
-// kill ends the server and reports the most memory that it had, MiB.
+// kill ends the server and reports the most memory that it had, MiB. The kernel's own
+// account of a dead child would begin with that of its parent, from before the exec.
 func (p *process) kill() float64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	_ = p.cmd.Process.Kill() // gone already is as good
 	_ = p.cmd.Wait()
-	if u, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		return float64(u.Maxrss) / 1024
+	if err != nil {
+		return math.NaN() // only Linux says
 	}
-	return 0
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	kib := 0.0
+	if _, err := fmt.Sscan(rest, &kib); err != nil {
+		return math.NaN()
+	}
+	return kib / 1024
 }
 
 func (p *process) request(method, path string, body []byte) (*http.Request, error) {
