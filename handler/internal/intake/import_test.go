@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -232,6 +233,21 @@ func TestFindings(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What does not fit in the store is reported, and the other customers land.
+func TestACustomerThatIsTooLarge(t *testing.T) {
+	var contacts strings.Builder
+	contacts.WriteString(contactsHead + "C2,2024-01-01,complaint\n")
+	const rows = 60000
+	for i := range rows {
+		fmt.Fprintf(&contacts, "C1,2024-01-01T%02d:%02d:%02dZ,a long reason that is number %d\n", i/3600, i/60%60, i%60, i)
+	}
+	b := newBook(t, 4)
+	s, _ := load(t, b, with(files{portfolio.Customers: customersHead + "C1,1970,\nC2,1971,\n", portfolio.Contacts: contacts.String()}))
+	if c := s.Tables["contacts"]; c.Rejected != rows || c.Landed != 1 || s.Tables["customers"].Rejected != 1 || s.Customers.Created != 1 {
+		t.Errorf("%+v", s)
 	}
 }
 

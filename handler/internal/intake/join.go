@@ -266,7 +266,7 @@ func (w *joiner) one(id string, entries []entry) error {
 		return err
 	}
 	if len(w.in.Customers) == 0 && etag == "" {
-		return w.rejectAll(entries, portfolio.Breach{Field: "customer_id", Rule: "is not in the customers file and not stored"})
+		return w.rejectAll(portfolio.Breach{Field: "customer_id", Rule: "is not in the customers file and not stored"})
 	}
 	if err := w.checkRows(stored); err != nil {
 		return err
@@ -288,7 +288,7 @@ func (w *joiner) one(id string, entries []entry) error {
 	w.body = w.enc.Append(w.body[:0], stored)
 	switch relation := stored.Latest().Relation(); {
 	case len(w.body) > maxAggregate:
-		return w.rejectAll(entries, portfolio.Breach{Field: "customer_id", Rule: "has more rows than a customer can have (2 MiB)"})
+		return w.rejectAll(portfolio.Breach{Field: "customer_id", Rule: "has more rows than a customer can have (2 MiB)"})
 	case etag != "" && bytes.Equal(w.body, body):
 		w.counts.Unchanged++
 		return nil
@@ -364,10 +364,8 @@ func (w *joiner) take(id string, entries []entry) error {
 	return nil
 }
 
-func (w *joiner) rejectAll(entries []entry, b portfolio.Breach) error {
-	if err := w.take(w.id, entries); err != nil {
-		return err
-	}
+// rejectAll reports all rows of the customer that are left.
+func (w *joiner) rejectAll(b portfolio.Breach) error {
 	for t := range w.lines {
 		for i := range w.lines[t] {
 			if err := w.reject(portfolio.Table(t), i, b); err != nil {
