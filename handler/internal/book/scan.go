@@ -123,3 +123,9 @@ func (b *Book) AllScores(ctx context.Context, t Tenant, bucket int, after string
 		}
 	}
 }
+
+// ScoredCustomer is the customer that a document of AllScores is of.
+func ScoredCustomer(key string) string {
+	_, id, _, _ := splitMember(key)
+	return id
+}

@@ -46,24 +46,36 @@ const (
 var Default = Playbook{
 	StakeScale: 400, PremiumRise: 0.12, OfferFrom: 0.15,
 	Plays: map[string]Play{
-		Complaint: {"resolve_complaint", 90, 100, 1,
+		Complaint: {
+			"resolve_complaint", 90, 100, 1,
 			"Er staat een klacht open. Bel de klant, vat de klacht samen, zeg wat er nu gebeurt en wanneer.",
-			"A complaint is open. Call the customer, sum it up, say what happens now and when."},
-		Claims: {"care_review", 75, 90, 7,
+			"A complaint is open. Call the customer, sum it up, say what happens now and when.",
+		},
+		Claims: {
+			"care_review", 75, 90, 7,
 			"Er waren in korte tijd meerdere schades. Vraag hoe het gaat en loop de dekking en preventie door.",
-			"There were several claims in a short time. Ask how things are and go through cover and prevention."},
-		Lapse: {"retention_call", 40, 75, 14,
+			"There were several claims in a short time. Ask how things are and go through cover and prevention.",
+		},
+		Lapse: {
+			"retention_call", 40, 75, 14,
 			"De kans op opzegging is groot. Vraag naar de wensen, vergelijk de dekking en bespreek de opties.",
-			"The customer is likely to leave. Ask what is wanted, compare cover and talk through the options."},
-		Rise: {"renewal_review", 35, 70, 14,
+			"The customer is likely to leave. Ask what is wanted, compare cover and talk through the options.",
+		},
+		Rise: {
+			"renewal_review", 35, 70, 14,
 			"De premie stijgt bij de verlenging. Leg uit waarom en kijk of de polis nog past.",
-			"The premium rises at renewal. Explain why and see whether the policy still fits."},
-		Gap: {"coverage_advice", 25, 45, 30,
+			"The premium rises at renewal. Explain why and see whether the policy still fits.",
+		},
+		Gap: {
+			"coverage_advice", 25, 45, 30,
 			"In het pakket ontbreekt een dekking die bij deze situatie hoort. Bespreek of de klant dat risico wil dragen.",
-			"A cover that goes with this situation is missing. Ask whether the customer means to carry that risk."},
-		Buy: {"offer", 10, 35, 30,
+			"A cover that goes with this situation is missing. Ask whether the customer means to carry that risk.",
+		},
+		Buy: {
+			"offer", 10, 35, 30,
 			"Deze klant heeft waarschijnlijk behoefte aan een aanvullende verzekering. Bespreek het bij het volgende contact.",
-			"This customer probably needs a further cover. Bring it up at the next contact."},
+			"This customer probably needs a further cover. Bring it up at the next contact.",
+		},
 	},
 }
 

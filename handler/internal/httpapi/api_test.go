@@ -208,8 +208,10 @@ func upload(t *testing.T, parts ...string) (string, []byte) {
 	return m.FormDataContentType(), buf.Bytes()
 }
 
-const customersCSV = "customer_id,birth_year,recorded_at\nA1,1970,2021-01-01\nA2,1990,2021-01-01\n"
-const policiesCSV = "policy_id,customer_id,branch,start_date,annual_premium,status,recorded_at\nP1,A1,motor,2021-01-01,500,active,2021-01-01\nP2,A9,motor,2021-01-01,500,active,2021-01-01\n"
+const (
+	customersCSV = "customer_id,birth_year,recorded_at\nA1,1970,2021-01-01\nA2,1990,2021-01-01\n"
+	policiesCSV  = "policy_id,customer_id,branch,start_date,annual_premium,status,recorded_at\nP1,A1,motor,2021-01-01,500,active,2021-01-01\nP2,A9,motor,2021-01-01,500,active,2021-01-01\n"
+)
 
 // TestTheMainJob loads, scores and acts over the API, and every answer fits the
 // specification.

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"polis/handler/internal/actions"
+	"polis/handler/internal/book"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/imports"
 	"polis/handler/internal/portfolio"
@@ -217,19 +218,19 @@ func (a *API) customerScores(w http.ResponseWriter, r *http.Request, c call) err
 	if err != nil {
 		return err
 	}
-	return writeBody(w, http.StatusOK, "application/json", appendScores(nil, &stored))
+	return writeBody(w, http.StatusOK, "application/json", appendScores(nil, &stored, c.tenant.ID, r.PathValue("customer")))
 }
 
 // appendScores appends {"scores": […]}: the latest of each engine.
-func appendScores(b []byte, s *scoring.Stored) []byte {
+func appendScores(b []byte, s *scoring.Stored, tenant, customer string) []byte {
 	b = append(b, `{"scores":[`...)
 	first := true
 	for _, e := range scoring.Engines {
-		if js := s.JSON(e); js != nil {
+		if s.Has(e) {
 			if !first {
 				b = append(b, ',')
 			}
-			b, first = append(b, js...), false
+			b, first = s.AppendJSON(b, e, tenant, customer), false
 		}
 	}
 	return append(b, "]}"...)
@@ -277,7 +278,7 @@ func (a *API) listScores(w http.ResponseWriter, r *http.Request, c call) error {
 			if count > 0 {
 				b = append(b, ',')
 			}
-			b = appendScores(b, &stored)
+			b = appendScores(b, &stored, c.tenant.ID, book.ScoredCustomer(s.Key))
 			after, count = s.Key, count+1
 		}
 	}

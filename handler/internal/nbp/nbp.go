@@ -54,6 +54,9 @@ type Result struct {
 	Reasons  score.Reasons // of the first offer
 }
 
+// most is how many offers are ranked: nobody talks about more in one conversation.
+const most = 5
+
 // commission is the share of a first premium that the value counts.
 const commission = 0.17
 
@@ -116,6 +119,7 @@ func (e *Engine) Score(in feature.Input, rk *risk.Result, r *Result) {
 	slices.SortStableFunc(r.Offers, func(x, y Offer) int {
 		return cmp.Or(cmp.Compare(rank(x.Need), rank(y.Need)), cmp.Compare(y.Probability, x.Probability))
 	})
+	r.Offers = r.Offers[:min(len(r.Offers), most)]
 	first := r.Offers[0]
 	r.Band = e.model.Bands.Of(first.Probability)
 	for i := range e.branches {

@@ -178,7 +178,7 @@ func (w *worker) sheet(ctx context.Context, relation string, m *book.Member, sh 
 		w.done.Changed++
 	}
 	if changed != 0 && !old.WrittenBy(w.mark) {
-		body := sh.AppendStored(nil, w.tenant, &old, w.set, changed, w.mark, w.started)
+		body := sh.AppendStored(nil, &old, w.set, changed, w.mark, w.started)
 		var superseded []byte
 		if m.Scores != nil && err == nil {
 			superseded = m.Scores

@@ -107,8 +107,8 @@ func (r *Runs) list(ctx context.Context, run Run, due int) (*actions.List, error
 		if err != nil {
 			return nil, err
 		}
-		if stored, err := scoring.DecodeStored(body); ok && err == nil {
-			it.Score = stored.JSON(scoring.Defend)
+		if stored, err := scoring.DecodeStored(body); ok && err == nil && stored.Has(scoring.Defend) {
+			it.Score = stored.AppendJSON(nil, scoring.Defend, run.Tenant, it.Customer)
 		}
 	}
 	// A customer erased since its chunk was scored has no score, and no place here.

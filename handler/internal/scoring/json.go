@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"polis/handler/internal/portfolio"
 	"polis/handler/internal/score"
 )
 
@@ -18,13 +19,46 @@ import (
 // openapi.yaml. Rendering by hand costs a tenth of encoding/json, and a first run
 // renders every customer five times.
 func (sh *Sheet) AppendJSON(b []byte, e Engine, tenant string, scoredAt time.Time) []byte {
+	o := sh.origin(scoredAt)
+	return o.close(sh.appendBody(o.open(b, e, tenant, sh.Customer), e))
+}
+
+// origin is what a score's beginning and end are made of, so that only what is between
+// needs to be kept.
+type origin struct {
+	asOf        portfolio.Date
+	at          int64 // seconds since 1970
+	model       uint64
+	fingerprint uint64
+}
+
+func (sh *Sheet) origin(scoredAt time.Time) origin {
+	return origin{sh.AsOf, scoredAt.Unix(), sh.model, sh.Fingerprint}
+}
+
+// open appends what comes before status.
+func (o origin) open(b []byte, e Engine, tenant, customer string) []byte {
 	j := appender{b}
-	j.raw(`{"engine":"`).raw(e.String()).raw(`","decision_id":"`).raw(sh.decisionID(tenant, e))
-	j.raw(`","customer_id":`).text(sh.Customer).raw(`,"model_version":"`).raw(sh.Model).raw(`","as_of":"`)
-	j.b = sh.AsOf.AppendTo(j.b)
+	j.raw(`{"engine":"`).raw(e.String()).raw(`","decision_id":"`)
+	j.b = o.decisionID(j.b, e, tenant, customer)
+	j.raw(`","customer_id":`).text(customer).raw(`,"model_version":"`)
+	j.b = appendHex(j.b, o.model)
+	j.raw(`","as_of":"`)
+	j.b = o.asOf.AppendTo(j.b)
 	j.raw(`","scored_at":"`)
-	j.b = scoredAt.UTC().AppendFormat(j.b, time.RFC3339)
-	j.raw(`"`)
+	j.b = time.Unix(o.at, 0).UTC().AppendFormat(j.b, time.RFC3339)
+	return append(j.b, '"')
+}
+
+// close appends what a person needs to contest the score; nothing is decided by it alone.
+func (o origin) close(b []byte) []byte {
+	b = append(b, `,"contest":{"advice_only":true,"quote":"decision_id","inputs_fingerprint":"`...)
+	return append(appendHex(b, o.fingerprint), `"}}`...)
+}
+
+// appendBody appends what the engine says, from status on.
+func (sh *Sheet) appendBody(b []byte, e Engine) []byte {
+	j := appender{b}
 	switch e {
 	case Risk:
 		sh.risk(&j)
@@ -37,10 +71,6 @@ func (sh *Sheet) AppendJSON(b []byte, e Engine, tenant string, scoredAt time.Tim
 	case Defend:
 		sh.defend(&j)
 	}
-	// What a person needs to contest it; nothing is decided by the score alone.
-	j.raw(`,"contest":{"advice_only":true,"quote":"decision_id","inputs_fingerprint":"`)
-	j.b = appendHex(j.b, sh.Fingerprint)
-	j.raw(`"}}`)
 	return j.b
 }
 
@@ -54,20 +84,18 @@ func appendHex(b []byte, v uint64) []byte {
 
 var base = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
 
-// decisionID names a decision: the same customer, engine, date, model and data give
-// the same id.
-func (sh *Sheet) decisionID(tenant string, e Engine) string {
+// decisionID appends the name of a decision: the same customer, engine, date, model and
+// data give the same.
+func (o origin) decisionID(dst []byte, e Engine, tenant, customer string) []byte {
 	var buf [256]byte
 	b := append(buf[:0], tenant...)
-	b = append(append(b, 0x1f), sh.Customer...)
+	b = append(append(b, 0x1f), customer...)
 	b = append(b, 0x1f, byte(e))
-	b = binary.BigEndian.AppendUint32(b, uint32(sh.AsOf))
-	b = binary.BigEndian.AppendUint64(b, sh.Fingerprint)
-	b = append(b, sh.Model...)
+	b = binary.BigEndian.AppendUint32(b, uint32(o.asOf))
+	b = binary.BigEndian.AppendUint64(b, o.fingerprint)
+	b = binary.BigEndian.AppendUint64(b, o.model)
 	sum := sha256.Sum256(b)
-	var out [26]byte
-	base.Encode(out[:], sum[:16])
-	return string(out[:])
+	return base.AppendEncode(dst, sum[:16])
 }
 
 func (sh *Sheet) risk(j *appender) {

@@ -208,8 +208,10 @@ type Learnt struct {
 // Learnt lists the learnt models, the engines' in their order.
 func (m *Models) Learnt() []Learnt {
 	out := []Learnt{
-		{"claim frequency", m.Risk.Frequency}, {"claim severity", m.Risk.Severity},
-		{"lapse", m.Churn.Lapse}, {"other ends", m.Churn.Other},
+		{"claim frequency", m.Risk.Frequency},
+		{"claim severity", m.Risk.Severity},
+		{"lapse", m.Churn.Lapse},
+		{"other ends", m.Churn.Other},
 	}
 	for _, b := range portfolio.Branches {
 		if bm := m.Nbp.Branches[b.Name]; bm != nil {

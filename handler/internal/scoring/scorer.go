@@ -3,6 +3,7 @@ package scoring
 import (
 	"crypto/sha256"
 	"math"
+	"strconv"
 	"time"
 
 	"polis/handler/internal/churn"
@@ -59,7 +60,6 @@ type Subject struct {
 // asked for may have been computed all the same, for those that need them.
 type Sheet struct {
 	Customer    string
-	Model       string // the models' version
 	AsOf        portfolio.Date
 	Fingerprint uint64 // of the relation's data, calendar aside
 	Risk        risk.Result
@@ -68,7 +68,7 @@ type Sheet struct {
 	Nbp         nbp.Result
 	Defend      defend.Result
 
-	modelMark uint64
+	model uint64 // the models' version
 }
 
 // Relation scores the members of a relation as of a date. The sheets are good until the
@@ -92,11 +92,13 @@ func (s *Scorer) Relation(members []Subject, asOf portfolio.Date, set Set) []She
 	var sum [sha256.Size]byte
 	fingerprint := be64(h.Sum(sum[:0]))
 	s.group.Reset(s.refs)
+	// Models that are not saved yet have no version: training scores with those.
+	model, _ := strconv.ParseUint(s.models.Version, 16, 64)
 	started := time.Now()
 	var lapse *churn.Result
 	for i := range members {
 		sh := &s.sheets[i]
-		sh.Customer, sh.Model, sh.AsOf, sh.Fingerprint, sh.modelMark = members[i].Aggregate.ID(), s.models.Version, asOf, fingerprint, RunMark(s.models.Version)
+		sh.Customer, sh.AsOf, sh.Fingerprint, sh.model = members[i].Aggregate.ID(), asOf, fingerprint, model
 		started = s.customer(feature.Input{View: s.refs[i], Group: &s.group}, sh, set, &lapse, started)
 	}
 	return s.sheets[:len(members)]

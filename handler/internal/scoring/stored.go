@@ -11,17 +11,16 @@ import (
 )
 
 // Stored is a customer's latest scores as they are kept: what the next run compares, in
-// binary, and after it each engine's score as JSON, as it will be shown. A run that
-// finds nothing changed reads the first and leaves the second alone.
+// binary, and after it what each engine said, as JSON without the beginning and the end
+// that all scores share. A run that finds nothing changed reads the first and leaves
+// the second alone.
 type Stored struct {
-	asOf        portfolio.Date
-	mark        uint64
-	changed     Set
-	fingerprint uint64
-	model       uint64
-	has         Set
-	key         [len(engineNames)]key
-	json        [len(engineNames)][]byte
+	mark    uint64
+	changed Set
+	has     Set
+	key     [len(engineNames)]key
+	origin  [len(engineNames)]origin
+	body    [len(engineNames)][]byte
 }
 
 // key is what is compared of an engine's score.
@@ -31,8 +30,9 @@ type key struct {
 }
 
 const (
-	storedFormat = 1
-	storedHead   = 1 + 4 + 8 + 1 + 8 + 8 + 1 + len(engineNames)*9
+	storedFormat = 2
+	storedKey    = 8 + 1 + 4 + 8 + 8 + 8
+	storedHead   = 1 + 8 + 1 + 1 + len(engineNames)*storedKey
 )
 
 // The moves that are not worth storing: a score that drifts with the calendar by less
@@ -44,16 +44,28 @@ var tolerance = [len(engineNames)]struct{ absolute, relative float64 }{
 // stale is after how many days scores are stored again although nothing changed.
 const stale = 30
 
-// AsOf is the date that the scores are of; no date where there are none.
-func (s *Stored) AsOf() portfolio.Date { return s.asOf }
+// AsOf is the newest date that a score is of; no date where there are none.
+func (s *Stored) AsOf() portfolio.Date {
+	var newest portfolio.Date
+	for _, o := range s.origin {
+		newest = max(newest, o.asOf)
+	}
+	return newest
+}
 
 // WrittenBy reports whether the run with the mark wrote the scores.
 func (s *Stored) WrittenBy(mark uint64) bool { return s.mark == mark }
 
-// JSON is an engine's score; nil where there is none.
-func (s *Stored) JSON(e Engine) []byte { return s.json[e] }
+// Has reports whether there is a score of the engine.
+func (s *Stored) Has(e Engine) bool { return s.has.Has(e) }
 
-// DecodeStored reads what AppendStored wrote; nothing for nil. The JSON is part of b.
+// AppendJSON appends an engine's score, which must be there, as Sheet.AppendJSON does.
+func (s *Stored) AppendJSON(b []byte, e Engine, tenant, customer string) []byte {
+	o := s.origin[e]
+	return o.close(append(o.open(b, e, tenant, customer), s.body[e]...))
+}
+
+// DecodeStored reads what AppendStored wrote; nothing for nil. The bodies are part of b.
 func DecodeStored(b []byte) (Stored, error) {
 	var s Stored
 	if b == nil {
@@ -63,32 +75,39 @@ func DecodeStored(b []byte) (Stored, error) {
 	if len(b) < storedHead || b[0] != storedFormat {
 		return s, bad
 	}
-	s.asOf = portfolio.Date(binary.BigEndian.Uint32(b[1:]))
-	s.mark = binary.BigEndian.Uint64(b[5:])
-	s.changed = Set(b[13])
-	s.fingerprint = binary.BigEndian.Uint64(b[14:])
-	s.model = binary.BigEndian.Uint64(b[22:])
-	s.has = Set(b[30])
-	at := 31
+	s.mark = binary.BigEndian.Uint64(b[1:])
+	s.changed, s.has = Set(b[9]), Set(b[10])
+	at := 11
 	for e := range s.key {
 		s.key[e] = key{math.Float64frombits(binary.BigEndian.Uint64(b[at:])), b[at+8]}
-		at += 9
+		s.origin[e] = origin{
+			asOf: portfolio.Date(binary.BigEndian.Uint32(b[at+9:])), at: int64(binary.BigEndian.Uint64(b[at+13:])),
+			model: binary.BigEndian.Uint64(b[at+21:]), fingerprint: binary.BigEndian.Uint64(b[at+29:]),
+		}
+		if !s.origin[e].valid() {
+			return Stored{}, bad
+		}
+		at += storedKey
 	}
 	b = b[storedHead:]
-	for e := range s.json {
+	for e := range s.body {
 		n, w := binary.Uvarint(b)
 		if w <= 0 || n > uint64(len(b)-w) {
 			return Stored{}, bad
 		}
-		if n > 0 {
-			s.json[e] = b[w : w+int(n) : w+int(n)]
-		}
+		s.body[e] = b[w : w+int(n) : w+int(n)]
 		b = b[w+int(n):]
 	}
 	if len(b) != 0 {
 		return Stored{}, bad
 	}
 	return s, nil
+}
+
+// valid keeps damaged dates and times from being shown.
+func (o origin) valid() bool {
+	const year10000 = 253402300800
+	return o.asOf >= 0 && o.asOf.Year() < 10000 && o.at >= 0 && o.at < year10000
 }
 
 // keyOf is what is compared of an engine's score.
@@ -149,12 +168,11 @@ func (sh *Sheet) Changed(old *Stored, set Set, mark uint64) Set {
 	if old.mark == mark {
 		return old.changed & set
 	}
-	if old.asOf == 0 || old.fingerprint != sh.Fingerprint || old.model != sh.modelMark || sh.AsOf-old.asOf >= stale || sh.AsOf < old.asOf {
-		return set
-	}
 	var changed Set
 	for _, e := range Engines {
-		if set.Has(e) && (!old.has.Has(e) || sh.keyOf(e).moved(old.key[e], e)) {
+		o := &old.origin[e]
+		if set.Has(e) && (!old.has.Has(e) || o.fingerprint != sh.Fingerprint || o.model != sh.model ||
+			sh.AsOf-o.asOf >= stale || sh.AsOf < o.asOf || sh.keyOf(e).moved(old.key[e], e)) {
 			changed |= 1 << e
 		}
 	}
@@ -163,34 +181,32 @@ func (sh *Sheet) Changed(old *Stored, set Set, mark uint64) Set {
 
 // AppendStored appends the form to keep: the engines of set as they are in the sheet,
 // the others as they were in old.
-func (sh *Sheet) AppendStored(b []byte, tenant string, old *Stored, set, changed Set, mark uint64, at time.Time) []byte {
+func (sh *Sheet) AppendStored(b []byte, old *Stored, set, changed Set, mark uint64, at time.Time) []byte {
 	b = append(b, storedFormat)
-	b = binary.BigEndian.AppendUint32(b, uint32(sh.AsOf))
 	b = binary.BigEndian.AppendUint64(b, mark)
-	b = append(b, byte(changed))
-	b = binary.BigEndian.AppendUint64(b, sh.Fingerprint)
-	b = binary.BigEndian.AppendUint64(b, sh.modelMark)
-	b = append(b, byte(set|old.has))
+	b = append(b, byte(changed), byte(set|old.has))
 	for _, e := range Engines {
-		k := old.key[e]
+		k, o := old.key[e], old.origin[e]
 		if set.Has(e) {
-			k = sh.keyOf(e)
+			k, o = sh.keyOf(e), sh.origin(at)
 		}
-		b = binary.BigEndian.AppendUint64(b, math.Float64bits(k.value))
-		b = append(b, k.state)
+		b = append(binary.BigEndian.AppendUint64(b, math.Float64bits(k.value)), k.state)
+		b = binary.BigEndian.AppendUint32(b, uint32(o.asOf))
+		b = binary.BigEndian.AppendUint64(b, uint64(o.at))
+		b = binary.BigEndian.AppendUint64(b, o.model)
+		b = binary.BigEndian.AppendUint64(b, o.fingerprint)
 	}
 	for _, e := range Engines {
 		if !set.Has(e) {
-			b = binary.AppendUvarint(b, uint64(len(old.json[e])))
-			b = append(b, old.json[e]...)
+			b = binary.AppendUvarint(b, uint64(len(old.body[e])))
+			b = append(b, old.body[e]...)
 			continue
 		}
 		// The length goes before what it is of: three bytes are kept free for it.
-		at0 := len(b)
-		b = append(b, 0x80, 0x80, 0)
-		b = sh.AppendJSON(b, e, tenant, at)
-		n := len(b) - at0 - 3
-		b[at0], b[at0+1], b[at0+2] = byte(n)|0x80, byte(n>>7)|0x80, byte(n>>14)
+		head := len(b)
+		b = sh.appendBody(append(b, 0, 0, 0), e)
+		n := len(b) - head - 3
+		b[head], b[head+1], b[head+2] = byte(n)|0x80, byte(n>>7)|0x80, byte(n>>14)
 	}
 	return b
 }
