@@ -63,6 +63,10 @@ func (m *localCmd) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
+		// What has expired is not there any more; this is when it goes from the file.
+		if _, err := s.docs.Purge(ctx); err != nil {
+			return err
+		}
 		keys, err := s.keys(ctx)
 		if err != nil {
 			return err
@@ -204,7 +208,7 @@ func (m *localCmd) work(ctx context.Context, s *stack, t book.Tenant, api client
 		id = list.Items[0].Customer
 	}
 	fmt.Printf("Open  %s/api/docs          the operations\n      %s/api/openapi.yaml  their specification\n      %s/api/health\n\n", api.base, api.base, api.base)
-	fmt.Printf("Paste curl -s -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' -d '{\"customers\":[\"%s\"]}' %s/api/v1/churn/scores\n\n", api.key, id, api.base)
+	fmt.Printf("Paste curl -s -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' -d '{\"as_of\":\"%s\",\"customers\":[\"%s\"]}' %s/api/v1/churn/scores\n\n", api.key, on, id, api.base)
 	fmt.Printf("Logs  %s\nUp until Ctrl-C. The nightly timers fire at 02:00 UTC.\n", filepath.Join(s.dir, "host.log"))
 	return nil
 }

@@ -59,9 +59,12 @@ func (s *stage) end(what string) {
 	if s.bar != nil {
 		s.bar.SetTotal(max(s.done, 1), true)
 		s.bar.Wait()
-		return
 	}
-	fmt.Fprintf(s.p.out, "%s: %s (%.1f s)\n", s.name, what, time.Since(s.started).Seconds())
+	out := s.p.out
+	if s.p.bars != nil {
+		out = s.p.bars // above the bars, not through them
+	}
+	fmt.Fprintf(out, "%s: %s (%.1f s)\n", s.name, what, time.Since(s.started).Seconds())
 }
 
 // abort closes the stage without success.

@@ -39,7 +39,7 @@ func (r *Runs) Work(ctx context.Context, req ChunkRequest) error {
 		return fault.New(fault.Invalid, "the run has no chunk %d", req.Bucket)
 	}
 	if p.Status == "completed" {
-		return r.announce(ctx, p.Run) // the kill may have come before the event
+		return r.settle(ctx, p.Run)
 	}
 	_, done, err := store.GetOr(ctx, r.store, shared(t.ID), chunkDocument(chunkKey, p.Run, req.Bucket))
 	if err != nil {

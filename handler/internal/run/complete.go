@@ -50,6 +50,12 @@ func (r *Runs) complete(ctx context.Context, run Run) error {
 	if err := r.store.Write(ctx, shared(run.Tenant), ops); err != nil && !fault.Is(err, fault.Conflict) {
 		return fmt.Errorf("completing run %s: %w", run.ID, err)
 	}
+	return r.settle(ctx, run)
+}
+
+// settle does what is left to do for a run that is recorded as completed. A kill may
+// have come before any of it, so whoever meets such a run does it again.
+func (r *Runs) settle(ctx context.Context, run Run) error {
 	if err := r.announce(ctx, run); err != nil {
 		return err
 	}

@@ -1,0 +1,372 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"polis/handler/internal/actions"
+	"polis/handler/internal/blob/folder"
+	"polis/handler/internal/book"
+	"polis/handler/internal/bus/sqlitebus"
+	"polis/handler/internal/fault"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/registry"
+	"polis/handler/internal/scoring"
+	"polis/handler/internal/store"
+	"polis/handler/internal/store/sqlite"
+	"polis/handler/internal/train"
+)
+
+var (
+	noon  = time.Date(2026, 3, 31, 12, 0, 0, 0, time.UTC)
+	today = portfolio.DateOf(noon)
+)
+
+// fixture is a small book over real parts; every write goes through cut, which can
+// fail from a given one on, as a kill would have it.
+type fixture struct {
+	t      *testing.T
+	docs   *cut
+	bus    *sqlitebus.Bus
+	book   *book.Book
+	runs   *Runs
+	tenant book.Tenant
+}
+
+// cut is a store that dies after so many writes; 0: it lives.
+type cut struct {
+	store.Store
+	left atomic.Int64
+	dies atomic.Bool
+}
+
+var errKilled = fault.New(fault.Unavailable, "killed")
+
+func (c *cut) Write(ctx context.Context, p store.Partition, ops []store.Op) error {
+	if c.dies.Load() && c.left.Add(-1) < 0 {
+		return errKilled
+	}
+	return c.Store.Write(ctx, p, ops)
+}
+
+const customers = 40
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	dir := t.TempDir()
+	now := func() time.Time { return noon }
+	docs, err := sqlite.Open(filepath.Join(dir, "store.db"), sqlite.WithClock(now))
+	must(t, err)
+	t.Cleanup(func() { docs.Close() })
+	queues, err := sqlitebus.Open(filepath.Join(dir, "bus.db"), sqlitebus.WithClock(now))
+	must(t, err)
+	t.Cleanup(func() { queues.Close() })
+	blobs, err := folder.Open(filepath.Join(dir, "blobs"))
+	must(t, err)
+	t.Cleanup(func() { blobs.Close() })
+	f := &fixture{t: t, docs: &cut{Store: docs}, bus: queues, tenant: book.Tenant{ID: "t", Buckets: 4, Created: noon}}
+	f.book = book.New(f.docs)
+	must(t, f.book.CreateTenant(t.Context(), f.tenant))
+	for i := range customers {
+		must(t, f.book.Put(t.Context(), f.tenant, customer(i), ""))
+	}
+	models := registry.New(blobs, now)
+	m, err := train.Fit(t.Context(), func(context.Context) iter.Seq2[[]*portfolio.Aggregate, error] {
+		return func(func([]*portfolio.Aggregate, error) bool) {}
+	}, train.Options{AsOf: today})
+	must(t, err)
+	must(t, models.Publish(t.Context(), f.tenant.ID, m))
+	f.runs = New(f.book, f.docs, queues, models, actions.New(f.book, f.docs), now)
+	return f
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// customer makes a customer; every fourth has an unresolved complaint, every third
+// shares a household.
+func customer(i int) *portfolio.Aggregate {
+	id := fmt.Sprintf("c%02d", i)
+	known := portfolio.Version{RecordedAt: today - 400}
+	a := &portfolio.Aggregate{
+		Customers: []portfolio.Customer{{ID: id, BirthYear: 1950 + i, Version: known}},
+		Policies: []portfolio.Policy{{
+			ID: "p" + id, CustomerID: id, Branch: "motor", StartDate: today - 390, AnnualPremium: portfolio.Cents(30000 + 1000*i), Status: portfolio.Active, Version: known,
+		}},
+	}
+	if i%3 == 0 {
+		a.Customers[0].HouseholdID = fmt.Sprintf("h%d", i/9)
+	}
+	if i%4 == 0 {
+		a.Contacts = []portfolio.Contact{{CustomerID: id, At: portfolio.Instant((today - 20).Time().Unix()), Reason: "complaint"}}
+	}
+	a.Normalise(today)
+	return a
+}
+
+// drain works the chunk queue until it is empty; a failed message is given back, as the
+// host does.
+func (f *fixture) drain(ctx context.Context) error {
+	for {
+		list, err := f.bus.Receive(ctx, ChunkQueue, 10, time.Minute, 0)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		var failed error
+		for _, d := range list {
+			var q ChunkRequest
+			must(f.t, json.Unmarshal(d.Body, &q))
+			if err := f.runs.Work(ctx, q); err != nil {
+				failed = errors.Join(failed, err, f.bus.Abandon(ctx, d))
+				continue
+			}
+			must(f.t, f.bus.Complete(ctx, d))
+		}
+		if failed != nil {
+			return failed
+		}
+	}
+}
+
+// contents is all documents of the tenant, what tells time apart.
+func (f *fixture) contents() map[string]string {
+	f.t.Helper()
+	out := map[string]string{}
+	for bucket := -10; bucket < f.tenant.Buckets; bucket++ {
+		for d, err := range f.docs.Scan(f.t.Context(), store.Partition{Tenant: f.tenant.ID, Bucket: bucket}, "", "") {
+			must(f.t, err)
+			body := string(d.Body)
+			for _, prefix := range []string{chunkKey, doneKey} {
+				if strings.HasPrefix(d.Key, prefix) {
+					body = timeless(f.t, d.Body)
+				}
+			}
+			out[fmt.Sprintf("%d %q", bucket, d.Key)] = body
+		}
+	}
+	return out
+}
+
+// timeless takes the seconds out of a record.
+func timeless(t *testing.T, body []byte) string {
+	t.Helper()
+	var v map[string]any
+	must(t, json.Unmarshal(body, &v))
+	var strip func(any)
+	strip = func(v any) {
+		if m, ok := v.(map[string]any); ok {
+			for k, w := range m {
+				if k == "seconds" || k == "elapsed_seconds" {
+					delete(m, k)
+				}
+				strip(w)
+			}
+		}
+	}
+	strip(v)
+	b, err := json.Marshal(v)
+	must(t, err)
+	return string(b)
+}
+
+func same(t *testing.T, got, want map[string]string) {
+	t.Helper()
+	for k := range want {
+		if got[k] != want[k] {
+			t.Errorf("%s differs or is missing:\n got %.300q\nwant %.300q", k, got[k], want[k])
+		}
+	}
+	for k := range got {
+		if _, ok := want[k]; !ok {
+			t.Errorf("%s is there and should not be", k)
+		}
+	}
+}
+
+func (f *fixture) start(asOf portfolio.Date, again bool) Progress {
+	f.t.Helper()
+	p, _, err := f.runs.Start(f.t.Context(), f.tenant, asOf, nil, again)
+	must(f.t, err)
+	return p
+}
+
+func (f *fixture) finished(id string) Progress {
+	f.t.Helper()
+	p, err := f.runs.Get(f.t.Context(), f.tenant.ID, id)
+	must(f.t, err)
+	if p.Status != "completed" {
+		f.t.Fatalf("run %s is %s, %d of %d chunks", id, p.Status, p.Done, p.Chunks)
+	}
+	return p
+}
+
+func TestARunScoresEverybodyOnce(t *testing.T) {
+	f := newFixture(t)
+	p := f.start(today, false)
+	must(t, f.drain(t.Context()))
+	done := f.finished(p.ID)
+	if s := done.Summary; s.Customers != customers || s.Scored != customers || s.Changed != customers || len(s.Failed) != 0 || s.Actions < customers/4 {
+		t.Errorf("summary: %+v", s)
+	}
+	for _, e := range scoring.Engines {
+		if done.Summary.Engines[e].Scored != customers {
+			t.Errorf("%s scored %d", e, done.Summary.Engines[e].Scored)
+		}
+	}
+	before := f.contents()
+	if again := f.start(today, false); again.ID != p.ID || again.Status != "completed" {
+		t.Errorf("a timer starts another run of a date that is done: %s %s", again.ID, again.Status)
+	}
+	for bucket := range f.tenant.Buckets { // the broker may bring a message twice
+		must(t, f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, bucket}))
+	}
+	same(t, f.contents(), before)
+	events, err := f.bus.Peek(t.Context(), EventQueue, false, 10)
+	must(t, err)
+	if len(events) != 1 {
+		t.Errorf("%d events of one completion", len(events))
+	}
+}
+
+func TestOnlyWhatChangedIsWritten(t *testing.T) {
+	f := newFixture(t)
+	f.start(today, false)
+	must(t, f.drain(t.Context()))
+	r, err := f.book.Customer(t.Context(), f.tenant, "c01")
+	must(t, err)
+	r.Aggregate.Contacts = append(r.Aggregate.Contacts, portfolio.Contact{CustomerID: "c01", At: portfolio.Instant(noon.Unix()), Reason: "question"})
+	must(t, f.book.Put(t.Context(), f.tenant, r.Aggregate, r.ETag))
+	p := f.start(today+1, false)
+	must(t, f.drain(t.Context()))
+	if s := f.finished(p.ID).Summary; s.Scored != customers || s.Changed != 1 {
+		t.Errorf("scored %d, changed %d", s.Scored, s.Changed)
+	}
+	p = f.start(today+40, false)
+	must(t, f.drain(t.Context()))
+	if s := f.finished(p.ID).Summary; s.Changed != customers {
+		t.Errorf("after 40 days %d of %d are stored again", s.Changed, customers)
+	}
+}
+
+// TestAKillAnywhereLosesAndDoublesNothing kills a run before each of its writes in turn
+// and carries on: the store is that of a run that was left alone.
+func TestAKillAnywhereLosesAndDoublesNothing(t *testing.T) {
+	whole := newFixture(t)
+	id := whole.start(today, false).ID
+	must(t, whole.drain(t.Context()))
+	whole.finished(id)
+	want := whole.contents()
+	for n := int64(0); ; n++ {
+		f := newFixture(t)
+		f.docs.left.Store(n)
+		f.docs.dies.Store(true)
+		_, _, err := f.runs.Start(t.Context(), f.tenant, today, nil, false)
+		if err == nil {
+			err = f.drain(t.Context())
+		}
+		killed := err != nil
+		if killed && !fault.Is(err, fault.Unavailable) {
+			t.Fatalf("kill before write %d: %v", n, err)
+		}
+		f.docs.dies.Store(false)
+		f.start(today, false) // the timer, or whoever asked, tries again
+		must(t, f.drain(t.Context()))
+		f.finished(id)
+		same(t, f.contents(), want)
+		events, err := f.bus.Peek(t.Context(), EventQueue, false, 10)
+		must(t, err)
+		if len(events) != 1 {
+			t.Errorf("kill before write %d: %d events", n, len(events))
+		}
+		if t.Failed() {
+			t.Fatalf("after a kill before write %d", n)
+		}
+		if !killed {
+			return // the run has no more writes than that
+		}
+	}
+}
+
+func TestTwoAtTheSameChunk(t *testing.T) {
+	f := newFixture(t)
+	p := f.start(today, false)
+	var wg sync.WaitGroup
+	for bucket := range f.tenant.Buckets {
+		for range 2 {
+			wg.Go(func() {
+				if err := f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, bucket}); err != nil {
+					t.Errorf("chunk %d: %v", bucket, err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	if s := f.finished(p.ID).Summary; s.Customers != customers || s.Scored != customers {
+		t.Errorf("summary: %+v", s)
+	}
+}
+
+func TestADamagedCustomerDoesNotStopTheOthers(t *testing.T) {
+	f := newFixture(t)
+	w := f.book.Writer(f.tenant, f.tenant.RelationBucket("c:broken"))
+	must(t, w.PutAggregate(t.Context(), "c:broken", "broken", []byte("nonsense"), ""))
+	must(t, w.Flush(t.Context()))
+	p := f.start(today, false)
+	must(t, f.drain(t.Context()))
+	s := f.finished(p.ID).Summary
+	if s.Scored != customers || s.Customers != customers+1 || s.Failed["stored aggregate is damaged"] != 1 {
+		t.Errorf("summary: %+v", s)
+	}
+}
+
+func TestFeedbackKeepsQuiet(t *testing.T) {
+	f := newFixture(t)
+	f.start(today, false)
+	must(t, f.drain(t.Context()))
+	lists := actions.New(f.book, f.docs)
+	l, err := lists.Latest(t.Context(), f.tenant.ID)
+	must(t, err)
+	if len(l.Items) < customers/4 || l.Items[0].Action != "resolve_complaint" {
+		t.Fatalf("%d items, first %s", len(l.Items), l.Items[0].Action)
+	}
+	_, err = lists.Record(t.Context(), f.tenant, today, l.Items[0].ID, actions.Outcome{Status: actions.Done, On: today})
+	must(t, err)
+	f.start(today+1, false)
+	must(t, f.drain(t.Context()))
+	next, err := lists.Latest(t.Context(), f.tenant.ID)
+	must(t, err)
+	if len(next.Items) != len(l.Items)-1 {
+		t.Errorf("%d items, %d after one was done", len(l.Items), len(next.Items))
+	}
+	for _, it := range next.Items {
+		if it.Customer == l.Items[0].Customer {
+			t.Error("what was done is suggested again the next day")
+		}
+		if it.Opened != today {
+			t.Errorf("an item that lives on was opened on %s", it.Opened)
+		}
+	}
+}
+
+func TestUnknownWorkNeverSucceeds(t *testing.T) {
+	f := newFixture(t)
+	p := f.start(today, false)
+	for _, q := range []ChunkRequest{{"nobody", p.ID, 0}, {f.tenant.ID, "no-run", 0}, {f.tenant.ID, p.ID, -1}, {f.tenant.ID, p.ID, 4}} {
+		if err := f.runs.Work(t.Context(), q); !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Invalid) {
+			t.Errorf("%+v: %v: a kind that would be tried for ever", q, err)
+		}
+	}
+}
