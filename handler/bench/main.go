@@ -40,7 +40,7 @@ type bench struct {
 func main() {
 	full := flag.Bool("full", false, "also 1,000,000 customers: about ten minutes and 6 GB of disk")
 	out := flag.String("json", "bench.json", "where the table goes as JSON")
-	only := flag.String("only", "", "one part: cold, run, score, import, size")
+	only := flag.String("only", "", "one part: cold, run, score, size")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -75,7 +75,6 @@ func run(ctx context.Context, full bool, out, only string) error {
 		{"cold", func() error { return b.cold(book) }},
 		{"run", func() error { return b.runs(book) }},
 		{"score", func() error { return b.scores(book) }},
-		{"import", func() error { return b.imports(book) }},
 		{"size", func() error { return b.size(full) }},
 	}
 	for _, p := range parts {

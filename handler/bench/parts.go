@@ -377,6 +377,11 @@ func (b *bench) size(full bool) error {
 		if err != nil {
 			return err
 		}
+		if n == 100_000 { // enough for an import's fixed costs not to count
+			if err := b.imports(p); err != nil {
+				return fmt.Errorf("imports: %w", err)
+			}
+		}
 		if seconds[n], mib[n], err = b.oneRun(p, asOf.String()); err != nil {
 			return err
 		}

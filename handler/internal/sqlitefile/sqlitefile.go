@@ -41,7 +41,7 @@ const busyWait = 30 * time.Second
 
 // cacheKiB bounds what each connection keeps of the file in memory; the operating
 // system's own cache holds the rest.
-const cacheKiB = 4096
+const cacheKiB = 1 << 10
 
 // Format is what a file must be.
 type Format struct {
