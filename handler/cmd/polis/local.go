@@ -214,13 +214,19 @@ func (m *localCmd) work(ctx context.Context, s *stack, t book.Tenant, api client
 }
 
 // fill loads the portfolio: a folder that is named always, which changes nothing where
-// it changed nothing; the sample only into an empty book.
+// it changed nothing; the sample into an empty book, or one whose loading was cut off:
+// models are trained only after it.
 func (m *localCmd) fill(ctx context.Context, s *stack, p *progress, t book.Tenant, on date) error {
 	dir := m.Portfolio
 	if dir == "" {
 		empty, err := s.empty(ctx, t)
-		if err != nil || !empty {
+		if err != nil {
 			return err
+		}
+		if !empty {
+			if _, err := s.models.Current(ctx, t.ID); !fault.Is(err, fault.Conflict) {
+				return err
+			}
 		}
 		dir = filepath.Join(s.dir, "sample")
 		if err := makeSample(ctx, p, sampleOptions{Customers: m.Customers, Seed: m.Seed, World: "A", AsOf: on, Dir: dir}); err != nil {
