@@ -72,8 +72,9 @@ func (e *Engine) Score(g *feature.Group, r *Result) {
 		if both := lapse + other; both > 1 {
 			lapse, other = lapse/both, other/both
 		}
-		r.Lapsed[k] = r.Lapsed[k-1] + r.Alive[k-1]*lapse
-		r.Alive[k] = r.Alive[k-1] * (1 - lapse - other)
+		// Rounding may not make what is left less than nothing: horizons would cross.
+		r.Lapsed[k] = min(1, r.Lapsed[k-1]+float64(r.Alive[k-1]*lapse))
+		r.Alive[k] = r.Alive[k-1] * max(0, 1-lapse-other)
 	}
 	r.Band = e.model.Bands.Of(r.Lapsed[12])
 }

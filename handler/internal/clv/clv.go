@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"polis/handler/internal/churn"
+	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/risk"
@@ -46,6 +47,38 @@ var Defaults = Assumptions{
 	ServicingCost: 12, ContactCost: 9, AcquisitionCost: 60,
 }
 
+// maxHorizon is 50 years: nobody's assumptions hold longer.
+const maxHorizon = 600
+
+// Check makes sure that a tenant's assumptions make sense.
+func (a *Assumptions) Check() error {
+	if a.View != Insurer && a.View != Intermediary && a.View != Agency {
+		return fault.New(fault.Invalid, "clv: view is one of insurer, intermediary, agency")
+	}
+	if a.HorizonMonths < 1 || a.HorizonMonths > maxHorizon {
+		return fault.New(fault.Invalid, "clv: horizon_months is from 1 to %d", maxHorizon)
+	}
+	for _, f := range [...]struct {
+		name  string
+		value float64
+		most  float64
+	}{
+		{"discount_rate", a.DiscountRate, 1},
+		{"commission_rate", a.CommissionRate, 1},
+		{"expense_ratio", a.ExpenseRatio, 1},
+		{"agency_commission", a.AgencyCommission, 1},
+		{"profit_share", a.ProfitShare, 1},
+		{"servicing_cost", a.ServicingCost, 1e6},
+		{"contact_cost", a.ContactCost, 1e6},
+		{"acquisition_cost", a.AcquisitionCost, 1e6},
+	} {
+		if !(f.value >= 0 && f.value <= f.most) {
+			return fault.New(fault.Invalid, "clv: %s is from 0 to %v", f.name, f.most)
+		}
+	}
+	return nil
+}
+
 // Result is what the engine says of a customer. Amounts are EUR.
 type Result struct {
 	Status   score.Status
@@ -69,12 +102,12 @@ func New(a Assumptions) *Engine { return &Engine{a} }
 // Score fills the result from what risk and churn say.
 func (e *Engine) Score(in feature.Input, rk *risk.Result, ch *churn.Result, contacts12 int, r *Result) {
 	*r = Result{Status: score.NoPolicies, View: e.a.View, Band: score.Low}
-	income, loss, cost := e.yearly(in.View, rk)
+	income, loss, cost, policies := e.yearly(in.View, rk)
 	r.Realised = e.realised(in.View)
-	if ch.Status != score.Scored || income == 0 && loss == 0 && cost == 0 {
+	if ch.Status != score.Scored || policies == 0 {
 		return
 	}
-	cost += float64(contacts12) * e.a.ContactCost
+	cost += float64(float64(contacts12) * e.a.ContactCost)
 	r.Status = score.Scored
 	r.Margin = income - loss - cost
 	monthly := r.Margin / 12
@@ -84,8 +117,8 @@ func (e *Engine) Score(in feature.Input, rk *risk.Result, ch *churn.Result, cont
 	low, high := math.Inf(1), math.Inf(1)
 	for k := 1; k <= e.a.HorizonMonths; k++ {
 		factor *= discount
-		years += alive * factor // the month's margin comes if the month begins
-		paid += monthly * factor
+		years += float64(alive * factor) // the month's margin comes if the month begins
+		paid += float64(monthly * factor)
 		if k <= churn.Horizon {
 			alive = ch.Alive[k]
 		} else {
@@ -124,27 +157,33 @@ func tailHazard(ch *churn.Result) float64 {
 	return 1 - math.Pow(b/a, 1.0/12)
 }
 
-// yearly is what policies in force bring and cost in a year.
-func (e *Engine) yearly(v *portfolio.View, rk *risk.Result) (income, loss, cost float64) {
-	premium := 0.0
+// yearly is what the policies in force bring and cost in a year, and how many they are.
+// Where losses count, life and health are left out: their losses are not estimated, and
+// their premium alone would pass for profit.
+func (e *Engine) yearly(v *portfolio.View, rk *risk.Result) (income, loss, cost float64, policies int) {
+	premium, insured := 0.0, 0.0
 	for i := range v.Policies {
 		p := &v.Policies[i]
 		if !p.InForce(v.AsOf) {
 			continue
 		}
+		policies++
 		premium += p.AnnualPremium.EUR()
+		if b, _ := portfolio.BranchOf(p.Branch); !b.LifeOrHealth {
+			insured += p.AnnualPremium.EUR()
+		}
 		cost += e.a.ServicingCost
 		if e.a.View != Insurer {
-			income += p.AnnualPremium.EUR() * e.commission(p)
+			income += float64(p.AnnualPremium.EUR() * e.commission(p))
 		}
 	}
 	switch e.a.View {
 	case Insurer:
-		income, loss, cost = premium, rk.Loss, premium*e.a.ExpenseRatio
+		income, loss, cost = insured, rk.Loss, insured*e.a.ExpenseRatio
 	case Agency:
-		income += premium*e.a.AgencyCommission + e.a.ProfitShare*max(0, premium-rk.Loss)
+		income += float64(premium*e.a.AgencyCommission) + float64(e.a.ProfitShare*max(0, insured-rk.Loss))
 	}
-	return income, loss, cost
+	return income, loss, cost, policies
 }
 
 func (e *Engine) commission(p *portfolio.PolicyView) float64 {
@@ -164,16 +203,23 @@ func (e *Engine) realised(v *portfolio.View) float64 {
 		}
 		earned := p.EarnedPremium(p.StartDate, v.AsOf).EUR()
 		if e.a.View == Insurer {
-			sum += earned * (1 - e.a.ExpenseRatio)
+			if b, _ := portfolio.BranchOf(p.Branch); !b.LifeOrHealth {
+				sum += float64(earned * (1 - e.a.ExpenseRatio))
+			}
 			continue
 		}
-		sum += earned*e.commission(p) - e.a.AcquisitionCost - e.a.ServicingCost*p.Exposure(p.StartDate, v.AsOf)
+		sum += float64(earned*e.commission(p)) - e.a.AcquisitionCost - float64(e.a.ServicingCost*p.Exposure(p.StartDate, v.AsOf))
 	}
 	if e.a.View == Insurer {
 		for i := range v.Claims {
+			if p := v.Policy(v.Claims[i].PolicyID); p != nil {
+				if b, _ := portfolio.BranchOf(p.Branch); b.LifeOrHealth {
+					continue
+				}
+			}
 			sum -= v.Claims[i].Incurred().EUR()
 		}
 		return sum
 	}
-	return sum - float64(len(v.Contacts))*e.a.ContactCost
+	return sum - float64(float64(len(v.Contacts))*e.a.ContactCost)
 }

@@ -3,10 +3,13 @@
 package defend
 
 import (
+	"maps"
 	"math"
+	"slices"
 
 	"polis/handler/internal/churn"
 	"polis/handler/internal/clv"
+	"polis/handler/internal/fault"
 	"polis/handler/internal/nbp"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/risk"
@@ -34,8 +37,8 @@ type Playbook struct {
 
 // Triggers of plays, in the order in which they are looked at.
 const (
-	Complaint = "unresolved_complaint"
-	Claims    = "claims_in_short_time"
+	Complaint = risk.Complaint
+	Claims    = risk.Claims
 	Lapse     = "likely_lapse"
 	Rise      = "announced_premium_rise"
 	Gap       = "coverage_gap"
@@ -79,6 +82,26 @@ var Default = Playbook{
 	},
 }
 
+// Check makes sure that a tenant's playbook can be worked with: priorities that are no
+// numbers would have no place on a list.
+func (b *Playbook) Check() error {
+	if !(b.StakeScale > 0) || math.IsInf(b.StakeScale, 0) {
+		return fault.New(fault.Invalid, "the playbook's stake_scale is not a positive amount")
+	}
+	for _, trigger := range slices.Sorted(maps.Keys(b.Plays)) {
+		p := b.Plays[trigger]
+		switch {
+		case p.Action == "":
+			return fault.New(fault.Invalid, "the play for %s has no action", trigger)
+		case !(0 <= p.From && p.From <= p.To && p.To <= 100):
+			return fault.New(fault.Invalid, "the play for %s: priorities go from 0 to 100, the first not above the second", trigger)
+		case p.Days < 0 || p.Days > 366:
+			return fault.New(fault.Invalid, "the play for %s is due within 0 to 366 days", trigger)
+		}
+	}
+	return nil
+}
+
 // Result is what the engine says of a customer. Action is "" where nothing is due.
 type Result struct {
 	Status   score.Status
@@ -114,9 +137,10 @@ func (e *Engine) Score(asOf portfolio.Date, rk *risk.Result, ch *churn.Result, c
 		e.play(asOf, Complaint, max(value, 1), r)
 	case has(rk, Claims):
 		e.play(asOf, Claims, value, r)
-	case likely && value > 0:
+	// A low or negative value orders the work and is no reason to leave a customer out.
+	case likely:
 		e.play(asOf, Lapse, lapse*value, r)
-	case announced >= e.book.PremiumRise && value > 0:
+	case announced >= e.book.PremiumRise:
 		e.play(asOf, Rise, lapse*value, r)
 	case len(rk.Gaps) > 0:
 		e.play(asOf, Gap, 0, r)

@@ -32,14 +32,16 @@ type Group struct {
 	Claims   int             // with a loss in the last 36 months
 	Incurred portfolio.Cents // of these
 	Trouble  int             // complaints in the last 12 months
-	Primary  *portfolio.View // the member with the most premium in force; ties by order
-	Views    []*portfolio.View
+	// Primary is the member with the most premium in force, ties by order; one who objects
+	// to profiling only where all do.
+	Primary *portfolio.View
+	Views   []*portfolio.View
 }
 
 // Reset adds up the members' views, all as of one date.
 func (g *Group) Reset(views []*portfolio.View) {
 	*g = Group{Members: len(views), Views: views}
-	most := portfolio.Cents(-1)
+	var most portfolio.Cents
 	for _, v := range views {
 		var own portfolio.Cents
 		year, years3 := v.AsOf.AddMonths(-recent), v.AsOf.AddMonths(-window)
@@ -59,7 +61,7 @@ func (g *Group) Reset(views []*portfolio.View) {
 			}
 		}
 		g.Premium += own
-		if own > most {
+		if g.Primary == nil || Objects(g.Primary) && !Objects(v) || Objects(g.Primary) == Objects(v) && own > most {
 			most, g.Primary = own, v
 		}
 		for i := range v.Claims {
@@ -75,6 +77,9 @@ func (g *Group) Reset(views []*portfolio.View) {
 		}
 	}
 }
+
+// Objects reports whether the customer objects to profiling (GDPR art. 21).
+func Objects(v *portfolio.View) bool { return v.Customer != nil && v.Customer.Objects }
 
 // Holds reports whether the relation has a policy of the branch in force.
 func (g *Group) Holds(branch int) bool { return g.Held&(1<<branch) != 0 }

@@ -57,6 +57,16 @@ type Result struct {
 // most is how many offers are ranked: nobody talks about more in one conversation.
 const most = 5
 
+// Ages outside which a branch is not offered to a private person, by year of birth. An
+// age that is not known shuts nobody out.
+const (
+	ofAge       = 18 // who is younger cannot be bound by a contract (Dutch Civil Code 1:234)
+	accidentAge = 70 // accident insurers commonly accept nobody older
+)
+
+// oldest is the last age, in years, at which a branch is offered; any where not listed.
+var oldest = map[string]int{"accident": accidentAge}
+
 // commission is the share of a first premium that the value counts.
 const commission = 0.17
 
@@ -95,10 +105,9 @@ func (e *Engine) Score(in feature.Input, rk *risk.Result, r *Result) {
 	r.Status = score.Scored
 	r.Withheld = withheld(rk)
 	e.reader.Offer(in, &e.row)
-	business := in.View.Customer != nil && in.View.Customer.Segment == portfolio.Business
 	for i := range e.branches {
 		b := &e.branches[i]
-		if in.Group.Holds(b.index) || business && !b.Business || !business && !b.Private || b.LifeOrHealth {
+		if in.Group.Holds(b.index) || b.LifeOrHealth || !eligible(in.View, &b.Branch) {
 			continue
 		}
 		p := b.model.Mean(b.model.Score(e.row, nil))
@@ -129,6 +138,21 @@ func (e *Engine) Score(in feature.Input, rk *risk.Result, r *Result) {
 	}
 }
 
+// eligible reports whether the branch may be offered to such a customer at all.
+func eligible(v *portfolio.View, b *portfolio.Branch) bool {
+	c := v.Customer
+	if c != nil && c.Segment == portfolio.Business {
+		return b.Business
+	}
+	// 1900 stands for a year of birth that is not known, as in the features.
+	if c == nil || c.BirthYear <= 1900 || c.BirthYear > v.AsOf.Year() {
+		return b.Private
+	}
+	age := v.AsOf.Year() - c.BirthYear
+	last, limited := oldest[b.Name]
+	return b.Private && age >= ofAge && (!limited || age <= last)
+}
+
 // rank puts what care misses first; essential and useful compete on probability.
 func rank(need string) int {
 	if need == "gap" {
@@ -140,7 +164,8 @@ func rank(need string) int {
 // withheld is the care signal that forbids an offer for now.
 func withheld(rk *risk.Result) string {
 	for _, s := range rk.Signals {
-		if s.Code == "unresolved_complaint" || s.Code == "claims_in_short_time" {
+		switch s.Code {
+		case risk.Complaint, risk.Claims, risk.Severe:
 			return s.Code
 		}
 	}

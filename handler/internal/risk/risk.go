@@ -21,8 +21,10 @@ type Model struct {
 	Excess    map[string]float64 // by branch: total incurred over capped incurred; 1 where not listed
 	// Quantiles are 101 points of the loss ratio over the book when the model was
 	// published: a score is a place among them, and stays comparable until the next.
-	Quantiles []float64
-	Bands     score.Bands // of the score
+	// LossQuantiles are the same of Ranked, for customers without a known premium.
+	Quantiles     []float64
+	LossQuantiles []float64
+	Bands         score.Bands // of the score
 	// Sold are the branches that the book has: what an office does not sell, its
 	// customers hold elsewhere, and missing it here is no gap.
 	Sold map[string]bool
@@ -56,7 +58,7 @@ type Result struct {
 	Score    float64 // 0–100: the share of the book with a lower expected loss ratio
 	Band     score.Band
 	Loss     float64 // EUR a year, policies in scope
-	Ratio    float64 // over their premium; NaN where that is not known
+	Ratio    float64 // of loss to premium, where that is known; NaN where no policy's is
 	Policies []Policy
 	Signals  []Signal
 	Gaps     []Gap
@@ -78,12 +80,30 @@ func New(m *Model) *Engine {
 	return &Engine{model: m, explain: score.NewExplainer(m.Frequency, m.Severity)}
 }
 
+// PerPolicy is the mean expected loss of the policies in scope, EUR a year.
+func (r *Result) PerPolicy() float64 { return r.Loss / float64(len(r.Policies)) }
+
+func (r *Result) reset(s score.Status) {
+	*r = Result{
+		Status: s, Band: score.Low, Ratio: math.NaN(), Policies: r.Policies[:0], Signals: r.Signals[:0], Gaps: r.Gaps[:0],
+		Reasons: score.Reasons{Top: r.Reasons.Top[:0]},
+	}
+}
+
+// Care fills the result for a customer who objects to profiling: signals and gaps come
+// from the file and not from a model, and care is owed all the same.
+func (e *Engine) Care(in feature.Input, r *Result) {
+	r.reset(score.Objected)
+	e.reader.Policies(in)
+	e.care(in, r)
+}
+
 // Score fills the result for a customer.
 func (e *Engine) Score(in feature.Input, r *Result) {
 	v := in.View
-	*r = Result{Status: score.NoPolicies, Band: score.Low, Policies: r.Policies[:0], Signals: r.Signals[:0], Gaps: r.Gaps[:0], Reasons: score.Reasons{Top: r.Reasons.Top[:0]}, Ratio: math.NaN()}
+	r.reset(score.NoPolicies)
 	e.reader.Policies(in)
-	premium, most, known, inForce := 0.0, -1.0, true, false
+	premium, covered, most, inForce := 0.0, 0.0, -1.0, false
 	for i := range v.Policies {
 		p := &v.Policies[i]
 		if !p.InForce(v.AsOf) {
@@ -102,10 +122,9 @@ func (e *Engine) Score(in feature.Input, r *Result) {
 		q := Policy{ID: p.ID, Branch: p.Branch, Frequency: frequency, Severity: severity, Loss: frequency * severity, Ratio: math.NaN()}
 		if p.AnnualPremium > 0 {
 			q.Ratio = q.Loss / p.AnnualPremium.EUR()
-		} else {
-			known = false
+			premium += p.AnnualPremium.EUR()
+			covered += q.Loss
 		}
-		premium += p.AnnualPremium.EUR()
 		r.Loss += q.Loss
 		if q.Loss > most {
 			most, r.Of = q.Loss, p.ID
@@ -124,12 +143,12 @@ func (e *Engine) Score(in feature.Input, r *Result) {
 	default:
 		return
 	}
-	ranked := r.Loss / float64(len(r.Policies))
-	if known && premium > 0 {
-		r.Ratio = r.Loss / premium
-		ranked = r.Ratio
+	if premium > 0 {
+		r.Ratio = covered / premium
+		r.Score = place(e.model.Quantiles, r.Ratio)
+	} else { // euros have no place among ratios
+		r.Score = place(e.model.LossQuantiles, r.PerPolicy())
 	}
-	r.Score = e.model.place(ranked)
 	r.Band = e.model.Bands.Of(r.Score)
 }
 
@@ -140,20 +159,21 @@ func (e *Engine) excess(branch string) float64 {
 	return 1
 }
 
-// place is the percentage of the frozen distribution below v.
-func (m *Model) place(v float64) float64 {
-	n := len(m.Quantiles)
+// place is the percentage of a frozen distribution below v; the middle where there is
+// no distribution.
+func place(quantiles []float64, v float64) float64 {
+	n := len(quantiles)
 	if n < 2 {
 		return 50
 	}
-	i := sort.SearchFloat64s(m.Quantiles, v)
+	i := sort.SearchFloat64s(quantiles, v)
 	switch {
 	case i == 0:
 		return 0
 	case i == n:
 		return 100
 	}
-	lo, hi := m.Quantiles[i-1], m.Quantiles[i]
+	lo, hi := quantiles[i-1], quantiles[i]
 	share := 1.0
 	if hi > lo {
 		share = (v - lo) / (hi - lo)
@@ -161,11 +181,20 @@ func (m *Model) place(v float64) float64 {
 	return 100 * (float64(i-1) + share) / float64(n-1)
 }
 
-// Thresholds of the care signals, per 12 months.
+// Thresholds of the care signals: counts in 12 months, and the incurred amount from
+// which on an open claim is one that upsets a household or a small business.
 const (
 	manyClaims     = 3
 	manyMutations  = 6
 	manyComplaints = 2
+	severeClaim    = portfolio.Cents(10_000_00)
+)
+
+// Codes of the care signals that keep offers away.
+const (
+	Claims    = "claims_in_short_time"
+	Severe    = "open_severe_claim"
+	Complaint = "unresolved_complaint"
 )
 
 // care looks for what asks for care whatever it costs: the duty of care of Dutch law
@@ -173,8 +202,9 @@ const (
 func (e *Engine) care(in feature.Input, r *Result) {
 	c := e.reader.Care()
 	for _, s := range [...]Signal{
-		{"claims_in_short_time", over(c.Claims, manyClaims)},
-		{"unresolved_complaint", c.Unresolved},
+		{Claims, over(c.Claims, manyClaims)},
+		{Severe, severe(in.View)},
+		{Complaint, c.Unresolved},
 		{"repeated_complaints", over(c.Complaints, manyComplaints)},
 		{"many_mutations", over(c.Mutations, manyMutations)},
 	} {
@@ -189,6 +219,17 @@ func (e *Engine) care(in feature.Input, r *Result) {
 			r.Gaps = append(r.Gaps, Gap{rule.missing[0], rule.code})
 		}
 	}
+}
+
+// severe counts open claims that are large.
+func severe(v *portfolio.View) int {
+	n := 0
+	for i := range v.Claims {
+		if c := &v.Claims[i]; c.Status == portfolio.ClaimOpen && c.Incurred() >= severeClaim {
+			n++
+		}
+	}
+	return n
 }
 
 func over(n, limit int) int {

@@ -46,6 +46,7 @@ type file struct {
 	Schema    feature.PolicySchema   `json:"policy_schema"`
 	Excess    map[string]float64     `json:"excess_loading"`
 	Quantiles []float64              `json:"loss_ratio_quantiles"`
+	Losses    []float64              `json:"loss_quantiles,omitempty"`
 	Bands     map[string]score.Bands `json:"bands"`
 	Premium   map[string]float64     `json:"mean_premium"`
 	Clv       clv.Assumptions        `json:"clv"`
@@ -57,7 +58,8 @@ type file struct {
 // Save writes the models as JSON and sets their version, the digest of what it wrote.
 func (m *Models) Save(w io.Writer) error {
 	f := file{
-		Format: modelsFormat, Trained: m.Trained, Schema: m.Risk.Schema, Excess: m.Risk.Excess, Quantiles: m.Risk.Quantiles,
+		Format: modelsFormat, Trained: m.Trained, Schema: m.Risk.Schema, Excess: m.Risk.Excess,
+		Quantiles: m.Risk.Quantiles, Losses: m.Risk.LossQuantiles,
 		Bands:   map[string]score.Bands{"risk": m.Risk.Bands, "churn": m.Churn.Bands, "nbp": m.Nbp.Bands},
 		Premium: m.Nbp.Premium, Clv: m.Clv, Playbook: m.Playbook, Ends: map[string]string{},
 	}
@@ -116,7 +118,7 @@ func Load(r io.Reader) (*Models, error) {
 	}
 	m := &Models{
 		Version: digest(body), Trained: f.Trained, Clv: f.Clv, Playbook: f.Playbook, Ends: portfolio.EndTable{},
-		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.Schema, Excess: f.Excess, Quantiles: f.Quantiles, Bands: f.Bands["risk"]},
+		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.Schema, Excess: f.Excess, Quantiles: f.Quantiles, LossQuantiles: f.Losses, Bands: f.Bands["risk"]},
 		Churn: &churn.Model{Lapse: learnt["lapse"], Other: learnt["other_end"], Bands: f.Bands["churn"]},
 		Nbp:   &nbp.Model{Branches: map[string]*model.Model{}, Premium: f.Premium, Bands: f.Bands["nbp"]},
 	}
@@ -158,34 +160,55 @@ func loadAll(names []string, rest []byte) (map[string]*model.Model, error) {
 	return out, nil
 }
 
-// check makes sure that the models can be scored with: each is there and is of the
-// fields that the engines will give it.
+// check makes sure that the models can be scored with: each is there, predicts what it
+// is taken for, and is of the fields that the engines will give it.
 func (m *Models) check() error {
+	if m.Risk == nil || m.Churn == nil || m.Nbp == nil {
+		return fault.New(fault.Malformed, "the models of an engine are missing")
+	}
 	for _, c := range []struct {
 		name   string
 		model  *model.Model
+		loss   model.Loss
 		fields []model.Field
 	}{
-		{"frequency", m.Risk.Frequency, m.Risk.Schema.Fields()},
-		{"severity", m.Risk.Severity, m.Risk.Schema.Fields()},
-		{"lapse", m.Churn.Lapse, feature.HazardFields()},
-		{"other_end", m.Churn.Other, feature.HazardFields()},
+		{"frequency", m.Risk.Frequency, model.Poisson, m.Risk.Schema.Fields()},
+		{"severity", m.Risk.Severity, model.Gamma, m.Risk.Schema.Fields()},
+		{"lapse", m.Churn.Lapse, model.Logistic, feature.HazardFields()},
+		{"other_end", m.Churn.Other, model.Logistic, feature.HazardFields()},
 	} {
-		if err := sameFields(c.name, c.model, c.fields); err != nil {
+		if err := sameFields(c.name, c.model, c.loss, c.fields); err != nil {
 			return err
 		}
 	}
-	for b, bm := range m.Nbp.Branches {
-		if err := sameFields("buy_"+b, bm, feature.OfferFields()); err != nil {
+	offer := feature.OfferFields()
+	for _, b := range slices.Sorted(maps.Keys(m.Nbp.Branches)) {
+		if err := sameFields("buy_"+b, m.Nbp.Branches[b], model.Logistic, offer); err != nil {
 			return err
 		}
 	}
-	return nil
+	for _, q := range [][]float64{m.Risk.Quantiles, m.Risk.LossQuantiles} {
+		if !slices.IsSorted(q) {
+			return fault.New(fault.Malformed, "quantiles do not ascend")
+		}
+	}
+	for _, b := range slices.Sorted(maps.Keys(m.Risk.Excess)) {
+		if !(m.Risk.Excess[b] >= 0) {
+			return fault.New(fault.Malformed, "the excess loading of %s is negative", b)
+		}
+	}
+	if err := m.Clv.Check(); err != nil {
+		return err
+	}
+	return m.Playbook.Check()
 }
 
-func sameFields(name string, m *model.Model, fields []model.Field) error {
+func sameFields(name string, m *model.Model, loss model.Loss, fields []model.Field) error {
 	if m == nil {
 		return fault.New(fault.Malformed, "model %s is missing", name)
+	}
+	if m.Loss() != loss {
+		return fault.New(fault.Malformed, "model %s has loss %s, not %s", name, m.Loss(), loss)
 	}
 	have := m.Fields()
 	if len(have) != len(fields) {

@@ -2,7 +2,6 @@ package scoring
 
 import (
 	"crypto/sha256"
-	"math"
 	"strconv"
 	"time"
 
@@ -33,16 +32,22 @@ type Scorer struct {
 	views  []portfolio.View
 	refs   []*portfolio.View
 	group  feature.Group
+	lapse  churn.Result // of the relation, once lapseKnown
 	sheets []Sheet
 	enc    portfolio.Encoder
 	buf    []byte
 	spent  [len(engineNames)]time.Duration
+
+	lapseKnown bool
 }
 
 // New is a scorer with models.
 func New(m *Models) (*Scorer, error) {
 	if m == nil {
 		return nil, fault.New(fault.Internal, "scoring without models")
+	}
+	if err := m.check(); err != nil {
+		return nil, err
 	}
 	return &Scorer{
 		models: m, risk: risk.New(m.Risk), churn: churn.New(m.Churn), clv: clv.New(m.Clv),
@@ -95,11 +100,11 @@ func (s *Scorer) Relation(members []Subject, asOf portfolio.Date, set Set) []She
 	// Models that are not saved yet have no version: training scores with those.
 	model, _ := strconv.ParseUint(s.models.Version, 16, 64)
 	started := time.Now()
-	var lapse *churn.Result
+	s.lapseKnown = false
 	for i := range members {
 		sh := &s.sheets[i]
 		sh.Customer, sh.AsOf, sh.Fingerprint, sh.model = members[i].Aggregate.ID(), asOf, fingerprint, model
-		started = s.customer(feature.Input{View: s.refs[i], Group: &s.group}, sh, set, &lapse, started)
+		started = s.customer(feature.Input{View: s.refs[i], Group: &s.group}, sh, set, started)
 	}
 	return s.sheets[:len(members)]
 }
@@ -112,38 +117,40 @@ func be64(b []byte) (v uint64) {
 }
 
 // customer runs the engines that the set needs. Churn is of the relation, and computed
-// for its first member.
-func (s *Scorer) customer(in feature.Input, sh *Sheet, set Set, lapse **churn.Result, at time.Time) time.Time {
+// once for all of its members. A customer who objects to profiling (GDPR art. 21) is not
+// profiled: what is left is the care that is owed.
+func (s *Scorer) customer(in feature.Input, sh *Sheet, set Set, at time.Time) time.Time {
 	lap := func(e Engine) {
 		now := time.Now()
 		s.spent[e] += now.Sub(at)
 		at = now
 	}
-	s.risk.Score(in, &sh.Risk)
+	objects := feature.Objects(in.View)
+	if objects {
+		s.risk.Care(in, &sh.Risk)
+		sh.object(churn.DefinitionOf(in.Group), s.models.Clv.View)
+	} else {
+		s.risk.Score(in, &sh.Risk)
+	}
 	lap(Risk)
-	if set != NewSet(Risk) {
-		if *lapse == nil {
-			s.churn.Score(in.Group, &sh.Churn)
-			*lapse = &sh.Churn
-		} else {
-			top := append(sh.Churn.Reasons.Top[:0], (*lapse).Reasons.Top...)
-			sh.Churn = **lapse
-			sh.Churn.Reasons.Top = top
+	if !objects && set != NewSet(Risk) {
+		if !s.lapseKnown {
+			s.churn.Score(in.Group, &s.lapse)
+			s.lapseKnown = true
 		}
+		top := append(sh.Churn.Reasons.Top[:0], s.lapse.Reasons.Top...)
+		sh.Churn = s.lapse
+		sh.Churn.Reasons.Top = top
 		lap(Churn)
 	}
 	s.reader.Customer(in, &s.row)
-	care := s.reader.Care()
-	if set.Has(Clv) || set.Has(Defend) {
-		s.clv.Score(in, &sh.Risk, &sh.Churn, care.Contacts, &sh.Clv)
+	if !objects && (set.Has(Clv) || set.Has(Defend)) {
+		s.clv.Score(in, &sh.Risk, &sh.Churn, s.reader.Care().Contacts, &sh.Clv)
 		lap(Clv)
 	}
-	if set.Has(Nbp) || set.Has(Defend) {
+	if !objects && (set.Has(Nbp) || set.Has(Defend)) {
 		s.nbp.Score(in, &sh.Risk, &sh.Nbp)
 		lap(Nbp)
-	}
-	if in.View.Customer != nil && in.View.Customer.Objects {
-		sh.object()
 	}
 	if set.Has(Defend) {
 		s.defend.Score(in.View.AsOf, &sh.Risk, &sh.Churn, &sh.Clv, &sh.Nbp, s.reader.Announced(), &sh.Defend)
@@ -152,13 +159,11 @@ func (s *Scorer) customer(in feature.Input, sh *Sheet, set Set, lapse **churn.Re
 	return at
 }
 
-// object takes back what profiles a customer who objects to that (GDPR art. 21). What
-// care is owed stays: signals and gaps come from the file, not from a model.
-func (sh *Sheet) object() {
-	sh.Risk = risk.Result{Status: score.Objected, Band: score.Low, Ratio: math.NaN(), Signals: sh.Risk.Signals, Gaps: sh.Risk.Gaps}
-	sh.Churn = churn.Result{Status: score.Objected, Band: score.Low, Definition: sh.Churn.Definition}
-	sh.Clv = clv.Result{Status: score.Objected, Band: score.Low, View: sh.Clv.View}
-	sh.Nbp = nbp.Result{Status: score.Objected, Band: score.Low}
+// object says of every engine that profiles that it did not.
+func (sh *Sheet) object(d churn.Definition, v clv.View) {
+	sh.Churn = churn.Result{Status: score.Objected, Band: score.Low, Definition: d, Reasons: score.Reasons{Top: sh.Churn.Reasons.Top[:0]}}
+	sh.Clv = clv.Result{Status: score.Objected, Band: score.Low, View: v}
+	sh.Nbp = nbp.Result{Status: score.Objected, Band: score.Low, Offers: sh.Nbp.Offers[:0], Reasons: score.Reasons{Top: sh.Nbp.Reasons.Top[:0]}}
 }
 
 // Seconds is the time that each engine has taken so far.

@@ -26,7 +26,7 @@ type Stored struct {
 // key is what is compared of an engine's score.
 type key struct {
 	value float64
-	state uint8 // status and band, and the action for defend
+	state uint8 // status and band, and a digest of signals, gaps, offer or action
 }
 
 const (
@@ -114,7 +114,14 @@ func (o origin) valid() bool {
 func (sh *Sheet) keyOf(e Engine) key {
 	switch e {
 	case Risk:
-		return key{sh.Risk.Score, state(sh.Risk.Status, sh.Risk.Band) ^ uint8(len(sh.Risk.Signals)<<5) ^ uint8(len(sh.Risk.Gaps)<<6)}
+		k := key{sh.Risk.Score, state(sh.Risk.Status, sh.Risk.Band)}
+		for i := range sh.Risk.Signals {
+			k.mix(sh.Risk.Signals[i].Code)
+		}
+		for i := range sh.Risk.Gaps {
+			k.mix(sh.Risk.Gaps[i].Code)
+		}
+		return k
 	case Churn:
 		return key{sh.Churn.Lapsed[12], state(sh.Churn.Status, sh.Churn.Band)}
 	case Clv:
@@ -123,15 +130,23 @@ func (sh *Sheet) keyOf(e Engine) key {
 		k := key{state: state(sh.Nbp.Status, sh.Nbp.Band)}
 		if len(sh.Nbp.Offers) > 0 {
 			k.value = sh.Nbp.Offers[0].Probability
-			k.state ^= sh.Nbp.Offers[0].Branch[0] << 5
+			k.mix(sh.Nbp.Offers[0].Branch)
 		}
+		k.mix(sh.Nbp.Withheld)
 		return k
 	}
 	k := key{sh.Defend.Priority, state(sh.Defend.Status, sh.Defend.Band)}
-	for _, c := range []byte(sh.Defend.Trigger) {
-		k.state = k.state*31 + c
-	}
+	k.mix(sh.Defend.Trigger)
+	k.mix(sh.Defend.About)
 	return k
+}
+
+// mix folds a code into the state. One change in 256 is not seen this way: its score
+// waits until it is stale.
+func (k *key) mix(code string) {
+	for i := range len(code) {
+		k.state = (k.state ^ code[i]) * 167
+	}
 }
 
 func state(s score.Status, b score.Band) uint8 {

@@ -463,14 +463,26 @@ func (f *fitter) one(ctx context.Context, name string, t *table, loss model.Loss
 // freezeSample is how many customers the distributions are frozen from, at most.
 const freezeSample = 50_000
 
+// percentiles are 101 points of the values' distribution; none of no values.
+func percentiles(values []float64) []float64 {
+	if len(values) == 0 {
+		return nil
+	}
+	var out []float64
+	for i := range 101 {
+		out = append(out, score.Quantile(values, float64(i)/100))
+	}
+	return out
+}
+
 // freeze scores the book and keeps the distributions that scores are places in.
 func (f *fitter) freeze(ctx context.Context, source Source, m *scoring.Models) error {
-	m.Risk.Quantiles = nil
+	m.Risk.Quantiles, m.Risk.LossQuantiles = nil, nil
 	scorer, err := scoring.New(m)
 	if err != nil {
 		return err
 	}
-	var ratios, lapses, values, offers []float64
+	var ratios, losses, lapses, values, offers []float64
 	var subjects []scoring.Subject
 	keep := max(1, f.relations/freezeSample)
 	n := 0
@@ -487,11 +499,10 @@ func (f *fitter) freeze(ctx context.Context, source Source, m *scoring.Models) e
 		}
 		for _, sh := range scorer.Relation(subjects, f.o.AsOf, scoring.NewSet(scoring.Engines...)) {
 			if sh.Risk.Status == score.Scored {
-				v := sh.Risk.Ratio
-				if math.IsNaN(v) {
-					v = sh.Risk.Loss / float64(len(sh.Risk.Policies))
+				losses = append(losses, sh.Risk.PerPolicy())
+				if !math.IsNaN(sh.Risk.Ratio) {
+					ratios = append(ratios, sh.Risk.Ratio)
 				}
-				ratios = append(ratios, v)
 			}
 			if sh.Churn.Status == score.Scored {
 				lapses = append(lapses, sh.Churn.Lapsed[12])
@@ -507,11 +518,7 @@ func (f *fitter) freeze(ctx context.Context, source Source, m *scoring.Models) e
 			f.o.Progress("freezing distributions", n, f.relations)
 		}
 	}
-	if len(ratios) > 0 {
-		for i := range 101 {
-			m.Risk.Quantiles = append(m.Risk.Quantiles, score.Quantile(ratios, float64(i)/100))
-		}
-	}
+	m.Risk.Quantiles, m.Risk.LossQuantiles = percentiles(ratios), percentiles(losses)
 	m.Risk.Bands = score.Bands{50, 80, 95}
 	m.Churn.Bands, m.Nbp.Bands = score.Cuts(lapses), score.Cuts(offers)
 	m.Clv.Bands = score.Cuts(values)

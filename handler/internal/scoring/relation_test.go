@@ -1,0 +1,249 @@
+package scoring
+
+import (
+	"bytes"
+	"math"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"polis/handler/internal/churn"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/score"
+)
+
+func objects(a *portfolio.Aggregate) { a.Customers[0].Objects = true }
+
+func newScorer(tb testing.TB) *Scorer {
+	tb.Helper()
+	s, err := New(learnt(tb))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+func subjects(members ...*portfolio.Aggregate) []Subject {
+	var out []Subject
+	for _, a := range members {
+		out = append(out, Subject{Aggregate: a})
+	}
+	return out
+}
+
+// TestAnObjectionIsOneMembers: whoever objects is not profiled, wherever the member
+// stands in its relation, and the others are.
+func TestAnObjectionIsOneMembers(t *testing.T) {
+	s := newScorer(t)
+	for name, who := range map[string]int{"first": 0, "second": 1} {
+		t.Run(name, func(t *testing.T) {
+			members := []*portfolio.Aggregate{person("a", nil), person("b", nil)}
+			objects(members[who])
+			sheets := s.Relation(subjects(members...), asOf, NewSet(Engines...))
+			for i := range sheets {
+				want := score.Scored
+				if i == who {
+					want = score.Objected
+				}
+				sh := &sheets[i]
+				if sh.Risk.Status != want || sh.Churn.Status != want || sh.Clv.Status != want || sh.Nbp.Status != want {
+					t.Errorf("member %d: risk %s, churn %s, clv %s, nbp %s; want %s", i, sh.Risk.Status, sh.Churn.Status, sh.Clv.Status, sh.Nbp.Status, want)
+				}
+			}
+		})
+	}
+}
+
+// TestAnObjectorIsNotReadForOthers: churn reads the features of a relation's primary
+// member, which is one who does not object, whatever the premium.
+func TestAnObjectorIsNotReadForOthers(t *testing.T) {
+	s := newScorer(t)
+	big := person("a", func(a *portfolio.Aggregate) { objects(a); a.Policies[0].AnnualPremium = 900000 })
+	s.Relation(subjects(big, person("b", nil)), asOf, NewSet(Engines...))
+	if s.group.Primary.ID != "b" {
+		t.Errorf("the primary member is %s", s.group.Primary.ID)
+	}
+	s.Relation(subjects(big, person("b", objects)), asOf, NewSet(Engines...))
+	if s.group.Primary.ID != "a" {
+		t.Errorf("where all object the primary member is %s", s.group.Primary.ID)
+	}
+}
+
+// TestCareIsOwedToObjectors: a complaint is resolved whether its customer objects or not.
+func TestCareIsOwedToObjectors(t *testing.T) {
+	s := newScorer(t)
+	sh := &s.Relation(subjects(person("a", func(a *portfolio.Aggregate) {
+		objects(a)
+		a.Contacts[0].Reason = "complaint"
+	})), asOf, NewSet(Engines...))[0]
+	if len(sh.Risk.Signals) != 1 || sh.Defend.Action != "resolve_complaint" {
+		t.Errorf("signals %v, action %q", sh.Risk.Signals, sh.Defend.Action)
+	}
+	if sh.Risk.Score != 0 || len(sh.Risk.Policies) != 0 || sh.Risk.Loss != 0 {
+		t.Errorf("an objector has a risk score: %+v", sh.Risk)
+	}
+	for _, e := range Engines {
+		for _, field := range []string{`"score"`, `"probability"`, `"offers"`, `"value"`, `"policies"`, `"reasons"`} {
+			if body := sh.AppendJSON(nil, e, "t", noon); bytes.Contains(body, []byte(field)) {
+				t.Errorf("%s shows %s of an objector: %s", e, field, body)
+			}
+		}
+	}
+}
+
+// TestAScorerForgets: what a scorer says of a relation does not depend on those before.
+func TestAScorerForgets(t *testing.T) {
+	used, all := newScorer(t), NewSet(Engines...)
+	models := used.models
+	var before [][]byte
+	render := func(s *Scorer, name string) []byte {
+		var out []byte
+		for i, sheets := 0, s.Relation(subjects(person("c", cases[name])), asOf, all); i < len(sheets); i++ {
+			for _, e := range Engines {
+				out = sheets[i].AppendJSON(out, e, "t", noon)
+			}
+		}
+		return out
+	}
+	for name := range cases {
+		fresh, err := New(models)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, want := render(used, name), render(fresh, name)
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s: after %d others\n%s\nalone\n%s", name, len(before), got, want)
+		}
+		before = append(before, got)
+	}
+}
+
+// TestOneEngineSaysWhatAllSay: asking for one engine gives what a run of all gives.
+func TestOneEngineSaysWhatAllSay(t *testing.T) {
+	m := learnt(t)
+	s, err := New(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := New(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range cases {
+		members := subjects(person("a", change), person("b", nil))
+		for i := range members {
+			for _, e := range Engines {
+				want := s.Relation(members, asOf, NewSet(Engines...))[i].AppendJSON(nil, e, "t", noon)
+				got := one.Relation(members, asOf, NewSet(e))[i].AppendJSON(nil, e, "t", noon)
+				if !bytes.Equal(got, want) {
+					t.Errorf("%s, %s alone:\n%s\namong all:\n%s", name, e, got, want)
+				}
+			}
+		}
+	}
+}
+
+// TestTheStoredFormHasTheSameFingerprint: a customer sent along with a request and the
+// same one stored have one decision.
+func TestTheStoredFormHasTheSameFingerprint(t *testing.T) {
+	s, a := newScorer(t), person("a", nil)
+	var enc portfolio.Encoder
+	body := enc.Append(nil, a)
+	sent := s.Relation([]Subject{{Aggregate: a}}, asOf, NewSet(Risk))[0].Fingerprint
+	if stored := s.Relation([]Subject{{Aggregate: a, Body: body}}, asOf, NewSet(Risk))[0].Fingerprint; stored != sent {
+		t.Errorf("fingerprint %x stored, %x sent", stored, sent)
+	}
+	if later := s.Relation([]Subject{{Aggregate: a}}, asOf+9, NewSet(Risk))[0].Fingerprint; later != sent {
+		t.Error("the calendar changes the fingerprint")
+	}
+	other := person("a", func(a *portfolio.Aggregate) { a.Policies[0].AnnualPremium++ })
+	if changed := s.Relation([]Subject{{Aggregate: other}}, asOf, NewSet(Risk))[0].Fingerprint; changed == sent {
+		t.Error("a cent more leaves the fingerprint as it is")
+	}
+}
+
+func TestNobodyToScore(t *testing.T) {
+	if sheets := newScorer(t).Relation(nil, asOf, NewSet(Engines...)); len(sheets) != 0 {
+		t.Errorf("%d sheets", len(sheets))
+	}
+}
+
+// TestAnyAggregateIsScored: whatever decodes is scored without a panic, into numbers
+// that make sense, even where an import would have refused it.
+func TestAnyAggregateIsScored(t *testing.T) {
+	s := newScorer(t)
+	var day = rapid.Custom(func(t *rapid.T) portfolio.Date {
+		return asOf + portfolio.Date(rapid.IntRange(-1500, 300).Draw(t, "day"))
+	})
+	maybe := rapid.OneOf(rapid.Just(portfolio.Date(0)), day)
+	cents := rapid.Map(rapid.Int64Range(-50_000, 2_000_000), func(n int64) portfolio.Cents { return portfolio.Cents(n) })
+	version := rapid.Custom(func(t *rapid.T) portfolio.Version {
+		return portfolio.Version{ValidFrom: maybe.Draw(t, "valid from"), RecordedAt: maybe.Draw(t, "recorded at"), Undated: rapid.Bool().Draw(t, "undated")}
+	})
+	branch := rapid.SampledFrom([]string{"motor", "contents", "liability", "travel", "health", "", "unheard of"})
+	rapid.Check(t, func(t *rapid.T) {
+		var members []Subject
+		for range rapid.IntRange(1, 3).Draw(t, "members") {
+			a := &portfolio.Aggregate{}
+			for range rapid.IntRange(0, 2).Draw(t, "versions") {
+				a.Customers = append(a.Customers, portfolio.Customer{
+					ID: "c", BirthYear: rapid.IntRange(-5, 3000).Draw(t, "birth year"), Objects: rapid.Bool().Draw(t, "objects"),
+					Segment:  rapid.SampledFrom([]portfolio.Segment{"", portfolio.Private, portfolio.Business, "other"}).Draw(t, "segment"),
+					Consents: []portfolio.Consent{{Purpose: "marketing", Given: rapid.Bool().Draw(t, "given"), On: maybe.Draw(t, "on")}},
+					Version:  version.Draw(t, "version"),
+				})
+			}
+			for range rapid.IntRange(0, 5).Draw(t, "policies") {
+				a.Policies = append(a.Policies, portfolio.Policy{
+					ID: rapid.SampledFrom([]string{"p", "q", "r"}).Draw(t, "policy"), Branch: branch.Draw(t, "branch"),
+					StartDate: maybe.Draw(t, "start"), EndDate: maybe.Draw(t, "end"), ContractEnd: maybe.Draw(t, "contract end"),
+					AnnualPremium: cents.Draw(t, "premium"), CommissionRate: rapid.Float64Range(-1, 2).Draw(t, "commission"),
+					EndReason: rapid.SampledFrom([]string{"", "lapse", "death", "?"}).Draw(t, "reason"), Version: version.Draw(t, "version"),
+				})
+			}
+			for range rapid.IntRange(0, 3).Draw(t, "claims") {
+				a.Claims = append(a.Claims, portfolio.Claim{
+					ID: rapid.SampledFrom([]string{"k", "l"}).Draw(t, "claim"), PolicyID: rapid.SampledFrom([]string{"p", "gone"}).Draw(t, "of"),
+					LossDate: maybe.Draw(t, "loss"), Paid: cents.Draw(t, "paid"), Reserve: cents.Draw(t, "reserve"),
+					Status: rapid.SampledFrom([]portfolio.Status{"", portfolio.ClaimOpen, portfolio.ClaimRejected}).Draw(t, "status"), Version: version.Draw(t, "version"),
+				})
+			}
+			for range rapid.IntRange(0, 3).Draw(t, "contacts") {
+				a.Contacts = append(a.Contacts, portfolio.Contact{
+					At:     portfolio.Instant(day.Draw(t, "at").Time().Unix()),
+					Reason: rapid.SampledFrom([]string{"complaint", "question"}).Draw(t, "why"), Sentiment: rapid.Float64Range(-9, 9).Draw(t, "sentiment"),
+				})
+			}
+			a.Sort()
+			members = append(members, Subject{Aggregate: a})
+		}
+		for _, sh := range s.Relation(members, asOf, NewSet(Engines...)) {
+			if !(sh.Risk.Score >= 0 && sh.Risk.Score <= 100) || !(sh.Risk.Loss >= 0) {
+				t.Fatalf("risk %v, loss %v", sh.Risk.Score, sh.Risk.Loss)
+			}
+			for _, p := range sh.Risk.Policies {
+				if !(p.Frequency >= 0) || !(p.Severity >= 0) || p.Ratio < 0 {
+					t.Fatalf("policy: %+v", p)
+				}
+			}
+			for k := 1; k <= churn.Horizon; k++ {
+				if !(sh.Churn.Lapsed[k] >= sh.Churn.Lapsed[k-1]) || !(sh.Churn.Lapsed[k] <= 1) || sh.Churn.Alive[k] > sh.Churn.Alive[k-1] && k > 1 || sh.Churn.Alive[k] < 0 {
+					t.Fatalf("month %d: lapsed %v, alive %v", k, sh.Churn.Lapsed[k], sh.Churn.Alive[k])
+				}
+			}
+			for _, v := range []float64{sh.Clv.Value, sh.Clv.Low, sh.Clv.High, sh.Clv.Realised, sh.Clv.Margin, sh.Defend.Priority, sh.Defend.Stake} {
+				if math.IsNaN(v) || math.IsInf(v, 0) {
+					t.Fatalf("%+v, %+v", sh.Clv, sh.Defend)
+				}
+			}
+			if sh.Defend.Priority < 0 || sh.Defend.Priority > 100 {
+				t.Fatalf("priority %v", sh.Defend.Priority)
+			}
+			for _, o := range sh.Nbp.Offers {
+				if !(o.Probability >= 0 && o.Probability <= 1) {
+					t.Fatalf("offer: %+v", o)
+				}
+			}
+		}
+	})
+}
