@@ -131,7 +131,10 @@ func fill(defs []Definition, f *facts, row *model.Row) {
 }
 
 // Reader makes rows. Its buffers are reused, so it is for one goroutine.
-type Reader struct{ facts facts }
+type Reader struct {
+	facts   facts
+	claimed []*portfolio.PolicyView // by claim, of the customer that Policies was called with
+}
 
 // Customer fills a row of CustomerFields.
 func (r *Reader) Customer(in Input, row *model.Row) {

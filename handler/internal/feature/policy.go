@@ -94,7 +94,14 @@ func (r *Reader) Care() Care {
 func (r *Reader) Announced() float64 { return r.facts.announced }
 
 // Policies readies the reader for the policies of a customer.
-func (r *Reader) Policies(in Input) { r.facts.reset(in) }
+func (r *Reader) Policies(in Input) {
+	r.facts.reset(in)
+	// Once a customer and not once a policy: a fleet has thousands of either.
+	r.claimed = r.claimed[:0]
+	for i := range in.View.Claims {
+		r.claimed = append(r.claimed, in.View.Policy(in.View.Claims[i].PolicyID))
+	}
+}
 
 // Policy fills a row for policy i of the view that Policies was called with.
 func (r *Reader) Policy(s PolicySchema, i int, row *model.Row) {
@@ -103,7 +110,7 @@ func (r *Reader) Policy(s PolicySchema, i int, row *model.Row) {
 	since := f.v.AsOf.AddMonths(-window)
 	for j := range f.v.Claims {
 		c := &f.v.Claims[j]
-		q := f.v.Policy(c.PolicyID)
+		q := r.claimed[j]
 		if q == nil || q.Branch != f.p.Branch || c.Status == portfolio.ClaimRejected {
 			continue
 		}

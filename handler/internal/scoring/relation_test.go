@@ -172,7 +172,7 @@ func TestNobodyToScore(t *testing.T) {
 // that make sense, even where an import would have refused it.
 func TestAnyAggregateIsScored(t *testing.T) {
 	s := newScorer(t)
-	var day = rapid.Custom(func(t *rapid.T) portfolio.Date {
+	day := rapid.Custom(func(t *rapid.T) portfolio.Date {
 		return asOf + portfolio.Date(rapid.IntRange(-1500, 300).Draw(t, "day"))
 	})
 	maybe := rapid.OneOf(rapid.Just(portfolio.Date(0)), day)

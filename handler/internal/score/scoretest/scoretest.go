@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"testing"
 
+	"polis/handler/internal/feature"
 	"polis/handler/internal/model"
+	"polis/handler/internal/portfolio"
 )
 
 // Step is what one field adds to a link. A number has values for missing, below the
@@ -62,4 +64,19 @@ func Model(tb testing.TB, fields []model.Field, loss model.Loss, intercept float
 		tb.Fatal(err)
 	}
 	return m
+}
+
+// Input is what engines are given of customers who are one relation, the first of whom
+// is scored.
+func Input(asOf portfolio.Date, members ...*portfolio.Aggregate) feature.Input {
+	var views []*portfolio.View
+	for _, a := range members {
+		a.Normalise(asOf)
+		v := &portfolio.View{}
+		v.Reset(a, asOf, portfolio.DefaultEnds)
+		views = append(views, v)
+	}
+	g := &feature.Group{}
+	g.Reset(views)
+	return feature.Input{View: views[0], Group: g}
 }
