@@ -180,8 +180,12 @@ func TestCareSignals(t *testing.T) {
 		"three claims, one rejected": {func(a *portfolio.Aggregate) {
 			a.Claims = []portfolio.Claim{claim("1", asOf-30, 100, portfolio.ClaimClosed), claim("2", asOf-60, 100, portfolio.ClaimClosed), claim("3", asOf-90, 100, portfolio.ClaimRejected)}
 		}, nil},
-		"a large open claim":   {func(a *portfolio.Aggregate) { a.Claims = []portfolio.Claim{claim("1", asOf-30, 1_000_000, portfolio.ClaimOpen)} }, []Signal{{Severe, 1}}},
-		"a large closed claim": {func(a *portfolio.Aggregate) { a.Claims = []portfolio.Claim{claim("1", asOf-30, 1_000_000, portfolio.ClaimClosed)} }, nil},
+		"a large open claim": {func(a *portfolio.Aggregate) {
+			a.Claims = []portfolio.Claim{claim("1", asOf-30, 1_000_000, portfolio.ClaimOpen)}
+		}, []Signal{{Severe, 1}}},
+		"a large closed claim": {func(a *portfolio.Aggregate) {
+			a.Claims = []portfolio.Claim{claim("1", asOf-30, 1_000_000, portfolio.ClaimClosed)}
+		}, nil},
 		"an open complaint":    {func(a *portfolio.Aggregate) { a.Contacts = []portfolio.Contact{contact(asOf-9, "complaint", 0)} }, []Signal{{Complaint, 1}}},
 		"resolved tomorrow":    {func(a *portfolio.Aggregate) { a.Contacts = []portfolio.Contact{contact(asOf-9, "complaint", asOf+1)} }, []Signal{{Complaint, 1}}},
 		"a resolved complaint": {func(a *portfolio.Aggregate) { a.Contacts = []portfolio.Contact{contact(asOf-9, "complaint", asOf-8)} }, nil},
