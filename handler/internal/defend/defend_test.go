@@ -1,0 +1,181 @@
+package defend_test
+
+import (
+	"maps"
+	"math"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"polis/handler/internal/churn"
+	"polis/handler/internal/clv"
+	. "polis/handler/internal/defend"
+	"polis/handler/internal/fault"
+	"polis/handler/internal/nbp"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/risk"
+	"polis/handler/internal/score"
+)
+
+var asOf = portfolio.MustDate(2026, 3, 31)
+
+// said is what the other engines say; change spoils or mends it.
+type said struct {
+	rk        risk.Result
+	ch        churn.Result
+	cv        clv.Result
+	nb        nbp.Result
+	announced float64
+}
+
+func suggested(change func(*said)) *Result {
+	s := said{
+		rk: risk.Result{Status: score.Scored}, ch: churn.Result{Status: score.Scored, Band: score.Low}, cv: clv.Result{Status: score.Scored, Value: 1000},
+		nb: nbp.Result{Status: score.Scored, MayContact: true}, announced: math.NaN(),
+	}
+	change(&s)
+	var r Result
+	New(&Default).Score(asOf, &s.rk, &s.ch, &s.cv, &s.nb, s.announced, &r)
+	return &r
+}
+
+func complaint(s *said) { s.rk.Signals = append(s.rk.Signals, risk.Signal{Code: Complaint, Count: 1}) }
+func claims(s *said)    { s.rk.Signals = append(s.rk.Signals, risk.Signal{Code: Claims, Count: 3}) }
+func leaving(s *said)   { s.ch.Band, s.ch.Lapsed[12] = score.High, 0.4 }
+func rise(s *said)      { s.announced = 0.15 }
+func gap(s *said)       { s.rk.Gaps = []risk.Gap{{Branch: "liability", Code: "household_without_liability"}} }
+
+func buying(s *said) { s.nb.Offers = []nbp.Offer{{Branch: "travel", Probability: 0.3, Value: 20}} }
+
+// TestCareComesFirst: of all that could be done the first in this order is.
+func TestCareComesFirst(t *testing.T) {
+	order := []struct {
+		trigger, action, about string
+		cause                  func(*said)
+	}{
+		{Complaint, "resolve_complaint", "", complaint},
+		{Claims, "care_review", "", claims},
+		{Lapse, "retention_call", "", leaving},
+		{Rise, "renewal_review", "", rise},
+		{Gap, "coverage_advice", "liability", gap},
+		{Buy, "offer", "travel", buying},
+	}
+	for i, first := range order {
+		r := suggested(func(s *said) {
+			for _, o := range order[i:] {
+				o.cause(s)
+			}
+		})
+		if r.Trigger != first.trigger || r.Action != first.action || r.About != first.about {
+			t.Errorf("%s before %s: %s, %s, about %q", r.Trigger, first.trigger, r.Action, first.action, r.About)
+		}
+		if r.Due != asOf+portfolio.Date(Default.Plays[first.trigger].Days) || r.NL == "" || r.EN == "" {
+			t.Errorf("%s: %+v", first.trigger, r)
+		}
+	}
+	if r := suggested(func(*said) {}); r.Action != "" || r.Due != 0 || r.Status != score.Scored {
+		t.Errorf("without a cause: %+v", r)
+	}
+}
+
+func TestWhenNothingIsOffered(t *testing.T) {
+	for name, change := range map[string]func(*said){
+		"marketing is refused":   func(s *said) { buying(s); s.nb.MayContact = false },
+		"care withholds it":      func(s *said) { buying(s); s.nb.Withheld = risk.Severe },
+		"the customer objects":   func(s *said) { buying(s); s.nb.Status = score.Objected },
+		"it is unlikely":         func(s *said) { buying(s); s.nb.Offers[0].Probability = 0.149 },
+		"a small rise":           func(s *said) { s.announced = 0.119 },
+		"a fall":                 func(s *said) { s.announced = -0.5 },
+		"lapse is in the middle": func(s *said) { leaving(s); s.ch.Band = score.Medium },
+		"churn is not scored":    func(s *said) { leaving(s); s.ch.Status = score.Objected },
+	} {
+		if r := suggested(change); r.Action != "" {
+			t.Errorf("%s: %s", name, r.Action)
+		}
+	}
+}
+
+// TestALowValueIsNoReasonToServeLess: it puts a customer further down and never off the
+// list.
+func TestALowValueIsNoReasonToServeLess(t *testing.T) {
+	for _, cause := range []func(*said){complaint, claims, leaving, rise, gap} {
+		rich := suggested(func(s *said) { cause(s); s.cv.Value = 5000 })
+		poor := suggested(func(s *said) { cause(s); s.cv.Value = -300 })
+		if poor.Action != rich.Action || poor.Due != rich.Due || poor.Priority > rich.Priority {
+			t.Errorf("%s for EUR 5,000 (%v), %q for EUR −300 (%v)", rich.Action, rich.Priority, poor.Action, poor.Priority)
+		}
+	}
+}
+
+func TestPriorities(t *testing.T) {
+	r := suggested(leaving) // EUR 400 of EUR 1,000 are at stake, which is half of very much
+	if r.Stake != 400 || r.Priority != 57.5 || r.Band != score.High {
+		t.Errorf("%+v", r)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		v := rapid.Float64Range(-1e9, 1e9).Draw(t, "value")
+		w := rapid.Float64Range(-1e9, 1e9).Draw(t, "another")
+		at := func(v float64) float64 { return suggested(func(s *said) { leaving(s); s.cv.Value = v }).Priority }
+		play := Default.Plays[Lapse]
+		if p := at(v); !(p >= play.From && p <= play.To) || v < w && p > at(w) {
+			t.Fatalf("priority %v of EUR %v, %v of EUR %v", p, v, at(w), w)
+		}
+	})
+	if care, trade := suggested(claims), suggested(func(s *said) { leaving(s); s.cv.Value = 1e9 }); care.Priority < trade.Priority {
+		t.Errorf("care has %v, a retention call %v", care.Priority, trade.Priority)
+	}
+}
+
+// TestStatus: what the file says of a customer without a score is still acted on.
+func TestStatus(t *testing.T) {
+	for from, want := range map[score.Status]score.Status{
+		score.Scored: score.Scored, score.NotInScope: score.Scored, score.NoPolicies: score.NoPolicies, score.Objected: score.Objected,
+	} {
+		r := suggested(func(s *said) { complaint(s); s.rk.Status = from })
+		if r.Status != want || r.Action != "resolve_complaint" {
+			t.Errorf("risk %s: %s, %s", from, r.Status, r.Action)
+		}
+	}
+}
+
+// TestDraftsSayNothingOfAnybody: drafts are the playbook's words, without blanks to fill.
+func TestDraftsSayNothingOfAnybody(t *testing.T) {
+	for trigger, p := range Default.Plays {
+		if p.NL == "" || p.EN == "" || strings.ContainsAny(p.NL+p.EN, "{}%<>0123456789") {
+			t.Errorf("%s: %q, %q", trigger, p.NL, p.EN)
+		}
+	}
+}
+
+func TestPlaybooksAreChecked(t *testing.T) {
+	if err := Default.Check(); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(*Playbook){
+		"no scale":                func(b *Playbook) { b.StakeScale = 0 },
+		"a scale without end":     func(b *Playbook) { b.StakeScale = math.Inf(1) },
+		"a play without action":   func(b *Playbook) { b.Plays[Gap] = Play{To: 1} },
+		"a priority above 100":    func(b *Playbook) { b.Plays[Gap] = Play{Action: "a", To: 101} },
+		"priorities that fall":    func(b *Playbook) { b.Plays[Gap] = Play{Action: "a", From: 3, To: 2} },
+		"a priority that is none": func(b *Playbook) { b.Plays[Gap] = Play{Action: "a", From: math.NaN(), To: 2} },
+		"due before today":        func(b *Playbook) { b.Plays[Gap] = Play{Action: "a", Days: -1} },
+	} {
+		b := Default
+		b.Plays = maps.Clone(Default.Plays)
+		spoil(&b)
+		if err := b.Check(); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	none := Default
+	none.Plays = nil
+	if err := none.Check(); err != nil {
+		t.Errorf("a playbook may leave plays out: %v", err)
+	}
+	var r Result
+	New(&none).Score(asOf, &risk.Result{Status: score.Scored, Signals: []risk.Signal{{Code: Complaint, Count: 1}}}, &churn.Result{}, &clv.Result{}, &nbp.Result{}, math.NaN(), &r)
+	if r.Action != "" {
+		t.Errorf("a play that is left out is suggested: %s", r.Action)
+	}
+}
