@@ -10,10 +10,10 @@
 //	b ␟ relation ␟ customer ␟ f    what people did with its actions, if anything
 //	b ␟ relation ␟ customer ␟ s    its latest scores, if any
 //
-// One more lies in the partition of places of the customer's own bucket and says where
-// those are:
+// Where those are is said in the partition of places of the customer's own bucket, in
+// a document that it shares with the customers whose ids hash alike:
 //
-//	p ␟ customer                   its place
+//	p ␟ shelf                      their places
 //
 // Scores that were superseded lie under h ␟ relation ␟ customer ␟ as of, and expire.
 package book
@@ -144,86 +144,12 @@ func (b *Book) Tenants(ctx context.Context) iter.Seq2[Tenant, error] {
 	}
 }
 
-// Place says where a customer's aggregate lies.
-type Place struct {
-	ID       string // the customer's
-	Relation string
-	// Leaving is the relation from under which the aggregate is being moved, until
-	// what is there has been deleted; else "".
-	Leaving string
-}
-
-func placeKey(id string) string { return "p" + sep + id }
-
 func (t Tenant) partition(key string) store.Partition {
 	return store.Partition{Tenant: t.ID, Bucket: portfolio.Bucket(key, t.Buckets)}
 }
 
-// places is the partition of a bucket's places. They lie apart from the buckets, below
-// them: an import writes all places, then all aggregates, and so always at the end of
-// the store, where an ordered store writes fastest.
-func (t Tenant) places(bucket int) store.Partition {
-	return store.Partition{Tenant: t.ID, Bucket: store.Shared - 1 - bucket}
-}
-
-// HomeBucket is the bucket in which a customer's place lies.
-func (t Tenant) HomeBucket(customer string) int { return portfolio.Bucket(customer, t.Buckets) }
-
 // RelationBucket is the bucket in which a relation's members lie.
 func (t Tenant) RelationBucket(relation string) int { return portfolio.Bucket(relation, t.Buckets) }
-
-// A place's body is its relation, and a relation being left after a separator.
-func (p Place) document() store.Document {
-	body := p.Relation
-	if p.Leaving != "" {
-		body += sep + p.Leaving
-	}
-	return store.Document{Key: placeKey(p.ID), Body: []byte(body)}
-}
-
-func readPlace(d store.Document) Place {
-	p := Place{ID: d.Key[len("p"+sep):]}
-	p.Relation, p.Leaving, _ = strings.Cut(string(d.Body), sep)
-	return p
-}
-
-// Place finds a customer; false where there is none.
-func (b *Book) Place(ctx context.Context, t Tenant, id string) (Place, bool, error) {
-	if id == "" || strings.Contains(id, sep) || len(id) > 128 {
-		return Place{}, false, nil
-	}
-	d, ok, err := store.GetOr(ctx, b.store, t.places(t.HomeBucket(id)), placeKey(id))
-	if err != nil || !ok {
-		return Place{}, false, err
-	}
-	return readPlace(d), true, nil
-}
-
-// Places yields the places in a bucket by customer id.
-func (b *Book) Places(ctx context.Context, t Tenant, bucket int) iter.Seq2[Place, error] {
-	return func(yield func(Place, error) bool) {
-		for d, err := range b.store.Scan(ctx, t.places(bucket), "p"+sep, "") {
-			if err != nil {
-				yield(Place{}, err)
-				return
-			}
-			if !yield(readPlace(d), nil) {
-				return
-			}
-		}
-	}
-}
-
-// PutPlaces writes places that belong in one bucket, in batches.
-func (b *Book) PutPlaces(ctx context.Context, t Tenant, bucket int, places []Place) error {
-	w := &Writer{store: b.store, partition: t.places(bucket)}
-	for _, p := range places {
-		if err := w.add(ctx, store.Op{Document: p.document()}); err != nil {
-			return err
-		}
-	}
-	return w.Flush(ctx)
-}
 
 func memberKey(relation, id, kind string) string {
 	return "b" + sep + relation + sep + id + sep + kind
@@ -419,7 +345,7 @@ func (b *Book) Erase(ctx context.Context, t Tenant, id string) (bool, error) {
 		return false, err
 	}
 	// The place goes last: while it is there a repeat finds what is left to erase.
-	return true, b.store.Write(ctx, t.places(t.HomeBucket(id)), []store.Op{{Verb: store.Delete, Document: store.Document{Key: placeKey(id)}}})
+	return true, b.deletePlace(ctx, t, id)
 }
 
 func historyKey(relation, id string) string { return "h" + sep + relation + sep + id + sep }

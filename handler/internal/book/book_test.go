@@ -2,8 +2,10 @@ package book
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,7 +57,7 @@ func customer(id, household string) *portfolio.Aggregate {
 	return a
 }
 
-// everything is the keys of the tenant's documents.
+// everything is the keys of the tenant's documents, and the places.
 func everything(t *testing.T, m *mortal, tenant Tenant) []string {
 	t.Helper()
 	var keys []string
@@ -63,6 +65,9 @@ func everything(t *testing.T, m *mortal, tenant Tenant) []string {
 		for d, err := range m.Scan(t.Context(), store.Partition{Tenant: tenant.ID, Bucket: bucket}, "", "") {
 			must(t, err)
 			keys = append(keys, d.Key)
+			if strings.HasPrefix(d.Key, "p"+sep) {
+				keys = append(keys, string(d.Body))
+			}
 		}
 	}
 	return keys
@@ -230,5 +235,55 @@ func TestTenants(t *testing.T) {
 	}
 	if n != 2 {
 		t.Errorf("%d tenants", n)
+	}
+}
+
+// TestPlaces holds places, put by several at once onto few shelves, against a map.
+func TestPlaces(t *testing.T) {
+	_, m, tenant := newBook(t)
+	b := New(m.Store)
+	const writers, each = 4, 300
+	var all sync.WaitGroup
+	for w := range writers {
+		all.Go(func() {
+			byBucket := make(map[int][]Place)
+			for i := range each {
+				p := Place{ID: fmt.Sprintf("c%d", i*writers+w), Relation: fmt.Sprintf("h:%d", i/2)}
+				if i%7 == 0 {
+					p.Leaving = "h:before"
+				}
+				home := tenant.HomeBucket(p.ID)
+				byBucket[home] = append(byBucket[home], p)
+			}
+			for bucket, places := range byBucket {
+				if err := b.PutPlaces(context.Background(), tenant, bucket, places); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	seen := 0
+	for bucket := range tenant.Buckets {
+		for p, err := range b.Places(t.Context(), tenant, bucket) {
+			must(t, err)
+			got, ok, err := b.Place(t.Context(), tenant, p.ID)
+			must(t, err)
+			if seen++; !ok || got != p || tenant.HomeBucket(p.ID) != bucket {
+				t.Errorf("in bucket %d %+v, by its id %+v", bucket, p, got)
+			}
+		}
+	}
+	if seen != writers*each {
+		t.Errorf("%d places of %d", seen, writers*each)
+	}
+	if p, ok, err := b.Place(t.Context(), tenant, "c0"); err != nil || !ok || p != (Place{"c0", "h:0", "h:before"}) {
+		t.Errorf("%+v %v %v", p, ok, err)
+	}
+	// What only begins, ends or looks like an id that is there is another's.
+	for _, id := range []string{"c", "c00", "0", "c1\n", "h:0", "", "c0" + sep + "h:0"} {
+		if p, ok, err := b.Place(t.Context(), tenant, id); ok || err != nil {
+			t.Errorf("%q: %+v %v", id, p, err)
+		}
 	}
 }

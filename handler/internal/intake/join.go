@@ -153,14 +153,14 @@ func (w *joiner) bucket(ctx context.Context, bucket int) error {
 		if err := w.partition(part); err != nil {
 			return err
 		}
-		select {
-		case w.toPlace <- placing{bucket, w.placed}:
-			w.placed = nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
 	}
-	return nil
+	select {
+	case w.toPlace <- placing{bucket, w.placed}:
+		w.placed = nil
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // joiner joins one bucket after another; what it needs for a customer is reused.
@@ -243,7 +243,6 @@ func (w *joiner) partition(part int) error {
 			}
 			from = to
 		}
-		slices.SortFunc(w.placed, func(a, b book.Place) int { return cmp.Compare(a.ID, b.ID) })
 		return nil
 	})
 }
