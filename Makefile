@@ -34,7 +34,7 @@ smoke: build ## sample, local host, every engine by HTTP, queue and timer, ten k
 
 .PHONY: bench
 bench: build ## one table of figures, and bench.json
-	@$(GO) run ./scripts/bench
+	@$(GO) run ./handler/bench $(BENCH)
 
 .PHONY: lint
 lint: ## vet, staticcheck, gofumpt, import rules, known vulnerabilities
