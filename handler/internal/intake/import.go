@@ -4,9 +4,10 @@
 //
 // It works in three stages with scratch files between them. Every file is read once
 // and its rows are put aside by customer; then, a partition at a time, each customer's
-// rows are brought together, checked against each other and merged with what is
-// stored; then what has changed is written in the order of the store. Nothing is
-// written before all headers have been found good. An import that was killed is done
+// rows are brought together and put aside by where the customer lies; then, in the
+// order of the store, they are checked against each other and merged with what is
+// stored, and what has changed is written. Nothing is written before all headers have
+// been found good and all files have been read. An import that was killed is done
 // again: what was written already is found unchanged and costs no write.
 package intake
 
@@ -16,6 +17,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"polis/handler/internal/book"
 	"polis/handler/internal/fault"
@@ -32,11 +35,11 @@ type Options struct {
 	// Overrides say how files are written where that is not to be guessed.
 	Overrides map[portfolio.Table]Detected
 	Scratch   string // a folder; "" is the system's
-	// Report gets a line for each finding once all rows are checked; nil: none is written.
+	// Report gets a line for each finding, at the end; nil: none is written.
 	Report       io.Writer
 	ReportFormat ReportFormat // "" is NDJSON
 	// Progress hears how far a stage is, from several goroutines but one at a time.
-	// The stages are read (bytes; total 0: not known), join and write (buckets).
+	// The stages are read (bytes; total 0: not known), gather and write (buckets).
 	Progress func(stage string, done, total int64)
 }
 
@@ -126,11 +129,11 @@ func Import(ctx context.Context, b *book.Book, o Options) (_ Summary, err error)
 		return Summary{}, err
 	}
 	defer owners.Close()
-	out, err := spill.New(o.Scratch, min(32<<10, max(512, blockMemory/tenant.Buckets)))
+	groups, err := spill.New(o.Scratch, min(32<<10, max(512, blockMemory/tenant.Buckets)))
 	if err != nil {
 		return Summary{}, err
 	}
-	defer out.Close()
+	defer groups.Close()
 
 	r := newReading(o.AsOf, parts, rows, owners, fs)
 	for _, in := range inputs {
@@ -141,16 +144,24 @@ func Import(ctx context.Context, b *book.Book, o Options) (_ Summary, err error)
 	if err := r.done(); err != nil {
 		return Summary{}, err
 	}
-	lost, err := r.shared(ctx)
-	if err != nil {
+	j := &joining{book: b, tenant: tenant, reading: r, in: groups, findings: fs}
+	both, working := errgroup.WithContext(ctx)
+	both.Go(func() (err error) {
+		j.lost, err = r.shared(working)
+		return err
+	})
+	both.Go(func() error {
+		g := &gathering{book: b, tenant: tenant, reading: r, out: groups}
+		return g.run(working, p.stage("gather", int64(tenant.Buckets)))
+	})
+	if err := both.Wait(); err != nil {
 		return Summary{}, cancelled(ctx, err)
 	}
-	j := &joining{book: b, tenant: tenant, reading: r, lost: lost, out: out, findings: fs}
 	var names [4]string
 	for _, in := range inputs {
 		j.given[in.table], names[in.table] = true, in.name
 	}
-	if err := j.run(ctx, p.stage("join", int64(tenant.Buckets))); err != nil {
+	if err := j.run(ctx, p.stage("write", int64(groups.Parts()))); err != nil {
 		return Summary{}, cancelled(ctx, err)
 	}
 	if o.Report != nil {
@@ -158,11 +169,6 @@ func Import(ctx context.Context, b *book.Book, o Options) (_ Summary, err error)
 			return Summary{}, err
 		}
 	}
-	w := &writing{book: b, tenant: tenant, in: out}
-	if err := w.run(ctx, p.stage("write", int64(out.Parts()))); err != nil {
-		return Summary{}, cancelled(ctx, err)
-	}
-	j.customer.Created, j.customer.Changed = w.created.Load(), w.replaced.Load()
 	j.vanished.cut()
 	s := Summary{
 		AsOf: o.AsOf, Tables: make(map[string]TableSummary), Reasons: fs.counts(), Customers: j.customer,

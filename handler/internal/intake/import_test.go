@@ -560,7 +560,7 @@ func TestKilledAnywhere(t *testing.T) {
 
 func TestCancelled(t *testing.T) {
 	f := made(500)
-	for _, stage := range []string{"read", "join", "write"} {
+	for _, stage := range []string{"read", "gather", "write"} {
 		b := newBook(t, 4)
 		ctx, cancel := context.WithCancel(t.Context())
 		o := options(t, f, asOf)
@@ -581,34 +581,105 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// Someone else writes a customer between its reading and its writing.
+// interposed is a store where someone else is quicker: before the first write to a bucket
+// of aggregates they do what they do.
+type interposed struct {
+	store.Store
+	once sync.Once
+	do   func()
+}
+
+func (i *interposed) Write(ctx context.Context, p store.Partition, ops []store.Op) error {
+	if p.Bucket >= 0 {
+		i.once.Do(i.do)
+	}
+	return i.Store.Write(ctx, p, ops)
+}
+
+// TestRaces: someone else writes, moves or erases a customer after an import has read it.
 func TestRaces(t *testing.T) {
-	b := newBook(t, 4)
-	load(t, b, one)
-	o := options(t, with(files{portfolio.Policies: policiesHead + "P1,C1,motor,2020-01-01,600,active\n"}), asOf+1)
 	tenant := book.Tenant{ID: "t", Buckets: 4}
-	joined := int64(0)
-	o.Progress = func(stage string, done, total int64) {
-		if stage != "join" || done != total || joined > 0 {
-			return
-		}
-		joined++
-		r, err := b.Customer(t.Context(), tenant, "C1")
+	second := with(files{
+		portfolio.Customers: "customer_id,birth_year\nC1,1980\nC2,1990\n",
+		portfolio.Policies:  policiesHead + "P1,C1,motor,2020-01-01,600,active\nP2,C2,motor,2020-01-01,700,active\n",
+	})
+	change := func(t *testing.T, b *book.Book, id string, how func(*portfolio.Aggregate)) {
+		r, err := b.Customer(t.Context(), tenant, id)
 		if err != nil {
-			t.Error(err)
-			return
+			t.Fatal(err)
 		}
-		r.Aggregate.Contacts = append(r.Aggregate.Contacts, portfolio.Contact{CustomerID: "C1", At: 1_700_000_000})
+		how(r.Aggregate)
+		r.Aggregate.Normalise(asOf + 1)
 		if err := b.Put(t.Context(), tenant, r.Aggregate, r.ETag); err != nil {
-			t.Error(err)
+			t.Fatal(err)
 		}
 	}
-	if _, err := intake.Import(t.Context(), b, o); err != nil {
-		t.Fatal(err)
-	}
-	r, err := b.Customer(t.Context(), tenant, "C1")
-	if err != nil || len(r.Aggregate.Contacts) != 1 || len(r.Aggregate.Policies) != 2 {
-		t.Errorf("%+v, %v: want both changes", r.Aggregate, err)
+	call := portfolio.Contact{CustomerID: "C1", At: 1_700_000_000}
+	for name, tc := range map[string]struct {
+		do   func(*testing.T, *book.Book)
+		want string // of C1: policies, contacts, household
+	}{
+		"writes": {func(t *testing.T, b *book.Book) {
+			change(t, b, "C1", func(a *portfolio.Aggregate) { a.Contacts = append(a.Contacts, call) })
+		}, "2 1 "},
+		"moves": {func(t *testing.T, b *book.Book) {
+			change(t, b, "C1", func(a *portfolio.Aggregate) {
+				moved := *a.Latest()
+				moved.HouseholdID, moved.Version = "H", portfolio.Version{RecordedAt: asOf + 2}
+				a.Customers = append(a.Customers, moved)
+			})
+		}, "2 0 H"},
+		"erases": {func(t *testing.T, b *book.Book) {
+			if _, err := b.Erase(t.Context(), tenant, "C1"); err != nil {
+				t.Fatal(err)
+			}
+		}, "gone"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := sqlite.Open(filepath.Join(t.TempDir(), "store.db"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			theirs := book.New(s)
+			if err := theirs.CreateTenant(t.Context(), tenant); err != nil {
+				t.Fatal(err)
+			}
+			load(t, theirs, with(files{portfolio.Customers: "customer_id,birth_year\nC1,1980\nC2,1990\n"}))
+			ours := book.New(&interposed{Store: s, do: func() { tc.do(t, theirs) }})
+			if _, err := intake.Import(t.Context(), ours, options(t, second, asOf+1)); err != nil {
+				t.Fatal(err)
+			}
+			got := "gone"
+			r, err := theirs.Customer(t.Context(), tenant, "C1")
+			switch {
+			case err == nil:
+				got = fmt.Sprint(len(r.Aggregate.Policies), " ", len(r.Aggregate.Contacts), " ", r.Aggregate.Latest().HouseholdID)
+			case !fault.Is(err, fault.NotFound):
+				t.Fatal(err)
+			}
+			if got != tc.want {
+				t.Errorf("C1 has %q, want %q", got, tc.want)
+			}
+			if r, err := theirs.Customer(t.Context(), tenant, "C2"); err != nil || len(r.Aggregate.Policies) != 1 {
+				t.Errorf("C2, which nobody touched: %v", err)
+			}
+			// One customer lies in one place.
+			found := map[string]int{}
+			for bucket := range tenant.Buckets {
+				for rel, err := range theirs.Relations(t.Context(), tenant, bucket, nil) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, m := range rel.Members {
+						found[m.ID]++
+					}
+				}
+			}
+			if found["C1"] > 1 || found["C2"] != 1 {
+				t.Errorf("found %v", found)
+			}
+		})
 	}
 }
 
@@ -619,7 +690,7 @@ func TestProgressReachesItsEnd(t *testing.T) {
 	if _, err := intake.Import(t.Context(), newBook(t, 4), o); err != nil {
 		t.Fatal(err)
 	}
-	for _, stage := range []string{"read", "join", "write"} {
+	for _, stage := range []string{"read", "gather", "write"} {
 		if p := last[stage]; p[0] != p[1] || p[0] == 0 {
 			t.Errorf("%s ended at %d of %d", stage, p[0], p[1])
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"hash/maphash"
 	"slices"
 	"strings"
 
@@ -17,15 +16,15 @@ import (
 	"polis/handler/internal/store"
 )
 
-// joining is the second stage: a partition at a time, the rows of each customer are
-// brought together, checked against each other and merged with what is stored.
+// joining is the last stage: each customer's rows are checked against each other and
+// merged with what is stored, and what has changed is written in the order of the store.
 type joining struct {
 	book     *book.Book
 	tenant   book.Tenant
 	reading  *reading
 	lost     [4]map[pair]bool
 	given    [4]bool // which tables were given
-	out      *spill.File
+	in       *spill.File
 	findings *findings
 
 	customer CustomerCounts
@@ -53,49 +52,23 @@ func (v *vanished) cut() {
 	v.ids = v.ids[:min(len(v.ids), maxVanished)]
 }
 
-// maxPartition is how much of a partition is taken into memory. Partitions are sized
-// to stay far below; only one customer with millions of rows comes near.
-const maxPartition = 512 << 20
-
-// fewBytes is up to where a bucket's places are looked up one by one.
-const fewBytes = 64 << 10
-
 // maxAggregate is how large an encoded customer may be: a batch of the store holds
 // it with its key.
 const maxAggregate = store.MaxBytes - 4<<10
 
-// run joins all partitions.
-func (j *joining) run(ctx context.Context, done func(int)) error {
-	both, working := errgroup.WithContext(ctx)
-	toPlace := make(chan placing, 1)
-	both.Go(func() error { return j.place(working, toPlace) })
-	free := make(chan *joiner, workers)
-	for range workers {
-		free <- &joiner{joining: j, out: j.out.Writer(), toPlace: toPlace}
-	}
-	both.Go(func() error {
-		defer close(toPlace)
-		return j.join(working, free, done)
-	})
-	if err := both.Wait(); err != nil {
-		return err
-	}
-	close(free)
-	for w := range free {
-		if err := w.out.Flush(); err != nil {
-			return err
-		}
-		j.customer.add(w.counts)
-		j.vanished.add(w.vanished)
-	}
-	return ctx.Err()
-}
+// pieceBytes bounds how much of a bucket is sorted at a time.
+const pieceBytes = 16 << 20
 
-// join joins bucket after bucket, two at a time.
-func (j *joining) join(ctx context.Context, free chan *joiner, done func(int)) error {
+// run joins all buckets, two at a time: while one is being written, another's customers
+// are made ready.
+func (j *joining) run(ctx context.Context, done func(int)) error {
 	g, working := errgroup.WithContext(ctx)
-	g.SetLimit(workers)
-	for bucket := range j.tenant.Buckets {
+	g.SetLimit(3)
+	free := make(chan *joiner, 3)
+	for range 3 {
+		free <- &joiner{joining: j}
+	}
+	for bucket := range j.in.Parts() {
 		if working.Err() != nil {
 			break
 		}
@@ -103,80 +76,33 @@ func (j *joining) join(ctx context.Context, free chan *joiner, done func(int)) e
 			defer done(1)
 			w := <-free
 			defer func() { free <- w }()
-			return w.bucket(working, bucket)
+			w.ctx, w.bucket = working, bucket
+			return j.in.Read(bucket, pieceBytes, &w.buf, w.piece)
 		})
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	close(free)
+	for w := range free {
+		j.customer.add(w.counts)
+		j.vanished.add(w.vanished)
+	}
+	return ctx.Err()
 }
 
-// placing are places to be written to a bucket.
-type placing struct {
-	bucket int
-	places []book.Place
-}
-
-// place writes places while others join.
-func (j *joining) place(ctx context.Context, all <-chan placing) error {
-	for p := range all {
-		if err := j.book.PutPlaces(ctx, j.tenant, p.bucket, p.places); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// bucket joins the partitions of the customers whose places lie in one bucket.
-func (w *joiner) bucket(ctx context.Context, bucket int) error {
-	j := w.joining
-	w.ctx, w.places = ctx, nil
-	size := 0
-	for part := bucket; part < j.reading.parts; part += j.tenant.Buckets {
-		n := j.reading.rows.Bytes(part)
-		if n > maxPartition {
-			return fault.New(fault.TooLarge, "too many rows for one customer, or files of unknown size too large to be joined")
-		}
-		size += n
-	}
-	if size == 0 {
-		return nil
-	}
-	if size > fewBytes {
-		w.places = make(map[string]book.Place)
-		for p, err := range j.book.Places(ctx, j.tenant, bucket) {
-			if err != nil {
-				return err
-			}
-			w.places[p.ID] = p
-		}
-	}
-	for part := bucket; part < j.reading.parts; part += j.tenant.Buckets {
-		if err := w.partition(part); err != nil {
-			return err
-		}
-	}
-	select {
-	case w.toPlace <- placing{bucket, w.placed}:
-		w.placed = nil
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// joiner joins one bucket after another; what it needs for a customer is reused.
+// joiner joins one customer after another; what it needs for one is reused.
 type joiner struct {
 	*joining
-	ctx     context.Context
-	out     *spill.Writer
-	buf     []byte
-	data    string // the partition
-	toPlace chan<- placing
-	places  map[string]book.Place // nil: look up one by one
-	placed  []book.Place          // places to be written
-	counts  CustomerCounts
+	ctx    context.Context
+	bucket int
+	buf    []byte
+	groups []group
+	batch  []finished
+	bodies []byte // of the batch
+	counts CustomerCounts
 
 	id       string // the customer that is being joined
-	entries  []entry
 	rows     portfolio.RowDecoder
 	stored   portfolio.Decoder
 	enc      portfolio.Encoder
@@ -188,70 +114,51 @@ type joiner struct {
 	order    []int
 	mentions []string
 	vanished []string
-	body     []byte
-	passed   []byte
 }
 
-// entry is a record in a partition: small, because sorting moves it about.
-type entry struct {
-	customer uint64 // a hash with a secret seed: within a partition two do not collide
-	order    uint64 // kind and line
-	at       int    // where the record begins in the partition
+// group is the rows of a customer, and the relation under which it lies or will lie.
+type group struct {
+	fresh              bool
+	relation, id, rows string
 }
 
-// lineBits leaves room for the kind above the line in an entry's order.
-const lineBits = 56
-
-// record is what an entry stands for.
-func (w *joiner) record(e entry) (customer, row string) {
-	record, _ := spill.Next(w.data[e.at:])
-	_, record = cutLine(record[1:])
-	return cutText(record)
-}
-
-func (w *joiner) partition(part int) error {
-	return w.reading.rows.Read(part, 0, &w.buf, func(piece []byte) error {
-		// Rows are parts of this one copy: they cost no allocation of their own.
-		w.data = string(piece)
-		w.entries = w.entries[:0]
-		for at := 0; at < len(w.data); {
-			record, rest := spill.Next(w.data[at:])
-			line, named := cutLine(record[1:])
-			customer, _ := cutText(named)
-			w.entries = append(w.entries, entry{
-				customer: maphash.String(w.reading.seed, customer), order: uint64(record[0])<<lineBits | uint64(line), at: at,
-			})
-			at = len(w.data) - len(rest)
+func (w *joiner) piece(piece []byte) error {
+	// Rows are parts of this one copy: they cost no allocation of their own.
+	data := string(piece)
+	w.groups = w.groups[:0]
+	for data != "" {
+		var g group
+		g.rows, data = spill.Next(data)
+		g.fresh = g.rows[0] == fresh
+		g.relation, g.rows = cutText(g.rows[1:])
+		g.id, g.rows = cutText(g.rows)
+		w.groups = append(w.groups, g)
+	}
+	slices.SortFunc(w.groups, func(a, b group) int {
+		if c := cmp.Compare(a.relation, b.relation); c != 0 {
+			return c
 		}
-		slices.SortFunc(w.entries, func(a, b entry) int {
-			if c := cmp.Compare(a.customer, b.customer); c != 0 {
-				return c
-			}
-			return cmp.Compare(a.order, b.order)
-		})
-		for from := 0; from < len(w.entries); {
-			to := from + 1
-			for to < len(w.entries) && w.entries[to].customer == w.entries[from].customer {
-				to++
-			}
-			if err := w.ctx.Err(); err != nil {
-				return err
-			}
-			id, _ := w.record(w.entries[from])
-			if err := w.one(id, w.entries[from:to]); err != nil {
-				return err
-			}
-			from = to
-		}
-		return nil
+		return cmp.Compare(a.id, b.id)
 	})
+	for i := range w.groups {
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		if err := w.one(&w.groups[i]); err != nil {
+			return err
+		}
+	}
+	return w.write()
 }
 
 // one joins the rows of one customer.
-func (w *joiner) one(id string, entries []entry) error {
-	place, body, etag, err := w.find(id)
+func (w *joiner) one(g *group) error {
+	relation, body, etag, err := w.find(g)
 	if err != nil {
 		return err
+	}
+	if relation == "" && g.relation != "" {
+		return nil // erased since its rows were gathered, and it stays erased
 	}
 	stored := &w.fresh
 	stored.Customers, stored.Policies = stored.Customers[:0], stored.Policies[:0]
@@ -261,7 +168,7 @@ func (w *joiner) one(id string, entries []entry) error {
 			return fault.Wrap(fault.Internal, err, "decoding a stored customer")
 		}
 	}
-	if err := w.take(id, entries); err != nil {
+	if err := w.take(g); err != nil {
 		return err
 	}
 	if len(w.in.Customers) == 0 && etag == "" {
@@ -284,62 +191,74 @@ func (w *joiner) one(id string, entries []entry) error {
 	if conflicts != nil {
 		return conflicts
 	}
-	w.body = w.enc.Append(w.body[:0], stored)
-	switch relation := stored.Latest().Relation(); {
-	case len(w.body) > maxAggregate:
-		return w.rejectAll(portfolio.Breach{Field: "customer_id", Rule: "has more rows than a customer can have (2 MiB)"})
-	case etag != "" && bytes.Equal(w.body, body):
-		w.counts.Unchanged++
-		return nil
-	case etag != "" && place.Relation != relation:
-		w.counts.Moved++
-		return put(w.ctx, w.book, w.tenant, stored)
-	default:
-		if place.Relation != relation {
-			w.placed = append(w.placed, book.Place{ID: strings.Clone(id), Relation: relation})
-		}
-		return w.pass(relation, id, etag)
-	}
-}
-
-// pass hands the encoded aggregate to the last stage.
-func (w *joiner) pass(relation, id, etag string) error {
-	w.passed = appendText(appendText(appendText(w.passed[:0], relation), id), etag)
-	w.passed = append(w.passed, w.body...)
-	return w.out.Append(w.tenant.RelationBucket(relation), w.passed)
-}
-
-// find reads where a customer lies and what is stored of it; etag "" is nothing.
-func (w *joiner) find(id string) (p book.Place, body []byte, etag string, err error) {
-	p, ok := w.places[id]
-	if w.places == nil {
-		if p, ok, err = w.book.Place(w.ctx, w.tenant, id); err != nil {
-			return p, nil, "", err
-		}
-	}
-	for tries := 0; ok; tries++ {
-		if p.Leaving != "" {
-			if p, err = w.book.Settle(w.ctx, w.tenant, p); err != nil {
-				return p, nil, "", err
+	from := len(w.bodies)
+	w.bodies = w.enc.Append(w.bodies, stored)
+	encoded := w.bodies[from:]
+	switch now := stored.Latest().Relation(); {
+	case len(encoded) > maxAggregate:
+		if etag == "" { // its place was written already
+			if _, err := w.book.Erase(w.ctx, w.tenant, w.id); err != nil {
+				return err
 			}
 		}
+		return w.rejectAll(portfolio.Breach{Field: "customer_id", Rule: "has more rows than a customer can have (2 MiB)"})
+	case etag != "" && bytes.Equal(encoded, body):
+		w.counts.Unchanged++
+		w.bodies = w.bodies[:from]
+		return nil
+	case now != g.relation || relation != g.relation:
+		// It moves, or has moved since its rows were gathered.
+		if etag == "" {
+			w.counts.Created++
+		} else {
+			w.counts.Moved++
+		}
+		return put(w.ctx, w.book, w.tenant, stored)
+	case etag == "":
+		w.counts.Created++
+	default:
+		w.counts.Changed++
+	}
+	w.batch = append(w.batch, finished{relation: g.relation, id: g.id, etag: etag, body: encoded})
+	if len(w.batch) < store.MaxOps && len(w.bodies) < store.MaxBytes/2 {
+		return nil
+	}
+	return w.write()
+}
+
+// find reads what is stored of a customer, and under which relation that lies, or will
+// lie where there is nothing: etag "". No relation: it has no place, or no longer.
+func (w *joiner) find(g *group) (relation string, body []byte, etag string, err error) {
+	if g.relation == "" || g.fresh {
+		return g.relation, nil, "", nil
+	}
+	p, ok := book.Place{ID: g.id, Relation: g.relation}, true
+	for tries := 0; ok; tries++ {
 		body, etag, found, err := w.book.Stored(w.ctx, w.tenant, p)
 		if err != nil || found {
-			return p, body, etag, err
+			return p.Relation, body, etag, err
 		}
-		// It may have moved since its place was read; or it never came, because what
-		// wrote the place was killed.
+		// It may have moved since its rows were gathered, or be about to; or it never
+		// came, because what wrote the place was killed.
 		before := p
-		if p, ok, err = w.book.Place(w.ctx, w.tenant, id); err != nil || ok && p == before || tries == 5 {
-			return p, nil, "", err
+		if p, ok, err = w.book.Place(w.ctx, w.tenant, g.id); err != nil {
+			return "", nil, "", err
+		}
+		if ok && p.Leaving != "" {
+			if p, err = w.book.Settle(w.ctx, w.tenant, p); err != nil {
+				return "", nil, "", err
+			}
+		}
+		if ok && p == before || tries == 5 {
+			return p.Relation, nil, "", nil
 		}
 	}
-	return book.Place{}, nil, "", nil
+	return "", nil, "", nil
 }
 
 // take decodes the rows of a customer, each with its line.
-func (w *joiner) take(id string, entries []entry) error {
-	w.id = id
+func (w *joiner) take(g *group) error {
+	w.id = g.id
 	w.rows.Reset()
 	w.in.Customers, w.in.Policies = w.in.Customers[:0], w.in.Policies[:0]
 	w.in.Claims, w.in.Contacts = w.in.Claims[:0], w.in.Contacts[:0]
@@ -347,15 +266,18 @@ func (w *joiner) take(id string, entries []entry) error {
 		w.lines[t] = w.lines[t][:0]
 	}
 	w.mentions = w.mentions[:0]
-	for _, e := range entries {
-		_, row := w.record(e)
-		kind, line := uint8(e.order>>lineBits), int64(e.order&(1<<lineBits-1))
+	for rest := g.rows; rest != ""; {
+		kind := rest[0]
+		var line int64
+		var row string
+		line, rest = cutLine(rest[1:])
+		row, rest = cutText(rest)
 		if kind == mention {
 			w.mentions = append(w.mentions, row)
 			continue
 		}
 		t := portfolio.Table(kind)
-		if err := w.rows.Add(&w.in, t, id, row); err != nil {
+		if err := w.rows.Add(&w.in, t, g.id, row); err != nil {
 			return fault.Wrap(fault.Internal, err, "reading a scratch file")
 		}
 		w.lines[t] = append(w.lines[t], line)

@@ -174,19 +174,20 @@ func (a *Aggregate) Latest() *Customer {
 	return &a.Customers[len(a.Customers)-1]
 }
 
-func (v Version) compare(w Version) int {
+// Compare orders versions as they became known, then by when they hold.
+func (v Version) Compare(w Version) int {
 	return cmp.Or(cmp.Compare(v.RecordedAt, w.RecordedAt), cmp.Compare(v.ValidFrom, w.ValidFrom))
 }
 
 // Sort puts the rows in canonical order: by id, then recorded_at, then valid_from;
 // contacts by time. Equal content then encodes to equal bytes.
 func (a *Aggregate) Sort() {
-	slices.SortStableFunc(a.Customers, func(x, y Customer) int { return x.Version.compare(y.Version) })
+	slices.SortStableFunc(a.Customers, func(x, y Customer) int { return x.Version.Compare(y.Version) })
 	slices.SortStableFunc(a.Policies, func(x, y Policy) int {
-		return cmp.Or(cmp.Compare(x.ID, y.ID), x.Version.compare(y.Version))
+		return cmp.Or(cmp.Compare(x.ID, y.ID), x.Version.Compare(y.Version))
 	})
 	slices.SortStableFunc(a.Claims, func(x, y Claim) int {
-		return cmp.Or(cmp.Compare(x.ID, y.ID), x.Version.compare(y.Version))
+		return cmp.Or(cmp.Compare(x.ID, y.ID), x.Version.Compare(y.Version))
 	})
 	slices.SortStableFunc(a.Contacts, compareContacts)
 	for i := range a.Policies {

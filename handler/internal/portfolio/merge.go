@@ -101,7 +101,7 @@ next:
 			if at != id {
 				break
 			}
-			if !v.Undated && !w.Undated && v.compare(*w) == 0 {
+			if !v.Undated && !w.Undated && v.Compare(*w) == 0 {
 				if v.Reason != w.Reason || !same(r, &stored[j]) {
 					conflict(t, i)
 				}
