@@ -254,7 +254,11 @@ func (f *File) Write(ctx context.Context, do func(Tx) error) (err error) {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { f.turn <- struct{}{} }()
+	defer func() {
+		f.turn <- struct{}{}
+		// Whoever waits for the turn runs next on this thread: let them, now.
+		runtime.Gosched()
+	}()
 	if f.closed {
 		return errClosed
 	}
