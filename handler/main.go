@@ -95,7 +95,7 @@ func serve() error {
 	failed := make(chan error, 2)
 	go func() { failed <- server.Serve(l) }()
 	go func() {
-		if err := docs.Wait(); err != nil {
+		if err := docs.Wait(context.Background()); err != nil {
 			failed <- err
 		}
 	}()

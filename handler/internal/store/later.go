@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"iter"
+
+	"polis/handler/internal/fault"
 )
 
 // Later is a store that is still being opened: each call waits until it is. A process
@@ -24,14 +26,18 @@ func Open(open func() (Store, error)) *Later {
 }
 
 // Wait waits until the store is open, and says why it could not be.
-func (l *Later) Wait() error {
-	<-l.opened
-	return l.err
+func (l *Later) Wait(ctx context.Context) error {
+	select {
+	case <-l.opened:
+		return l.err
+	case <-ctx.Done():
+		return fault.Wrap(fault.Cancelled, ctx.Err(), "waiting for the store to open")
+	}
 }
 
 // Get implements Store.
 func (l *Later) Get(ctx context.Context, p Partition, key string) (Document, error) {
-	if err := l.Wait(); err != nil {
+	if err := l.Wait(ctx); err != nil {
 		return Document{}, err
 	}
 	return l.store.Get(ctx, p, key)
@@ -39,7 +45,7 @@ func (l *Later) Get(ctx context.Context, p Partition, key string) (Document, err
 
 // Scan implements Store.
 func (l *Later) Scan(ctx context.Context, p Partition, prefix, after string) iter.Seq2[Document, error] {
-	if err := l.Wait(); err != nil {
+	if err := l.Wait(ctx); err != nil {
 		return func(yield func(Document, error) bool) { yield(Document{}, err) }
 	}
 	return l.store.Scan(ctx, p, prefix, after)
@@ -47,7 +53,7 @@ func (l *Later) Scan(ctx context.Context, p Partition, prefix, after string) ite
 
 // Write implements Store.
 func (l *Later) Write(ctx context.Context, p Partition, ops []Op) error {
-	if err := l.Wait(); err != nil {
+	if err := l.Wait(ctx); err != nil {
 		return err
 	}
 	return l.store.Write(ctx, p, ops)
@@ -55,7 +61,8 @@ func (l *Later) Write(ctx context.Context, p Partition, ops []Op) error {
 
 // Close implements Store.
 func (l *Later) Close() error {
-	if l.Wait() != nil {
+	<-l.opened
+	if l.err != nil {
 		return nil // there is nothing to close
 	}
 	return l.store.Close()
