@@ -1,0 +1,166 @@
+package registry_test
+
+import (
+	"context"
+	"io"
+	"iter"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"polis/handler/internal/blob"
+	"polis/handler/internal/blob/folder"
+	"polis/handler/internal/fault"
+	"polis/handler/internal/portfolio"
+	. "polis/handler/internal/registry"
+	"polis/handler/internal/scoring"
+	"polis/handler/internal/train"
+)
+
+// counted counts what is opened and can break down.
+type counted struct {
+	blob.Store
+	opened atomic.Int64
+	broken atomic.Bool
+}
+
+func (c *counted) Open(ctx context.Context, name string) (io.ReadCloser, blob.Info, error) {
+	if c.broken.Load() {
+		return nil, blob.Info{}, fault.New(fault.Unavailable, "out of order")
+	}
+	c.opened.Add(1)
+	return c.Store.Open(ctx, name)
+}
+
+func newBlobs(t *testing.T) *counted {
+	t.Helper()
+	b, err := folder.Open(t.TempDir())
+	must(t, err)
+	t.Cleanup(func() { b.Close() })
+	return &counted{Store: b}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// models are of an empty book; those of different days have different versions.
+func models(t *testing.T, trained portfolio.Date) *scoring.Models {
+	t.Helper()
+	m, err := train.Fit(t.Context(), func(context.Context) iter.Seq2[[]*portfolio.Aggregate, error] {
+		return func(func([]*portfolio.Aggregate, error) bool) {}
+	}, train.Options{AsOf: trained})
+	must(t, err)
+	return m
+}
+
+var day = portfolio.MustDate(2026, 3, 31)
+
+func TestPublished(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	blobs := newBlobs(t)
+	writer, reader := New(blobs, time.Now), New(blobs, func() time.Time { return now })
+	if _, err := reader.Current(t.Context(), "t"); !fault.Is(err, fault.Conflict) {
+		t.Fatalf("before anything is published: %v", err)
+	}
+	first, second := models(t, day), models(t, day+1)
+	must(t, writer.Publish(t.Context(), "t", first))
+	must(t, writer.Publish(t.Context(), "other", second))
+	if first.Version == "" || first.Version == second.Version {
+		t.Fatalf("versions %q and %q", first.Version, second.Version)
+	}
+	current := func() string {
+		t.Helper()
+		m, err := reader.Current(t.Context(), "t")
+		must(t, err)
+		return m.Version
+	}
+	if got := current(); got != first.Version {
+		t.Errorf("current is %s, want %s", got, first.Version)
+	}
+	opened := blobs.opened.Load()
+	must(t, writer.Publish(t.Context(), "t", second))
+	if current() != first.Version || blobs.opened.Load() != opened {
+		t.Error("who has just asked asks again")
+	}
+	now = now.Add(16 * time.Second)
+	if got := current(); got != second.Version {
+		t.Errorf("a quarter of a minute after publishing %s is current", got)
+	}
+	m, err := reader.Version(t.Context(), "t", first.Version)
+	must(t, err)
+	if m.Version != first.Version || m.Trained != day {
+		t.Errorf("version %s of %s", m.Version, m.Trained)
+	}
+	if _, err := reader.Version(t.Context(), "t", "nonsense"); !fault.Is(err, fault.NotFound) {
+		t.Errorf("a version that never was: %v", err)
+	}
+}
+
+// TestWhoPublishesSeesItAtOnce though it has just looked.
+func TestWhoPublishesSeesItAtOnce(t *testing.T) {
+	r := New(newBlobs(t), time.Now)
+	for d := range portfolio.Date(3) {
+		m := models(t, day+d)
+		must(t, r.Publish(t.Context(), "t", m))
+		if got, err := r.Current(t.Context(), "t"); err != nil || got.Version != m.Version {
+			t.Errorf("%v, %v", got, err)
+		}
+	}
+}
+
+func TestAFaultIsNotRemembered(t *testing.T) {
+	blobs := newBlobs(t)
+	r := New(blobs, time.Now)
+	m := models(t, day)
+	must(t, r.Publish(t.Context(), "t", m))
+	blobs.broken.Store(true)
+	if _, err := r.Current(t.Context(), "t"); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("the blobs are out of order: %v", err)
+	}
+	if _, err := r.Version(t.Context(), "t", m.Version); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("the blobs are out of order: %v", err)
+	}
+	blobs.broken.Store(false)
+	if _, err := r.Current(t.Context(), "t"); err != nil {
+		t.Errorf("they are mended: %v", err)
+	}
+}
+
+// TestChangedModelsAreRefused: what is stored under a version is what was published.
+func TestChangedModelsAreRefused(t *testing.T) {
+	blobs := newBlobs(t)
+	r := New(blobs, time.Now)
+	m := models(t, day)
+	must(t, r.Publish(t.Context(), "t", m))
+	var b strings.Builder
+	must(t, models(t, day+1).Save(&b))
+	_, err := blobs.Put(t.Context(), "models/t/"+m.Version+".json", strings.NewReader(b.String()))
+	must(t, err)
+	if _, err := r.Current(t.Context(), "t"); err == nil {
+		t.Error("models that were changed since are used")
+	}
+}
+
+func TestWarm(t *testing.T) {
+	blobs := newBlobs(t)
+	for _, tenant := range []string{"a", "b", "c"} {
+		must(t, New(blobs, time.Now).Publish(t.Context(), tenant, models(t, day)))
+	}
+	r := New(blobs, time.Now)
+	r.Warm(t.Context(), 2)
+	for tenant, reads := range map[string]int64{"a": 0, "b": 0, "c": 2} {
+		before := blobs.opened.Load()
+		_, err := r.Current(t.Context(), tenant)
+		must(t, err)
+		if n := blobs.opened.Load() - before; n != reads {
+			t.Errorf("tenant %s takes %d reads, want %d", tenant, n, reads)
+		}
+	}
+	blobs.broken.Store(true)
+	New(blobs, time.Now).Warm(t.Context(), 9) // does without
+}
