@@ -221,14 +221,17 @@ func (m *Imports) Work(ctx context.Context, q Request) error {
 		return err
 	}
 	i, err := m.Get(ctx, t.ID, q.Import)
-	if err != nil || i.Status != "waiting" {
+	if err != nil {
 		return err
+	}
+	if i.Status != "waiting" {
+		return m.forget(ctx, t.ID, i.ID) // killed before all were forgotten
 	}
 	sum, err := m.load(ctx, t, i)
 	switch {
 	case err == nil:
 		i.Status, i.Summary = "completed", &sum
-	case fault.Is(err, fault.Malformed), fault.Is(err, fault.Invalid):
+	case fault.Is(err, fault.Malformed), fault.Is(err, fault.Invalid), fault.Is(err, fault.TooLarge):
 		// The files are wrong and will be the next time: that is the outcome.
 		i.Status, i.Detail = "failed", detail(err)
 	default:
@@ -238,8 +241,13 @@ func (m *Imports) Work(ctx context.Context, q Request) error {
 	if err := m.put(ctx, t.ID, i, store.Put); err != nil {
 		return err
 	}
+	return m.forget(ctx, t.ID, i.ID)
+}
+
+// forget deletes an import's files.
+func (m *Imports) forget(ctx context.Context, tenant, id string) error {
 	for _, table := range portfolio.Tables {
-		if err := m.blobs.Delete(ctx, folder(t.ID, i.ID)+table.String()); err != nil {
+		if err := m.blobs.Delete(ctx, folder(tenant, id)+table.String()); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,322 @@
+package imports_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"polis/handler/internal/blob"
+	"polis/handler/internal/blob/folder"
+	"polis/handler/internal/book"
+	"polis/handler/internal/bus"
+	"polis/handler/internal/fault"
+	. "polis/handler/internal/imports"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/store"
+	"polis/handler/internal/store/sqlite"
+)
+
+var noon = time.Date(2026, 3, 31, 12, 0, 0, 0, time.UTC)
+
+// world is imports over real parts, a store that can be cut off and a bus that notes
+// what is sent.
+type world struct {
+	*Imports
+	book   *book.Book
+	blobs  *clinging
+	docs   *cut
+	sent   []bus.Message
+	tenant book.Tenant
+}
+
+// cut is a store that dies after so many writes; below zero it lives.
+type cut struct {
+	store.Store
+	left atomic.Int64
+}
+
+func (c *cut) Write(ctx context.Context, p store.Partition, ops []store.Op) error {
+	if c.left.Load() == 0 {
+		return fault.New(fault.Unavailable, "killed")
+	}
+	c.left.Add(-1)
+	return c.Store.Write(ctx, p, ops)
+}
+
+// clinging is a blob store that deletes so many and then fails; below zero it goes on.
+type clinging struct {
+	blob.Store
+	left int
+}
+
+func (c *clinging) Delete(ctx context.Context, name string) error {
+	if c.left == 0 {
+		return fault.New(fault.Unavailable, "killed")
+	}
+	c.left--
+	return c.Store.Delete(ctx, name)
+}
+
+func (w *world) Send(_ context.Context, queue string, m ...bus.Message) error {
+	if queue != Queue {
+		return fault.New(fault.Internal, "sent to %s", queue)
+	}
+	w.sent = append(w.sent, m...)
+	return nil
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	s, err := sqlite.Open(filepath.Join(t.TempDir(), "store.db"), sqlite.WithClock(func() time.Time { return noon }))
+	must(t, err)
+	t.Cleanup(func() { s.Close() })
+	blobs, err := folder.Open(t.TempDir())
+	must(t, err)
+	t.Cleanup(func() { blobs.Close() })
+	w := &world{blobs: &clinging{blobs, -1}, docs: &cut{Store: s}, tenant: book.Tenant{ID: "t", Buckets: 4}}
+	w.docs.left.Store(-1)
+	w.book = book.New(w.docs)
+	w.Imports = New(w.book, w.docs, w.blobs, w, func() time.Time { return noon })
+	must(t, w.book.CreateTenant(t.Context(), w.tenant))
+	return w
+}
+
+type part struct{ name, body string }
+
+func upload(t *testing.T, parts ...part) *multipart.Reader {
+	t.Helper()
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	for _, p := range parts {
+		f, err := w.CreateFormField(p.name)
+		must(t, err)
+		_, err = io.WriteString(f, p.body)
+		must(t, err)
+	}
+	must(t, w.Close())
+	return multipart.NewReader(&b, w.Boundary())
+}
+
+var (
+	customers = part{"customers", "customer_id,birth_year\nC1,1980\nC2,1990\nC3,2100\n"}
+	policies  = part{"policies", "policy_id,customer_id,branch,start_date,annual_premium,status\nP1,C1,motor,2024-01-01,300,active\nP9,C9,motor,2024-01-01,300,active\n"}
+)
+
+// files are the names of the blobs that are there.
+func (w *world) files(t *testing.T) (names []string) {
+	t.Helper()
+	for i, err := range w.blobs.List(t.Context(), "") {
+		must(t, err)
+		names = append(names, i.Name[strings.LastIndex(i.Name, "/")+1:])
+	}
+	return names
+}
+
+func TestAnImport(t *testing.T) {
+	w := newWorld(t)
+	i, err := w.Start(t.Context(), w.tenant, upload(t, part{"as_of", "2026-03-30"}, policies, customers))
+	must(t, err)
+	if i.Status != "waiting" || i.AsOf != portfolio.MustDate(2026, 3, 30) || !i.Created.Equal(noon) {
+		t.Errorf("started: %+v", i)
+	}
+	var q Request
+	must(t, json.Unmarshal(w.sent[0].Body, &q))
+	if len(w.sent) != 1 || q != (Request{"t", i.ID}) || w.sent[0].ID != "t/"+i.ID {
+		t.Errorf("asked for: %+v", w.sent)
+	}
+	if _, err := w.Report(t.Context(), "t", i.ID); !fault.Is(err, fault.NotFound) {
+		t.Errorf("a report of what was not done: %v", err)
+	}
+	must(t, w.Work(t.Context(), q))
+	done, err := w.Get(t.Context(), "t", i.ID)
+	must(t, err)
+	if done.Status != "completed" || done.Summary.Customers.Created != 2 || done.Summary.Tables["policies"].Rejected != 1 {
+		t.Errorf("done: %+v", done)
+	}
+	r, err := w.Report(t.Context(), "t", i.ID)
+	must(t, err)
+	report, err := io.ReadAll(r)
+	must(t, err)
+	must(t, r.Close())
+	for _, want := range []string{`"file":"customers","line":4,"column":"birth_year"`, `"file":"policies","line":3,"column":"customer_id"`} {
+		if !strings.Contains(string(report), want) {
+			t.Errorf("the report lacks %s:\n%s", want, report)
+		}
+	}
+	// What was sent is personal data, and the book has it now.
+	if got := w.files(t); !slices.Equal(got, []string{"report.ndjson"}) {
+		t.Errorf("blobs left: %v", got)
+	}
+	// The message comes again: at least once is what a queue promises.
+	w.docs.left.Store(0)
+	must(t, w.Work(t.Context(), q))
+}
+
+// TestNothingOfTheFilesStays where the work was killed while it forgot them.
+func TestNothingOfTheFilesStays(t *testing.T) {
+	for n := range 2 {
+		w := newWorld(t)
+		i, err := w.Start(t.Context(), w.tenant, upload(t, customers, policies))
+		must(t, err)
+		w.blobs.left = n
+		if err := w.Work(t.Context(), Request{"t", i.ID}); !fault.Is(err, fault.Unavailable) {
+			t.Fatalf("killed before delete %d: %v", n, err)
+		}
+		w.blobs.left = -1
+		must(t, w.Work(t.Context(), Request{"t", i.ID}))
+		if got := w.files(t); !slices.Equal(got, []string{"report.ndjson"}) {
+			t.Errorf("killed before delete %d: left are %v", n, got)
+		}
+	}
+}
+
+// TestKilledAnywhere kills the work before each of its writes: done again it ends as if
+// nothing had happened.
+func TestKilledAnywhere(t *testing.T) {
+	for n := int64(0); ; n++ {
+		w := newWorld(t)
+		i, err := w.Start(t.Context(), w.tenant, upload(t, customers, policies))
+		must(t, err)
+		w.docs.left.Store(n)
+		err = w.Work(t.Context(), Request{"t", i.ID})
+		w.docs.left.Store(-1)
+		if err != nil {
+			if !fault.Is(err, fault.Unavailable) {
+				t.Fatalf("killed before write %d: %v", n, err)
+			}
+			if i, err := w.Get(t.Context(), "t", i.ID); err != nil || i.Status != "waiting" {
+				t.Errorf("killed before write %d: %+v, %v", n, i, err)
+			}
+			must(t, w.Work(t.Context(), Request{"t", i.ID}))
+		}
+		done, gone := w.Get(t.Context(), "t", i.ID)
+		must(t, gone)
+		c := done.Summary.Customers
+		if done.Status != "completed" || c.Created+c.Unchanged != 2 || !slices.Equal(w.files(t), []string{"report.ndjson"}) {
+			t.Errorf("killed before write %d, then done again: %+v, %v", n, done, w.files(t))
+		}
+		for _, id := range []string{"C1", "C2"} {
+			if _, err := w.book.Customer(t.Context(), w.tenant, id); err != nil {
+				t.Errorf("killed before write %d: %s: %v", n, id, err)
+			}
+		}
+		if err == nil {
+			return
+		}
+	}
+}
+
+// TestWrongFiles end as failed, once: another try would say the same.
+func TestWrongFiles(t *testing.T) {
+	for name, tc := range map[string]struct {
+		body, says string
+	}{
+		"a header mistake": {"customer,birth_year\nC1,1980\n", "customer_id"},
+		"empty":            {"", "customers"},
+		"no text":          {"\x00\x01\x02\x03", "customers"},
+		"half a gzip file": {"\x1f\x8b\x08\x00", "customers"},
+	} {
+		w := newWorld(t)
+		i, err := w.Start(t.Context(), w.tenant, upload(t, part{"customers", tc.body}))
+		must(t, err)
+		if err := w.Work(t.Context(), Request{"t", i.ID}); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if i, err = w.Get(t.Context(), "t", i.ID); err != nil || i.Status != "failed" || !strings.Contains(i.Detail, tc.says) || len(w.files(t)) > 0 {
+			t.Errorf("%s: %+v, %v, %v", name, i, w.files(t), err)
+		}
+	}
+}
+
+func TestWrongUploads(t *testing.T) {
+	for name, tc := range map[string]struct {
+		parts []part
+		where string
+	}{
+		"nothing":               {nil, "/customers"},
+		"no customers":          {[]part{policies}, "/customers"},
+		"customers twice":       {[]part{customers, customers}, "/customers"},
+		"another table":         {[]part{customers, {"cars", "x"}}, ""},
+		"a name with slashes":   {[]part{customers, {"../customers", "x"}}, ""},
+		"no date":               {[]part{{"as_of", "31 March"}, customers}, "/as_of"},
+		"tomorrow":              {[]part{{"as_of", "2026-04-01"}, customers}, "/as_of"},
+		"a date without an end": {[]part{{"as_of", "2026-03-30" + strings.Repeat("0", 1<<16)}, customers}, "/as_of"},
+	} {
+		w := newWorld(t)
+		_, err := w.Start(t.Context(), w.tenant, upload(t, tc.parts...))
+		var f *fault.Error
+		if !fault.Is(err, fault.Invalid) || !asFault(err, &f) || f.Fields[0].Pointer != tc.where {
+			t.Errorf("%s: %v", name, err)
+		}
+		if all, err := w.List(t.Context(), "t"); err != nil || len(all) > 0 || len(w.sent) > 0 {
+			t.Errorf("%s: %v is there, %v; %d messages", name, all, err, len(w.sent))
+		}
+	}
+}
+
+func asFault(err error, f **fault.Error) bool {
+	e, ok := err.(*fault.Error)
+	*f = e
+	return ok
+}
+
+// TestAnUploadThatBreaksOff leaves no import.
+func TestAnUploadThatBreaksOff(t *testing.T) {
+	w := newWorld(t)
+	whole := fmt.Sprintf("--b\r\nContent-Disposition: form-data; name=%q\r\n\r\n%s\r\n--b--\r\n", customers.name, customers.body)
+	for n := range len(whole) - len("\r\n--\r\n") {
+		_, err := w.Start(t.Context(), w.tenant, multipart.NewReader(strings.NewReader(whole[:n]), "b"))
+		if !fault.Is(err, fault.Malformed) && !fault.Is(err, fault.Invalid) {
+			t.Errorf("after %d bytes: %v", n, err)
+		}
+	}
+	if all, err := w.List(t.Context(), "t"); err != nil || len(all) > 0 || len(w.sent) > 0 {
+		t.Errorf("%v, %v", all, err)
+	}
+}
+
+func TestListIsNewestFirst(t *testing.T) {
+	w := newWorld(t)
+	var want []string
+	for k := range 3 {
+		at := noon.Add(time.Duration(k) * time.Second)
+		i, err := New(w.book, w.docs, w.blobs, w, func() time.Time { return at }).Start(t.Context(), w.tenant, upload(t, customers))
+		must(t, err)
+		want = append([]string{i.ID}, want...)
+	}
+	all, err := w.List(t.Context(), "t")
+	must(t, err)
+	var got []string
+	for _, i := range all {
+		got = append(got, i.ID)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if _, err := w.Get(t.Context(), "other", want[0]); !fault.Is(err, fault.NotFound) {
+		t.Errorf("another tenant's import: %v", err)
+	}
+	if err := w.Work(t.Context(), Request{"nobody", want[0]}); !fault.Is(err, fault.NotFound) {
+		t.Errorf("work for a tenant that is not there: %v", err)
+	}
+	if err := w.Work(t.Context(), Request{"t", "nothing"}); !fault.Is(err, fault.NotFound) {
+		t.Errorf("work that nobody asked for: %v", err)
+	}
+}
