@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"polis/handler/internal/actions"
 	"polis/handler/internal/bus"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/intake"
+	"polis/handler/internal/intake/tabular"
 )
 
 // with opens the stack for a command.
@@ -28,6 +31,22 @@ type importCmd struct {
 	Tenant string `help:"Tenant; by default the folder's name."`
 	AsOf   string `help:"Date that rows without recorded_at are recorded at; by default today."`
 	JSON   bool   `name:"json" help:"Print the summary as JSON."`
+	written
+}
+
+// written says how files are written where that is not to be guessed.
+type written struct {
+	Delimiter string `help:"Of CSV: comma, semicolon or tab; by default as detected." enum:"comma,semicolon,tab," default:""`
+	Encoding  string `help:"utf-8 or windows-1252; by default as detected." enum:"utf-8,windows-1252," default:""`
+	Decimal   string `help:"Decimal sign, point or comma; by default as detected." enum:"point,comma," default:""`
+	Dates     string `help:"iso (2026-03-31) or dutch (31-03-2026); by default as detected." enum:"iso,dutch," default:""`
+}
+
+func (w written) detected() intake.Detected {
+	return intake.Detected{
+		Delimiter: map[string]string{"comma": ",", "semicolon": ";", "tab": "\t"}[w.Delimiter],
+		Encoding:  tabular.Encoding(w.Encoding), Decimal: intake.Decimal(w.Decimal), Dates: intake.Dates(w.Dates),
+	}
 }
 
 func (m *importCmd) Run(ctx context.Context, c *cli) error {
@@ -43,7 +62,7 @@ func (m *importCmd) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		sum, err := s.load(ctx, newProgress(os.Stderr), t, m.Dir, on)
+		sum, err := s.load(ctx, newProgress(os.Stderr), t, m.Dir, on, m.detected())
 		if err != nil {
 			return err
 		}
@@ -56,7 +75,7 @@ func (m *importCmd) Run(ctx context.Context, c *cli) error {
 				fmt.Printf("%-10s missing\n", name)
 				continue
 			}
-			fmt.Printf("%-10s %d rows read, %d landed, %d rejected, %d warnings (%s)\n", name, ts.Read, ts.Landed, ts.Rejected, ts.Warnings, ts.File)
+			fmt.Printf("%-10s %d rows read, %d landed, %d rejected, %d warnings (%s: %s)\n", name, ts.Read, ts.Landed, ts.Rejected, ts.Warnings, ts.File, say(ts.Detected))
 			for _, col := range ts.Unknown {
 				fmt.Printf("%-10s column %q is not known and left out\n", "", col)
 			}
@@ -66,6 +85,22 @@ func (m *importCmd) Run(ctx context.Context, c *cli) error {
 		}
 		return nil
 	})
+}
+
+// say puts in words how a file is written.
+func say(d intake.Detected) string {
+	words := []string{string(d.Format)}
+	if name, ok := map[string]string{",": "comma", ";": "semicolon", "\t": "tab"}[d.Delimiter]; ok {
+		words = append(words, name)
+	}
+	words = append(words, string(d.Encoding))
+	if d.Decimal != "" {
+		words = append(words, "decimal "+string(d.Decimal))
+	}
+	if d.Dates != "" {
+		words = append(words, string(d.Dates)+" dates")
+	}
+	return strings.Join(words, ", ")
 }
 
 func printJSON(v any) error {

@@ -48,7 +48,7 @@ func tables(dir string) (map[portfolio.Table]intake.Source, error) {
 }
 
 // load imports a folder, with a stage of progress, and writes the report beside the data.
-func (s *stack) load(ctx context.Context, p *progress, t book.Tenant, dir string, asOf portfolio.Date) (intake.Summary, error) {
+func (s *stack) load(ctx context.Context, p *progress, t book.Tenant, dir string, asOf portfolio.Date, as intake.Detected) (intake.Summary, error) {
 	files, err := tables(dir)
 	if err != nil {
 		return intake.Summary{}, err
@@ -62,9 +62,13 @@ func (s *stack) load(ctx context.Context, p *progress, t book.Tenant, dir string
 		return intake.Summary{}, fault.Wrap(fault.Unconfigured, err, "making the report")
 	}
 	defer report.Close()
+	overrides := make(map[portfolio.Table]intake.Detected, len(files))
+	for table := range files {
+		overrides[table] = as
+	}
 	st := p.stage("import")
 	sum, err := intake.Import(ctx, s.book, intake.Options{
-		Tenant: t.ID, AsOf: asOf, Files: files, Scratch: "", Report: report,
+		Tenant: t.ID, AsOf: asOf, Files: files, Overrides: overrides, Report: report,
 		Progress: func(_ string, done, total int64) { st.set(done, total) },
 	})
 	if err != nil {
@@ -214,7 +218,7 @@ func enginesOf(names []string) ([]scoring.Engine, error) {
 	for _, n := range names {
 		e, err := scoring.ParseEngine(strings.TrimSpace(n))
 		if err != nil {
-			return nil, err
+			return nil, fault.Wrap(fault.Unconfigured, err, "--engines %s", n)
 		}
 		out = append(out, e)
 	}

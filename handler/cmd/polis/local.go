@@ -35,6 +35,7 @@ type localCmd struct {
 	Seed      uint64 `help:"Seed of the sample." default:"1"`
 	Crashes   int    `help:"Crashes of the handler within 30 minutes that stop the host." default:"3"`
 	Idle      bool   `help:"Only start the host: load, train and run nothing."`
+	written
 }
 
 // The settings that the functions need and a laptop has no place for.
@@ -233,7 +234,7 @@ func (m *localCmd) fill(ctx context.Context, s *stack, p *progress, t book.Tenan
 			return err
 		}
 	}
-	_, err := s.load(ctx, p, t, dir, on)
+	_, err := s.load(ctx, p, t, dir, on, m.detected())
 	return err
 }
 

@@ -21,6 +21,7 @@ import (
 	"polis/handler/internal/bus"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/intake"
+	"polis/handler/internal/intake/tabular"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/store"
 )
@@ -33,9 +34,11 @@ const keep = 90 * 24 * time.Hour
 
 // Import is an import and what came of it.
 type Import struct {
-	ID        string          `json:"import_id"`
-	Status    string          `json:"status"` // waiting, completed, failed
-	AsOf      portfolio.Date  `json:"as_of"`
+	ID     string         `json:"import_id"`
+	Status string         `json:"status"` // waiting, completed, failed
+	AsOf   portfolio.Date `json:"as_of"`
+	// Written is how the files are written where that is not to be guessed.
+	Written   intake.Detected `json:"written,omitzero"`
 	Created   time.Time       `json:"created_at"`
 	Completed time.Time       `json:"completed_at,omitzero"`
 	Detail    string          `json:"detail,omitempty"` // why it failed
@@ -111,20 +114,28 @@ func invalid(pointer, detail string) error {
 
 func (m *Imports) part(ctx context.Context, t book.Tenant, i *Import, p *multipart.Part, seen map[string]bool) error {
 	name := p.FormName()
-	if name == "as_of" {
+	set := map[string]func(string) bool{
+		"as_of": func(v string) (ok bool) {
+			i.AsOf, ok = portfolio.ParseDate(strings.TrimSpace(v))
+			return ok && i.AsOf <= portfolio.DateOf(m.now())
+		},
+		"delimiter": func(v string) bool { i.Written.Delimiter = v; return i.Written.Check() == nil },
+		"encoding":  func(v string) bool { i.Written.Encoding = tabular.Encoding(v); return i.Written.Check() == nil },
+		"decimal":   func(v string) bool { i.Written.Decimal = intake.Decimal(v); return i.Written.Check() == nil },
+		"dates":     func(v string) bool { i.Written.Dates = intake.Dates(v); return i.Written.Check() == nil },
+	}[name]
+	if set != nil {
 		body, err := io.ReadAll(io.LimitReader(p, 32))
 		if err != nil {
 			return fault.Wrap(fault.Malformed, err, "reading the upload")
 		}
-		d, ok := portfolio.ParseDate(strings.TrimSpace(string(body)))
-		if !ok || d > portfolio.DateOf(m.now()) {
-			return invalid("/as_of", "is a date such as 2026-03-31, not after today")
+		if !set(string(body)) {
+			return invalid("/"+name, settings[name])
 		}
-		i.AsOf = d
 		return nil
 	}
 	if !slices.ContainsFunc(portfolio.Tables[:], func(t portfolio.Table) bool { return t.String() == name }) {
-		return invalid("", "has a part that is none of customers, policies, claims, contacts, as_of")
+		return invalid("", "has a part that is none of customers, policies, claims, contacts, as_of, delimiter, encoding, decimal, dates")
 	}
 	if seen[name] {
 		return invalid("/"+name, "is there twice")
@@ -134,6 +145,15 @@ func (m *Imports) part(ctx context.Context, t book.Tenant, i *Import, p *multipa
 		return fmt.Errorf("keeping a part of the upload: %w", err)
 	}
 	return nil
+}
+
+// settings are the parts of an upload that are no files, and what they must be.
+var settings = map[string]string{
+	"as_of":     "is a date such as 2026-03-31, not after today",
+	"delimiter": "is a comma, a semicolon or a tab",
+	"encoding":  "is utf-8 or windows-1252",
+	"decimal":   "is point or comma",
+	"dates":     "is iso or dutch",
 }
 
 // sent is what a caller sends: where it breaks off the fault is the caller's.
@@ -268,13 +288,14 @@ func (m *Imports) load(ctx context.Context, t book.Tenant, i Import) (_ intake.S
 		return intake.Summary{}, fault.Wrap(fault.Unavailable, err, "making a scratch folder")
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	files := map[portfolio.Table]intake.Source{}
+	files, written := map[portfolio.Table]intake.Source{}, map[portfolio.Table]intake.Detected{}
 	for info, err := range m.blobs.List(ctx, folder(t.ID, i.ID)) {
 		if err != nil {
 			return intake.Summary{}, err
 		}
 		for _, table := range portfolio.Tables {
 			if info.Name == folder(t.ID, i.ID)+table.String() {
+				written[table] = i.Written
 				files[table] = intake.Source{Name: table.String(), Size: info.Size, Open: func() (io.ReadCloser, error) {
 					r, _, err := m.blobs.Open(ctx, info.Name)
 					return r, err
@@ -283,7 +304,9 @@ func (m *Imports) load(ctx context.Context, t book.Tenant, i Import) (_ intake.S
 		}
 	}
 	var report bytes.Buffer
-	sum, err := intake.Import(ctx, m.book, intake.Options{Tenant: t.ID, AsOf: i.AsOf, Files: files, Scratch: scratch, Report: &capped{b: &report}})
+	sum, err := intake.Import(ctx, m.book, intake.Options{
+		Tenant: t.ID, AsOf: i.AsOf, Files: files, Overrides: written, Scratch: scratch, Report: &capped{b: &report},
+	})
 	if err != nil {
 		return sum, err
 	}

@@ -186,6 +186,26 @@ func TestNothingOfTheFilesStays(t *testing.T) {
 	}
 }
 
+// TestNotToBeGuessed: what the caller says of the files goes over what they look like.
+func TestNotToBeGuessed(t *testing.T) {
+	w := newWorld(t)
+	ambiguous := part{"policies", "policy_id;customer_id;branch;start_date;annual_premium;status\nP1;C1;motor;01-02-2024;1.234;active\n"}
+	i, err := w.Start(t.Context(), w.tenant, upload(t, customers, ambiguous, part{"decimal", "comma"}, part{"dates", "dutch"}))
+	must(t, err)
+	must(t, w.Work(t.Context(), Request{"t", i.ID}))
+	r, err := w.book.Customer(t.Context(), w.tenant, "C1")
+	must(t, err)
+	if p := r.Aggregate.Policies[0]; p.AnnualPremium != 1_234_00 || p.StartDate != portfolio.MustDate(2024, 2, 1) {
+		t.Errorf("%+v", p)
+	}
+	i, err = w.Start(t.Context(), w.tenant, upload(t, customers, ambiguous, part{"delimiter", ","}))
+	must(t, err)
+	must(t, w.Work(t.Context(), Request{"t", i.ID}))
+	if i, err = w.Get(t.Context(), "t", i.ID); err != nil || i.Status != "failed" || !strings.Contains(i.Detail, "policy_id") {
+		t.Errorf("%+v, %v", i, err)
+	}
+}
+
 // TestKilledAnywhere kills the work before each of its writes: done again it ends as if
 // nothing had happened.
 func TestKilledAnywhere(t *testing.T) {
@@ -257,6 +277,10 @@ func TestWrongUploads(t *testing.T) {
 		"a name with slashes":   {[]part{customers, {"../customers", "x"}}, ""},
 		"no date":               {[]part{{"as_of", "31 March"}, customers}, "/as_of"},
 		"tomorrow":              {[]part{{"as_of", "2026-04-01"}, customers}, "/as_of"},
+		"no delimiter":          {[]part{{"delimiter", "|"}, customers}, "/delimiter"},
+		"no encoding":           {[]part{{"encoding", "ebcdic"}, customers}, "/encoding"},
+		"no decimal sign":       {[]part{customers, {"decimal", "."}}, "/decimal"},
+		"no way to write dates": {[]part{{"dates", "american"}, customers}, "/dates"},
 		"a date without an end": {[]part{{"as_of", "2026-03-30" + strings.Repeat("0", 1<<16)}, customers}, "/as_of"},
 	} {
 		w := newWorld(t)

@@ -31,7 +31,8 @@ type Detected struct {
 	Dates     Dates            `json:"dates,omitempty"`
 }
 
-func (d Detected) check() error {
+// Check says what of an override is no way to write a file; fault.Invalid.
+func (d Detected) Check() error {
 	switch d.Format {
 	case "", tabular.CSV, tabular.NDJSON:
 	default:
@@ -103,7 +104,7 @@ const maxUnknown = 50
 // open opens a file and finds out how it is written. read counts the bytes read, as
 // they are in the file.
 func open(t portfolio.Table, src Source, override Detected, read func(n int)) (_ *input, err error) {
-	if err := override.check(); err != nil {
+	if err := override.Check(); err != nil {
 		return nil, err
 	}
 	f, err := src.Open()

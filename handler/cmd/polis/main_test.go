@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestMain is polis itself where a test asks for it.
+func TestMain(m *testing.M) {
+	if os.Getenv("POLIS_TEST_IS_POLIS") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// polis runs a command as a person would.
+func polis(t *testing.T, in string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	c := exec.CommandContext(t.Context(), exe, args...)
+	c.Env = append(os.Environ(), "POLIS_TEST_IS_POLIS=1")
+	c.Stdin, c.Stdout, c.Stderr = strings.NewReader(in), &out, &errs
+	var exit *exec.ExitError
+	if err := c.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return c.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+func write(t *testing.T, dir string, files map[string]string) string {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+const (
+	customersCSV = "customer_id,birth_year,postcode\nK1,1980,1234 AB\nK2,2980,2345 CD\n"
+	policiesCSV  = "policy_id,customer_id,branch,start_date,annual_premium,status\nP1,K1,motor,2024-01-01,300.50,active\n"
+)
+
+// TestCommands: each call ends with a code that means something and says what is wrong
+// in a line, without showing what anybody's row holds.
+func TestCommands(t *testing.T) {
+	dir := t.TempDir()
+	data := filepath.Join(dir, "var")
+	good := write(t, filepath.Join(dir, "Good Book"), map[string]string{"customers.csv": customersCSV, "policies.csv": policiesCSV})
+	header := write(t, filepath.Join(dir, "header"), map[string]string{"customers.csv": "customer,birth_year\nK1,1980\n"})
+	empty := write(t, filepath.Join(dir, "empty"), nil)
+	file := filepath.Join(write(t, dir, map[string]string{"file": "x"}), "file")
+	for _, tc := range []struct {
+		name   string
+		in     string
+		args   []string
+		code   int
+		stdout string
+		stderr string
+	}{
+		{"help", "", []string{"--help"}, 0, "import", ""},
+		{"help of a command", "", []string{"run", "--help"}, 0, "--engines", ""},
+		{"nothing", "", nil, 2, "", "polis: expected one of"},
+		{"no such command", "", []string{"improt"}, 2, "", "improt"},
+		{"no such flag", "", []string{"run", "--engine", "risk"}, 2, "", "--engine"},
+		{"import of nothing", "", []string{"import"}, 2, "", "<dir>"},
+		{"no such folder", "", []string{"import", filepath.Join(dir, "missing")}, 3, "", "customers"},
+		{"an empty folder", "", []string{"import", empty}, 3, "", "customers"},
+		{"a header mistake", "", []string{"import", header}, 3, "", "customers.csv, line 1: the header lacks customer_id"},
+		{"no decimal sign", "", []string{"import", good, "--decimal", "x"}, 2, "", "--decimal"},
+		{"no date", "", []string{"import", good, "--as-of", "yesterday"}, 2, "", "--as-of"},
+		{"train nobody", "", []string{"train", "--tenant", "nobody"}, 3, "", "no such tenant"},
+		{"top of nobody", "", []string{"top", "--tenant", "nobody"}, 3, "", ""},
+		{"import", "", []string{"import", good, "--as-of", "2026-03-31"}, 0, "customers.csv: csv, comma, ascii", "1 rows rejected"},
+		{"import again", "", []string{"import", good, "--as-of", "2026-03-31"}, 0, "", "0 customers new, 0 changed, 1 unchanged"},
+		{"import as JSON", "", []string{"import", good, "--as-of", "2026-03-31", "--json"}, 0, `"rows_read": 2`, ""},
+		{"run without models", "", []string{"run", "--tenant", "good-book"}, 3, "", "train"},
+		{"run another engine", "", []string{"run", "--tenant", "good-book", "--engines", "weather"}, 2, "", "weather"},
+		{"train", "", []string{"train", "--tenant", "good-book", "--as-of", "2026-03-31"}, 0, "the mean alone", ""},
+		{"run", "", []string{"run", "--tenant", "good-book", "--as-of", "2026-03-31", "--json"}, 0, `"customers": 1`, ""},
+		{"top", "", []string{"top", "--tenant", "good-book", "-n", "3"}, 0, "Whom to act on first, 2026-03-31", ""},
+		{"send", `{"tenant":"good-book"}`, []string{"send", "risk-requests", "--id", "m1"}, 0, "", ""},
+		{"send nothing there", "", []string{"send", "risk-requests", filepath.Join(dir, "nothing")}, 3, "", "nothing"},
+		{"send too much", strings.Repeat("x", 1<<20+1), []string{"send", "risk-requests"}, 1, "", "1048576 bytes"},
+		{"peek", "", []string{"peek", "risk-requests"}, 0, `"id":"m1"`, ""},
+		{"peek dead ones", "", []string{"peek", "risk-requests", "--dead"}, 0, "", ""},
+		{"replay", "", []string{"replay", "risk-requests"}, 0, "0 messages put back on risk-requests", ""},
+		{"sample without folder", "", []string{"sample"}, 2, "", "--out"},
+		{"sample of another world", "", []string{"sample", "--out", dir, "--world", "C"}, 2, "", "--world"},
+		{"sample of nobody", "", []string{"sample", "--out", dir, "--customers", "0"}, 3, "", "customers"},
+		{"a file for a folder", "", []string{"peek", "risk-requests", "--data", file}, 2, "", ""},
+		{"nothing staged", "", []string{"local", "--root", empty}, 2, "", "make build"},
+	} {
+		args := tc.args
+		if len(args) > 0 && args[0] != "sample" && !strings.Contains(strings.Join(args, " "), "--data") {
+			args = append([]string{"--data", data}, args...)
+		}
+		code, stdout, stderr := polis(t, tc.in, args...)
+		if code != tc.code || !strings.Contains(stdout, tc.stdout) || !strings.Contains(stderr, tc.stderr) {
+			t.Errorf("%s: exit code %d, want %d\nstdout: %s\nstderr: %s", tc.name, code, tc.code, stdout, stderr)
+		}
+		if tc.code != 0 && !strings.HasPrefix(last(stderr), "polis: ") {
+			t.Errorf("%s: the last line does not say what is wrong: %s", tc.name, stderr)
+		}
+		if strings.Contains(stdout+stderr, "panic") || strings.Contains(stderr, "1234 AB") || strings.Contains(stderr, "2980") {
+			t.Errorf("%s: shows what it should not:\n%s", tc.name, stderr)
+		}
+	}
+}
+
+func last(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
+}
+
+// TestSampleIsTheSame to the byte with the same seed, and another with another.
+func TestSampleIsTheSame(t *testing.T) {
+	read := func(seed string) string {
+		dir := t.TempDir()
+		if code, _, stderr := polis(t, "", "sample", "--customers", "50", "--seed", seed, "--as-of", "2026-03-31", "--out", dir); code != 0 {
+			t.Fatal(stderr)
+		}
+		all := ""
+		for _, name := range []string{"customers", "policies", "claims", "contacts"} {
+			body, err := os.ReadFile(filepath.Join(dir, name+".csv"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all += string(body)
+		}
+		return all
+	}
+	if first := read("7"); first != read("7") || first == read("8") {
+		t.Error("the seed does not say what the sample is")
+	}
+}
