@@ -474,10 +474,14 @@ func TestSpecCodeAndFunctionsAgree(t *testing.T) {
 	must(t, err)
 	model, err := doc.BuildV3Model()
 	must(t, err)
-	inSpec := map[string]bool{}
+	inSpec, says := map[string]bool{}, summaries()
 	for path, item := range model.Model.Paths.PathItems.FromOldest() {
-		for method := range item.GetOperations().FromOldest() {
-			inSpec[strings.ToUpper(method)+" /api"+path] = true
+		for method, op := range item.GetOperations().FromOldest() {
+			pattern := strings.ToUpper(method) + " /api" + path
+			inSpec[pattern] = true
+			if op.Summary == "" || says[pattern] != op.Summary {
+				t.Errorf("%s: the page of operations says %q, the specification %q", pattern, says[pattern], op.Summary)
+			}
 		}
 	}
 	inCode, byFunction := map[string]bool{}, map[string]map[string]bool{}
