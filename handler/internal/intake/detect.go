@@ -247,6 +247,8 @@ type sample struct {
 	iso, dutch, point, comma int
 }
 
+var errCR = errors.New("has line breaks of CR alone; save the file with CRLF or LF")
+
 // fields reads a CSV file's header and looks at the rows after it.
 func (s *sample) fields(head []byte) error {
 	f := s.in.newFramer(bytes.NewReader(head))
@@ -262,6 +264,9 @@ func (s *sample) fields(head []byte) error {
 			if s.in.header == 0 {
 				if err == nil {
 					err = fr.Fault
+				}
+				if err == nil && strings.Contains(data[fr.From:fr.To], "\r") {
+					err = errCR
 				}
 				if err != nil {
 					return fault.New(fault.Malformed, "%s, line %d: the header %s", s.in.name, fr.Line, err)

@@ -277,6 +277,7 @@ func TestHeaderMistakesStopBeforeAnythingLands(t *testing.T) {
 		{"column twice", files{portfolio.Customers: "customer_id,region,Region\nC1,a,b\n"}, "customers.csv, line 1: the header names region twice"},
 		{"several at once", files{portfolio.Customers: "a,b\n", portfolio.Claims: "claim_id\n"}, "customers.csv, line 1: the header lacks customer_id; claims.csv, line 1: the header lacks policy_id, customer_id, loss_date"},
 		{"broken header", files{portfolio.Customers: "\"customer_id\nC1\n"}, "customers.csv, line 1: the header has a quote that is not closed"},
+		{"breaks of CR alone", files{portfolio.Customers: "customer_id,region\rC1,a\rC2,b\r"}, "customers.csv, line 1: the header has line breaks of CR alone; save the file with CRLF or LF"},
 		{"empty file", files{portfolio.Claims: " \n"}, "claims.csv: is empty; it needs a header at least"},
 		{"UTF-16", files{portfolio.Claims: "\xff\xfec\x00"}, "claims.csv: is UTF-16; save it as UTF-8"},
 		{"damaged gzip", files{portfolio.Claims: "\x1f\x8bxx"}, "claims.csv: not a gzip file"},
