@@ -78,6 +78,25 @@ func (g *Group) Reset(views []*portfolio.View) {
 	}
 }
 
+// Relations parts the views of those who are one relation now into the relations that
+// they were on the views' date: it appends to of, for each view, the number of its
+// relation, counted from 0. A household that somebody joins or leaves later was another
+// one then, and would tell of what was still to come.
+func Relations(views []*portfolio.View, of []int) (_ []int, n int) {
+next:
+	for i, v := range views {
+		for j := range i {
+			if v.Related(views[j]) {
+				of = append(of, of[j])
+				continue next
+			}
+		}
+		of = append(of, n)
+		n++
+	}
+	return of, n
+}
+
 // Objects reports whether the customer objects to profiling (GDPR art. 21).
 func Objects(v *portfolio.View) bool { return v.Customer != nil && v.Customer.Objects }
 

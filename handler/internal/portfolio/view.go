@@ -13,9 +13,10 @@ type View struct {
 	Claims   []ClaimView
 	Contacts []Contact // up to and including the as-of date, oldest first
 
-	early   Customer // stands in for an undated row before it was recorded
-	undated []Policy // what could be said of undated rows before they were recorded
-	losses  []Claim  // likewise
+	member  *Customer // whose relation it was in then; nil where nothing at all was known
+	early   Customer  // stands in for an undated row before it was recorded
+	undated []Policy  // what could be said of undated rows before they were recorded
+	losses  []Claim   // likewise
 }
 
 // PolicyView is a policy as known on the as-of date.
@@ -79,7 +80,26 @@ func (v *View) Reset(a *Aggregate, asOf Date, ends EndTable) {
 		n--
 	}
 	v.Contacts = a.Contacts[:n]
+	if v.member = v.Customer; v.Customer == &v.early || v.Customer == nil && len(v.Policies) > 0 && len(a.Customers) > 0 {
+		// Undated, or recorded after its policies: of its relation there is no earlier word.
+		v.member = &a.Customers[0]
+	}
 	v.markReplaced()
+}
+
+// Related reports whether two customers belonged to one relation as far as was known on
+// the as-of date. Nobody is related to a customer of whom nothing was known yet.
+func (v *View) Related(w *View) bool {
+	a, b := v.member, w.member
+	switch {
+	case a == nil || b == nil:
+		return false
+	case a.CompanyGroupID != "" || b.CompanyGroupID != "":
+		return a.CompanyGroupID == b.CompanyGroupID
+	case a.HouseholdID != "" || b.HouseholdID != "":
+		return a.HouseholdID == b.HouseholdID
+	}
+	return a.ID == b.ID
 }
 
 func (v *View) addPolicy(versions []Policy, ends EndTable) {

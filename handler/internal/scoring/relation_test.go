@@ -14,6 +14,14 @@ import (
 
 func objects(a *portfolio.Aggregate) { a.Customers[0].Objects = true }
 
+// household puts people in one.
+func household(members ...*portfolio.Aggregate) []*portfolio.Aggregate {
+	for _, a := range members {
+		a.Customers[0].HouseholdID = "h"
+	}
+	return members
+}
+
 func newScorer(tb testing.TB) *Scorer {
 	tb.Helper()
 	s, err := New(learnt(tb))
@@ -37,7 +45,7 @@ func TestAnObjectionIsOneMembers(t *testing.T) {
 	s := newScorer(t)
 	for name, who := range map[string]int{"first": 0, "second": 1} {
 		t.Run(name, func(t *testing.T) {
-			members := []*portfolio.Aggregate{person("a", nil), person("b", nil)}
+			members := household(person("a", nil), person("b", nil))
 			objects(members[who])
 			sheets := s.Relation(subjects(members...), asOf, NewSet(Engines...))
 			for i := range sheets {
@@ -59,13 +67,67 @@ func TestAnObjectionIsOneMembers(t *testing.T) {
 func TestAnObjectorIsNotReadForOthers(t *testing.T) {
 	s := newScorer(t)
 	big := person("a", func(a *portfolio.Aggregate) { objects(a); a.Policies[0].AnnualPremium = 900000 })
-	s.Relation(subjects(big, person("b", nil)), asOf, NewSet(Engines...))
+	s.Relation(subjects(household(big, person("b", nil))...), asOf, NewSet(Engines...))
 	if s.group.Primary.ID != "b" {
 		t.Errorf("the primary member is %s", s.group.Primary.ID)
 	}
-	s.Relation(subjects(big, person("b", objects)), asOf, NewSet(Engines...))
+	s.Relation(subjects(household(big, person("b", objects))...), asOf, NewSet(Engines...))
 	if s.group.Primary.ID != "a" {
 		t.Errorf("where all object the primary member is %s", s.group.Primary.ID)
+	}
+}
+
+// TestWhoJoinedLaterTellsNothing: a score as of a date before a household came together,
+// or before somebody was a customer at all, is that of those who were there.
+func TestWhoJoinedLaterTellsNothing(t *testing.T) {
+	s := newScorer(t)
+	render := func(sheets []Sheet, i int) (out []byte) {
+		for _, e := range Engines {
+			sheets[i].Fingerprint = 0 // of the data, which do differ
+			out = sheets[i].AppendJSON(out, e, "t", noon)
+		}
+		return out
+	}
+	// What b holds is not offered to who is known to live with b.
+	holds := func(a *portfolio.Aggregate) { a.Policies[1].Branch = "liability" }
+	joins := func(a *portfolio.Aggregate) {
+		moved := a.Customers[0]
+		moved.HouseholdID, moved.Version = "h", portfolio.Version{RecordedAt: asOf + 9, ValidFrom: asOf + 9}
+		a.Customers = append(a.Customers, moved)
+		if a.ID() == "b" {
+			holds(a)
+		}
+	}
+	isNew := func(a *portfolio.Aggregate) {
+		a.Customers[0].HouseholdID, a.Customers[0].Version = "h", portfolio.Version{RecordedAt: asOf + 9, ValidFrom: asOf + 9}
+		for i := range a.Policies {
+			a.Policies[i].Version, a.Policies[i].StartDate = a.Customers[0].Version, asOf+9
+		}
+		a.Contacts = nil
+		holds(a)
+	}
+	all := NewSet(Engines...)
+	alone := render(s.Relation(subjects(person("a", nil)), asOf, all), 0)
+	lived := render(s.Relation(subjects(household(person("a", nil))...), asOf, all), 0)
+	together := render(s.Relation(subjects(household(person("a", nil), person("b", holds))...), asOf, all), 0)
+	for name, tc := range map[string]struct {
+		members []*portfolio.Aggregate
+		want    []byte
+	}{
+		"both join later":   {[]*portfolio.Aggregate{person("a", joins), person("b", joins)}, alone},
+		"one is there":      {[]*portfolio.Aggregate{household(person("a", nil))[0], person("b", joins)}, lived},
+		"one is new":        {[]*portfolio.Aggregate{household(person("a", nil))[0], person("b", isNew)}, lived},
+		"the new one first": {[]*portfolio.Aggregate{person("b", isNew), household(person("a", nil))[0]}, lived},
+		"they are together": {household(person("a", nil), person("b", holds)), together},
+	} {
+		for i, sheets := 0, s.Relation(subjects(tc.members...), asOf, all); i < len(sheets); i++ {
+			if got := render(sheets, i); sheets[i].Customer == "a" && !bytes.Equal(got, tc.want) {
+				t.Errorf("%s:\n%s\nwant\n%s", name, got, tc.want)
+			}
+		}
+	}
+	if bytes.Equal(alone, together) {
+		t.Error("a household scores as one alone: the test shows nothing")
 	}
 }
 
@@ -130,7 +192,7 @@ func TestOneEngineSaysWhatAllSay(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, change := range cases {
-		members := subjects(person("a", change), person("b", nil))
+		members := subjects(household(person("a", change), person("b", nil))...)
 		for i := range members {
 			for _, e := range Engines {
 				want := s.Relation(members, asOf, NewSet(Engines...))[i].AppendJSON(nil, e, "t", noon)

@@ -31,6 +31,8 @@ type Scorer struct {
 
 	views  []portfolio.View
 	refs   []*portfolio.View
+	then   []int             // the relation of each member as of the date
+	among  []*portfolio.View // the members of one of those
 	group  feature.Group
 	lapse  churn.Result // of the relation, once lapseKnown
 	sheets []Sheet
@@ -76,8 +78,8 @@ type Sheet struct {
 	model uint64 // the models' version
 }
 
-// Relation scores the members of a relation as of a date. The sheets are good until the
-// next call.
+// Relation scores the members of a relation as of a date: those who were one relation
+// then, together. The sheets are good until the next call.
 func (s *Scorer) Relation(members []Subject, asOf portfolio.Date, set Set) []Sheet {
 	for len(s.views) < len(members) {
 		s.views, s.sheets = append(s.views, portfolio.View{}), append(s.sheets, Sheet{})
@@ -96,15 +98,28 @@ func (s *Scorer) Relation(members []Subject, asOf portfolio.Date, set Set) []She
 	}
 	var sum [sha256.Size]byte
 	fingerprint := be64(h.Sum(sum[:0]))
-	s.group.Reset(s.refs)
 	// Models that are not saved yet have no version: training scores with those.
 	model, _ := strconv.ParseUint(s.models.Version, 16, 64)
 	started := time.Now()
-	s.lapseKnown = false
-	for i := range members {
-		sh := &s.sheets[i]
-		sh.Customer, sh.AsOf, sh.Fingerprint, sh.model = members[i].Aggregate.ID(), asOf, fingerprint, model
-		started = s.customer(feature.Input{View: s.refs[i], Group: &s.group}, sh, set, started)
+	relations := 0
+	s.then, relations = feature.Relations(s.refs, s.then[:0])
+	for r := range relations {
+		s.among = s.among[:0]
+		for i, v := range s.refs {
+			if s.then[i] == r {
+				s.among = append(s.among, v)
+			}
+		}
+		s.group.Reset(s.among)
+		s.lapseKnown = false
+		for i, v := range s.refs {
+			if s.then[i] != r {
+				continue
+			}
+			sh := &s.sheets[i]
+			sh.Customer, sh.AsOf, sh.Fingerprint, sh.model = members[i].Aggregate.ID(), asOf, fingerprint, model
+			started = s.customer(feature.Input{View: v, Group: &s.group}, sh, set, started)
+		}
 	}
 	return s.sheets[:len(members)]
 }

@@ -104,15 +104,18 @@ type fitter struct {
 	relations                         int
 
 	then, now rel
+	of        []int // which relation each member was in then
 	reader    feature.Reader
 	row       model.Row
 }
 
 type mean struct{ sum, n float64 }
 
-// rel is a relation's views as of a date, reused.
+// rel is a relation's views as of a date, reused: of all who are its members now, and of
+// those among them who were one relation then.
 type rel struct {
 	views []portfolio.View
+	all   []*portfolio.View
 	refs  []*portfolio.View
 	group feature.Group
 }
@@ -121,12 +124,22 @@ func (r *rel) reset(members []*portfolio.Aggregate, asOf portfolio.Date, ends po
 	for len(r.views) < len(members) {
 		r.views = append(r.views, portfolio.View{})
 	}
-	r.refs = r.refs[:0]
+	r.all = r.all[:0]
 	for i, a := range members {
 		r.views[i].Reset(a, asOf, ends)
-		r.refs = append(r.refs, &r.views[i])
+		r.all = append(r.all, &r.views[i])
 	}
-	r.group.Reset(r.refs)
+	r.refs = append(r.refs[:0], r.all...)
+}
+
+// only leaves those members of whom of says that they are n.
+func (r *rel) only(of []int, n int) {
+	r.refs = r.refs[:0]
+	for i, v := range r.all {
+		if of[i] == n {
+			r.refs = append(r.refs, v)
+		}
+	}
 }
 
 // survey finds the rating factors, and what claims cost by branch.
@@ -201,12 +214,18 @@ func (f *fitter) collect(ctx context.Context, source Source) error {
 		for k := range f.o.Snapshots {
 			then := f.o.AsOf.AddMonths(-f.o.Lag - 12*(k+1))
 			f.then.reset(members, then, f.o.Ends)
-			if f.then.group.Policies == 0 {
-				continue
+			relations := 0
+			f.of, relations = feature.Relations(f.then.all, f.of[:0])
+			for r := range relations {
+				f.then.only(f.of, r)
+				f.now.only(f.of, r)
+				if f.then.group.Reset(f.then.refs); f.then.group.Policies == 0 {
+					continue
+				}
+				f.policies(key, then)
+				f.hazards(key, then)
+				f.purchases(key, then)
 			}
-			f.policies(key, then)
-			f.hazards(key, then)
-			f.purchases(key, then)
 		}
 		if n++; n%1000 == 0 {
 			f.o.Progress("looking back", n, f.relations)
@@ -222,9 +241,10 @@ func relationKey(members []*portfolio.Aggregate) string {
 	return ""
 }
 
-// policies adds each policy in force: what it was then, and its claims in a year.
+// policies adds each policy in force: what it was then, and its claims in the year from
+// the day after, since a loss of the day itself may be known already.
 func (f *fitter) policies(key string, then portfolio.Date) {
-	until := then.AddMonths(12)
+	from, until := then+1, then.AddMonths(12)+1
 	for m, v := range f.then.refs {
 		in := feature.Input{View: v, Group: &f.then.group}
 		f.reader.Policies(in)
@@ -237,14 +257,14 @@ func (f *fitter) policies(key string, then portfolio.Date) {
 			if later == nil {
 				continue
 			}
-			exposure := later.Exposure(then, until)
+			exposure := later.Exposure(from, until)
 			if exposure <= 0 {
 				continue
 			}
 			claims, costly, amount := 0.0, 0.0, 0.0
 			for j := range f.now.refs[m].Claims {
 				c := &f.now.refs[m].Claims[j]
-				if c.PolicyID != p.ID || c.LossDate < then || c.LossDate >= until || c.Status == portfolio.ClaimRejected {
+				if c.PolicyID != p.ID || c.LossDate < from || c.LossDate >= until || c.Status == portfolio.ClaimRejected {
 					continue
 				}
 				claims++
