@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -147,4 +148,49 @@ func TestSampleIsTheSame(t *testing.T) {
 	if first := read("7"); first != read("7") || first == read("8") {
 		t.Error("the seed does not say what the sample is")
 	}
+}
+
+// TestNothingIsFoundWhereThereIsNothing: in a world in which nothing drives anything the
+// models must explain nothing, and in one with causes something.
+func TestNothingIsFoundWhereThereIsNothing(t *testing.T) {
+	explained := func(world string) map[string]float64 {
+		dir := filepath.Join(t.TempDir(), "book")
+		data := filepath.Join(t.TempDir(), "var")
+		for _, args := range [][]string{
+			{"sample", "--customers", "5000", "--world", world, "--as-of", "2026-03-31", "--out", dir},
+			{"import", dir, "--as-of", "2026-03-31", "--data", data},
+		} {
+			if code, _, stderr := polis(t, "", args...); code != 0 {
+				t.Fatal(stderr)
+			}
+		}
+		code, stdout, stderr := polis(t, "", "train", "--tenant", "book", "--as-of", "2026-03-31", "--data", data)
+		if code != 0 {
+			t.Fatal(stderr)
+		}
+		out := map[string]float64{}
+		for line := range strings.Lines(stdout) {
+			if before, after, ok := strings.Cut(line, "explains"); ok {
+				percent, err := strconv.ParseFloat(strings.TrimSpace(strings.Split(after, "%")[0]), 64)
+				if err != nil {
+					t.Fatal(line, err)
+				}
+				out[strings.TrimSpace(before[:24])] = percent
+			}
+		}
+		return out
+	}
+	null, a := explained("null"), explained("A")
+	if len(null) < 8 {
+		t.Errorf("only %v were learnt", null)
+	}
+	for name, percent := range null {
+		if percent > 1.5 {
+			t.Errorf("null world: %s explains %.1f%% of the deviance", name, percent)
+		}
+	}
+	if a["lapse"] < 2 || a["claim frequency"] < 3 {
+		t.Errorf("world A: %v", a)
+	}
+	t.Logf("null: %v\nA: %v", null, a)
 }

@@ -315,9 +315,17 @@ func (formNull) severity(_ *household, _ *person, q *policy) float64 {
 }
 func (formNull) leave(*household, *person) float64                { return 0.0115 }
 func (formNull) lapse(*household, *person, *policy, bool) float64 { return 0 }
-func (formNull) buy(*household, *person, int) float64             { return 0.003 }
-func (formNull) reached(*household, *person) float64              { return 1 }
-func (formNull) unease(*household, *person) float64               { return 0 }
+
+// buy is for the first of a household only: two would buy twice as often.
+func (formNull) buy(_ *household, p *person, _ int) float64 {
+	if p.no > 0 {
+		return 0
+	}
+	return 0.003
+}
+
+func (formNull) reached(*household, *person) float64 { return 1 }
+func (formNull) unease(*household, *person) float64  { return 0 }
 
 func abs(x float64) float64 { return max(x, -x) }
 

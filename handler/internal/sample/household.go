@@ -207,7 +207,10 @@ func (h *household) dress(p *person, acquired bool) {
 
 // lines are the branches that it can hold.
 func (h *household) lines() []int {
-	if h.business {
+	switch {
+	case h.business && !h.w.form.lives():
+		return nullLines
+	case h.business:
 		return businessLines
 	}
 	return privateLines

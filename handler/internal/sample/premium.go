@@ -265,6 +265,9 @@ func (h *household) end(q *policy, on day, why ending) {
 	if v < 0.12 && why != endTransferred { // heard or entered late
 		recorded = on + day(20+r.below(100))
 	}
+	if !h.w.form.lives() {
+		recorded = max(recorded, on) // notice given ahead would tell of what comes
+	}
 	h.writeEnd(q, p, recorded, code)
 }
 

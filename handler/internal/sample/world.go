@@ -1,6 +1,9 @@
 package sample
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // The book's clock: months before the as-of date that are simulated, and months after
 // it that are only known to the truth.
@@ -88,6 +91,8 @@ var lines = [branches]branch{
 var (
 	privateLines  = []int{motor, liability, contents, building, legal, travel, accident, pet, boat, disability, funeral}
 	businessLines = []int{property, bizLiability, interruption, fleet, transport, cyber, absence, legal, disability}
+	// In the null world businesses buy motor, like all others: it is offered to them.
+	nullLines = append(slices.Clone(businessLines), motor)
 )
 
 // paretoShape is the tail's: finite mean and, just, variance.
