@@ -308,9 +308,11 @@ type run struct {
 	Chunks  int    `json:"chunks"`
 	Summary struct {
 		Customers int
-		Scored    int
 		Failed    map[string]int
-		Engines   map[string]struct{ Scored int }
+		Engines   map[string]struct {
+			Scored    int
+			NotScored map[string]int `json:"not_scored"`
+		}
 	} `json:"summary"`
 }
 
@@ -381,8 +383,12 @@ func (h *host) count(ctx context.Context, r run) error {
 	lost := 0
 	var parts []string
 	for _, e := range engines {
-		lost += r.Summary.Customers - min(per[e], r.Summary.Engines[e].Scored)
-		parts = append(parts, fmt.Sprintf("%s %d", e, per[e]))
+		said := r.Summary.Engines[e].Scored
+		for _, n := range r.Summary.Engines[e].NotScored {
+			said += n
+		}
+		lost += r.Summary.Customers - min(per[e], said)
+		parts = append(parts, fmt.Sprintf("%s %d (%d insured and in scope)", e, per[e], r.Summary.Engines[e].Scored))
 	}
 	for _, n := range r.Summary.Failed {
 		lost += n

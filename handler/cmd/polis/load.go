@@ -201,7 +201,7 @@ func (s *stack) score(ctx context.Context, p *progress, t book.Tenant, asOf port
 
 func describe(p run.Progress) string {
 	s := p.Summary
-	text := fmt.Sprintf("%d customers scored, %d changed", s.Scored, s.Changed)
+	text := fmt.Sprintf("%d of %d customers scored, %d changed", s.Scored, s.Customers, s.Changed)
 	failed := 0
 	for _, n := range s.Failed {
 		failed += n

@@ -260,7 +260,8 @@ func TestTheMainJob(t *testing.T) {
 	r := expect(202, w.json("key-one", "POST", "/api/v1/runs", map[string]any{"as_of": "2026-03-31"}))
 	w.work()
 	out := expect(200, w.do("key-one", "GET", r.Header().Get("Location"), "", nil))
-	if !strings.Contains(out.Body.String(), `"status":"completed"`) || !strings.Contains(out.Body.String(), `"scored":3`) {
+	if !strings.Contains(out.Body.String(), `"status":"completed"`) || !strings.Contains(out.Body.String(), `"customers":3,"scored":2,"changed":3`) ||
+		strings.Count(out.Body.String(), `"scored":2,"not_scored":{"no_policies":1}`) != len(scoring.Engines) {
 		t.Errorf("the run: %s", out.Body)
 	}
 	expect(200, w.do("key-one", "GET", "/api/v1/runs", "", nil))

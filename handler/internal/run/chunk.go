@@ -9,6 +9,7 @@ import (
 	"polis/handler/internal/actions"
 	"polis/handler/internal/book"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/score"
 	"polis/handler/internal/scoring"
 	"polis/handler/internal/store"
 )
@@ -162,18 +163,22 @@ func (w *worker) fail(why string, n int) {
 }
 
 func (w *worker) sheet(ctx context.Context, relation string, m *book.Member, sh *scoring.Sheet) error {
-	w.done.Scored++
 	old, err := scoring.DecodeStored(m.Scores)
 	if err != nil {
 		old = scoring.Stored{} // damaged: written anew
 	}
 	changed := sh.Changed(&old, w.set, w.mark)
+	scored := 0
 	for _, e := range w.run.Engines {
-		w.done.Engines[e].Scored++
+		status := sh.Status(e)
+		if w.done.Engines[e].count(status, 1); status == score.Scored {
+			scored = 1
+		}
 		if changed.Has(e) {
 			w.done.Engines[e].Changed++
 		}
 	}
+	w.done.Scored += scored
 	if changed != 0 {
 		w.done.Changed++
 	}

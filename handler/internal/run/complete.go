@@ -78,6 +78,9 @@ func (t *Tally) add(c *Tally) {
 			t.Engines[e] = &EngineTally{}
 		}
 		t.Engines[e].Scored += et.Scored
+		for why, n := range et.NotScored {
+			t.Engines[e].count(why, n)
+		}
 		t.Engines[e].Changed += et.Changed
 		t.Engines[e].Seconds += et.Seconds
 	}

@@ -20,6 +20,7 @@ import (
 	"polis/handler/internal/bus"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/portfolio"
+	"polis/handler/internal/score"
 	"polis/handler/internal/scoring"
 	"polis/handler/internal/store"
 )
@@ -63,8 +64,8 @@ type Summary struct {
 // Tally counts what was done with customers.
 type Tally struct {
 	Customers int                             `json:"customers"` // met
-	Scored    int                             `json:"scored"`
-	Changed   int                             `json:"changed"` // and so written; the rest stands as it was
+	Scored    int                             `json:"scored"`    // by one engine at least
+	Changed   int                             `json:"changed"`   // and so written; the rest stands as it was
 	Failed    map[string]int                  `json:"failed,omitempty"`
 	Seconds   float64                         `json:"seconds"` // of work, over all chunks
 	Engines   map[scoring.Engine]*EngineTally `json:"engines"`
@@ -72,9 +73,21 @@ type Tally struct {
 
 // EngineTally counts for one engine.
 type EngineTally struct {
-	Scored  int     `json:"scored"`
-	Changed int     `json:"changed"`
-	Seconds float64 `json:"seconds"`
+	Scored    int                  `json:"scored"`
+	NotScored map[score.Status]int `json:"not_scored,omitempty"` // why: no_policies, objected, not_in_scope
+	Changed   int                  `json:"changed"`
+	Seconds   float64              `json:"seconds"`
+}
+
+func (t *EngineTally) count(s score.Status, n int) {
+	if s == score.Scored {
+		t.Scored += n
+		return
+	}
+	if t.NotScored == nil {
+		t.NotScored = map[score.Status]int{}
+	}
+	t.NotScored[s] += n
 }
 
 // Models finds published models. Current's may change from call to call; a version's not.

@@ -190,6 +190,22 @@ func (s *Scorer) Seconds() map[Engine]float64 {
 	return out
 }
 
+// Status is how far an engine got with the customer.
+func (sh *Sheet) Status(e Engine) score.Status {
+	switch e {
+	case Risk:
+		return sh.Risk.Status
+	case Churn:
+		return sh.Churn.Status
+	case Clv:
+		return sh.Clv.Status
+	case Nbp:
+		return sh.Nbp.Status
+	default:
+		return sh.Defend.Status
+	}
+}
+
 // Action is the customer's suggested action; "" where nothing is due.
 func (sh *Sheet) Action() (action string, priority float64, due portfolio.Date) {
 	return sh.Defend.Action, sh.Defend.Priority, sh.Defend.Due
