@@ -80,6 +80,11 @@ func (m *importCmd) Run(ctx context.Context, c *cli) error {
 				fmt.Printf("%-10s column %q is not known and left out\n", "", col)
 			}
 		}
+		for name, ts := range sum.Tables {
+			if ts.Read > 0 && ts.Landed == 0 {
+				return fault.New(fault.Invalid, "none of the %d rows of %s landed: the report says why", ts.Read, name)
+			}
+		}
 		if sum.Vanished > 0 {
 			fmt.Printf("%d policies in force are stored and not in the files; they were not ended\n", sum.Vanished)
 		}

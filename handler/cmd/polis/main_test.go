@@ -62,6 +62,7 @@ func TestCommands(t *testing.T) {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "var")
 	good := write(t, filepath.Join(dir, "Good Book"), map[string]string{"customers.csv": customersCSV, "policies.csv": policiesCSV})
+	strangers := write(t, filepath.Join(dir, "strangers"), map[string]string{"customers.csv": customersCSV, "policies.csv": strings.ReplaceAll(policiesCSV, "K1", "K9")})
 	header := write(t, filepath.Join(dir, "header"), map[string]string{"customers.csv": "customer,birth_year\nK1,1980\n"})
 	empty := write(t, filepath.Join(dir, "empty"), nil)
 	file := filepath.Join(write(t, dir, map[string]string{"file": "x"}), "file")
@@ -88,6 +89,7 @@ func TestCommands(t *testing.T) {
 		{"top of nobody", "", []string{"top", "--tenant", "nobody"}, 3, "", ""},
 		{"import", "", []string{"import", good, "--as-of", "2026-03-31"}, 0, "customers.csv: csv, comma, ascii", "1 rows rejected"},
 		{"import again", "", []string{"import", good, "--as-of", "2026-03-31"}, 0, "", "0 customers new, 0 changed, 1 unchanged"},
+		{"a table that does not fit", "", []string{"import", strangers, "--as-of", "2026-03-31"}, 3, "1 rejected", "none of the 1 rows of policies landed"},
 		{"import as JSON", "", []string{"import", good, "--as-of", "2026-03-31", "--json"}, 0, `"rows_read": 2`, ""},
 		{"run without models", "", []string{"run", "--tenant", "good-book"}, 3, "", "train"},
 		{"run another engine", "", []string{"run", "--tenant", "good-book", "--engines", "weather"}, 2, "", "weather"},

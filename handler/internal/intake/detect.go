@@ -124,13 +124,11 @@ func open(t portfolio.Table, src Source, override Detected, read func(n int)) (_
 			return nil, fault.Wrap(fault.Malformed, err, "%s: not a gzip file", src.Name)
 		}
 	}
-	head := make([]byte, headBytes)
-	n, err := io.ReadFull(body, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	head, err := io.ReadAll(io.LimitReader(body, headBytes))
+	if err != nil {
 		return nil, readFault(err, src.Name)
 	}
-	whole := n < headBytes
-	head = head[:n]
+	whole := len(head) < headBytes
 	if bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff}) {
 		return nil, fault.New(fault.Malformed, "%s: is UTF-16; save it as UTF-8", src.Name)
 	}

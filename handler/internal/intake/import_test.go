@@ -267,6 +267,20 @@ func TestTheReportShowsNoPersonalData(t *testing.T) {
 	}
 }
 
+// half is the first half of a text's gzip file.
+func half(t *testing.T, text string) string {
+	t.Helper()
+	var z bytes.Buffer
+	w := gzip.NewWriter(&z)
+	if _, err := io.WriteString(w, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return z.String()[:z.Len()/2]
+}
+
 func TestHeaderMistakesStopBeforeAnythingLands(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -281,6 +295,7 @@ func TestHeaderMistakesStopBeforeAnythingLands(t *testing.T) {
 		{"empty file", files{portfolio.Claims: " \n"}, "claims.csv: is empty; it needs a header at least"},
 		{"UTF-16", files{portfolio.Claims: "\xff\xfec\x00"}, "claims.csv: is UTF-16; save it as UTF-8"},
 		{"damaged gzip", files{portfolio.Claims: "\x1f\x8bxx"}, "claims.csv: not a gzip file"},
+		{"half of a gzip", files{portfolio.Claims: half(t, claimsHead)}, "claims.csv: a damaged gzip file"},
 		{"NDJSON that lacks a field", files{portfolio.Customers: "{\"id\":\"C1\"}\n"}, "customers.csv: lacks customer_id"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
