@@ -34,6 +34,7 @@ type bench struct {
 	dir     string
 	handler string
 	bare    string
+	polis   string
 	figures []figure
 }
 
@@ -56,8 +57,8 @@ func run(ctx context.Context, full bool, out, only string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{ctx: ctx, dir: dir, handler: filepath.Join(dir, "handler"), bare: filepath.Join(dir, "bare")}
-	for bin, pkg := range map[string]string{b.handler: "./handler", b.bare: "./handler/bench/bare"} {
+	b := &bench{ctx: ctx, dir: dir, handler: filepath.Join(dir, "handler"), bare: filepath.Join(dir, "bare"), polis: filepath.Join(dir, "polis")}
+	for bin, pkg := range map[string]string{b.handler: "./handler", b.bare: "./handler/bench/bare", b.polis: "./handler/cmd/polis"} {
 		c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin, pkg)
 		c.Env, c.Stderr = append(os.Environ(), "CGO_ENABLED=0"), os.Stderr
 		if err := c.Run(); err != nil {

@@ -371,7 +371,7 @@ func (b *bench) size(full bool) error {
 	if full {
 		sizes = append(sizes, 1_000_000)
 	}
-	seconds, mib := map[int]float64{}, map[int]float64{}
+	seconds, mib, imports := map[int]float64{}, map[int]float64{}, map[int]float64{}
 	for _, n := range sizes {
 		p, err := b.prepare(n)
 		if err != nil {
@@ -381,6 +381,14 @@ func (b *bench) size(full bool) error {
 			if err := b.imports(p); err != nil {
 				return fmt.Errorf("imports: %w", err)
 			}
+		}
+		dir := filepath.Join(b.dir, "import-memory")
+		if imports[n], err = b.importMemory(p.csv, dir); err != nil {
+			return fmt.Errorf("an import of %d customers: %w", n, err)
+		}
+		b.atMost(fmt.Sprintf("peak memory of an import, %d customers", n), imports[n], 200, "MiB", "")
+		if err := os.RemoveAll(dir); err != nil {
+			return err
 		}
 		if seconds[n], mib[n], err = b.oneRun(p, asOf.String()); err != nil {
 			return err

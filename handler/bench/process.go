@@ -57,9 +57,15 @@ func spawn(ctx context.Context, bin, dir string) (*process, error) {
 // kill ends the server and reports the most memory that it had, MiB. The kernel's own
 // account of a dead child would begin with that of its parent, from before the exec.
 func (p *process) kill() float64 {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	most := peak(p.cmd.Process.Pid)
 	_ = p.cmd.Process.Kill() // gone already is as good
 	_ = p.cmd.Wait()
+	return most
+}
+
+// peak is the most memory that a process has had, MiB; NaN where nobody says.
+func peak(pid int) float64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return math.NaN() // only Linux says
 	}
@@ -69,6 +75,27 @@ func (p *process) kill() float64 {
 		return math.NaN()
 	}
 	return kib / 1024
+}
+
+// importMemory is the most memory that an import by the command line has, MiB.
+func (b *bench) importMemory(csv, dir string) (float64, error) {
+	c := exec.CommandContext(b.ctx, b.polis, "import", csv, "--data", dir, "--tenant", tenantID, "--as-of", asOf.String())
+	if err := c.Start(); err != nil {
+		return 0, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	most := math.NaN()
+	for tick := time.Tick(20 * time.Millisecond); ; {
+		select {
+		case err := <-ended:
+			return most, err
+		case <-tick:
+			if m := peak(c.Process.Pid); m > 0 {
+				most = m
+			}
+		}
+	}
 }
 
 func (p *process) request(method, path string, body []byte) (*http.Request, error) {

@@ -167,6 +167,7 @@ func (w *gatherer) partition(part int) error {
 	return w.reading.rows.Read(part, 0, &w.buf, func(piece []byte) error {
 		// Rows are parts of this one copy: they cost no allocation of their own.
 		w.data = string(piece)
+		w.rows, w.fresh = portfolio.RowDecoder{}, portfolio.Aggregate{} // they hold parts of the copy before
 		w.entries = w.entries[:0]
 		for at := 0; at < len(w.data); {
 			record, rest := spill.Next(w.data[at:])

@@ -87,10 +87,10 @@ func (c *CustomerCounts) add(d CustomerCounts) {
 func (c CustomerCounts) Written() int64 { return c.Created + c.Changed + c.Moved }
 
 // partitionBytes is how much of the files comes together in one partition.
-const partitionBytes = 8 << 20
+const partitionBytes = 4 << 20
 
 // blockMemory is what the first stage's writers may keep in memory.
-const blockMemory = 16 << 20
+const blockMemory = 8 << 20
 
 // Import imports. A file that cannot be read as a table is fault.Malformed, and then
 // nothing was written; wrong options are fault.Invalid.
@@ -144,7 +144,7 @@ func Import(ctx context.Context, b *book.Book, o Options) (_ Summary, err error)
 	if err := r.done(); err != nil {
 		return Summary{}, err
 	}
-	j := &joining{book: b, tenant: tenant, reading: r, in: groups, findings: fs}
+	j := &joining{book: b, tenant: tenant, reading: r, pieces: groups, findings: fs}
 	both, working := errgroup.WithContext(ctx)
 	both.Go(func() (err error) {
 		j.lost, err = r.shared(working)
@@ -171,7 +171,7 @@ func Import(ctx context.Context, b *book.Book, o Options) (_ Summary, err error)
 	}
 	j.vanished.cut()
 	s := Summary{
-		AsOf: o.AsOf, Tables: make(map[string]TableSummary), Reasons: fs.counts(), Customers: j.customer,
+		AsOf: o.AsOf, Tables: make(map[string]TableSummary), Reasons: fs.counts(), Customers: j.counts,
 		Vanished: j.vanished.n, VanishedIDs: j.vanished.ids, Seconds: time.Since(began).Seconds(),
 	}
 	for _, in := range inputs {

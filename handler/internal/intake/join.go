@@ -24,10 +24,10 @@ type joining struct {
 	reading  *reading
 	lost     [4]map[pair]bool
 	given    [4]bool // which tables were given
-	in       *spill.File
+	pieces   *spill.File
 	findings *findings
 
-	customer CustomerCounts
+	counts   CustomerCounts
 	vanished vanished
 }
 
@@ -57,7 +57,7 @@ func (v *vanished) cut() {
 const maxAggregate = store.MaxBytes - 4<<10
 
 // pieceBytes bounds how much of a bucket is sorted at a time.
-const pieceBytes = 16 << 20
+const pieceBytes = 4 << 20
 
 // run joins all buckets, two at a time: while one is being written, another's customers
 // are made ready.
@@ -68,7 +68,7 @@ func (j *joining) run(ctx context.Context, done func(int)) error {
 	for range 3 {
 		free <- &joiner{joining: j}
 	}
-	for bucket := range j.in.Parts() {
+	for bucket := range j.pieces.Parts() {
 		if working.Err() != nil {
 			break
 		}
@@ -77,7 +77,7 @@ func (j *joining) run(ctx context.Context, done func(int)) error {
 			w := <-free
 			defer func() { free <- w }()
 			w.ctx, w.bucket = working, bucket
-			return j.in.Read(bucket, pieceBytes, &w.buf, w.piece)
+			return j.pieces.Read(bucket, pieceBytes, &w.buf, w.piece)
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -85,7 +85,7 @@ func (j *joining) run(ctx context.Context, done func(int)) error {
 	}
 	close(free)
 	for w := range free {
-		j.customer.add(w.counts)
+		j.counts.add(w.counts)
 		j.vanished.add(w.vanished)
 	}
 	return ctx.Err()
@@ -94,13 +94,20 @@ func (j *joining) run(ctx context.Context, done func(int)) error {
 // joiner joins one customer after another; what it needs for one is reused.
 type joiner struct {
 	*joining
-	ctx    context.Context
-	bucket int
-	buf    []byte
+	ctx      context.Context
+	bucket   int
+	buf      []byte
+	counts   CustomerCounts
+	vanished []string
+	customer
+}
+
+// customer is what joining needs for one customer after another, up to the end of a
+// piece: it is full of parts of that, and would keep piece after piece from being freed.
+type customer struct {
 	groups []group
 	batch  []finished
 	bodies []byte // of the batch
-	counts CustomerCounts
 
 	id       string // the customer that is being joined
 	rows     portfolio.RowDecoder
@@ -113,7 +120,6 @@ type joiner struct {
 	spare    portfolio.Aggregate // what sorting copies to
 	order    []int
 	mentions []string
-	vanished []string
 }
 
 // group is the rows of a customer, and the relation under which it lies or will lie.
@@ -125,7 +131,7 @@ type group struct {
 func (w *joiner) piece(piece []byte) error {
 	// Rows are parts of this one copy: they cost no allocation of their own.
 	data := string(piece)
-	w.groups = w.groups[:0]
+	w.customer = customer{}
 	for data != "" {
 		var g group
 		g.rows, data = spill.Next(data)
