@@ -85,6 +85,7 @@ func TestCommands(t *testing.T) {
 		{"a header mistake", "", []string{"import", header}, 3, "", "customers.csv, line 1: the header lacks customer_id"},
 		{"no decimal sign", "", []string{"import", good, "--decimal", "x"}, 2, "", "--decimal"},
 		{"no date", "", []string{"import", good, "--as-of", "yesterday"}, 2, "", "--as-of"},
+		{"a date to come", "", []string{"run", "--as-of", "2999-01-01"}, 2, "", "not after today"},
 		{"train nobody", "", []string{"train", "--tenant", "nobody"}, 3, "", "no such tenant"},
 		{"top of nobody", "", []string{"top", "--tenant", "nobody"}, 3, "", ""},
 		{"import", "", []string{"import", good, "--as-of", "2026-03-31"}, 0, "customers.csv: csv, comma, ascii", "1 rows rejected"},

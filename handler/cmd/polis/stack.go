@@ -85,8 +85,8 @@ func asOf(text string) (portfolio.Date, error) {
 		return portfolio.DateOf(time.Now()), nil
 	}
 	d, ok := portfolio.ParseDate(text)
-	if !ok {
-		return 0, fault.New(fault.Unconfigured, "--as-of is a date such as 2026-03-31")
+	if !ok || d > portfolio.DateOf(time.Now())+1 {
+		return 0, fault.New(fault.Unconfigured, "--as-of is a date such as 2026-03-31, not after today")
 	}
 	return d, nil
 }

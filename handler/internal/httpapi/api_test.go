@@ -287,6 +287,7 @@ func TestTheMainJob(t *testing.T) {
 	path := "/api/v1/action-lists/2026-03-31/items/" + l.Items[0].ID + "/feedback"
 	expect(200, w.json("key-one", "POST", path, map[string]any{"outcome": "snoozed", "until": "2026-05-01"}))
 	expect(422, w.json("key-one", "POST", path, map[string]any{"outcome": "snoozed"}))
+	expect(200, w.json("key-one", "POST", strings.Replace(path, "2026-03-31", "latest", 1), map[string]any{"outcome": "done"}))
 	expect(404, w.json("key-one", "POST", "/api/v1/action-lists/2026-03-31/items/none/feedback", map[string]any{"outcome": "done"}))
 
 	expect(204, w.do("key-one", "DELETE", "/api/v1/customers/B1", "", nil))
@@ -406,6 +407,8 @@ func TestWrongInput(t *testing.T) {
 		{"wrong type", "POST", score, "application/json", []byte(`{"customers":"C1"}`), 422, "/customers"},
 		{"unknown field", "POST", score, "application/json", []byte(`{"costumers":["C1"]}`), 422, "/costumers"},
 		{"bad date", "POST", score, "application/json", []byte(`{"as_of":"31-03-2026","customers":["C1"]}`), 422, "ISO 8601"},
+		{"a day to come", "POST", score, "application/json", []byte(`{"as_of":"2026-04-02","customers":["C1"]}`), 422, "/as_of"},
+		{"a run to come", "POST", "/api/v1/runs", "application/json", []byte(`{"as_of":"2999-01-01"}`), 422, "/as_of"},
 		{"too many", "POST", score, "application/json", js(map[string]any{"customers": many}), 422, "100"},
 		{"end before start", "POST", score, "application/json", js(map[string]any{"aggregates": []any{bad}}), 422, "/aggregates/0/policies/0/end_date"},
 		{"future claim", "POST", score, "application/json", js(map[string]any{"aggregates": []any{future}}), 422, "/aggregates/0/claims/0/loss_date"},

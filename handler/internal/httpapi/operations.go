@@ -355,22 +355,25 @@ func (a *API) listLists(w http.ResponseWriter, r *http.Request, c call) error {
 }
 
 func (a *API) getList(w http.ResponseWriter, r *http.Request, c call) error {
-	var (
-		l   *actions.List
-		err error
-	)
-	if d := r.PathValue("date"); d == "latest" {
-		l, err = a.Lists.Latest(r.Context(), c.tenant.ID)
-	} else if date, derr := listDate(d); derr != nil {
-		return derr
-	} else {
-		l, err = a.Lists.Get(r.Context(), c.tenant.ID, date)
-	}
+	l, err := a.list(r, c)
 	if err != nil {
 		return err
 	}
 	l.Items = orEmpty(l.Items)
 	return writeJSON(w, http.StatusOK, l)
+}
+
+// list finds the list that the path names, by its date or as the latest.
+func (a *API) list(r *http.Request, c call) (*actions.List, error) {
+	name := r.PathValue("date")
+	if name == "latest" {
+		return a.Lists.Latest(r.Context(), c.tenant.ID)
+	}
+	date, err := listDate(name)
+	if err != nil {
+		return nil, err
+	}
+	return a.Lists.Get(r.Context(), c.tenant.ID, date)
 }
 
 func listDate(s string) (portfolio.Date, error) {
@@ -392,11 +395,11 @@ func (a *API) feedback(w http.ResponseWriter, r *http.Request, c call) error {
 	if err := readJSON(w, r, &q); err != nil {
 		return err
 	}
-	date, err := listDate(r.PathValue("date"))
+	l, err := a.list(r, c)
 	if err != nil {
 		return err
 	}
-	it, err := a.Lists.Record(r.Context(), c.tenant, date, r.PathValue("item"), actions.Outcome{
+	it, err := a.Lists.Record(r.Context(), c.tenant, l.Date, r.PathValue("item"), actions.Outcome{
 		Status: q.Outcome, On: portfolio.DateOf(a.Now()), Until: q.Until,
 	})
 	if err != nil {

@@ -141,6 +141,11 @@ func prefix(asOf portfolio.Date, engines []scoring.Engine) string {
 // again says to make one even though there is a completed one. Either way it sends for
 // the chunks that are not done. It reports whether the run is a new one.
 func (r *Runs) Start(ctx context.Context, t book.Tenant, asOf portfolio.Date, engines []scoring.Engine, again bool) (Progress, bool, error) {
+	if asOf > portfolio.DateOf(r.now())+1 { // east of UTC tomorrow has begun
+		return Progress{}, false, &fault.Error{
+			Kind: fault.Invalid, Detail: "a run's as-of date is not after today", Fields: []fault.Field{{Pointer: "/as_of", Detail: "is after today"}},
+		}
+	}
 	engines = inOrder(engines)
 	for {
 		p, n, err := r.newest(ctx, t.ID, prefix(asOf, engines))

@@ -40,6 +40,7 @@ type fixture struct {
 	book   *book.Book
 	runs   *Runs
 	tenant book.Tenant
+	now    time.Time // of the runs
 }
 
 // cut is a store that dies after so many writes; 0: it lives.
@@ -73,7 +74,7 @@ func newFixture(t *testing.T) *fixture {
 	blobs, err := folder.Open(filepath.Join(dir, "blobs"))
 	must(t, err)
 	t.Cleanup(func() { blobs.Close() })
-	f := &fixture{t: t, docs: &cut{Store: docs}, bus: queues, tenant: book.Tenant{ID: "t", Buckets: 4, Created: noon}}
+	f := &fixture{t: t, docs: &cut{Store: docs}, bus: queues, tenant: book.Tenant{ID: "t", Buckets: 4, Created: noon}, now: noon}
 	f.book = book.New(f.docs)
 	must(t, f.book.CreateTenant(t.Context(), f.tenant))
 	for i := range customers {
@@ -85,7 +86,7 @@ func newFixture(t *testing.T) *fixture {
 	}, train.Options{AsOf: today})
 	must(t, err)
 	must(t, models.Publish(t.Context(), f.tenant.ID, m))
-	f.runs = New(f.book, f.docs, queues, models, actions.New(f.book, f.docs), now)
+	f.runs = New(f.book, f.docs, queues, models, actions.New(f.book, f.docs), func() time.Time { return f.now })
 	return f
 }
 
@@ -254,6 +255,7 @@ func TestOnlyWhatChangedIsWritten(t *testing.T) {
 	if s := f.finished(p.ID).Summary; s.Scored != customers || s.Changed != 1 {
 		t.Errorf("scored %d, changed %d", s.Scored, s.Changed)
 	}
+	f.now = noon.AddDate(0, 0, 40)
 	p = f.start(today+40, false)
 	must(t, f.drain(t.Context()))
 	if s := f.finished(p.ID).Summary; s.Changed != customers {

@@ -107,6 +107,8 @@ func (q *Request) check(today portfolio.Date) error {
 		return invalid("/customers", "has more than 100 items")
 	case len(q.Aggregates) > MaxItems:
 		return invalid("/aggregates", "has more than 100 items")
+	case q.AsOf > today+1: // east of UTC tomorrow has begun
+		return invalid("/as_of", "is after today")
 	}
 	if q.AsOf == 0 {
 		q.AsOf = today
