@@ -321,7 +321,7 @@ type run struct {
 func (h *host) mistreat(ctx context.Context) (runs int, last run, err error) {
 	asOf := time.Now().UTC()
 	for killed := 0; killed < kills; runs++ {
-		asOf = asOf.AddDate(0, 0, 31) // scores are stale by then, so all are written
+		asOf = asOf.AddDate(0, 0, -1) // of another date and not by a nightly run, so all are written
 		var r run
 		err := h.call(ctx, http.MethodPost, "/api/v1/runs", map[string]string{"as_of": asOf.Format(time.DateOnly)}, &r)
 		if err != nil {
