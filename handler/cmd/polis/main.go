@@ -60,7 +60,7 @@ func exitCode(err error) int {
 	switch fault.KindOf(err) {
 	case fault.Unconfigured:
 		return 2
-	case fault.Malformed, fault.Invalid, fault.NotFound, fault.Conflict:
+	case fault.Malformed, fault.Invalid, fault.NotFound, fault.Conflict, fault.TooLarge:
 		return 3
 	}
 	return 1

@@ -86,7 +86,7 @@ func asOf(text string) (portfolio.Date, error) {
 	}
 	d, ok := portfolio.ParseDate(text)
 	if !ok || d > portfolio.DateOf(time.Now())+1 {
-		return 0, fault.New(fault.Unconfigured, "--as-of is a date such as 2026-03-31, not after today")
+		return 0, fault.New(fault.Unconfigured, "--as-of is a date such as 2026-03-31, not after today (or tomorrow, which has begun east of UTC)")
 	}
 	return d, nil
 }

@@ -22,17 +22,19 @@ func TestLetters(t *testing.T) {
 	}
 	defer blobs.Close()
 	noon := time.Date(2026, 3, 31, 12, 0, 0, 0, time.UTC)
-	s := New(blobs, func() time.Time { return noon })
+	at := noon
+	s := New(blobs, func() time.Time { return at })
 	torn := []byte("{\"tenant\":\xff\x00")
 	for _, l := range []Letter{
 		{Function: "RiskRequests", Message: "1", Reason: "is not JSON", Body: torn},
-		{Function: "RiskRequests", Message: "1", Reason: "is not JSON", Body: torn}, // delivered again
+		{Function: "RiskRequests", Message: "1", Reason: "is still not JSON", Body: torn}, // delivered again
 		{Function: "RiskRequests", Message: "2", Reason: "no such tenant", Body: torn},
 		{Function: "ChurnRequests", Message: "1", Reason: "is empty"},
 	} {
 		if err := s.Put(t.Context(), l.Function, invoke.Message{ID: l.Message, Body: l.Body}, l.Reason); err != nil {
 			t.Fatal(err)
 		}
+		at = at.Add(time.Second)
 	}
 	got := map[string][]Letter{}
 	for info, err := range blobs.List(t.Context(), Prefix) {
@@ -57,9 +59,9 @@ func TestLetters(t *testing.T) {
 		got[l.Function+" "+l.Message] = append(got[l.Function+" "+l.Message], l)
 	}
 	want := map[string][]Letter{
-		"RiskRequests 1":  {{"RiskRequests", "1", "is not JSON", noon, torn}},
-		"RiskRequests 2":  {{"RiskRequests", "2", "no such tenant", noon, torn}},
-		"ChurnRequests 1": {{"ChurnRequests", "1", "is empty", noon, nil}},
+		"RiskRequests 1":  {{"RiskRequests", "1", "is still not JSON", noon.Add(time.Second), torn}},
+		"RiskRequests 2":  {{"RiskRequests", "2", "no such tenant", noon.Add(2 * time.Second), torn}},
+		"ChurnRequests 1": {{"ChurnRequests", "1", "is empty", noon.Add(3 * time.Second), nil}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -17,7 +17,7 @@ import (
 )
 
 // With an as-of date of 30 June 2026 and three months for claims to be reported, a book
-// is looked at as of 31 March 2025, and labels are what happened until 31 March 2026.
+// is looked at as of 30 March 2025, and labels are what happened until 30 March 2026.
 var (
 	asOf  = portfolio.MustDate(2026, 6, 30)
 	then  = portfolio.MustDate(2025, 3, 30)
@@ -110,6 +110,26 @@ func TestClaimsOfTheYear(t *testing.T) {
 	}
 	if y, w := f.severity.y, f.severity.weight; !slices.Equal(sorted(y), []float64{300, 300}) || !slices.Equal(sorted(w), []float64{1, 2}) {
 		t.Errorf("mean amounts %v of %v claims", y, w)
+	}
+}
+
+// TestLargeClaimsAreCapped: one claim of a million among a hundred of a thousand counts
+// as a thousand, and what is cut off is spread by the branch's excess.
+func TestLargeClaimsAreCapped(t *testing.T) {
+	var relations [][]*portfolio.Aggregate
+	for i := range 100 {
+		a := customer(policy("p", "motor", then-500, 0, ""))
+		a.Customers[0].ID = fmt.Sprint("c", i)
+		a.Claims = []portfolio.Claim{claim("k", "p", then+9, 1000_00, portfolio.ClaimClosed)}
+		if i == 0 {
+			a.Claims[0].Paid = 1_000_000_00
+		}
+		a.Normalise(asOf)
+		relations = append(relations, alone(a))
+	}
+	f := collected(t, relations...)
+	if most := slices.Max(f.severity.y); most != 1000 || math.Abs(f.excess["motor"]-10.99) > 1e-9 {
+		t.Errorf("the largest counts as %v, and the excess is %v", most, f.excess["motor"])
 	}
 }
 
