@@ -27,6 +27,8 @@ func TestFitRefusesBadInput(t *testing.T) {
 		{"a negative count", Poisson, with(-1), "not negative"},
 		{"half an outcome", Logistic, with(0.5), "0 or 1"},
 		{"an amount of zero", Gamma, with(0), "positive"},
+		{"a negative cost", Tweedie, with(-1), "not negative"},
+		{"no cost", Tweedie, func(_ *Frame, y *Target) { clear(y.Y) }, "no row has a cost"},
 		{"one class", Logistic, func(_ *Frame, y *Target) { clear(y.Y) }, "one class"},
 		{"no claim", Poisson, func(_ *Frame, y *Target) { clear(y.Y) }, "no row has a claim"},
 		{"no exposure", Poisson, func(_ *Frame, y *Target) { y.Exposure[5] = 0 }, "exposure"},

@@ -41,22 +41,27 @@ type bag struct {
 	best   [][]float64 // tables at the best round so far
 
 	// state is a row's current mean in a form that one product updates: scale × mean
-	// for Poisson, odds for Logistic, scale × target / mean for Gamma.
-	state []float64
-	fixed []*cells // what of a column's gradient never changes, by column
+	// for Poisson, odds for Logistic, scale × target / mean for Gamma, and for Tweedie
+	// scale × √mean, with scale × target / √mean in twin.
+	state, twin []float64
+	fixed       []*cells // what of a column's gradient never changes, by column
 
 	resting []int // rounds for which a column is left out, having had nothing to give
 	rest    []int // how long its last rest was
 
 	pending struct { // an update that state has not had yet
-		column []uint8
-		factor cells
+		column  []uint8
+		factor  cells
+		inverse cells // Tweedie only
 	}
 	held []float64 // link of the own fold's rows
 }
 
 func newBag(t *table, fold int) *bag {
 	b := &bag{t: t, fold: fold, state: make([]float64, t.rows)}
+	if t.loss == Tweedie {
+		b.twin = make([]float64, t.rows)
+	}
 	num, den := 0.0, 0.0
 	b.eachTrained(func(lo, hi int) {
 		for i := lo; i < hi; i++ {
@@ -137,6 +142,10 @@ func (b *bag) reset() {
 				b.state[i] = e
 			case Poisson:
 				b.state[i] = b.t.scale[i] * e
+			case Tweedie:
+				root := math.Sqrt(e)
+				b.state[i] = b.t.scale[i] * root
+				b.twin[i] = b.t.scale[i] * b.t.y[i] / root
 			default:
 				b.state[i] = b.t.scale[i] * b.t.y[i] / e
 			}
@@ -177,6 +186,9 @@ func nats(loss Loss, link, y, weight, scale float64) float64 {
 		return float64(weight * (log(1+exp(link)) - float64(y*link)))
 	case Poisson:
 		return float64(scale*exp(link)) - float64(weight*y*link)
+	case Tweedie:
+		root := math.Sqrt(exp(link))
+		return 2 * float64(weight*(y/root+root))
 	default:
 		return float64(weight * (float64(y*exp(-link)) + link))
 	}
@@ -227,12 +239,16 @@ func (b *bag) step(c int, grad, info *cells, o Options) bool {
 		project(delta[1:col.n], col.weight[1:], col.sign)
 	}
 	// The pass that reads the next column's gradient applies the factors.
-	sign := 1.0
-	if b.t.loss == Gamma {
-		sign = -1
+	power := 1.0
+	switch b.t.loss {
+	case Gamma:
+		power = -1
+	case Tweedie:
+		power = 0.5
 	}
 	for k := range table {
-		b.pending.factor[k] = exp(sign * (delta[k] - table[k]))
+		f := exp(power * (delta[k] - table[k]))
+		b.pending.factor[k], b.pending.inverse[k] = f, 1/f
 		table[k] = delta[k]
 	}
 	b.pending.column = col.bins
@@ -249,13 +265,17 @@ func (b *bag) gradient(c int, grad, info *cells) {
 	if update == nil {
 		update = col.bins
 		for k := range factor {
-			factor[k] = 1
+			factor[k], b.pending.inverse[k] = 1, 1
 		}
 	}
 	b.eachTrained(func(lo, hi int) {
-		if b.t.loss == Logistic {
+		switch b.t.loss {
+		case Logistic:
 			sweepOdds(b.state[lo:hi], b.t.weight[lo:hi], update[lo:hi], factor, col.bins[lo:hi], grad, info)
-		} else {
+		case Tweedie:
+			sweep(b.twin[lo:hi], update[lo:hi], &b.pending.inverse, col.bins[lo:hi], grad)
+			sweep(b.state[lo:hi], update[lo:hi], factor, col.bins[lo:hi], info)
+		default:
 			sweep(b.state[lo:hi], update[lo:hi], factor, col.bins[lo:hi], grad)
 		}
 	})
@@ -268,6 +288,8 @@ func (b *bag) gradient(c int, grad, info *cells) {
 		case Poisson:
 			info[k] = grad[k]
 			grad[k] = fixed[k] - grad[k]
+		case Tweedie:
+			grad[k] -= info[k]
 		default:
 			info[k] = fixed[k]
 			grad[k] -= fixed[k]

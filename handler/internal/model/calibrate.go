@@ -67,6 +67,9 @@ func newton(loss Loss, link, y, weight, scale float64) (g, h float64) {
 		return float64(weight * (y - p)), float64(weight * float64(p*(1-p)))
 	case Poisson:
 		return float64(weight*y) - float64(scale*mean), float64(scale * mean)
+	case Tweedie:
+		root := math.Sqrt(mean)
+		return float64(weight * (y/root - root)), float64(weight * root)
 	default:
 		return float64(weight * (y/mean - 1)), weight
 	}
@@ -122,6 +125,8 @@ func saturated(loss Loss, y, weight, scale float64) float64 {
 	case loss == Poisson:
 		wy := float64(weight * y)
 		return wy - float64(wy*log(wy/scale))
+	case loss == Tweedie:
+		return 4 * float64(weight*math.Sqrt(y))
 	default:
 		return float64(weight * (1 + log(y)))
 	}

@@ -170,11 +170,16 @@ func newTable(y Target, loss Loss, order, bounds []int) *table {
 		if y.Exposure != nil {
 			t.scale[i] = t.weight[i] * y.Exposure[row]
 		}
+		if loss == Tweedie && y.Exposure != nil { // a cost a year, which counts by its years
+			t.y[i] /= y.Exposure[row]
+			t.weight[i] = t.scale[i]
+		}
 	}
 	return t
 }
 
-// overall is the number of events, the link of the mean, and for Gamma the dispersion.
+// overall is the number of events, the link of the mean, and for Gamma and Tweedie the
+// dispersion (Pearson's).
 func (t *table) overall() (events, start float64, err error) {
 	num, den, squares := 0.0, 0.0, 0.0
 	for i, y := range t.y {
@@ -186,22 +191,31 @@ func (t *table) overall() (events, start float64, err error) {
 		return 0, 0, fault.New(fault.Invalid, "all rows are of one class: there is nothing to tell apart")
 	case t.loss == Poisson && num == 0:
 		return 0, 0, fault.New(fault.Invalid, "no row has a claim: there is nothing to learn a frequency from")
+	case t.loss == Tweedie && num == 0:
+		return 0, 0, fault.New(fault.Invalid, "no row has a cost: there is nothing to learn from")
 	case !finite(num) || !finite(den) || den == 0:
 		return 0, 0, fault.New(fault.Invalid, "the targets, weights or exposures are too large or too small to add up")
 	}
 	start = startOf(t.loss, num, den)
-	if t.loss != Gamma {
+	if t.loss != Gamma && t.loss != Tweedie {
 		return num, start, nil
 	}
-	mean := num / den
+	mean, costs := num/den, 0.0
 	for i, y := range t.y {
 		d := y/mean - 1
 		squares += float64(t.weight[i] * float64(d*d))
+		if y > 0 {
+			costs++
+		}
 	}
 	if t.rows > 1 {
 		t.phi = max(squares/float64(t.rows-1), 1e-3)
 	}
-	return den, start, nil
+	if t.loss == Gamma {
+		return den, start, nil
+	}
+	t.phi *= math.Sqrt(mean) // the variance goes with the mean's power of 1.5, not with its square
+	return costs, start, nil
 }
 
 // tooLittle says why nothing but the mean can be learnt, or nothing.

@@ -11,12 +11,14 @@ import (
 
 // Target is what to learn, one value per row of the Frame.
 type Target struct {
-	// Y is 0 or 1 for Logistic, a count for Poisson, a positive mean amount for Gamma.
+	// Y is 0 or 1 for Logistic, a count for Poisson, a positive mean amount for Gamma, an
+	// amount of 0 or more for Tweedie.
 	Y []float64
 	// Weight is how much each row counts, ≥ 0; nil means 1. For Gamma it is the
 	// number of claims that Y is the mean of.
 	Weight []float64
-	// Exposure is for Poisson only: years at risk, > 0; nil means 1.
+	// Exposure is for Poisson and Tweedie: years at risk, > 0, to which Y belongs; nil
+	// means 1.
 	Exposure []float64
 	// Group keeps the rows of one group on the same side of every inner split;
 	// nil means that each row is its own.
@@ -77,8 +79,8 @@ func (t Target) check(rows int, loss Loss) error {
 		(t.Group != nil && len(t.Group) != rows) {
 		return fault.New(fault.Invalid, "weights, exposures and groups must each be one per row or absent")
 	}
-	if t.Exposure != nil && loss != Poisson {
-		return fault.New(fault.Invalid, "exposure goes with poisson, not with %s", loss)
+	if t.Exposure != nil && loss != Poisson && loss != Tweedie {
+		return fault.New(fault.Invalid, "exposure goes with poisson and tweedie, not with %s", loss)
 	}
 	total := 0.0
 	for i, y := range t.Y {
@@ -91,6 +93,8 @@ func (t Target) check(rows int, loss Loss) error {
 			return fault.New(fault.Invalid, "row %d: a count is not negative", i)
 		case loss == Gamma && y <= 0:
 			return fault.New(fault.Invalid, "row %d: a gamma target is positive", i)
+		case loss == Tweedie && y < 0:
+			return fault.New(fault.Invalid, "row %d: a cost is not negative", i)
 		}
 		w := 1.0
 		if t.Weight != nil {

@@ -93,9 +93,25 @@ func madeGamma(rows int, seed uint64) (Frame, Target, []float64) {
 	return f, y, link
 }
 
+func madeTweedie(rows int, seed uint64) (Frame, Target, []float64) {
+	f, link, rng := made(rows, seed)
+	y := Target{}
+	for i := range link {
+		e := 0.1 + 0.9*rng.Float64()
+		sum := 0.0
+		for range int(poisson(rng, e*0.2*math.Exp(link[i]))) {
+			sum -= math.Log(1-rng.Float64()) * 1000
+		}
+		link[i] += math.Log(0.2 * 1000)
+		y.Exposure = append(y.Exposure, e)
+		y.Y = append(y.Y, sum)
+	}
+	return f, y, link
+}
+
 // madeBy is a made data set for each loss.
 var madeBy = map[Loss]func(rows int, seed uint64) (Frame, Target, []float64){
-	Logistic: madeLogistic, Poisson: madePoisson, Gamma: madeGamma,
+	Logistic: madeLogistic, Poisson: madePoisson, Gamma: madeGamma, Tweedie: madeTweedie,
 }
 
 func mustFit(t testing.TB, f Frame, y Target, o Options) *Model {
