@@ -94,7 +94,7 @@ func smoke(ctx context.Context, dir string) (err error) {
 func start(ctx context.Context, dir, line string, more ...string) (*host, error) {
 	h := &host{dir: dir, ended: make(chan error, 1)}
 	args := append([]string{
-		"--data", dir, "local", "--root", "dist", "--listen", "127.0.0.1:0", "--customers", strconv.Itoa(customers), "--crashes", "1000",
+		"local", "--data", dir, "--root", "dist", "--listen", "127.0.0.1:0", "--customers", strconv.Itoa(customers), "--crashes", "1000",
 	}, more...)
 	h.cmd = exec.CommandContext(ctx, filepath.Join("bin", "polis"), args...)
 	out, err := h.cmd.StdoutPipe()
@@ -239,7 +239,7 @@ func (h *host) byHTTP(ctx context.Context, engine, id string) error {
 
 // polis runs the command line beside the host, as an operator would.
 func (h *host) polis(ctx context.Context, in string, args ...string) ([]byte, error) {
-	c := exec.CommandContext(ctx, filepath.Join("bin", "polis"), append([]string{"--data", h.dir}, args...)...)
+	c := exec.CommandContext(ctx, filepath.Join("bin", "polis"), append(args, "--data", h.dir)...)
 	c.Stdin, c.Stderr = strings.NewReader(in), os.Stderr
 	return c.Output()
 }

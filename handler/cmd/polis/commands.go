@@ -16,9 +16,15 @@ import (
 	"polis/handler/internal/intake/tabular"
 )
 
+// place is where a command finds what is kept. Fit and predict have a --data of their
+// own, a table.
+type place struct {
+	Dir string `name:"data" help:"Folder of the embedded store, queues and blobs." default:"./var" type:"path" env:"POLIS_DATA_DIR"`
+}
+
 // with opens the stack for a command.
-func (c *cli) with(f func(*stack) error) (err error) {
-	s, err := openStack(c.Data)
+func (c place) with(f func(*stack) error) (err error) {
+	s, err := openStack(c.Dir)
 	if err != nil {
 		return err
 	}
@@ -27,7 +33,8 @@ func (c *cli) with(f func(*stack) error) (err error) {
 }
 
 type importCmd struct {
-	Dir    string `arg:"" help:"Folder with customers.csv, policies.csv, claims.csv, contacts.csv (or .ndjson, or .gz)." type:"path"`
+	place
+	From   string `arg:"" name:"dir" help:"Folder with customers.csv, policies.csv, claims.csv, contacts.csv (or .ndjson, or .gz)." type:"path"`
 	Tenant string `help:"Tenant; by default the folder's name."`
 	AsOf   string `help:"Date that rows without recorded_at are recorded at; by default today."`
 	JSON   bool   `name:"json" help:"Print the summary as JSON."`
@@ -49,20 +56,20 @@ func (w written) detected() intake.Detected {
 	}
 }
 
-func (m *importCmd) Run(ctx context.Context, c *cli) error {
+func (m *importCmd) Run(ctx context.Context) error {
 	on, err := asOf(m.AsOf)
 	if err != nil {
 		return err
 	}
 	if m.Tenant == "" {
-		m.Tenant = tenantOf(m.Dir)
+		m.Tenant = tenantOf(m.From)
 	}
-	return c.with(func(s *stack) error {
+	return m.with(func(s *stack) error {
 		t, err := s.tenant(ctx, m.Tenant)
 		if err != nil {
 			return err
 		}
-		sum, err := s.load(ctx, newProgress(os.Stderr), t, m.Dir, on, m.detected())
+		sum, err := s.load(ctx, newProgress(os.Stderr), t, m.From, on, m.detected())
 		if err != nil {
 			return err
 		}
@@ -115,16 +122,17 @@ func printJSON(v any) error {
 }
 
 type trainCmd struct {
+	place
 	Tenant string `help:"Tenant." default:"sample"`
 	AsOf   string `help:"Train on what was known on this date; by default today."`
 }
 
-func (m *trainCmd) Run(ctx context.Context, c *cli) error {
+func (m *trainCmd) Run(ctx context.Context) error {
 	on, err := asOf(m.AsOf)
 	if err != nil {
 		return err
 	}
-	return c.with(func(s *stack) error {
+	return m.with(func(s *stack) error {
 		t, err := s.book.Tenant(ctx, m.Tenant)
 		if err != nil {
 			return err
@@ -149,6 +157,7 @@ func (m *trainCmd) Run(ctx context.Context, c *cli) error {
 }
 
 type runCmd struct {
+	place
 	Tenant  string   `help:"Tenant." default:"sample"`
 	AsOf    string   `help:"Score as of this date; by default today."`
 	Engines []string `help:"Engines; by default all five."`
@@ -156,7 +165,7 @@ type runCmd struct {
 	JSON    bool     `name:"json" help:"Print the run as JSON."`
 }
 
-func (m *runCmd) Run(ctx context.Context, c *cli) error {
+func (m *runCmd) Run(ctx context.Context) error {
 	on, err := asOf(m.AsOf)
 	if err != nil {
 		return err
@@ -165,7 +174,7 @@ func (m *runCmd) Run(ctx context.Context, c *cli) error {
 	if err != nil {
 		return err
 	}
-	return c.with(func(s *stack) error {
+	return m.with(func(s *stack) error {
 		t, err := s.book.Tenant(ctx, m.Tenant)
 		if err != nil {
 			return err
@@ -183,12 +192,13 @@ func (m *runCmd) Run(ctx context.Context, c *cli) error {
 }
 
 type topCmd struct {
+	place
 	Tenant string `help:"Tenant." default:"sample"`
 	N      int    `help:"How many." short:"n" default:"10"`
 }
 
-func (m *topCmd) Run(ctx context.Context, c *cli) error {
-	return c.with(func(s *stack) error {
+func (m *topCmd) Run(ctx context.Context) error {
+	return m.with(func(s *stack) error {
 		l, err := s.lists.Latest(ctx, m.Tenant)
 		if err != nil {
 			return err
@@ -228,12 +238,13 @@ func printTop(w io.Writer, l *actions.List, n int) error {
 }
 
 type sendCmd struct {
+	place
 	Queue string `arg:"" help:"Queue, e.g. risk-requests."`
 	File  string `arg:"" optional:"" help:"File with the message's body; by default standard input."`
 	ID    string `name:"id" help:"Message ID: one that was seen in the last ten minutes is dropped."`
 }
 
-func (m *sendCmd) Run(ctx context.Context, c *cli) error {
+func (m *sendCmd) Run(ctx context.Context) error {
 	in := io.Reader(os.Stdin)
 	if m.File != "" && m.File != "-" {
 		f, err := os.Open(m.File)
@@ -251,19 +262,20 @@ func (m *sendCmd) Run(ctx context.Context, c *cli) error {
 	if len(body) > most {
 		return fault.New(fault.TooLarge, "a message is at most %d bytes", most)
 	}
-	return c.with(func(s *stack) error {
+	return m.with(func(s *stack) error {
 		return s.queues.Send(ctx, m.Queue, bus.Message{ID: m.ID, Body: body, ContentType: "application/json"})
 	})
 }
 
 type peekCmd struct {
+	place
 	Queue string `arg:"" help:"Queue, e.g. score-results."`
 	Dead  bool   `help:"The dead letters."`
 	N     int    `help:"How many." short:"n" default:"20"`
 }
 
-func (m *peekCmd) Run(ctx context.Context, c *cli) error {
-	return c.with(func(s *stack) error {
+func (m *peekCmd) Run(ctx context.Context) error {
+	return m.with(func(s *stack) error {
 		list, err := s.queues.Peek(ctx, m.Queue, m.Dead, m.N)
 		if err != nil {
 			return err
@@ -283,11 +295,12 @@ func (m *peekCmd) Run(ctx context.Context, c *cli) error {
 }
 
 type replayCmd struct {
+	place
 	Queue string `arg:"" help:"Queue whose dead letters are put back."`
 }
 
-func (m *replayCmd) Run(ctx context.Context, c *cli) error {
-	return c.with(func(s *stack) error {
+func (m *replayCmd) Run(ctx context.Context) error {
+	return m.with(func(s *stack) error {
 		n, err := s.queues.Replay(ctx, m.Queue)
 		if err != nil {
 			return err

@@ -27,6 +27,7 @@ import (
 )
 
 type localCmd struct {
+	place
 	Root      string `help:"Staged app: host.json and a folder a function." default:"dist" type:"path"`
 	Listen    string `help:"Where to listen." default:"127.0.0.1:7071"`
 	Portfolio string `help:"Folder with the four tables; by default a sample is made." type:"path" placeholder:"DIR"`
@@ -44,7 +45,7 @@ var schedules = map[string]string{
 	"NBP_SCHEDULE": "0 15 2 * * *", "DEFEND_SCHEDULE": "0 20 2 * * *",
 }
 
-func (m *localCmd) Run(ctx context.Context, c *cli) error {
+func (m *localCmd) Run(ctx context.Context) error {
 	if config.InAzure() {
 		return fault.New(fault.Unconfigured, "polis local makes development keys and does not start in Azure")
 	}
@@ -55,7 +56,7 @@ func (m *localCmd) Run(ctx context.Context, c *cli) error {
 	if !exists(filepath.Join(m.Root, "host.json")) {
 		return fault.New(fault.Unconfigured, "%s has no host.json: `make build` stages it", m.Root)
 	}
-	return c.with(func(s *stack) error {
+	return m.with(func(s *stack) error {
 		tenant := "sample"
 		if m.Portfolio != "" {
 			tenant = tenantOf(m.Portfolio)

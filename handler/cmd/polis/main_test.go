@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -110,8 +111,8 @@ func TestCommands(t *testing.T) {
 		{"nothing staged", "", []string{"local", "--root", empty}, 2, "", "make build"},
 	} {
 		args := tc.args
-		if len(args) > 0 && args[0] != "sample" && !strings.Contains(strings.Join(args, " "), "--data") {
-			args = append([]string{"--data", data}, args...)
+		if len(args) > 0 && args[0] != "sample" && args[0][0] != '-' && !strings.Contains(strings.Join(args, " "), "--data") {
+			args = append(slices.Clone(args), "--data", data)
 		}
 		code, stdout, stderr := polis(t, tc.in, args...)
 		if code != tc.code || !strings.Contains(stdout, tc.stdout) || !strings.Contains(stderr, tc.stderr) {

@@ -92,7 +92,7 @@ func (t Target) check(rows int, loss Loss) error {
 		case loss == Poisson && y < 0:
 			return fault.New(fault.Invalid, "row %d: a count is not negative", i)
 		case loss == Gamma && y <= 0:
-			return fault.New(fault.Invalid, "row %d: a gamma target is positive", i)
+			return fault.New(fault.Invalid, "row %d: a gamma target is positive; tweedie takes amounts of 0", i)
 		case loss == Tweedie && y < 0:
 			return fault.New(fault.Invalid, "row %d: a cost is not negative", i)
 		}

@@ -136,6 +136,13 @@ type Meta struct {
 	Rows    int                `json:"rows"`              // rows it was fitted on
 	Events  float64            `json:"events"`            // weighted events or claims among them
 	Metrics map[string]float64 `json:"metrics,omitempty"` // see Fit
+	// Of a model fitted to a table of somebody's own: the columns that are no features,
+	// the SHA-256 of the table, and the options that were not the defaults.
+	Target   string            `json:"target,omitempty"`
+	Exposure string            `json:"exposure,omitempty"`
+	Weight   string            `json:"weight,omitempty"`
+	Data     string            `json:"data,omitempty"`
+	Settings map[string]string `json:"settings,omitempty"`
 }
 
 // Term is one summand of a score: a main effect of one field or a pair of two.
@@ -213,7 +220,7 @@ func (m *Model) Version() string { return m.version }
 // Meta is what the model says about itself.
 func (m *Model) Meta() Meta {
 	meta := m.meta
-	meta.Metrics = maps.Clone(meta.Metrics)
+	meta.Metrics, meta.Settings = maps.Clone(meta.Metrics), maps.Clone(meta.Settings)
 	return meta
 }
 
@@ -222,7 +229,7 @@ func (m *Model) Meta() Meta {
 func (m *Model) WithMeta(meta Meta) *Model {
 	out := *m
 	out.meta = meta
-	out.meta.Metrics = maps.Clone(meta.Metrics)
+	out.meta.Metrics, out.meta.Settings = maps.Clone(meta.Metrics), maps.Clone(meta.Settings)
 	maps.DeleteFunc(out.meta.Metrics, func(_ string, v float64) bool { return !finite(v) })
 	if !finite(out.meta.Events) {
 		out.meta.Events = 0

@@ -1,0 +1,340 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"polis/handler/internal/dataset"
+	"polis/handler/internal/fault"
+	"polis/handler/internal/model"
+)
+
+type fitCmd struct {
+	Data     string   `required:"" help:"Table to learn from: CSV (also .gz) or Parquet, with a header." type:"existingfile"`
+	Target   string   `required:"" help:"Column to predict."`
+	Loss     string   `required:"" help:"poisson: a count, per exposure; logistic: 0 or 1; gamma: a positive amount, weighted by its count; tweedie: a cost, per exposure." enum:"poisson,logistic,gamma,tweedie"`
+	Exposure string   `help:"Column of years at risk, for poisson and tweedie: the target belongs to them."`
+	Weight   string   `help:"Column of weights; for gamma, the number of claims."`
+	Group    string   `help:"Column whose equal values stay on one side of every inner split."`
+	Exclude  []string `help:"Columns that are no features." placeholder:"COL,…"`
+	Monotone []string `help:"Columns with which the prediction may only rise (COL=+) or fall (COL=-)." placeholder:"COL=+,…"`
+	Bags     int      `help:"Models that are averaged." default:"4"`
+	Pairs    int      `help:"Most pairs of columns that act together; -1 is none." default:"6"`
+	Seed     uint64   `help:"Seed of the inner splits." default:"1"`
+	Out      string   `required:"" help:"File for the model."`
+}
+
+func (m *fitCmd) Run(ctx context.Context) error {
+	if slices.Contains([]string{m.Exposure, m.Weight, m.Group}, m.Target) {
+		return fault.New(fault.Unconfigured, "--target is not also exposure, weight or group")
+	}
+	skip := slices.DeleteFunc(slices.Clone(m.Exclude), func(name string) bool {
+		return slices.Contains([]string{m.Target, m.Exposure, m.Weight, m.Group}, name)
+	})
+	t, err := dataset.Read(m.Data, dataset.Options{Skip: skip})
+	if err != nil {
+		return err
+	}
+	frame, target, err := m.table(t)
+	if err != nil {
+		return err
+	}
+	var loss model.Loss
+	if err := loss.UnmarshalText([]byte(m.Loss)); err != nil {
+		return err
+	}
+	st := newProgress(os.Stderr).stage("fit")
+	o := model.Options{
+		Loss: loss, Seed: m.Seed, Bags: m.Bags, Pairs: m.Pairs,
+		Progress: func(done, total int) { st.set(int64(done), int64(total)) },
+	}
+	fitted, err := model.Fit(ctx, frame, target, o)
+	if err != nil {
+		st.abort()
+		return err
+	}
+	meta := fitted.Meta()
+	meta.Target, meta.Exposure, meta.Weight, meta.Data = m.Target, m.Exposure, m.Weight, t.Fingerprint
+	meta.Settings = map[string]string{"seed": strconv.FormatUint(m.Seed, 10), "bags": strconv.Itoa(m.Bags), "pairs": strconv.Itoa(m.Pairs)}
+	fitted = fitted.WithMeta(meta)
+	st.end(fitted.String())
+	for _, name := range slices.Sorted(mapKeys(meta.Metrics)) {
+		fmt.Printf("%-22s %.6g\n", name, meta.Metrics[name])
+	}
+	if meta.Note != "" {
+		fmt.Println(meta.Note)
+	}
+	return writeFile(m.Out, fitted.Save)
+}
+
+func mapKeys(m map[string]float64) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// table parts the columns into features and what they are to explain, and says which is
+// what.
+func (m *fitCmd) table(t *dataset.Table) (f model.Frame, y model.Target, err error) {
+	roles := map[string]*[]float64{m.Target: &y.Y}
+	if m.Exposure != "" {
+		roles[m.Exposure] = &y.Exposure
+	}
+	if m.Weight != "" {
+		roles[m.Weight] = &y.Weight
+	}
+	for name, into := range roles {
+		c := t.Column(name)
+		if c == nil {
+			return f, y, fault.New(fault.Unconfigured, "the table has no column %s", name)
+		}
+		if *into, err = numbers(c); err != nil {
+			return f, y, err
+		}
+	}
+	if m.Group != "" {
+		c := t.Column(m.Group)
+		if c == nil {
+			return f, y, fault.New(fault.Unconfigured, "the table has no column %s", m.Group)
+		}
+		y.Group = texts(c)
+	}
+	signs, err := m.signs(t)
+	if err != nil {
+		return f, y, err
+	}
+	f.N = t.N
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		if roles[c.Name] != nil || c.Name == m.Group {
+			continue
+		}
+		if c.Kind == model.Category && c.Distinct > 100 && 2*c.Distinct > t.N {
+			fmt.Fprintf(os.Stderr, "%-24s left out: nearly every row has a name of its own\n", c.Name)
+			continue
+		}
+		kind := "numbers"
+		if c.Kind == model.Category {
+			kind = "names"
+		}
+		fmt.Fprintf(os.Stderr, "%-24s %d %s, %d missing\n", c.Name, c.Distinct, kind, c.Missing)
+		f.Fields = append(f.Fields, model.Field{Name: c.Name, Kind: c.Kind, Monotone: signs[c.Name]})
+		f.Num, f.Cat = append(f.Num, c.Num), append(f.Cat, c.Cat)
+	}
+	return f, y, nil
+}
+
+func (m *fitCmd) signs(t *dataset.Table) (map[string]int8, error) {
+	signs := map[string]int8{}
+	for _, s := range m.Monotone {
+		name, sign, _ := strings.Cut(s, "=")
+		if t.Column(name) == nil {
+			return nil, fault.New(fault.Unconfigured, "--monotone: the table has no column %s", name)
+		}
+		switch sign {
+		case "+":
+			signs[name] = 1
+		case "-":
+			signs[name] = -1
+		default:
+			return nil, fault.New(fault.Unconfigured, "--monotone is COL=+ or COL=-, not %s", s)
+		}
+	}
+	return signs, nil
+}
+
+// numbers are a column's; yes and no are 1 and 0.
+func numbers(c *dataset.Column) ([]float64, error) {
+	out := c.Num
+	if c.Kind == model.Category {
+		out = make([]float64, len(c.Cat))
+		for i, s := range c.Cat {
+			switch strings.ToLower(s) {
+			case "yes", "true", "y", "t", "ja":
+				out[i] = 1
+			case "no", "false", "n", "f", "nee":
+			default:
+				return nil, fault.New(fault.Invalid, "the column %s holds neither numbers nor yes and no", c.Name)
+			}
+		}
+	}
+	if c.Missing > 0 {
+		return nil, fault.New(fault.Invalid, "the column %s has %d missing values", c.Name, c.Missing)
+	}
+	return out, nil
+}
+
+func texts(c *dataset.Column) []string {
+	if c.Kind == model.Category {
+		return c.Cat
+	}
+	out := make([]string, len(c.Num))
+	for i, v := range c.Num {
+		out[i] = strconv.FormatFloat(v, 'g', -1, 64)
+	}
+	return out
+}
+
+// writeFile writes a file beside its name first, so that nobody reads half of it; "-" is
+// standard output.
+func writeFile(path string, write func(io.Writer) error) (err error) {
+	if path == "-" {
+		b := bufio.NewWriter(os.Stdout)
+		return errors.Join(write(b), b.Flush())
+	}
+	f, err := os.Create(path + ".tmp")
+	if err != nil {
+		return fault.Wrap(fault.Unconfigured, err, "making the file")
+	}
+	b := bufio.NewWriterSize(f, 1<<20)
+	if err := errors.Join(write(b), b.Flush(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return os.Rename(f.Name(), path)
+}
+
+type predictCmd struct {
+	Model   string `required:"" help:"File of a model." type:"existingfile"`
+	Data    string `required:"" help:"Table to score: CSV (also .gz) or Parquet." type:"existingfile"`
+	Reasons bool   `help:"Also write what each term contributes, on the link scale: with the intercept they add up to the link."`
+	Out     string `required:"" help:"File for the scores, a line for each row in the table's order; - is standard output."`
+}
+
+func (m *predictCmd) Run(ctx context.Context) error {
+	loaded, err := loadModel(m.Model)
+	if err != nil {
+		return err
+	}
+	kinds := map[string]model.Kind{}
+	terms := loaded.Terms()
+	fields := loaded.Fields()
+	for _, t := range terms {
+		for _, f := range t.Fields {
+			kinds[fields[f].Name] = fields[f].Kind
+		}
+	}
+	exposure := loaded.Meta().Exposure
+	t, err := dataset.Read(m.Data, dataset.Options{Kinds: kinds, Also: exposure})
+	if err != nil {
+		return err
+	}
+	s := scorer{model: loaded, table: t, terms: terms, reasons: m.Reasons, columns: make([]*dataset.Column, len(fields))}
+	for i, f := range fields {
+		s.columns[i] = t.Column(f.Name)
+	}
+	if exposure != "" {
+		s.exposure = t.Column(exposure)
+	}
+	return writeFile(m.Out, func(w io.Writer) error { return s.write(ctx, w) })
+}
+
+func loadModel(path string) (*model.Model, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fault.Wrap(fault.NotFound, err, "opening the model")
+	}
+	defer f.Close()
+	return model.Load(f)
+}
+
+// scorer scores the rows of a table.
+type scorer struct {
+	model    *model.Model
+	table    *dataset.Table
+	terms    []model.Term
+	columns  []*dataset.Column // by field; nil where no term reads it
+	exposure *dataset.Column   // nil: predictions are for a unit of it
+	reasons  bool
+}
+
+func (s *scorer) write(ctx context.Context, w io.Writer) error {
+	out := csv.NewWriter(w)
+	head := []string{"prediction"}
+	if s.exposure != nil {
+		head = append(head, "per_exposure")
+	}
+	if s.reasons {
+		head = append(head, "link", "intercept")
+		for _, t := range s.terms {
+			head = append(head, t.Name)
+		}
+	}
+	if err := out.Write(head); err != nil {
+		return err
+	}
+	row := model.Row{Num: make([]float64, len(s.columns)), Cat: make([]string, len(s.columns))}
+	contributions := make([]float64, len(s.terms))
+	record := make([]string, 0, len(head))
+	for i := range s.table.N {
+		if i%10_000 == 0 && ctx.Err() != nil {
+			return fault.Wrap(fault.Cancelled, ctx.Err(), "scoring")
+		}
+		for f, c := range s.columns {
+			switch {
+			case c == nil:
+			case c.Kind == model.Category:
+				row.Cat[f] = c.Cat[i]
+			default:
+				row.Num[f] = c.Num[i]
+			}
+		}
+		link := s.model.Score(row, contributions)
+		mean := s.model.Mean(link)
+		record = record[:0]
+		if s.exposure != nil {
+			record = append(record, text(mean*s.exposure.Num[i]))
+		}
+		record = append(record, text(mean))
+		if s.reasons {
+			record = append(record, text(link), text(s.model.Intercept()))
+			for _, c := range contributions {
+				record = append(record, text(c))
+			}
+		}
+		if err := out.Write(record); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+func text(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+
+type tablesCmd struct {
+	Model string `arg:"" help:"File of a model." type:"existingfile"`
+	Out   string `help:"File for the tables; - is standard output." default:"-"`
+}
+
+func (m *tablesCmd) Run() error {
+	loaded, err := loadModel(m.Model)
+	if err != nil {
+		return err
+	}
+	return writeFile(m.Out, func(w io.Writer) error {
+		out := csv.NewWriter(w)
+		if err := out.Write([]string{"term", "first", "second", "contribution", "relativity"}); err != nil {
+			return err
+		}
+		rows := append([]model.Cell{{Term: "intercept", Value: loaded.Intercept()}}, loaded.Cells()...)
+		for _, c := range rows {
+			if err := out.Write([]string{c.Term, c.First, c.Second, text(c.Value), text(c.Relativity())}); err != nil {
+				return err
+			}
+		}
+		out.Flush()
+		return out.Error()
+	})
+}
