@@ -63,18 +63,15 @@ type Loss uint8
 
 // Logistic predicts the probability of a 0/1 outcome, Poisson a count per unit
 // of exposure, Gamma a positive mean amount weighted by its count, Tweedie a cost per
-// unit of exposure, many of which are 0: a compound of Poisson and Gamma.
+// unit of exposure, many of which are 0: a compound of Poisson and Gamma, whose variance
+// grows with the mean's power of 1.5, in the middle between the two, as insurance costs'
+// do (Jørgensen and Paes de Souza 1994 find 1.4 to 1.6).
 const (
 	Logistic Loss = iota
 	Poisson
 	Gamma
 	Tweedie
 )
-
-// tweediePower is how the variance of a Tweedie target grows with its mean: in the
-// middle between Poisson's 1 and Gamma's 2, as insurance costs are (Jørgensen and
-// Paes de Souza 1994 find 1.4 to 1.6).
-const tweediePower = 1.5
 
 var (
 	kindNames = [...]string{"numeric", "category"}
