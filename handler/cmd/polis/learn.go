@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 
 	"polis/handler/internal/dataset"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/lightgbm"
 	"polis/handler/internal/model"
 )
 
@@ -206,82 +208,191 @@ func writeFile(path string, write func(io.Writer) error) (err error) {
 }
 
 type predictCmd struct {
-	Model   string `required:"" help:"File of a model." type:"existingfile"`
+	Model   string `required:"" help:"Model of polis fit, or LightGBM's as text (model.txt)." type:"existingfile"`
 	Data    string `required:"" help:"Table to score: CSV (also .gz) or Parquet." type:"existingfile"`
 	Reasons bool   `help:"Also write what each term contributes, on the link scale: with the intercept they add up to the link."`
 	Out     string `required:"" help:"File for the scores, a line for each row in the table's order; - is standard output."`
 }
 
 func (m *predictCmd) Run(ctx context.Context) error {
-	loaded, err := loadModel(m.Model)
+	p, err := loadPredictor(m.Model)
 	if err != nil {
 		return err
 	}
 	kinds := map[string]model.Kind{}
-	terms := loaded.Terms()
-	fields := loaded.Fields()
-	for _, t := range terms {
-		for _, f := range t.Fields {
-			kinds[fields[f].Name] = fields[f].Kind
+	for _, f := range p.fields() {
+		if f.Name != "" {
+			kinds[f.Name] = f.Kind
 		}
 	}
-	exposure := loaded.Meta().Exposure
-	t, err := dataset.Read(m.Data, dataset.Options{Kinds: kinds, Also: exposure})
+	t, err := dataset.Read(m.Data, dataset.Options{Kinds: kinds, Also: p.exposure()})
 	if err != nil {
 		return err
 	}
-	s := scorer{model: loaded, table: t, terms: terms, reasons: m.Reasons, columns: make([]*dataset.Column, len(fields))}
-	for i, f := range fields {
-		s.columns[i] = t.Column(f.Name)
-	}
-	if exposure != "" {
-		s.exposure = t.Column(exposure)
-	}
-	return writeFile(m.Out, func(w io.Writer) error { return s.write(ctx, w) })
+	return writeFile(m.Out, func(w io.Writer) error { return scoreTable(ctx, w, p, t, m.Reasons) })
 }
 
-func loadModel(path string) (*model.Model, error) {
+// predictor is a model of whichever kind.
+type predictor interface {
+	fields() []model.Field // by place in a row; one without a name is not read
+	exposure() string      // the column that predictions are scaled by, if there is one
+	reasons() []string     // what contributions are of
+	base() float64         // what they are added to
+	// score is the link and the prediction of a row.
+	score(row model.Row, contributions []float64) (link, mean float64)
+}
+
+func loadPredictor(path string) (predictor, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fault.Wrap(fault.NotFound, err, "opening the model")
 	}
 	defer f.Close()
-	return model.Load(f)
+	r := bufio.NewReader(f)
+	if head, _ := r.Peek(5); strings.TrimSpace(string(head)) == "tree" {
+		m, err := lightgbm.Load(r)
+		if err != nil {
+			return nil, err
+		}
+		return newTrees(m), nil
+	}
+	m, err := model.Load(r)
+	if err != nil {
+		return nil, err
+	}
+	return additive{m}, nil
 }
 
-// scorer scores the rows of a table.
-type scorer struct {
-	model    *model.Model
-	table    *dataset.Table
-	terms    []model.Term
-	columns  []*dataset.Column // by field; nil where no term reads it
-	exposure *dataset.Column   // nil: predictions are for a unit of it
-	reasons  bool
+func loadModel(path string) (*model.Model, error) {
+	p, err := loadPredictor(path)
+	if err != nil {
+		return nil, err
+	}
+	if a, ok := p.(additive); ok {
+		return a.Model, nil
+	}
+	return nil, fault.New(fault.Invalid, "a model of trees has no rating tables")
 }
 
-func (s *scorer) write(ctx context.Context, w io.Writer) error {
+// additive is a model of polis fit.
+type additive struct{ *model.Model }
+
+func (a additive) fields() []model.Field {
+	fields := a.Fields()
+	read := make([]bool, len(fields))
+	for _, t := range a.Terms() {
+		for _, f := range t.Fields {
+			read[f] = true
+		}
+	}
+	for i := range fields {
+		if !read[i] {
+			fields[i].Name = ""
+		}
+	}
+	return fields
+}
+
+func (a additive) exposure() string { return a.Meta().Exposure }
+func (a additive) base() float64    { return a.Intercept() }
+
+func (a additive) reasons() (names []string) {
+	for _, t := range a.Terms() {
+		names = append(names, t.Name)
+	}
+	return names
+}
+
+func (a additive) score(row model.Row, contributions []float64) (link, mean float64) {
+	link = a.Score(row, contributions)
+	return link, a.Mean(link)
+}
+
+// trees is a model of LightGBM's.
+type trees struct {
+	*lightgbm.Model
+	codes []map[string]float64 // by feature; nil: a number
+	row   []float64
+}
+
+func newTrees(m *lightgbm.Model) *trees {
+	t := &trees{Model: m, row: make([]float64, len(m.Features())), codes: make([]map[string]float64, len(m.Features()))}
+	for i := range t.codes {
+		names := m.Categories(i)
+		if names == nil {
+			continue
+		}
+		t.codes[i] = make(map[string]float64, len(names))
+		for code, name := range names {
+			t.codes[i][name] = float64(code)
+		}
+	}
+	return t
+}
+
+func (t *trees) fields() (fields []model.Field) {
+	for i, name := range t.Features() {
+		f := model.Field{Name: name}
+		if t.codes[i] != nil {
+			f.Kind = model.Category
+		}
+		fields = append(fields, f)
+	}
+	return fields
+}
+
+func (t *trees) exposure() string  { return "" }
+func (t *trees) reasons() []string { return t.Features() }
+func (t *trees) base() float64     { return t.Expected() }
+
+func (t *trees) score(row model.Row, contributions []float64) (link, mean float64) {
+	for i, codes := range t.codes {
+		t.row[i] = row.Num[i]
+		if codes != nil {
+			code, ok := codes[row.Cat[i]]
+			if t.row[i] = code; !ok {
+				t.row[i] = math.NaN()
+			}
+		}
+	}
+	if contributions != nil {
+		t.Explain(t.row, contributions)
+	}
+	link = t.Raw(t.row)
+	return link, t.Response(link)
+}
+
+// scoreTable writes a line for each row of a table.
+func scoreTable(ctx context.Context, w io.Writer, p predictor, t *dataset.Table, reasons bool) error {
 	out := csv.NewWriter(w)
 	head := []string{"prediction"}
-	if s.exposure != nil {
+	var exposure *dataset.Column
+	if name := p.exposure(); name != "" {
+		exposure = t.Column(name)
+	}
+	if exposure != nil {
 		head = append(head, "per_exposure")
 	}
-	if s.reasons {
-		head = append(head, "link", "intercept")
-		for _, t := range s.terms {
-			head = append(head, t.Name)
-		}
+	var contributions []float64
+	if reasons {
+		head = append(append(head, "link", "intercept"), p.reasons()...)
+		contributions = make([]float64, len(p.reasons()))
 	}
 	if err := out.Write(head); err != nil {
 		return err
 	}
-	row := model.Row{Num: make([]float64, len(s.columns)), Cat: make([]string, len(s.columns))}
-	contributions := make([]float64, len(s.terms))
+	fields := p.fields()
+	columns := make([]*dataset.Column, len(fields))
+	for i, f := range fields {
+		columns[i] = t.Column(f.Name)
+	}
+	row := model.Row{Num: make([]float64, len(fields)), Cat: make([]string, len(fields))}
 	record := make([]string, 0, len(head))
-	for i := range s.table.N {
+	for i := range t.N {
 		if i%10_000 == 0 && ctx.Err() != nil {
 			return fault.Wrap(fault.Cancelled, ctx.Err(), "scoring")
 		}
-		for f, c := range s.columns {
+		for f, c := range columns {
 			switch {
 			case c == nil:
 			case c.Kind == model.Category:
@@ -290,15 +401,14 @@ func (s *scorer) write(ctx context.Context, w io.Writer) error {
 				row.Num[f] = c.Num[i]
 			}
 		}
-		link := s.model.Score(row, contributions)
-		mean := s.model.Mean(link)
+		link, mean := p.score(row, contributions)
 		record = record[:0]
-		if s.exposure != nil {
-			record = append(record, text(mean*s.exposure.Num[i]))
+		if exposure != nil {
+			record = append(record, text(mean*exposure.Num[i]))
 		}
 		record = append(record, text(mean))
-		if s.reasons {
-			record = append(record, text(link), text(s.model.Intercept()))
+		if reasons {
+			record = append(record, text(link), text(p.base()))
 			for _, c := range contributions {
 				record = append(record, text(c))
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -131,7 +132,7 @@ func TestTheDataScientistsPath(t *testing.T) {
 		"no sign":              {[]string{"fit", "--data", at("table.csv"), "--target", "claims", "--loss", "poisson", "--monotone", "age", "--out", at("x")}, 2, "COL=+"},
 		"a count of no class":  {[]string{"fit", "--data", at("table.csv"), "--target", "claims", "--loss", "logistic", "--out", at("x")}, 3, "0 or 1"},
 		"no model":             {[]string{"predict", "--model", at("table.csv"), "--data", at("table.csv"), "--out", at("x")}, 3, "not a model"},
-		"a table of something": {[]string{"predict", "--model", at("m.json"), "--data", at("other.csv"), "--out", at("x")}, 3, "lacks the column age"},
+		"a table of something": {[]string{"predict", "--model", at("m.json"), "--data", at("other.csv"), "--out", at("x")}, 3, "lacks age"},
 		"tables of no model":   {[]string{"tables", at("table.csv")}, 3, "not a model"},
 	} {
 		if code, _, stderr := polis(t, "", tc.args...); code != tc.code || !strings.Contains(stderr, tc.says) {
@@ -139,6 +140,55 @@ func TestTheDataScientistsPath(t *testing.T) {
 		}
 		if _, err := os.Stat(at("x")); err == nil {
 			t.Errorf("%s: a file is left", name)
+		}
+	}
+}
+
+// TestATreeModelOfOnesOwn scores a table with LightGBM's model, names of categories and
+// all, as LightGBM does.
+func TestATreeModelOfOnesOwn(t *testing.T) {
+	data := filepath.Join("..", "..", "internal", "lightgbm", "testdata")
+	var said struct {
+		Rows          [][]*float64
+		Prediction    []float64
+		Contributions [][]float64
+	}
+	body, err := os.ReadFile(filepath.Join(data, "binary.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(body, &said); err != nil {
+		t.Fatal(err)
+	}
+	regions := []string{"east", "far", "north", "south", "west"}
+	table := "age,power,bonus,region,code\n"
+	for _, row := range said.Rows {
+		var cells []string
+		for i, v := range row {
+			switch {
+			case v == nil:
+				cells = append(cells, "")
+			case i == 3:
+				cells = append(cells, regions[int(*v)])
+			default:
+				cells = append(cells, strconv.FormatFloat(*v, 'g', -1, 64))
+			}
+		}
+		table += strings.Join(cells, ",") + "\n"
+	}
+	dir := write(t, t.TempDir(), map[string]string{"table.csv": table})
+	out := filepath.Join(dir, "scores.csv")
+	code, _, stderr := polis(t, "", "predict", "--model", filepath.Join(data, "binary.txt"), "--data", filepath.Join(dir, "table.csv"), "--reasons", "--out", out)
+	if code != 0 {
+		t.Fatal(stderr)
+	}
+	header, rows := readCSV(t, out)
+	if strings.Join(header, " ") != "prediction link intercept age power bonus region code" || len(rows) != len(said.Rows) {
+		t.Fatalf("%v, %d rows", header, len(rows))
+	}
+	for i, row := range rows {
+		if math.Abs(row[0]-said.Prediction[i]) > 1e-12 || math.Abs(row[6]-said.Contributions[i][3]) > 1e-12 {
+			t.Errorf("row %d: %v, want %v and %v of the region", i, row, said.Prediction[i], said.Contributions[i][3])
 		}
 	}
 }

@@ -84,10 +84,15 @@ func Read(path string, o Options) (*Table, error) {
 			t.Columns = append(t.Columns, c.finish())
 		}
 	}
+	var missing []string
 	for name := range o.Kinds {
 		if t.Column(name) == nil {
-			return nil, fault.New(fault.Invalid, "the table lacks the column %s", name)
+			missing = append(missing, name)
 		}
+	}
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		return nil, fault.New(fault.Invalid, "the table lacks %s", strings.Join(missing, ", "))
 	}
 	return t, nil
 }

@@ -131,7 +131,7 @@ func TestNoTable(t *testing.T) {
 		"names for numbers": {
 			[]byte("a,b\n1,2\nsecret,2\n"), Options{Kinds: map[string]model.Kind{"a": model.Numeric}}, "line 3: the column a is to hold numbers",
 		},
-		"a column missing": {[]byte("a,b\n1,2\n"), Options{Kinds: map[string]model.Kind{"z": model.Numeric}}, "lacks the column z"},
+		"a column missing": {[]byte("a,b\n1,2\n"), Options{Kinds: map[string]model.Kind{"z": model.Numeric}}, "lacks z"},
 		"half a gzip file": {zipped(t, table)[:20], Options{}, "table"},
 		"half a Parquet":   {whole[:len(whole)/2], Options{}, "Parquet"},
 	} {
