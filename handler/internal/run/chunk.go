@@ -162,12 +162,23 @@ func (w *worker) fail(why string, n int) {
 	w.done.Failed[why] += n
 }
 
+// maxScores is how large a customer's scores may be: those that they supersede are
+// written in the same batch.
+const maxScores = store.MaxBytes/2 - 4<<10
+
 func (w *worker) sheet(ctx context.Context, relation string, m *book.Member, sh *scoring.Sheet) error {
 	old, err := scoring.DecodeStored(m.Scores)
 	if err != nil {
 		old = scoring.Stored{} // damaged: written anew
 	}
 	changed := sh.Changed(&old, w.set, w.mark)
+	var body []byte
+	if changed != 0 && !old.WrittenBy(w.mark) {
+		if body = sh.AppendStored(nil, &old, w.set, changed, w.mark, w.started); len(body) > maxScores {
+			w.fail("too many policies for one document of scores", 1)
+			return nil
+		}
+	}
 	scored := 0
 	for _, e := range w.run.Engines {
 		status := sh.Status(e)
@@ -182,8 +193,7 @@ func (w *worker) sheet(ctx context.Context, relation string, m *book.Member, sh 
 	if changed != 0 {
 		w.done.Changed++
 	}
-	if changed != 0 && !old.WrittenBy(w.mark) {
-		body := sh.AppendStored(nil, &old, w.set, changed, w.mark, w.started)
+	if body != nil {
 		var superseded []byte
 		if m.Scores != nil && err == nil {
 			superseded = m.Scores

@@ -372,3 +372,22 @@ func TestUnknownWorkNeverSucceeds(t *testing.T) {
 		}
 	}
 }
+
+// TestTooManyPolicies: a customer whose scores no document holds fails alone.
+func TestTooManyPolicies(t *testing.T) {
+	f := newFixture(t)
+	big := customer(1000)
+	for i := range 15_000 {
+		p := big.Policies[0]
+		p.ID = fmt.Sprintf("big-%d", i)
+		big.Policies = append(big.Policies, p)
+	}
+	big.Normalise(today)
+	must(t, f.book.Put(t.Context(), f.tenant, big, ""))
+	p := f.start(today, false)
+	must(t, f.drain(t.Context()))
+	s := f.finished(p.ID).Summary
+	if s.Customers != customers+1 || s.Scored != customers || s.Failed["too many policies for one document of scores"] != 1 {
+		t.Errorf("%+v", s)
+	}
+}
