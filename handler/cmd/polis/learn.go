@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"polis/handler/internal/fault"
 	"polis/handler/internal/lightgbm"
 	"polis/handler/internal/model"
+	"polis/handler/internal/report"
 )
 
 type fitCmd struct {
@@ -381,13 +383,36 @@ func scoreTable(ctx context.Context, w io.Writer, p predictor, t *dataset.Table,
 	if err := out.Write(head); err != nil {
 		return err
 	}
+	record := make([]string, 0, len(head))
+	err := eachScore(ctx, p, t, contributions, func(i int, link, mean float64) error {
+		record = record[:0]
+		if exposure != nil {
+			record = append(record, text(mean*exposure.Num[i]))
+		}
+		record = append(record, text(mean))
+		if reasons {
+			record = append(record, text(link), text(p.base()))
+			for _, c := range contributions {
+				record = append(record, text(c))
+			}
+		}
+		return out.Write(record)
+	})
+	if err != nil {
+		return err
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// eachScore scores the rows of a table in their order.
+func eachScore(ctx context.Context, p predictor, t *dataset.Table, contributions []float64, do func(i int, link, mean float64) error) error {
 	fields := p.fields()
 	columns := make([]*dataset.Column, len(fields))
 	for i, f := range fields {
 		columns[i] = t.Column(f.Name)
 	}
 	row := model.Row{Num: make([]float64, len(fields)), Cat: make([]string, len(fields))}
-	record := make([]string, 0, len(head))
 	for i := range t.N {
 		if i%10_000 == 0 && ctx.Err() != nil {
 			return fault.Wrap(fault.Cancelled, ctx.Err(), "scoring")
@@ -402,23 +427,11 @@ func scoreTable(ctx context.Context, w io.Writer, p predictor, t *dataset.Table,
 			}
 		}
 		link, mean := p.score(row, contributions)
-		record = record[:0]
-		if exposure != nil {
-			record = append(record, text(mean*exposure.Num[i]))
-		}
-		record = append(record, text(mean))
-		if reasons {
-			record = append(record, text(link), text(p.base()))
-			for _, c := range contributions {
-				record = append(record, text(c))
-			}
-		}
-		if err := out.Write(record); err != nil {
+		if err := do(i, link, mean); err != nil {
 			return err
 		}
 	}
-	out.Flush()
-	return out.Error()
+	return nil
 }
 
 func text(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
@@ -447,4 +460,61 @@ func (m *tablesCmd) Run() error {
 		out.Flush()
 		return out.Error()
 	})
+}
+
+type reportCmd struct {
+	Model string `arg:"" help:"File of a model." type:"existingfile"`
+	Data  string `help:"Table to try it on, with the columns it was fitted to; best one that it has not seen." type:"existingfile"`
+	Out   string `help:"File for the page; - is standard output." default:"-"`
+}
+
+func (m *reportCmd) Run(ctx context.Context) error {
+	loaded, err := loadModel(m.Model)
+	if err != nil {
+		return err
+	}
+	var o *report.Outcome
+	if m.Data != "" {
+		if o, err = outcome(ctx, loaded, m.Data); err != nil {
+			return err
+		}
+	}
+	return writeFile(m.Out, func(w io.Writer) error { return report.Write(w, loaded, o) })
+}
+
+// outcome scores a table that also holds what came of its rows.
+func outcome(ctx context.Context, m *model.Model, path string) (*report.Outcome, error) {
+	meta := m.Meta()
+	if meta.Target == "" {
+		return nil, fault.New(fault.Invalid, "the model does not say which column it was fitted to")
+	}
+	kinds := map[string]model.Kind{meta.Target: model.Numeric}
+	if meta.Exposure != "" {
+		kinds[meta.Exposure] = model.Numeric
+	}
+	fields := additive{m}.fields()
+	for _, f := range fields {
+		if f.Name != "" {
+			kinds[f.Name] = f.Kind
+		}
+	}
+	t, err := dataset.Read(path, dataset.Options{Kinds: kinds})
+	if err != nil {
+		return nil, err
+	}
+	o := &report.Outcome{Table: filepath.Base(path)}
+	if o.Actual, err = numbers(t.Column(meta.Target)); err != nil {
+		return nil, err
+	}
+	o.Exposure = slices.Repeat([]float64{1}, t.N)
+	if meta.Exposure != "" {
+		if o.Exposure, err = numbers(t.Column(meta.Exposure)); err != nil {
+			return nil, err
+		}
+	}
+	err = eachScore(ctx, additive{m}, t, nil, func(i int, _, mean float64) error {
+		o.Predicted = append(o.Predicted, mean*o.Exposure[i])
+		return nil
+	})
+	return o, err
 }

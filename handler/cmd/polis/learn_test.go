@@ -121,6 +121,11 @@ func TestTheDataScientistsPath(t *testing.T) {
 		t.Errorf("tables:\n%.300s", stdout)
 	}
 
+	run("report", at("m.json"), "--data", at("table.csv"), "--out", at("report.html"))
+	if body, err := os.ReadFile(at("report.html")); err != nil || !strings.Contains(string(body), "4000 rows: "+fmt.Sprintf("%.5g expected, %.5g happened", total, claims)) {
+		t.Errorf("the report does not say what was expected and what happened: %v", err)
+	}
+
 	for name, tc := range map[string]struct {
 		args []string
 		code int
@@ -133,6 +138,7 @@ func TestTheDataScientistsPath(t *testing.T) {
 		"a count of no class":  {[]string{"fit", "--data", at("table.csv"), "--target", "claims", "--loss", "logistic", "--out", at("x")}, 3, "0 or 1"},
 		"no model":             {[]string{"predict", "--model", at("table.csv"), "--data", at("table.csv"), "--out", at("x")}, 3, "not a model"},
 		"a table of something": {[]string{"predict", "--model", at("m.json"), "--data", at("other.csv"), "--out", at("x")}, 3, "lacks age"},
+		"a report of no table": {[]string{"report", at("m.json"), "--data", at("other.csv"), "--out", at("x")}, 3, "lacks age"},
 		"tables of no model":   {[]string{"tables", at("table.csv")}, 3, "not a model"},
 	} {
 		if code, _, stderr := polis(t, "", tc.args...); code != tc.code || !strings.Contains(stderr, tc.says) {

@@ -27,6 +27,7 @@ type cli struct {
 	Replay  replayCmd  `cmd:"" help:"Put a queue's dead letters back on it."`
 	Fit     fitCmd     `cmd:"" help:"Fit a model to a table of your own, CSV or Parquet."`
 	Predict predictCmd `cmd:"" help:"Score a table with a model."`
+	Report  reportCmd  `cmd:"" help:"Write what a model is, and how it does, as one page of HTML."`
 	Tables  tablesCmd  `cmd:"" help:"Write a model's rating tables as CSV."`
 }
 
