@@ -108,7 +108,7 @@ type heatRow struct {
 
 type heatCell struct {
 	Factor string
-	Share  float64 // of the strongest colour
+	Share  float64 // of the colour, never so strong that the number is hard to read
 	More   bool
 }
 
@@ -170,7 +170,7 @@ func mapOf(term []model.Cell) heatMap {
 			h.Rows = append(h.Rows, heatRow{Label: c.First})
 		}
 		r := &h.Rows[len(h.Rows)-1]
-		r.Cells = append(r.Cells, heatCell{Factor: fmt.Sprintf("%.2f", c.Relativity()), Share: math.Abs(c.Value) / most, More: c.Value > 0})
+		r.Cells = append(r.Cells, heatCell{Factor: fmt.Sprintf("%.2f", c.Relativity()), Share: 0.7 * math.Abs(c.Value) / most, More: c.Value > 0})
 		if len(h.Rows) == 1 {
 			h.Across = append(h.Across, c.Second)
 		}
