@@ -12,6 +12,7 @@ type Cell struct {
 	Term          string
 	First, Second string // Second is "" for a main effect
 	Value         float64
+	Error         float64 // standard error of Value, from the bags
 }
 
 // Relativity is the factor by which a cell multiplies the mean, or for a logistic model

@@ -27,6 +27,10 @@ type Options struct {
 	// Progress hears of rounds done, from the goroutine that called Fit. Stopping
 	// early leaps to the end.
 	Progress func(done, total int)
+	// Held hears, at the end, of each row that was held out: its place in the table and
+	// its mean (per unit of exposure) as predicted by what did not learn from it,
+	// calibrated.
+	Held func(row int, mean float64)
 }
 
 const (
@@ -147,6 +151,11 @@ func Fit(ctx context.Context, f Frame, y Target, o Options) (*Model, error) {
 	}
 	for k, v := range meta.Metrics {
 		meta.Metrics[k] = round(v)
+	}
+	if o.Held != nil {
+		for i := range held {
+			o.Held(order[i], mean(o.Loss, cal.at(link[i])))
+		}
 	}
 	m := b.assemble(f.Fields, binnings, chosen, cal)
 	m.meta = meta

@@ -2,6 +2,7 @@ package model
 
 import (
 	"cmp"
+	"context"
 	"hash/fnv"
 	"slices"
 	"unicode/utf8"
@@ -20,10 +21,28 @@ type Target struct {
 	// Exposure is for Poisson and Tweedie: years at risk, > 0, to which Y belongs; nil
 	// means 1.
 	Exposure []float64
+	// Offset is added to the link before anything is learnt, and is no part of the model;
+	// nil means 0.
+	Offset []float64
+	// Time orders the rows: where it is there, rows are judged only by what was learnt from
+	// earlier ones. Any unit will do.
+	Time []float64
 	// Group keeps the rows of one group on the same side of every inner split;
 	// nil means that each row is its own.
 	Group []string
 }
+
+// Case is a row with what came of it: one line of a training table that is not held in
+// memory. The fields are those of Target; Weight and Exposure are 1 where there are none.
+type Case struct {
+	Row
+	Y, Weight, Exposure, Offset, Time float64
+	Group                             string
+}
+
+// Rows gives a training table row by row to do, each time all of it and in the same
+// order. What it gives is good until do returns; an error of do's ends it.
+type Rows func(ctx context.Context, do func(*Case) error) error
 
 // check says what is wrong with the training data, if anything.
 func check(f Frame, t Target, loss Loss) error {

@@ -38,9 +38,11 @@ func (m *Model) Score(row Row, contrib []float64) float64 {
 
 // Mean is the inverse link: the probability, frequency or amount that a score
 // stands for. Scores beyond ±700 are read as ±700.
-func (m *Model) Mean(link float64) float64 {
+func (m *Model) Mean(link float64) float64 { return mean(m.loss, link) }
+
+func mean(loss Loss, link float64) float64 {
 	e := exp(link)
-	if m.loss == Logistic {
+	if loss == Logistic {
 		return e / (1 + e)
 	}
 	return e
