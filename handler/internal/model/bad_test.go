@@ -71,7 +71,7 @@ func TestFitRefusesBadOptions(t *testing.T) {
 		{Loss: 9},
 		{Bins: 1},
 		{Bins: 251},
-		{PairBins: 16},
+		{PairBins: 33},
 		{Rounds: -1},
 		{Bags: 33},
 		{LearningRate: 1.1},
@@ -216,7 +216,7 @@ func TestScoreOfOddRows(t *testing.T) {
 }
 
 func TestLoadRefuses(t *testing.T) {
-	const good = `{"polis_model":1,"loss":"poisson","intercept":-2,"meta":{"rows":9,"events":1},"fields":[` +
+	const good = `{"polis_model":2,"loss":"poisson","intercept":-2,"meta":{"rows":9,"events":1},"fields":[` +
 		`{"name":"age","kind":"numeric","edges":[20,30],"coarse":[0,1,1,1]},` +
 		`{"name":"fuel","kind":"category","names":["diesel","petrol"],"coarse":[0,0,1,1]}],` +
 		`"terms":[{"fields":[0],"table":[0,1,2,3]},{"fields":[0,1],"table":[1,2,3,4]}]}`
@@ -228,8 +228,8 @@ func TestLoadRefuses(t *testing.T) {
 		kind           fault.Kind
 	}{
 		{"cut short", `]}]}`, `]}`, fault.Malformed},
-		{"another version", `"polis_model":1`, `"polis_model":2`, fault.Invalid},
-		{"no version", `"polis_model":1,`, ``, fault.Invalid},
+		{"another version", `"polis_model":2`, `"polis_model":1`, fault.Invalid},
+		{"no version", `"polis_model":2,`, ``, fault.Invalid},
 		{"an unknown loss", `"poisson"`, `"hinge"`, fault.Malformed},
 		{"an unknown kind", `"category"`, `"ordinal"`, fault.Malformed},
 		{"a number out of range", `-2`, `-2e999`, fault.Malformed},
@@ -250,13 +250,14 @@ func TestLoadRefuses(t *testing.T) {
 		{"too few coarse bins", `[0,1,1,1]`, `[0,1,1]`, fault.Invalid},
 		{"a pair without coarse bins", `,"coarse":[0,1,1,1]`, ``, fault.Invalid},
 		{"a coarse bin below 0", `[0,1,1,1]`, `[0,1,1,-1]`, fault.Invalid},
-		{"a coarse bin too high", `[0,1,1,1]`, `[0,1,1,15]`, fault.Invalid},
+		{"a coarse bin too high", `[0,1,1,1]`, `[0,1,1,33]`, fault.Invalid},
 		{"a field that is not there", `"fields":[0]`, `"fields":[2]`, fault.Invalid},
 		{"a field below 0", `"fields":[0]`, `"fields":[-1]`, fault.Invalid},
 		{"a term of nothing", `"fields":[0]`, `"fields":[]`, fault.Invalid},
 		{"a pair of one field", `"fields":[0,1]`, `"fields":[0,0]`, fault.Invalid},
 		{"a broken promise", `"kind":"numeric","edges":[20,30],"coarse":[0,1,1,1]`, `"kind":"numeric","monotone":-1,"edges":[20,30],"coarse":[0,1,1,1]`, fault.Invalid},
-		{"a broken promise by a pair", `"kind":"numeric","edges":[20,30],"coarse":[0,1,1,1]`, `"kind":"numeric","monotone":1,"edges":[20,30],"coarse":[0,1,1,1]`, fault.Invalid},
+		{"a broken promise by a pair", `"edges":[20,30],"coarse":[0,1,1,1]},{"name":"fuel","kind":"category","names":["diesel","petrol"],"coarse":[0,0,1,1]}],"terms":[{"fields":[0],"table":[0,1,2,3]},{"fields":[0,1],"table":[1,2,3,4]}]}`,
+			`"monotone":1,"edges":[20,30],"coarse":[0,0,1,1]},{"name":"fuel","kind":"category","names":["diesel","petrol"],"coarse":[0,0,1,1]}],"terms":[{"fields":[0],"table":[0,1,2,3]},{"fields":[0,1],"table":[1,2,3,0]}]}`, fault.Invalid},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			content := strings.Replace(good, c.old, c.new, 1)
@@ -269,9 +270,9 @@ func TestLoadRefuses(t *testing.T) {
 			}
 		})
 	}
-	for _, content := range []string{"", "null", "[]", "not json", `{"polis_model":1}`} {
+	for _, content := range []string{"", "null", "[]", "not json", `{"polis_model":2}`} {
 		m, err := Load(strings.NewReader(content))
-		if err == nil && content != `{"polis_model":1}` {
+		if err == nil && content != `{"polis_model":2}` {
 			t.Errorf("%q loads as %v", content, m)
 		}
 	}
@@ -285,7 +286,7 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Add(saved(f, m))
 	f.Add(saved(f, Constant([]Field{{Name: "age"}}, Gamma, 7, "")))
-	f.Add([]byte(`{"polis_model":1,"loss":"logistic","fields":[{"name":"a","kind":"category","names":["x"]}],"terms":[{"fields":[0],"table":[1,2,3]}]}`))
+	f.Add([]byte(`{"polis_model":2,"loss":"logistic","fields":[{"name":"a","kind":"category","names":["x"]}],"terms":[{"fields":[0],"table":[1,2,3]}]}`))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		m, err := Load(bytes.NewReader(content))
 		if err != nil {

@@ -1,9 +1,7 @@
 package model
 
 import (
-	"bytes"
 	"compress/gzip"
-	"context"
 	"encoding/csv"
 	"io"
 	"math"
@@ -11,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
-	"time"
 )
 
 // bemtpl reads the Belgian motor liability book, or skips.
@@ -89,55 +86,4 @@ func poissonDeviance(m *Model, f Frame, y Target) float64 {
 		}
 	}
 	return 2 * sum / float64(f.N)
-}
-
-func TestExplore(t *testing.T) {
-	if os.Getenv("EXPLORE") == "" {
-		t.Skip()
-	}
-	f, y := bemtpl(t)
-	total := 0.0
-	for k := range 5 {
-		ftr, ytr := split(f, y, func(i int) bool { return mix(1, uint64(i))%5 != uint64(k) })
-		fte, yte := split(f, y, func(i int) bool { return mix(1, uint64(i))%5 == uint64(k) })
-		start := time.Now()
-		o := Options{Loss: Poisson}
-		if v := os.Getenv("LR"); v != "" {
-			o.LearningRate, _ = strconv.ParseFloat(v, 64)
-		}
-		if v := os.Getenv("GAIN"); v != "" {
-			o.MinGain, _ = strconv.ParseFloat(v, 64)
-		}
-		if v := os.Getenv("SHRINK"); v != "" {
-			o.Shrink, _ = strconv.ParseFloat(v, 64)
-		}
-		if v := os.Getenv("BAGS"); v != "" {
-			o.Bags, _ = strconv.Atoi(v)
-		}
-		if v := os.Getenv("PAIRS"); v != "" {
-			o.Pairs, _ = strconv.Atoi(v)
-		}
-		if v := os.Getenv("BINS"); v != "" {
-			o.Bins, _ = strconv.Atoi(v)
-		}
-		if v := os.Getenv("LEAF"); v != "" {
-			o.MinLeaf, _ = strconv.ParseFloat(v, 64)
-		}
-		m, err := Fit(context.Background(), ftr, ytr, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		took := time.Since(start)
-		var buf bytes.Buffer
-		m.Save(&buf)
-		d := poissonDeviance(m, fte, yte)
-		total += d * float64(fte.N)
-		t.Logf("fold %d: %.5f in %v, %d bytes, %v", k, d, took, buf.Len(), m.Meta().Metrics)
-		if k == 0 {
-			for _, term := range m.Terms() {
-				t.Log(term.Name)
-			}
-		}
-	}
-	t.Logf("OOF %.5f", total/float64(f.N))
 }

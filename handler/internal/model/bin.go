@@ -1,11 +1,9 @@
 package model
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"strconv"
-	"unicode/utf8"
 )
 
 // Bins of a field. Number bins follow the missing bin in order; named categories
@@ -13,16 +11,19 @@ import (
 const (
 	missing  = 0
 	other    = 1 // categories only: unseen in training or too rare to name
-	maxBins  = 255
-	minCount = 20 // rows that a bin needs: fewer teach nothing and cost table space
+	maxBins  = 1 << 16
+	minCount = 20 // rows that a bin of numbers needs: fewer teach nothing and cost table space
 )
 
 // binning is how one field's values fall into bins, and bins into coarse bins.
 type binning struct {
-	edges  []float64        // numeric: v is in bin 1 + the number of edges ≤ v
-	names  []string         // category: names[k] is bin k+2
-	index  map[string]uint8 // of names
-	coarse []uint8          // coarse bin by bin, for pairs; nil if the field is in none
+	edges  []float64         // numeric: v is in bin 1 + the number of edges ≤ v
+	names  []string          // category: names[k] is bin k+2
+	index  map[string]uint16 // of names
+	coarse []uint8           // coarse bin by bin, for pairs; nil if the field is in none
+	// Lengths of the beginnings of codes that are names too, for codes that are not: the
+	// longest first. A postcode that is none of the names is read as its region.
+	prefixes []int
 }
 
 // bins is the number of bins, the special ones included.
@@ -41,7 +42,7 @@ func (b *binning) coarseBins() int {
 	return int(slices.Max(b.coarse)) + 1
 }
 
-func (b *binning) number(v float64) uint8 {
+func (b *binning) number(v float64) uint16 {
 	if v != v {
 		return missing
 	}
@@ -57,63 +58,56 @@ func (b *binning) number(v float64) uint8 {
 		lo += half & -over
 		n -= half
 	}
-	return uint8(lo + 1)
+	return uint16(lo + 1)
 }
 
-func (b *binning) category(s string) uint8 {
+func (b *binning) category(s string) uint16 {
 	if s == "" {
 		return missing
 	}
 	if k, ok := b.index[s]; ok {
 		return k
 	}
+	for _, p := range b.prefixes {
+		if len(s) > p {
+			if k, ok := b.index[s[:p]]; ok {
+				return k
+			}
+		}
+	}
 	return other
 }
 
-func (b *binning) buildIndex() {
-	b.index = make(map[string]uint8, len(b.names))
-	for i, s := range b.names {
-		b.index[s] = uint8(i + 2)
+// levels are, for codes, the groups of bins with the same beginning: one level a length.
+func (b *binning) levels() (levels [][]int32) {
+	for _, p := range b.prefixes {
+		group := make([]int32, len(b.names)+2)
+		at := map[string]int32{}
+		for k := range group {
+			group[k] = -1
+			if k < 2 || len(b.names[k-2]) < p {
+				continue
+			}
+			begin := b.names[k-2][:p]
+			g, ok := at[begin]
+			if !ok {
+				g = int32(len(at))
+				at[begin] = g
+			}
+			group[k] = g
+		}
+		if len(at) > 1 {
+			levels = append(levels, group)
+		}
 	}
+	return levels
 }
 
-// binNumbers places at most limit bins so that each holds about as many rows; a
-// value frequent enough to fill a bin gets one to itself.
-func binNumbers(values []float64, limit int) binning {
-	sorted := make([]float64, 0, len(values))
-	for _, v := range values {
-		if v == v {
-			// Infinities are read as the largest numbers, so that every edge is finite.
-			sorted = append(sorted, min(max(v, -math.MaxFloat64), math.MaxFloat64))
-		}
+func (b *binning) buildIndex() {
+	b.index = make(map[string]uint16, len(b.names))
+	for i, s := range b.names {
+		b.index[s] = uint16(i + 2)
 	}
-	slices.Sort(sorted)
-	var edges []float64
-	left := len(sorted)
-	held := 0
-	for i := 0; i < len(sorted); {
-		j := i + 1
-		for j < len(sorted) && sorted[j] == sorted[i] {
-			j++
-		}
-		held += j - i
-		if j == len(sorted) || len(edges) == limit-1 {
-			break
-		}
-		target := max(minCount, left/(limit-len(edges)))
-		next := j + 1
-		for next < len(sorted) && next-j < target && sorted[next] == sorted[j] {
-			next++
-		}
-		heavyNext := next-j >= target
-		if (held >= target || heavyNext && held >= minCount) && len(sorted)-j >= minCount {
-			edges = append(edges, between(sorted[i], sorted[j]))
-			left -= held
-			held = 0
-		}
-		i = j
-	}
-	return binning{edges: edges}
 }
 
 // between is the shortest decimal in (a, b], near the middle: rating tables are
@@ -126,29 +120,6 @@ func between(a, b float64) float64 {
 			return v
 		}
 	}
-	return b
-}
-
-// binCategories names the most frequent categories, equal counts by name, and
-// leaves what is rare to the bin "other".
-func binCategories(values []string, limit int) binning {
-	counts := map[string]int{}
-	for _, v := range values {
-		if v != "" {
-			counts[v]++
-		}
-	}
-	var names []string
-	for v, n := range counts {
-		if n >= minCount && utf8.ValidString(v) { // the file holds UTF-8 only
-			names = append(names, v)
-		}
-	}
-	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
-	})
-	b := binning{names: names[:min(len(names), limit)]}
-	b.buildIndex()
 	return b
 }
 

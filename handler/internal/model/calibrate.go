@@ -17,21 +17,22 @@ const (
 	minSlope, maxSlope = 0.25, 2
 )
 
-// calibrate fits the line by Newton's method on the first held rows.
-func calibrate(t *table, link []float64, held int) calibration {
+// calibrate fits the line by Newton's method on the rows that are held out.
+func (b *booster) calibrate() calibration {
+	t := b.table
 	c := calibration{slope: 1}
 	prior := t.phi / (slopeDeviation * slopeDeviation)
 	for range 25 {
 		var g0, g1, h00, h01, h11 float64
-		for i := range held {
-			x := link[i]
-			g, h := newton(t.loss, c.at(x), t.y[i], t.weight[i], t.scale[i])
+		b.eachHeld(func(i int, link float64) {
+			x := link - t.offsetOf(i)
+			g, h := t.newton(c.at(x)+t.offsetOf(i), i)
 			g0 += g
 			g1 += float64(g * x)
 			h00 += h
 			h01 += float64(h * x)
 			h11 += float64(float64(h*x) * x)
-		}
+		})
 		g1 -= float64(prior * (c.slope - 1))
 		h11 += prior
 		det := float64(h00*h11) - float64(h01*h01)
@@ -50,9 +51,9 @@ func calibrate(t *table, link []float64, held int) calibration {
 		// The scores say next to nothing about the target, or nothing that a line can
 		// mend: keep them, but right on average.
 		c = calibration{slope: 1}
-		c.intercept = shift(t, link, held)
+		c.intercept = b.level()
 	}
-	c.measure(t, link, held)
+	b.measure(&c)
 	return c
 }
 
@@ -75,16 +76,40 @@ func newton(loss Loss, link, y, weight, scale float64) (g, h float64) {
 	}
 }
 
-// shift is the intercept at which the scores are right on average.
-func shift(t *table, link []float64, held int) float64 {
+func (t *table) newton(link float64, i int) (g, h float64) {
+	return newton(t.loss, link, float64(t.y[i]), t.weightOf(i), float64(t.scale[i]))
+}
+
+// level is what must be added to the links of the rows held out for them to be right on
+// average.
+func (b *booster) level() float64 {
+	return rightOnAverage(func(a float64) (g, h float64) {
+		b.eachHeld(func(i int, link float64) {
+			gi, hi := b.table.newton(a+link, i)
+			g, h = g+gi, h+hi
+		})
+		return g, h
+	})
+}
+
+// shift is what must be added to start for rows with offsets to be right on average.
+func shift(t *table, each func(func(lo, hi int)), start float64) float64 {
+	return rightOnAverage(func(a float64) (g, h float64) {
+		each(func(lo, hi int) {
+			for i := lo; i < hi; i++ {
+				gi, hi := t.newton(a+start+t.offsetOf(i), i)
+				g, h = g+gi, h+hi
+			}
+		})
+		return g, h
+	})
+}
+
+// rightOnAverage is the root of a gradient, by Newton's method.
+func rightOnAverage(newton func(a float64) (g, h float64)) float64 {
 	a := 0.0
 	for range 50 {
-		var g, h float64
-		for i := range held {
-			gi, hi := newton(t.loss, a+link[i], t.y[i], t.weight[i], t.scale[i])
-			g += gi
-			h += hi
-		}
+		g, h := newton(a)
 		if !(h > 0) {
 			return 0
 		}
@@ -98,23 +123,28 @@ func shift(t *table, link []float64, held int) float64 {
 }
 
 // measure is the mean deviance of the calibrated scores and of the mean.
-func (c *calibration) measure(t *table, link []float64, held int) {
+func (b *booster) measure(c *calibration) {
+	t := b.table
 	num, den, total := 0.0, 0.0, 0.0
-	for i := range held {
-		num += float64(t.weight[i] * t.y[i])
-		den += t.scale[i]
-		total += t.weight[i]
-	}
+	b.eachHeld(func(i int, _ float64) {
+		num += float64(t.weightOf(i) * float64(t.y[i]))
+		den += float64(t.scale[i])
+		total += t.weightOf(i)
+	})
 	start := startOf(t.loss, num, den)
-	for i := range held {
-		perfect := saturated(t.loss, t.y[i], t.weight[i], t.scale[i])
-		c.deviance += 2 * (nats(t.loss, c.at(link[i]), t.y[i], t.weight[i], t.scale[i]) - perfect)
-		c.constant += 2 * (nats(t.loss, start, t.y[i], t.weight[i], t.scale[i]) - perfect)
-	}
+	b.eachHeld(func(i int, link float64) {
+		perfect := t.saturated(i)
+		c.deviance += 2 * (t.nats(c.at(link-t.offsetOf(i))+t.offsetOf(i), i) - perfect)
+		c.constant += 2 * (t.nats(start, i) - perfect)
+	})
 	if total > 0 {
-		c.deviance /= total
-		c.constant /= total
+		c.deviance *= t.money / total
+		c.constant *= t.money / total
 	}
+}
+
+func (t *table) saturated(i int) float64 {
+	return saturated(t.loss, float64(t.y[i]), t.weightOf(i), float64(t.scale[i]))
 }
 
 // saturated is the nats of a row predicted as it turned out.

@@ -12,7 +12,8 @@ type Cell struct {
 	Term          string
 	First, Second string // Second is "" for a main effect
 	Value         float64
-	Error         float64 // standard error of Value, from the bags
+	Error         float64 // standard error of Value, from the bags; 0 where it is not known
+	Weight        float64 // exposure behind it in training; 0 where it is not known
 }
 
 // Relativity is the factor by which a cell multiplies the mean, or for a logistic model
@@ -27,17 +28,27 @@ func (m *Model) Cells() []Cell {
 		first := m.labels(t.Fields[0], len(t.Fields) > 1)
 		if len(t.Fields) == 1 {
 			for k, v := range table {
-				out = append(out, Cell{Term: t.Name, First: first[k], Value: v})
+				out = append(out, m.terms[i].cell(Cell{Term: t.Name, First: first[k], Value: v}, k))
 			}
 			continue
 		}
 		second := m.labels(t.Fields[1], true)
 		for k, v := range table {
 			stride := m.terms[i].stride
-			out = append(out, Cell{Term: t.Name, First: first[k/stride], Second: second[k%stride], Value: v})
+			out = append(out, m.terms[i].cell(Cell{Term: t.Name, First: first[k/stride], Second: second[k%stride], Value: v}, k))
 		}
 	}
 	return out
+}
+
+func (t *term) cell(c Cell, k int) Cell {
+	if t.errors != nil {
+		c.Error = t.errors[k]
+	}
+	if t.weight != nil {
+		c.Weight = t.weight[k]
+	}
+	return c
 }
 
 // labels say which values fall into a field's bins, or into its coarse bins.

@@ -13,7 +13,7 @@ import (
 )
 
 // fileVersion is the version of the model file's format.
-const fileVersion = 1
+const fileVersion = 2
 
 // maxLink bounds the intercept and every value: a link far beyond this says that
 // the file is corrupt, as exp would leave the range of numbers.
@@ -38,12 +38,42 @@ type (
 		Edges  numbers  `json:"edges,omitempty"`  // v is in bin 1 + the number of edges ≤ v; bin 0 is missing
 		Names  []string `json:"names,omitempty"`  // of bins 2, 3, …; bin 0 is missing, 1 any other
 		Coarse []int    `json:"coarse,omitempty"` // coarse bin by bin, for pairs
+		// Lengths of the beginnings that are names too, for codes that are none, the longest first.
+		Prefixes []int `json:"prefixes,omitempty"`
 	}
 	fileTerm struct {
 		Fields []int   `json:"fields"`
-		Table  numbers `json:"table"` // by bin; of a pair by coarse bins, the second changing fastest
+		Table  values  `json:"table"`            // by bin; of a pair by coarse bins, the second changing fastest
+		Errors numbers `json:"errors,omitempty"` // standard errors of the table's values
+		Weight numbers `json:"weight,omitempty"` // exposure behind them
 	}
 )
+
+// values are numbers on the grid of a model's: six decimals say which one is meant.
+type values []float64
+
+func (n *values) UnmarshalJSON(b []byte) error {
+	if err := (*numbers)(n).UnmarshalJSON(b); err != nil {
+		return err
+	}
+	for i, v := range *n {
+		(*n)[i] = snap(v)
+	}
+	return nil
+}
+
+// MarshalJSON is the reverse.
+func (n values) MarshalJSON() ([]byte, error) {
+	out := make([]byte, 1, 8*len(n)+2)
+	out[0] = '['
+	for i, v := range n {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = appendNumber(out, v)
+	}
+	return append(out, ']'), nil
+}
 
 // numbers is a JSON array of numbers. Most of a file is such arrays and a cold
 // start reads many files, so they are read without reflection.
@@ -90,7 +120,7 @@ func (m *Model) encode() []byte {
 	out.WriteString("{\n\"polis_model\": " + strconv.Itoa(fileVersion) + ",\n\"loss\": ")
 	line(m.loss)
 	out.WriteString(",\n\"intercept\": ")
-	line(m.intercept)
+	out.Write(appendNumber(nil, m.intercept))
 	out.WriteString(",\n\"meta\": ")
 	line(m.meta)
 	out.WriteString(",\n\"fields\": [")
@@ -103,7 +133,7 @@ func (m *Model) encode() []byte {
 		field := fileField{Field: f}
 		if used[i] { // what no term reads is not worth its bytes
 			b := &m.binnings[i]
-			field.Edges, field.Names = b.edges, b.names
+			field.Edges, field.Names, field.Prefixes = b.edges, b.names, b.prefixes
 			for _, c := range b.coarse {
 				field.Coarse = append(field.Coarse, int(c))
 			}
@@ -113,10 +143,15 @@ func (m *Model) encode() []byte {
 	out.WriteString("\n],\n\"terms\": [")
 	for i, t := range m.terms {
 		out.WriteString(separator(i))
-		line(fileTerm{Fields: t.fields, Table: t.table})
+		line(fileTerm{Fields: t.fields, Table: t.table, Errors: t.errors, Weight: t.weight})
 	}
 	out.WriteString("\n]\n}\n")
 	return out.Bytes()
+}
+
+func appendNumber(out []byte, v float64) []byte {
+	out = strconv.AppendFloat(out, v, 'f', 6, 64)
+	return bytes.TrimSuffix(bytes.TrimRight(out, "0"), []byte{'.'})
 }
 
 func separator(i int) string {
@@ -156,7 +191,7 @@ func Load(r io.Reader) (*Model, error) {
 	}
 	m := &Model{
 		loss:      file.Loss,
-		intercept: file.Intercept,
+		intercept: snap(file.Intercept),
 		meta:      file.Meta,
 		fields:    make([]Field, len(file.Fields)),
 		binnings:  make([]binning, len(file.Fields)),
@@ -185,21 +220,19 @@ func Load(r io.Reader) (*Model, error) {
 	return m, nil
 }
 
-// keepsPromises checks that no term breaks a field's monotone constraint.
+// keepsPromises checks that the terms together keep each field's monotone constraint.
 func (m *Model) keepsPromises() error {
-	for _, t := range m.terms {
-		for _, f := range t.fields {
-			sign := m.fields[f].Monotone
-			if sign == 0 {
-				continue
-			}
-			if len(t.fields) > 1 {
-				return fault.New(fault.Invalid, "field %s: a monotone field may not be in a pair", m.fields[f].Name)
-			}
-			for k := 2; k < len(t.table); k++ {
-				if (t.table[k]-t.table[k-1])*float64(sign) < 0 {
-					return fault.New(fault.Invalid, "field %s: the table is not monotone as the field says", m.fields[f].Name)
-				}
+	for f, field := range m.fields {
+		if field.Monotone == 0 {
+			continue
+		}
+		first := 1
+		if field.Kind == Category {
+			first = 2
+		}
+		for k := first + 1; k < m.binnings[f].bins(field.Kind); k++ {
+			if m.worstStep(f, k)*float64(field.Monotone) < 0 {
+				return fault.New(fault.Invalid, "field %s: the tables are not monotone as the field says", field.Name)
 			}
 		}
 	}
@@ -207,12 +240,17 @@ func (m *Model) keepsPromises() error {
 }
 
 func (f *fileField) binning() (binning, error) {
-	b := binning{edges: f.Edges, names: f.Names}
+	b := binning{edges: f.Edges, names: f.Names, prefixes: f.Prefixes}
 	switch {
 	case f.Kind == Category && len(f.Edges) > 0, f.Kind == Numeric && len(f.Names) > 0:
 		return b, fault.New(fault.Invalid, "field %s: a numeric field has edges, a category names", f.Name)
-	case b.bins(f.Kind) > maxBins+1:
-		return b, fault.New(fault.Invalid, "field %s has more than %d bins", f.Name, maxBins+1)
+	case b.bins(f.Kind) > maxBins:
+		return b, fault.New(fault.Invalid, "field %s has more than %d bins", f.Name, maxBins)
+	}
+	for i, p := range f.Prefixes {
+		if p < 1 || i > 0 && p >= f.Prefixes[i-1] {
+			return b, fault.New(fault.Invalid, "field %s: the lengths of beginnings do not descend", f.Name)
+		}
 	}
 	for i := 1; i < len(f.Edges); i++ {
 		if f.Edges[i] <= f.Edges[i-1] {
@@ -233,8 +271,8 @@ func (f *fileField) binning() (binning, error) {
 	}
 	b.coarse = make([]uint8, len(f.Coarse))
 	for i, c := range f.Coarse {
-		if c < 0 || c >= maxCoarse {
-			return b, fault.New(fault.Invalid, "field %s: coarse bins are from 0 to %d", f.Name, maxCoarse-1)
+		if c < 0 || c > maxCoarse {
+			return b, fault.New(fault.Invalid, "field %s: coarse bins are from 0 to %d", f.Name, maxCoarse)
 		}
 		b.coarse[i] = uint8(c)
 	}
@@ -242,7 +280,7 @@ func (f *fileField) binning() (binning, error) {
 }
 
 func (m *Model) term(t fileTerm) (term, error) {
-	out := term{fields: t.Fields, table: t.Table}
+	out := term{fields: t.Fields, table: t.Table, errors: t.Errors, weight: t.Weight}
 	for _, f := range t.Fields {
 		if f < 0 || f >= len(m.fields) {
 			return out, fault.New(fault.Invalid, "there is no field %d", f)
@@ -262,6 +300,16 @@ func (m *Model) term(t fileTerm) (term, error) {
 	for _, v := range t.Table {
 		if !(math.Abs(v) <= maxLink) {
 			return out, fault.New(fault.Invalid, "a value is beyond ±%v", float64(maxLink))
+		}
+	}
+	for _, more := range [][]float64{t.Errors, t.Weight} {
+		if more != nil && len(more) != len(t.Table) {
+			return out, fault.New(fault.Invalid, "the table has %d values, and %d errors or weights", len(t.Table), len(more))
+		}
+		for _, v := range more {
+			if !finite(v) || v < 0 {
+				return out, fault.New(fault.Invalid, "an error or a weight is negative")
+			}
 		}
 	}
 	if want == 0 || len(t.Table) != want {

@@ -15,15 +15,18 @@ import (
 type Options struct {
 	Loss         Loss
 	Seed         uint64
-	Bins         int     // most bins a field gets, without missing and other: 2 to 250; 32
-	PairBins     int     // most coarse bins a field of a pair gets: 2 to 15; 12
-	Rounds       int     // most rounds over the fields; 1000
-	Bags         int     // models averaged, each holding out its own part of the rows: 1 to 32; 4
-	Pairs        int     // most pairs of fields: 0 means 6, less than 0 none
-	LearningRate float64 // share of a step that is taken: over 0 to 1; 0.08
+	Bins         int     // most bins a field of numbers gets, without missing: 2 to 250; 64
+	PairBins     int     // most coarse bins a field of a pair gets: 2 to 32; 15
+	Rounds       int     // most rounds over the fields; 200
+	Bags         int     // models averaged, each holding out its own part of the rows: 1 to 32; 8
+	Pairs        int     // most pairs of fields: 0 means 10, less than 0 none
+	LearningRate float64 // share of a tree's step that is taken: over 0 to 1; 0.1
 	MinLeaf      float64 // information a leaf needs (about: events, claims); 5
 	Shrink       float64 // information added to a leaf's, pulling its step to zero; 1
 	MinGain      float64 // nats of log likelihood that a split must gain; 1
+	// Prior is the link of what is expected where the rows are too few to say: for Gamma
+	// with fewer than a thousand claims. nil: the rows' own mean, however few.
+	Prior *float64
 	// Progress hears of rounds done, from the goroutine that called Fit. Stopping
 	// early leaps to the end.
 	Progress func(done, total int)
@@ -34,11 +37,20 @@ type Options struct {
 }
 
 const (
-	blockRounds = 10 // rounds between looks at the rows held out
-	patience    = 3  // looks without a better result before stopping
-	minFolds    = 4  // so that a single bag still learns from three quarters
-	minEvents   = 30 // fewer cannot place a single split with confidence
-	maxCoarse   = 15 // its square fits a uint8
+	blockRounds = 4    // rounds between looks at the rows held out
+	treeBlock   = 10   // the same of trees, which move less
+	patience    = 2    // looks without a better result before stopping
+	minFolds    = 4    // so that a single bag still learns from three quarters
+	minEvents   = 30   // fewer cannot place a single split with confidence
+	maxCoarse   = 32   // coarse bins beside that of missing
+	maxTemper   = 32.0 // beyond this next to nothing is left
+
+	// FullCredibility is how many claims an average claim needs to be taken at its word:
+	// within 5% with a probability of 90%, of claims alike (Mowbray 1914); with fewer, n,
+	// it counts for √(n/FullCredibility) against what was expected. Below gammaClaims,
+	// which claims cost more is not asked.
+	FullCredibility = 1082
+	gammaClaims     = 1000
 )
 
 func (o Options) withDefaults() (Options, error) {
@@ -47,12 +59,12 @@ func (o Options) withDefaults() (Options, error) {
 			*v = d
 		}
 	}
-	defaultTo(&o.Bins, 32)
-	defaultTo(&o.PairBins, 12)
-	defaultTo(&o.Rounds, 1000)
-	defaultTo(&o.Bags, 4)
-	defaultTo(&o.Pairs, 6)
-	for v, d := range map[*float64]float64{&o.LearningRate: 0.08, &o.MinLeaf: 5, &o.Shrink: 1, &o.MinGain: 1} {
+	defaultTo(&o.Bins, 64)
+	defaultTo(&o.PairBins, 15)
+	defaultTo(&o.Rounds, 200)
+	defaultTo(&o.Bags, 8)
+	defaultTo(&o.Pairs, 10)
+	for v, d := range map[*float64]float64{&o.LearningRate: 0.1, &o.MinLeaf: 5, &o.Shrink: 1, &o.MinGain: 2} {
 		if *v == 0 {
 			*v = d
 		}
@@ -61,6 +73,8 @@ func (o Options) withDefaults() (Options, error) {
 		}
 	}
 	switch {
+	case int(o.Loss) >= len(lossNames):
+		return o, fault.New(fault.Invalid, "loss %d is unknown", o.Loss)
 	case o.Bins < 2 || o.Bins > 250:
 		return o, fault.New(fault.Invalid, "bins must be from 2 to 250")
 	case o.PairBins < 2 || o.PairBins > maxCoarse:
@@ -69,6 +83,8 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fault.New(fault.Invalid, "rounds must be at least 1, bags from 1 to 32")
 	case o.LearningRate > 1:
 		return o, fault.New(fault.Invalid, "the learning rate must not exceed 1")
+	case o.Prior != nil && !(math.Abs(*o.Prior) <= expMax):
+		return o, fault.New(fault.Invalid, "the prior must be a link within ±%v", float64(expMax))
 	}
 	if o.Progress == nil {
 		o.Progress = func(int, int) {}
@@ -77,123 +93,138 @@ func (o Options) withDefaults() (Options, error) {
 }
 
 // Fit learns a model. Each bag learns from all rows but those of its own fold; on
-// these it is judged, and boosting stops where all bags together are best on rows
+// these it is judged, and fitting stops where all bags together are best on rows
 // they have not seen. The average of the bags is then calibrated on such rows.
+//
+// A round draws the table of each field anew, by a penalised Newton step towards what the
+// rows say where the others stand (see smoother); then pairs are looked for, and rounds
+// go on with these; then all is drawn nearer to nothing as far as the rows held out gain;
+// then small trees add what is no smooth function.
 //
 // The model's Metrics are, all from held-out rows: "deviance" and
 // "deviance_constant", the mean deviance per unit of weight of the fit and of the
 // mean alone; "calibration_slope" and "calibration_intercept", as folded into the
-// model; "rounds" and "pair_rounds", where boosting stopped.
+// model; "rounds", "pair_rounds" and "tree_rounds", where fitting stopped; "temper", how
+// much nearer to nothing the tables are drawn than they ask by themselves.
 //
-// Too few rows or events to learn from give a Constant model whose Meta says so.
-// Targets that break the rules of Target are fault.Invalid, and so is a logistic
-// target of one class only or a Poisson target without a claim. A cancelled ctx
-// is fault.Cancelled.
+// Too few rows or events to learn from give a Constant model whose Meta says so, and so
+// does Gamma with fewer than a thousand claims. Targets that break the rules of Target are
+// fault.Invalid, and so is a logistic target of one class only or a Poisson target
+// without a claim. A cancelled ctx is fault.Cancelled.
 func Fit(ctx context.Context, f Frame, y Target, o Options) (*Model, error) {
+	if err := checkFields(f.Fields); err != nil {
+		return nil, err
+	}
+	if err := check(f, y); err != nil {
+		return nil, err
+	}
+	return FitRows(ctx, f.Fields, f.rows(y), o)
+}
+
+// FitRows is Fit for a table that is not held in memory: it goes through the rows twice,
+// and keeps a byte or two for each value. Without any group each row is its own; where
+// all times are the same there is no time.
+func FitRows(ctx context.Context, fields []Field, rows Rows, o Options) (*Model, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	if err := check(f, y, o.Loss); err != nil {
+	if err := checkFields(fields); err != nil {
 		return nil, err
 	}
-	k := max(o.Bags, minFolds)
-	order, bounds := folds(y, f.N, k, o.Seed)
-	t := newTable(y, o.Loss, order, bounds)
+	r := &reader{fields: fields, loss: o.Loss, limit: o.Bins}
+	if err := r.read(ctx, rows); err != nil {
+		return nil, err
+	}
+	t := r.t
 	events, start, err := t.overall()
 	if err != nil {
 		return nil, err
 	}
-	meta := Meta{Rows: f.N, Events: events}
-	if note := t.tooLittle(events); note != "" {
+	meta := Meta{Rows: t.rows, Events: events}
+	if o.Loss == Gamma && events < gammaClaims {
+		o.Progress(1, 1)
+		return credible(fields, start+t.unit, o.Prior, meta), nil
+	}
+	k := max(o.Bags, minFolds)
+	note := t.tooLittle(events)
+	if note == "" {
+		if err := r.arrange(k, o.Seed, r.time != nil); err != nil {
+			note = "the mean alone: " + err.Error()
+		}
+	}
+	if note != "" {
 		meta.Note = note
 		o.Progress(1, 1)
-		return Constant(f.Fields, o.Loss, round(start), "").WithMeta(meta), nil
+		return Constant(fields, o.Loss, snap(start+t.unit), "").WithMeta(meta), nil
 	}
-
-	binnings := t.bin(f, order, o.Bins)
 	b := &booster{table: t, options: o}
-	mains := make([]int, 0, len(f.Fields))
-	for c := range t.columns {
-		if t.columns[c].varies() {
-			mains = append(mains, c)
-		}
-	}
-	if err := b.start(); err != nil {
+	var p plan
+	if err := b.learn(ctx, r.binnings, &p); err != nil {
 		return nil, err
 	}
-	rounds, err := b.run(ctx, mains, 0)
-	if err != nil {
-		return nil, err
+	b.score()
+	cal := b.calibrate()
+	if o.Held != nil {
+		b.eachHeld(func(i int, link float64) {
+			off := t.offsetOf(i)
+			o.Held(int(t.order[i]), mean(o.Loss, cal.at(link-off)+off+t.unit))
+		})
 	}
-	chosen := b.addPairs(f.Fields, binnings, mains)
-	pairRounds := 0
-	if len(chosen) > 0 {
-		pairColumns := make([]int, len(chosen))
-		for i := range chosen {
-			pairColumns[i] = len(f.Fields) + i
+	if r.time != nil {
+		// What was learnt of how to learn holds; the model itself is of all rows.
+		t.columns = t.columns[:t.fields]
+		if err := r.arrange(k, o.Seed, false); err != nil {
+			return nil, err
 		}
-		if pairRounds, err = b.run(ctx, pairColumns, o.Rounds); err != nil {
+		b = &booster{table: t, options: o}
+		p.follow = true
+		if err := b.learn(ctx, r.binnings, &p); err != nil {
 			return nil, err
 		}
 	}
-	o.Progress(2*o.Rounds, 2*o.Rounds)
-
-	link, held := b.heldOut()
-	cal := calibrate(t, link, held)
+	o.Progress(1, 1)
 	meta.Metrics = map[string]float64{
 		"deviance":              cal.deviance,
 		"deviance_constant":     cal.constant,
 		"calibration_slope":     cal.slope,
 		"calibration_intercept": cal.intercept,
-		"rounds":                float64(rounds),
-		"pair_rounds":           float64(pairRounds),
+		"rounds":                float64(p.rounds),
+		"pair_rounds":           float64(p.pairRounds),
+		"tree_rounds":           float64(p.treeRounds),
+		"temper":                p.temper,
 	}
 	for k, v := range meta.Metrics {
-		meta.Metrics[k] = round(v)
+		meta.Metrics[k] = math.Round(v*1e5) / 1e5
 	}
-	if o.Held != nil {
-		for i := range held {
-			o.Held(order[i], mean(o.Loss, cal.at(link[i])))
-		}
-	}
-	m := b.assemble(f.Fields, binnings, chosen, cal)
+	m := b.assemble(fields, r.binnings, p.pairs, cal)
 	m.meta = meta
 	m.seal()
 	return m, nil
 }
 
-// newTable orders the targets fold by fold.
-func newTable(y Target, loss Loss, order, bounds []int) *table {
-	n := len(order)
-	t := &table{
-		loss: loss, rows: n, bounds: bounds, phi: 1,
-		y: make([]float64, n), weight: make([]float64, n), scale: make([]float64, n),
+// credible is the mean claim alone, weighed with what was expected.
+func credible(fields []Field, start float64, prior *float64, meta Meta) *Model {
+	z := min(1, math.Sqrt(meta.Events/FullCredibility))
+	meta.Note = fmt.Sprintf("the mean alone: %.4g claims are fewer than %d", meta.Events, gammaClaims)
+	if prior != nil {
+		start = log(float64(z*exp(start)) + float64((1-z)*exp(*prior)))
+		meta.Note += fmt.Sprintf("; they count for %.0f%% against what was expected", 100*z)
 	}
-	for i, row := range order {
-		t.y[i], t.weight[i] = y.Y[row], 1
-		if y.Weight != nil {
-			t.weight[i] = y.Weight[row]
-		}
-		t.scale[i] = t.weight[i]
-		if y.Exposure != nil {
-			t.scale[i] = t.weight[i] * y.Exposure[row]
-		}
-		if loss == Tweedie && y.Exposure != nil { // a cost a year, which counts by its years
-			t.y[i] /= y.Exposure[row]
-			t.weight[i] = t.scale[i]
-		}
-	}
-	return t
+	return Constant(fields, Gamma, snap(start), "").WithMeta(meta)
 }
 
 // overall is the number of events, the link of the mean, and for Gamma and Tweedie the
 // dispersion (Pearson's).
 func (t *table) overall() (events, start float64, err error) {
 	num, den, squares := 0.0, 0.0, 0.0
+	costs := 0.0
 	for i, y := range t.y {
-		num += float64(t.weight[i] * y)
-		den += t.scale[i]
+		num += float64(t.weightOf(i) * float64(y))
+		den += float64(t.scale[i])
+		if y > 0 {
+			costs++
+		}
 	}
 	switch {
 	case t.loss == Logistic && (num == 0 || num == den):
@@ -209,16 +240,16 @@ func (t *table) overall() (events, start float64, err error) {
 	if t.loss != Gamma && t.loss != Tweedie {
 		return num, start, nil
 	}
-	mean, costs := num/den, 0.0
+	mean := num / den
 	for i, y := range t.y {
-		d := y/mean - 1
-		squares += float64(t.weight[i] * float64(d*d))
-		if y > 0 {
-			costs++
-		}
+		d := float64(y)/mean - 1
+		squares += float64(t.weightOf(i) * float64(d*d))
 	}
 	if t.rows > 1 {
 		t.phi = max(squares/float64(t.rows-1), 1e-3)
+	}
+	if !finite(t.phi) {
+		return 0, 0, fault.New(fault.Invalid, "the targets differ too much in size to be fitted")
 	}
 	if t.loss == Gamma {
 		return den, start, nil
@@ -231,64 +262,15 @@ func (t *table) overall() (events, start float64, err error) {
 func (t *table) tooLittle(events float64) string {
 	if t.loss == Logistic {
 		total := 0.0
-		for _, w := range t.weight {
-			total += w
+		for i := range t.y {
+			total += t.weightOf(i)
 		}
 		events = min(events, total-events)
 	}
 	if events < minEvents {
 		return fmt.Sprintf("the mean alone: %.4g events are fewer than %d", events, minEvents)
 	}
-	for i := 1; i < len(t.bounds); i++ {
-		if t.bounds[i] == t.bounds[i-1] {
-			return "the mean alone: too few groups to hold any out"
-		}
-	}
 	return ""
-}
-
-// bin makes the fields' bins and the table's columns.
-func (t *table) bin(f Frame, order []int, limit int) []binning {
-	binnings := make([]binning, len(f.Fields))
-	t.columns = make([]column, len(f.Fields))
-	each(len(f.Fields), func(i int) {
-		b := &binnings[i]
-		col := column{kind: f.Fields[i].Kind, sign: f.Fields[i].Monotone, bins: make([]uint8, t.rows)}
-		if col.kind == Category {
-			*b = binCategories(f.Cat[i], limit)
-			for r, row := range order {
-				col.bins[r] = b.category(f.Cat[i][row])
-			}
-		} else {
-			*b = binNumbers(f.Num[i], limit)
-			for r, row := range order {
-				col.bins[r] = b.number(f.Num[i][row])
-			}
-		}
-		col.n = b.bins(col.kind)
-		col.weigh(t.scale)
-		t.columns[i] = col
-	})
-	return binnings
-}
-
-// varies reports whether the rows fall into more than one bin: a column that does not
-// has nothing to say, by itself or in a pair.
-func (c *column) varies() bool {
-	n := 0
-	for _, w := range c.weight {
-		if w > 0 {
-			n++
-		}
-	}
-	return n > 1
-}
-
-func (c *column) weigh(scale []float64) {
-	c.weight = make([]float64, c.n)
-	for i, k := range c.bins {
-		c.weight[k] += scale[i]
-	}
 }
 
 // each calls f(0), …, f(n-1) on all processors. Each call writes only what is its
@@ -306,6 +288,16 @@ func each(n int, f func(i int)) {
 	wg.Wait()
 }
 
+// plan is what the rows held out have said of how to fit; followed, it is done again on
+// other folds without asking.
+type plan struct {
+	follow                         bool
+	pairs                          []pair
+	rounds, pairRounds, treeRounds int
+	temper                         float64
+	mains                          float64 // nats of the rows held out, before pairs
+}
+
 // booster runs the bags side by side.
 type booster struct {
 	table   *table
@@ -314,14 +306,48 @@ type booster struct {
 	loss    float64 // nats of the best round so far, all bags together
 }
 
-func (b *booster) start() error {
+func (b *booster) learn(ctx context.Context, binnings []binning, p *plan) error {
+	t := b.table
+	var columns []int
+	for c := range t.columns {
+		if t.columns[c].varies() {
+			columns = append(columns, c)
+		}
+	}
 	b.bags = make([]*bag, b.options.Bags)
-	each(len(b.bags), func(i int) { b.bags[i] = newBag(b.table, i) })
-	b.loss = b.score()
-	if !finite(b.loss) {
+	each(len(b.bags), func(i int) {
+		fold := i
+		if t.past {
+			fold++ // the first is only learnt from
+		}
+		b.bags[i] = newBag(t, fold)
+	})
+	if b.loss = b.score(); !finite(b.loss) {
 		return fault.New(fault.Invalid, "the targets differ too much in size to be fitted")
 	}
-	return nil
+	smooth := func(learn bool) func(*bag, int) error {
+		return func(bag *bag, n int) error { return bag.smooth(ctx, columns, n, learn) }
+	}
+	err := b.run(p, &p.rounds, b.options.Rounds, blockRounds, smooth(true))
+	if err != nil || len(columns) == 0 {
+		return err
+	}
+	p.mains = b.loss
+	if !p.follow {
+		p.pairs = b.findPairs(binnings, columns)
+	}
+	if len(p.pairs) > 0 {
+		columns = append(columns, b.addPairs(p.pairs, binnings)...)
+		if err := b.run(p, &p.pairRounds, b.options.Rounds, blockRounds, smooth(true)); err != nil {
+			return err
+		}
+	}
+	if err := b.temper(p, smooth(false)); err != nil {
+		return err
+	}
+	return b.run(p, &p.treeRounds, 10*b.options.Rounds, treeBlock, func(bag *bag, n int) error {
+		return bag.trees(ctx, columns[:min(len(columns), len(columns)-len(p.pairs))], n, b.options)
+	})
 }
 
 func (b *booster) score() float64 {
@@ -334,146 +360,82 @@ func (b *booster) score() float64 {
 	return sum
 }
 
-// run boosts the columns until the rows held out gain no more, and returns the
-// best number of rounds. The bags are left at that round.
-func (b *booster) run(ctx context.Context, columns []int, before int) (best int, err error) {
-	// Less than this is noise, and would drag boosting on for thousands of rounds.
-	tolerance := 0.02 * b.table.phi * float64(len(b.bags))
+// all does something with each bag.
+func (b *booster) all(do func(*bag) error) error {
 	failures := make([]error, len(b.bags))
-	for done, worse := 0, 0; done < b.options.Rounds && worse < patience && len(columns) > 0; {
-		n := min(blockRounds, b.options.Rounds-done)
-		each(len(b.bags), func(i int) { failures[i] = b.bags[i].rounds(ctx, columns, n, b.options) })
-		for _, err := range failures {
-			if err != nil {
-				return 0, fault.Wrap(fault.Cancelled, err, "fitting a model")
-			}
+	each(len(b.bags), func(i int) { failures[i] = do(b.bags[i]) })
+	for _, err := range failures {
+		if err != nil {
+			return fault.Wrap(fault.Cancelled, err, "fitting a model")
+		}
+	}
+	return nil
+}
+
+// run does rounds until the rows held out gain no more, and sets the best number of them;
+// or does that number, where the plan is followed. The bags are left at that round.
+func (b *booster) run(p *plan, best *int, most, block int, rounds func(*bag, int) error) error {
+	if p.follow {
+		err := b.all(func(bag *bag) error { return rounds(bag, *best) })
+		each(len(b.bags), func(i int) { b.bags[i].keep() })
+		return err
+	}
+	// Less than this is noise, and would drag fitting on for hundreds of rounds.
+	tolerance := 0.02 * b.table.phi * float64(len(b.bags))
+	for done, worse := 0, 0; done < most && worse < patience; {
+		n := min(block, most-done)
+		if err := b.all(func(bag *bag) error { return rounds(bag, n) }); err != nil {
+			return err
 		}
 		done += n
-		b.options.Progress(before+done, 2*b.options.Rounds)
+		b.options.Progress(done, most)
 		if loss := b.score(); loss < b.loss-tolerance {
-			b.loss, best, worse = loss, done, 0
+			b.loss, *best, worse = loss, done, 0
 			each(len(b.bags), func(i int) { b.bags[i].keep() })
 		} else {
 			worse++
 		}
 	}
 	each(len(b.bags), func(i int) { b.bags[i].reset() })
-	return best, nil
+	return nil
 }
 
-// heldOut is, for each row, the link by the bag that did not learn from it. held
-// is how many of the first rows have one: all, unless there are fewer bags than folds.
-func (b *booster) heldOut() (link []float64, held int) {
-	each(len(b.bags), func(i int) { b.bags[i].score() })
-	held = b.table.bounds[len(b.bags)]
-	link = make([]float64, 0, held)
-	for _, bag := range b.bags {
-		link = append(link, bag.held...)
-	}
-	return link, held
-}
-
-// assemble averages the bags, folds the calibration in, moves what pairs hold of
-// main effects to these, centres every table, rounds, and drops what says nothing.
-func (b *booster) assemble(fields []Field, binnings []binning, pairs []pair, cal calibration) *Model {
-	m := &Model{loss: b.table.loss, fields: append([]Field(nil), fields...), binnings: binnings}
-	mean := func(value func(*bag) float64) float64 {
-		sum := 0.0
+// temper draws everything nearer to nothing, step by step, for as long as the rows held out
+// gain: what a field needs by itself is too much where many fields say the same.
+func (b *booster) temper(p *plan, rounds func(*bag, int) error) error {
+	set := func(t float64) {
 		for _, bag := range b.bags {
-			sum += value(bag)
-		}
-		return sum / float64(len(b.bags))
-	}
-	m.intercept = cal.intercept + float64(cal.slope*mean(func(b *bag) float64 { return b.start }))
-	tables := make([][]float64, len(b.table.columns))
-	for c := range tables {
-		tables[c] = make([]float64, b.table.columns[c].n)
-		for k := range tables[c] {
-			tables[c][k] = cal.slope * mean(func(b *bag) float64 { return b.tables[c][k] })
+			bag.temper = t
 		}
 	}
-	for i, p := range pairs {
-		c := len(fields) + i
-		purify(tables[c], b.table.columns[c].weight, p, binnings, tables)
+	if p.follow {
+		set(p.temper)
+		n := 2 * blockRounds
+		return b.run(p, &n, 0, 0, rounds)
 	}
-	for c := range tables {
-		m.intercept += centre(tables[c], b.table.columns[c].weight)
-		for k := range tables[c] {
-			tables[c][k] = round(tables[c][k])
+	p.temper = 1
+	for t := 2.0; t <= maxTemper; t *= 2 {
+		before := b.loss
+		set(t)
+		var n int
+		if err := b.run(p, &n, 2*blockRounds, blockRounds, rounds); err != nil {
+			return err
 		}
-		if sign := b.table.columns[c].sign; sign != 0 {
-			keepMonotone(tables[c][1:], sign)
+		if b.loss >= before {
+			break
 		}
+		p.temper = t
 	}
-	m.intercept = round(max(-expMax, min(expMax, m.intercept)))
-
-	for f := range fields {
-		if tells(tables[f]) {
-			m.terms = append(m.terms, term{fields: []int{f}, table: tables[f]})
-		}
-	}
-	paired := map[int]bool{}
-	for i, p := range pairs {
-		if table := tables[len(fields)+i]; tells(table) {
-			m.terms = append(m.terms, term{fields: []int{p.first, p.second}, table: table, stride: b.table.columns[len(fields)+i].width})
-			paired[p.first], paired[p.second] = true, true
-		}
-	}
-	for f := range binnings {
-		if !paired[f] {
-			binnings[f].coarse = nil
-		}
-	}
-	return m
+	return nil
 }
 
-// centre takes the weighted mean out of a table and returns it. Bins that no row
-// was in become 0: an average case.
-func centre(values, weight []float64) float64 {
-	sum, total := 0.0, 0.0
-	for k, v := range values {
-		sum += float64(v * weight[k])
-		total += weight[k]
-	}
-	if total == 0 {
-		return 0
-	}
-	mean := sum / total
-	for k := range values {
-		if weight[k] == 0 {
-			values[k] = 0
-		} else {
-			values[k] -= mean
+// eachHeld calls f with each row that is held out and its link by the bag that did not
+// learn from it.
+func (b *booster) eachHeld(f func(i int, link float64)) {
+	for _, bag := range b.bags {
+		lo := b.table.from[bag.fold]
+		for i, link := range bag.held {
+			f(lo+i, link)
 		}
 	}
-	return mean
-}
-
-// keepMonotone mends what averaging and rounding may have moved by a last digit.
-func keepMonotone(values []float64, sign int8) {
-	for k := 1; k < len(values); k++ {
-		if (values[k]-values[k-1])*float64(sign) < 0 {
-			values[k] = values[k-1]
-		}
-	}
-}
-
-// tells reports whether a table moves any score by more than a twentieth of a per cent.
-func tells(table []float64) bool {
-	for _, v := range table {
-		if math.Abs(v) > 5e-4 {
-			return true
-		}
-	}
-	return false
-}
-
-// round keeps five decimals: on a log link that is a thousandth of a per cent, and
-// it keeps files small.
-func round(v float64) float64 {
-	r := math.Round(v*1e5) / 1e5
-	if r == 0 {
-		return 0 // not -0
-	}
-	return r
 }

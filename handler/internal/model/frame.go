@@ -1,10 +1,10 @@
 package model
 
 import (
-	"cmp"
 	"context"
-	"hash/fnv"
+	"math"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"polis/handler/internal/fault"
@@ -44,21 +44,12 @@ type Case struct {
 // order. What it gives is good until do returns; an error of do's ends it.
 type Rows func(ctx context.Context, do func(*Case) error) error
 
-// check says what is wrong with the training data, if anything.
-func check(f Frame, t Target, loss Loss) error {
-	switch {
-	case int(loss) >= len(lossNames):
-		return fault.New(fault.Invalid, "loss %d is unknown", loss)
-	case f.N <= 0:
+// check says what is wrong with the shape of a training table, if anything.
+func check(f Frame, t Target) error {
+	if f.N <= 0 {
 		return fault.New(fault.Invalid, "the training table has no rows")
-	case len(f.Fields) > MaxFields:
-		return fault.New(fault.Invalid, "%d fields are more than %d", len(f.Fields), MaxFields)
 	}
-	seen := map[string]bool{}
 	for i, field := range f.Fields {
-		if err := checkField(field, seen); err != nil {
-			return err
-		}
 		var rows int
 		switch {
 		case field.Kind == Numeric && i < len(f.Num):
@@ -70,7 +61,62 @@ func check(f Frame, t Target, loss Loss) error {
 			return fault.New(fault.Invalid, "field %s has %d values for %d rows", field.Name, rows, f.N)
 		}
 	}
-	return t.check(f.N, loss)
+	if len(t.Y) != f.N {
+		return fault.New(fault.Invalid, "%d targets for %d rows", len(t.Y), f.N)
+	}
+	for _, v := range [][]float64{t.Weight, t.Exposure, t.Offset, t.Time} {
+		if v != nil && len(v) != f.N {
+			return fault.New(fault.Invalid, "weights, exposures, offsets, times and groups must each be one per row or absent")
+		}
+	}
+	if t.Group != nil && len(t.Group) != f.N {
+		return fault.New(fault.Invalid, "weights, exposures, offsets, times and groups must each be one per row or absent")
+	}
+	return nil
+}
+
+// rows gives a frame row by row.
+func (f *Frame) rows(t Target) Rows {
+	return func(ctx context.Context, do func(*Case) error) error {
+		c := Case{Row: Row{Num: make([]float64, len(f.Fields)), Cat: make([]string, len(f.Fields))}}
+		of := func(v []float64, i int, none float64) float64 {
+			if v == nil {
+				return none
+			}
+			return v[i]
+		}
+		for i := range f.N {
+			for k, field := range f.Fields {
+				if field.Kind == Numeric {
+					c.Num[k] = f.Num[k][i]
+				} else {
+					c.Cat[k] = f.Cat[k][i]
+				}
+			}
+			c.Y, c.Weight, c.Exposure = t.Y[i], of(t.Weight, i, 1), of(t.Exposure, i, 1)
+			c.Offset, c.Time = of(t.Offset, i, 0), of(t.Time, i, 0)
+			if t.Group != nil {
+				c.Group = t.Group[i]
+			}
+			if err := do(&c); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func checkFields(fields []Field) error {
+	if len(fields) > MaxFields {
+		return fault.New(fault.Invalid, "%d fields are more than %d", len(fields), MaxFields)
+	}
+	seen := map[string]bool{}
+	for _, field := range fields {
+		if err := checkField(field, seen); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func checkField(f Field, seen map[string]bool) error {
@@ -83,120 +129,60 @@ func checkField(f Field, seen map[string]bool) error {
 		return fault.New(fault.Invalid, "field %s is of an unknown kind", f.Name)
 	case f.Monotone < -1 || f.Monotone > 1:
 		return fault.New(fault.Invalid, "field %s: monotone must be -1, 0 or 1", f.Name)
-	case f.Monotone != 0 && f.Kind == Category:
+	case f.Order != "" && f.Kind != Category:
+		return fault.New(fault.Invalid, "field %s: numbers have an order already", f.Name)
+	case f.Order != "" && !distinct(f.order()):
+		return fault.New(fault.Invalid, "field %s: the order must name two or more different values", f.Name)
+	case f.Monotone != 0 && f.Kind == Category && f.Order == "":
 		return fault.New(fault.Invalid, "field %s: a category has no order to be monotone in", f.Name)
 	}
 	seen[f.Name] = true
 	return nil
 }
 
-func (t Target) check(rows int, loss Loss) error {
-	if len(t.Y) != rows {
-		return fault.New(fault.Invalid, "%d targets for %d rows", len(t.Y), rows)
+// order are the names of an ordered category; nil where there is no order.
+func (f *Field) order() []string {
+	if f.Order == "" {
+		return nil
 	}
-	if (t.Weight != nil && len(t.Weight) != rows) || (t.Exposure != nil && len(t.Exposure) != rows) ||
-		(t.Group != nil && len(t.Group) != rows) {
-		return fault.New(fault.Invalid, "weights, exposures and groups must each be one per row or absent")
-	}
-	if t.Exposure != nil && loss != Poisson && loss != Tweedie {
+	return strings.Split(f.Order, "|")
+}
+
+func distinct(names []string) bool {
+	sorted := slices.Sorted(slices.Values(names))
+	return len(names) > 1 && len(names) < maxNames && sorted[0] != "" && len(slices.Compact(sorted)) == len(names)
+}
+
+// check says what is wrong with row i, if anything.
+func (c *Case) check(i int, loss Loss) error {
+	y := c.Y
+	switch {
+	case !finite(y):
+		return fault.New(fault.Invalid, "row %d: the target is not a finite number", i)
+	case loss == Logistic && y != 0 && y != 1:
+		return fault.New(fault.Invalid, "row %d: a logistic target is 0 or 1", i)
+	case loss == Poisson && y < 0:
+		return fault.New(fault.Invalid, "row %d: a count is not negative", i)
+	case loss == Gamma && y <= 0:
+		return fault.New(fault.Invalid, "row %d: a gamma target is positive; tweedie takes amounts of 0", i)
+	case loss == Tweedie && y < 0:
+		return fault.New(fault.Invalid, "row %d: a cost is not negative", i)
+	case !finite(c.Weight) || c.Weight < 0:
+		return fault.New(fault.Invalid, "row %d: the weight must be finite and not negative", i)
+	case c.Exposure != 1 && loss != Poisson && loss != Tweedie:
 		return fault.New(fault.Invalid, "exposure goes with poisson and tweedie, not with %s", loss)
-	}
-	total := 0.0
-	for i, y := range t.Y {
-		switch {
-		case !finite(y):
-			return fault.New(fault.Invalid, "row %d: the target is not a finite number", i)
-		case loss == Logistic && y != 0 && y != 1:
-			return fault.New(fault.Invalid, "row %d: a logistic target is 0 or 1", i)
-		case loss == Poisson && y < 0:
-			return fault.New(fault.Invalid, "row %d: a count is not negative", i)
-		case loss == Gamma && y <= 0:
-			return fault.New(fault.Invalid, "row %d: a gamma target is positive; tweedie takes amounts of 0", i)
-		case loss == Tweedie && y < 0:
-			return fault.New(fault.Invalid, "row %d: a cost is not negative", i)
-		}
-		w := 1.0
-		if t.Weight != nil {
-			w = t.Weight[i]
-			if !finite(w) || w < 0 {
-				return fault.New(fault.Invalid, "row %d: the weight must be finite and not negative", i)
-			}
-		}
-		if t.Exposure != nil && (!finite(t.Exposure[i]) || t.Exposure[i] <= 0) {
-			return fault.New(fault.Invalid, "row %d: the exposure must be finite and positive", i)
-		}
-		total += w
-	}
-	if total == 0 || !finite(total) {
-		return fault.New(fault.Invalid, "the weights add up to nothing usable")
+	case !finite(c.Exposure) || c.Exposure <= 0:
+		return fault.New(fault.Invalid, "row %d: the exposure must be finite and positive", i)
+	case !(math.Abs(c.Offset) <= maxOffset):
+		return fault.New(fault.Invalid, "row %d: the offset must be within ±%v", i, maxOffset)
+	case !finite(c.Time):
+		return fault.New(fault.Invalid, "row %d: the time is not a finite number", i)
 	}
 	return nil
 }
 
-// folds deals the rows into k folds and returns the rows fold by fold, in their
-// own order within each, with the k+1 bounds. Groups stay together; those with an
-// event and those without are dealt apart, so that rare events spread evenly.
-// Which fold a group lands in depends on its name and the seed, not on row order.
-func folds(t Target, rows, k int, seed uint64) (order []int, bounds []int) {
-	type unit struct {
-		key   uint64
-		name  string
-		event bool
-	}
-	units := make([]unit, 0, rows)
-	unitOf := make([]int, rows)
-	byName := map[string]int{}
-	for i := range rows {
-		var u int
-		if t.Group == nil {
-			u = len(units)
-			units = append(units, unit{key: mix(seed, uint64(i))})
-		} else {
-			var ok bool
-			if u, ok = byName[t.Group[i]]; !ok {
-				u = len(units)
-				byName[t.Group[i]] = u
-				h := fnv.New64a()
-				h.Write([]byte(t.Group[i]))
-				units = append(units, unit{key: mix(seed, h.Sum64()), name: t.Group[i]})
-			}
-		}
-		unitOf[i] = u
-		units[u].event = units[u].event || t.Y[i] > 0
-	}
-	deal := make([]int, len(units))
-	for i := range deal {
-		deal[i] = i
-	}
-	slices.SortFunc(deal, func(a, b int) int {
-		x, y := units[a], units[b]
-		if x.event != y.event {
-			if x.event {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Or(cmp.Compare(x.key, y.key), cmp.Compare(x.name, y.name))
-	})
-	foldOf := make([]int, len(units))
-	for i, u := range deal {
-		foldOf[u] = i % k
-	}
-	bounds = make([]int, k+1)
-	for _, u := range unitOf {
-		bounds[foldOf[u]+1]++
-	}
-	for i := range k {
-		bounds[i+1] += bounds[i]
-	}
-	next := slices.Clone(bounds)
-	order = make([]int, rows)
-	for i, u := range unitOf {
-		order[next[foldOf[u]]] = i
-		next[foldOf[u]]++
-	}
-	return order, bounds
-}
+// maxOffset is far beyond what two means differ by on the link.
+const maxOffset = 50.0
 
 // mix is splitmix64 of seed and x (Steele et al. 2014): well spread, and the same everywhere.
 func mix(seed, x uint64) uint64 {

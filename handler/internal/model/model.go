@@ -36,6 +36,8 @@ type Field struct {
 	Kind Kind   `json:"kind"`
 	// Monotone is +1 or -1 where the score may only rise or fall with the value; else 0.
 	Monotone int8 `json:"monotone,omitempty"`
+	// Order makes a category an ordered one: its names from low to high, with | between.
+	Order string `json:"order,omitempty"`
 }
 
 // Row is one case to score. Both slices are as long as the model's fields: field
@@ -166,7 +168,9 @@ type Model struct {
 type term struct {
 	fields []int
 	table  []float64
-	stride int // coarse bins of a pair's second field
+	stride int       // coarse bins of a pair's second field
+	errors []float64 // standard errors of the values; nil: not known
+	weight []float64 // exposure behind each; nil: not known
 }
 
 // Constant is an intercept-only model over fields, for where there is too little
@@ -176,7 +180,7 @@ func Constant(fields []Field, loss Loss, intercept float64, note string) *Model 
 	if math.IsNaN(intercept) {
 		intercept = 0
 	}
-	intercept = max(-expMax, min(expMax, intercept))
+	intercept = snap(max(-expMax, min(expMax, intercept)))
 	m := &Model{
 		loss:      loss,
 		fields:    append([]Field(nil), fields...),

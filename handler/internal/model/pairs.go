@@ -16,28 +16,18 @@ type pair struct {
 // through noise gains about half of it.
 const minPairGain = 10
 
-// addPairs finds pairs worth trying, the best first, and adds them to the table
+// findPairs finds pairs worth trying, the best first, and adds them to the table
 // and the bags as columns. It looks at rows as predicted by the bag that did not
-// learn from them (FAST: Lou et al. 2013), and leaves out monotone fields, whose
-// promise a pair could break.
-func (b *booster) addPairs(fields []Field, binnings []binning, mains []int) []pair {
+// learn from them (FAST: Lou et al. 2013).
+func (b *booster) findPairs(binnings []binning, mains []int) []pair {
+	t := b.table
 	if b.options.Pairs < 0 {
 		return nil
 	}
-	t := b.table
-	link, held := b.heldOut()
-	grad := make([]float64, held)
-	info := make([]float64, held)
-	for i := range held {
-		grad[i], info[i] = newton(t.loss, link[i], t.y[i], t.weight[i], t.scale[i])
-	}
 	var eligible []int
 	for _, f := range mains {
-		if fields[f].Monotone != 0 {
-			continue
-		}
 		b.coarsen(f, &binnings[f])
-		if binnings[f].coarseBins() > 1 {
+		if n := binnings[f].coarseBins(); n > 1+b.begin(f) {
 			eligible = append(eligible, f)
 		}
 	}
@@ -47,81 +37,101 @@ func (b *booster) addPairs(fields []Field, binnings []binning, mains []int) []pa
 			all = append(all, pair{first: f, second: g})
 		}
 	}
+	// Gradient and information of the rows that are held out, bag by bag.
+	var grad, info []float32
+	var spans [][2]int
+	for _, bag := range b.bags {
+		bag.score()
+		lo := t.from[bag.fold]
+		spans = append(spans, [2]int{lo, lo + len(bag.held)})
+		for i, link := range bag.held {
+			g, h := t.newton(link, lo+i)
+			grad, info = append(grad, float32(g)), append(info, float32(h))
+		}
+	}
 	rules := leafRules{minimum: b.options.MinLeaf * t.phi, shrink: b.options.Shrink * t.phi}
 	each(len(all), func(i int) {
 		p := &all[i]
-		p.gain = interaction(t.columns[p.first].bins[:held], t.columns[p.second].bins[:held],
-			&binnings[p.first], &binnings[p.second], grad, info, rules)
+		p.gain = b.interaction(p, spans, grad, info, binnings, rules)
 	})
 	slices.SortStableFunc(all, func(x, y pair) int { return cmp.Compare(y.gain, x.gain) })
 	n := 0
 	for n < min(len(all), b.options.Pairs) && all[n].gain >= minPairGain*t.phi {
 		n++
 	}
-	chosen := all[:n]
-	for _, p := range chosen {
-		t.columns = append(t.columns, pairColumn(t, p, binnings))
-	}
-	each(len(b.bags), func(i int) { b.bags[i].grow() })
-	return chosen
+	return all[:n]
 }
 
-// coarsen gives a field its coarse bins: numbers in their order, categories in the
-// order of their main effect.
+// addPairs makes columns of pairs.
+func (b *booster) addPairs(pairs []pair, binnings []binning) (columns []int) {
+	t := b.table
+	for _, p := range pairs {
+		columns = append(columns, len(t.columns))
+		t.columns = append(t.columns, b.pairColumn(p, binnings))
+	}
+	each(len(b.bags), func(i int) { b.bags[i].grow() })
+	return columns
+}
+
+// begin is the first coarse bin of a field with a place in its order.
+func (b *booster) begin(f int) int {
+	if b.table.columns[f].line {
+		return 1
+	}
+	return 0
+}
+
+// coarsen gives a field its coarse bins: what has an order in it, after one for what has
+// none (missing, other); categories in the order of their main effect.
 func (b *booster) coarsen(f int, into *binning) {
 	col := &b.table.columns[f]
+	limit := b.options.PairBins
 	order := make([]int, 0, col.n)
-	if col.kind == Category {
-		for k := range col.n {
+	if col.line {
+		for k := col.first; k < col.n; k++ {
 			order = append(order, k)
 		}
-		effect := make([]float64, col.n)
-		for k := range effect {
-			for _, bag := range b.bags {
-				effect[k] += bag.tables[f][k]
-			}
+		weight := slices.Clone(col.weight)
+		clear(weight[:col.first])
+		into.coarse = coarsen(order, weight, limit)
+		for k := col.first; k < col.n; k++ {
+			into.coarse[k]++
 		}
-		slices.SortStableFunc(order, func(x, y int) int { return cmp.Compare(effect[x], effect[y]) })
-		into.coarse = coarsen(order, col.weight, b.options.PairBins)
 		return
 	}
-	// Missing numbers, if there are any, are a coarse bin of their own, the lowest.
-	for k := 1; k < col.n; k++ {
+	for k := range col.n {
 		order = append(order, k)
 	}
-	if col.weight[missing] == 0 {
-		into.coarse = coarsen(order, col.weight, b.options.PairBins)
-		return
+	effect := make([]float64, col.n)
+	for k := range effect {
+		for _, bag := range b.bags {
+			effect[k] += bag.tables[f][k]
+		}
 	}
-	weight := slices.Clone(col.weight)
-	weight[missing] = 0
-	into.coarse = coarsen(order, weight, b.options.PairBins-1)
-	for k := 1; k < col.n; k++ {
-		into.coarse[k]++
-	}
+	slices.SortStableFunc(order, func(x, y int) int { return cmp.Compare(effect[x], effect[y]) })
+	into.coarse = coarsen(order, col.weight, limit)
 }
 
 // interaction is the gain in nats of the best pair of cuts over its two cuts apart.
-func interaction(first, second []uint8, a, b *binning, grad, info []float64, r leafRules) float64 {
-	n, m := a.coarseBins(), b.coarseBins()
-	var g, h [maxCoarse * maxCoarse]float64
-	var at [256]int
-	for k, c := range a.coarse {
-		at[k] = int(c) * m
-	}
-	for i := range first {
-		k := at[first[i]] + int(b.coarse[second[i]])
-		g[k] += grad[i]
-		h[k] += info[i]
+func (b *booster) interaction(p *pair, spans [][2]int, grad, info []float32, binnings []binning, r leafRules) float64 {
+	first, second := &binnings[p.first], &binnings[p.second]
+	n, m := first.coarseBins(), second.coarseBins()
+	var g, h [(maxCoarse + 1) * (maxCoarse + 1)]float64
+	x, y := &b.table.columns[p.first], &b.table.columns[p.second]
+	i := 0
+	for _, s := range spans {
+		for row := s[0]; row < s[1]; row++ {
+			k := int(first.coarse[x.bin(row)])*m + int(second.coarse[y.bin(row)])
+			g[k] += float64(grad[i])
+			h[k] += float64(info[i])
+			i++
+		}
 	}
 	// Sums over the rectangle below and left of each cell.
-	for i := range n {
+	for i := 1; i < n; i++ {
 		for j := range m {
-			k := i*m + j
-			if i > 0 {
-				g[k] += g[k-m]
-				h[k] += h[k-m]
-			}
+			g[i*m+j] += g[(i-1)*m+j]
+			h[i*m+j] += h[(i-1)*m+j]
 		}
 	}
 	for i := range n {
@@ -152,59 +162,18 @@ func interaction(first, second []uint8, a, b *binning, grad, info []float64, r l
 	return best
 }
 
-func pairColumn(t *table, p pair, binnings []binning) column {
-	a, b := &binnings[p.first], &binnings[p.second]
-	col := column{width: b.coarseBins(), bins: make([]uint8, t.rows)}
-	col.n = a.coarseBins() * col.width
-	first, second := t.columns[p.first].bins, t.columns[p.second].bins
-	for i := range col.bins {
-		col.bins[i] = a.coarse[first[i]]*uint8(col.width) + b.coarse[second[i]]
+func (b *booster) pairColumn(p pair, binnings []binning) column {
+	t := b.table
+	first, second := &binnings[p.first], &binnings[p.second]
+	width := second.coarseBins()
+	col := newColumn(first.coarseBins()*width, t.rows)
+	col.width = width
+	col.begin = [2]int{b.begin(p.first), b.begin(p.second)}
+	x, y := &t.columns[p.first], &t.columns[p.second]
+	col.signs = [2]int8{x.signs[0], y.signs[0]}
+	for i := range t.rows {
+		col.set(i, uint16(int(first.coarse[x.bin(i)])*width+int(second.coarse[y.bin(i)])))
 	}
 	col.weigh(t.scale)
 	return col
-}
-
-// purify moves from a pair's table to its fields' main effects what these can hold,
-// so that the pair's weighted mean is zero along each row and column and its table
-// is interaction alone (Lengerich et al. 2020). The sum of the three is unchanged.
-func purify(table, weight []float64, p pair, binnings []binning, tables [][]float64) {
-	a, b := &binnings[p.first], &binnings[p.second]
-	n, m := a.coarseBins(), b.coarseBins()
-	rows, cols := make([]float64, n), make([]float64, m)
-	for range 30 {
-		moved := false
-		for i := range n {
-			moved = move(table, weight, i*m, 1, m, &rows[i]) || moved
-		}
-		for j := range m {
-			moved = move(table, weight, j, m, n, &cols[j]) || moved
-		}
-		if !moved {
-			break
-		}
-	}
-	for k, c := range a.coarse {
-		tables[p.first][k] += rows[c]
-	}
-	for k, c := range b.coarse {
-		tables[p.second][k] += cols[c]
-	}
-}
-
-// move takes the weighted mean out of n cells, step apart, and adds it to into.
-func move(table, weight []float64, from, step, n int, into *float64) bool {
-	sum, total := 0.0, 0.0
-	for i := range n {
-		sum += float64(table[from+i*step] * weight[from+i*step])
-		total += weight[from+i*step]
-	}
-	if total == 0 {
-		return false
-	}
-	mean := sum / total
-	for i := range n {
-		table[from+i*step] -= mean
-	}
-	*into += mean
-	return mean > 1e-9 || mean < -1e-9
 }

@@ -148,10 +148,20 @@ func TestGroupsStayInOneFold(t *testing.T) {
 				y.Group = append(y.Group, strconv.Itoa(rapid.IntRange(0, 20).Draw(t, "group")))
 			}
 		}
-		order, bounds := folds(y, rows, k, rapid.Uint64().Draw(t, "seed"))
-		seen, foldOf := map[int]bool{}, map[string]int{}
+		for i := range y.Y {
+			y.Y[i] = float64(i % 2) // so that no two rows of a group need be alike
+		}
+		f := Frame{N: rows}
+		r := &reader{loss: Logistic, limit: 8}
+		if err := r.read(t.Context(), f.rows(y)); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.arrange(k, rapid.Uint64().Draw(t, "seed"), false); err != nil {
+			return // fewer groups than folds
+		}
+		seen, foldOf := map[int32]bool{}, map[string]int{}
 		for fold := range k {
-			for _, row := range order[bounds[fold]:bounds[fold+1]] {
+			for _, row := range r.t.order[r.t.bounds[fold]:r.t.bounds[fold+1]] {
 				if seen[row] {
 					t.Fatalf("row %d is dealt twice", row)
 				}
@@ -175,7 +185,11 @@ func TestNumbersFallBetweenTheirEdges(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SliceOfN(rapid.OneOf(rapid.Float64(), rapid.Map(rapid.IntRange(-5, 5), func(i int) float64 { return float64(i) })), 0, 400).Draw(t, "values")
 		limit := rapid.IntRange(2, 40).Draw(t, "limit")
-		b := binNumbers(values, limit)
+		survey := newNumberSurvey()
+		for _, v := range values {
+			survey.add(v)
+		}
+		b := survey.binning(limit)
 		if n := b.bins(Numeric); n > limit+1 {
 			t.Fatalf("%d bins with missing, limit %d", n, limit)
 		}

@@ -8,7 +8,7 @@ package model
 // number falls into the outermost bin, and what is missing or unseen where
 // training had none of it contributes 0, as an average case would.
 func (m *Model) Score(row Row, contrib []float64) float64 {
-	var bins [MaxFields]uint8
+	var bins [MaxFields]uint16
 	for _, f := range m.used {
 		b := &m.binnings[f]
 		if m.fields[f].Kind == Numeric {

@@ -1,0 +1,489 @@
+package model
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+
+	"polis/handler/internal/fault"
+)
+
+// table is the training data as the boosting reads it: binned columns and targets. The
+// rows lie fold by fold, and in an order that follows from what they hold, so that the
+// order in which they came makes no difference.
+type table struct {
+	loss    Loss
+	rows    int
+	y       []float32
+	weight  []float32 // nil: all 1
+	scale   []float32 // weight × exposure: what a unit of mean counts for
+	offset  []float32 // nil: all 0
+	bounds  []int     // fold k is rows bounds[k] to bounds[k+1]
+	from    []int     // of fold k, the first row that is judged; those before it are neither learnt from nor judged
+	past    bool      // folds are in order of time, and learnt from are only earlier ones
+	order   []int32   // where each row came from
+	columns []column
+	fields  int // columns that are fields; pairs follow
+	phi     float64
+	unit    float64 // the caller's link is the one here plus this
+	years   float64 // a unit of scale here, in the caller's exposure
+	money   float64 // a deviance here, in the caller's
+}
+
+// column is a binned field, or a pair of coarsely binned ones, seen as one.
+type column struct {
+	narrow []uint8  // bins, where there are up to 256
+	wide   []uint16 // bins, where there are more
+	n      int      // bins
+	kind   Kind
+	line   bool      // the bins from first on have an order
+	first  int       // of them
+	signs  [2]int8   // monotone constraints; of a pair by field
+	weight []float64 // scale by bin, over all rows
+	width  int       // of a pair: coarse bins of its second field; else 0
+	begin  [2]int    // of a pair: the first coarse bins with a place in the order
+	levels [][]int32 // of codes: group by bin, a level of beginnings each
+}
+
+func newColumn(n, rows int) column {
+	c := column{n: n}
+	if n > 256 {
+		c.wide = make([]uint16, rows)
+	} else {
+		c.narrow = make([]uint8, rows)
+	}
+	return c
+}
+
+func (c *column) bin(i int) int {
+	if c.wide != nil {
+		return int(c.wide[i])
+	}
+	return int(c.narrow[i])
+}
+
+func (c *column) set(i int, k uint16) {
+	if c.wide != nil {
+		c.wide[i] = k
+	} else {
+		c.narrow[i] = uint8(k)
+	}
+}
+
+// varies reports whether the rows fall into more than one bin: a column that does not
+// has nothing to say, by itself or in a pair.
+func (c *column) varies() bool {
+	n := 0
+	for _, w := range c.weight {
+		if w > 0 {
+			n++
+		}
+	}
+	return n > 1
+}
+
+func (c *column) weigh(scale []float32) {
+	c.weight = make([]float64, c.n)
+	for i, s := range scale {
+		c.weight[c.bin(i)] += float64(s)
+	}
+}
+
+// reader collects a training table in two passes.
+type reader struct {
+	fields   []Field
+	loss     Loss
+	limit    int // bins of a number
+	binnings []binning
+	t        *table
+	group    []uint64 // hash of the group; nil: each row is its own
+	time     []float64
+}
+
+// hashSeed makes groups' hashes; it must be the same on every machine, so it is not maphash's own.
+func hashText(s string) uint64 {
+	h := uint64(14695981039346656037) // FNV-1a
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * 1099511628211
+	}
+	return mix(h, uint64(len(s)))
+}
+
+func (r *reader) read(ctx context.Context, rows Rows) error {
+	numbers, names := make([]*numberSurvey, len(r.fields)), make([]*nameSurvey, len(r.fields))
+	for i, f := range r.fields {
+		if f.Kind == Numeric {
+			numbers[i] = newNumberSurvey()
+		} else {
+			names[i] = newNameSurvey()
+		}
+	}
+	n := 0
+	var sumY, sumScale float64
+	weighed, offset, grouped, timed := false, false, false, false
+	first := 0.0
+	err := rows(ctx, func(c *Case) error {
+		if n&(1<<16-1) == 0 && ctx.Err() != nil {
+			return fault.Wrap(fault.Cancelled, ctx.Err(), "reading the training table")
+		}
+		if len(c.Num) < len(r.fields) || len(c.Cat) < len(r.fields) {
+			return fault.New(fault.Invalid, "row %d has fewer values than there are fields", n)
+		}
+		if err := c.check(n, r.loss); err != nil {
+			return err
+		}
+		for i := range r.fields {
+			if numbers[i] != nil {
+				numbers[i].add(c.Num[i])
+			} else {
+				names[i].add(c.Cat[i])
+			}
+		}
+		if n == 0 {
+			first = c.Time
+		}
+		weighed, offset = weighed || c.Weight != 1, offset || c.Offset != 0
+		grouped, timed = grouped || c.Group != "", timed || c.Time != first
+		sumY += float64(c.Weight * c.Y)
+		sumScale += float64(c.Weight * c.Exposure)
+		n++
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case n == 0:
+		return fault.New(fault.Invalid, "the training table has no rows")
+	case n > math.MaxInt32:
+		return fault.New(fault.Invalid, "%d rows are more than %d", n, math.MaxInt32)
+	case sumScale == 0 || !finite(sumScale):
+		return fault.New(fault.Invalid, "the weights add up to nothing usable")
+	case !finite(sumY):
+		return fault.New(fault.Invalid, "the targets, weights or exposures are too large or too small to add up")
+	}
+	t := &table{loss: r.loss, rows: n, fields: len(r.fields), phi: 1, y: make([]float32, n), scale: make([]float32, n)}
+	r.t = t
+	if weighed {
+		t.weight = make([]float32, n)
+	}
+	if offset {
+		t.offset = make([]float32, n)
+	}
+	if grouped {
+		r.group = make([]uint64, n)
+	}
+	if timed {
+		r.time = make([]float64, n)
+	}
+	r.binnings, t.columns = make([]binning, len(r.fields)), make([]column, len(r.fields))
+	for i, f := range r.fields {
+		b := &r.binnings[i]
+		if numbers[i] != nil {
+			*b = numbers[i].binning(r.limit)
+		} else {
+			*b = names[i].binning(f.order())
+		}
+		numbers[i], names[i] = nil, nil
+		t.columns[i] = newColumn(b.bins(f.Kind), n)
+		col := &t.columns[i]
+		col.kind, col.signs[0] = f.Kind, f.Monotone
+		switch {
+		case f.Kind == Numeric:
+			col.line, col.first = true, 1
+		case f.Order != "":
+			col.line, col.first = true, 2
+		}
+		col.levels = b.levels()
+	}
+	return r.fill(ctx, rows, sumY, sumScale)
+}
+
+// fill is the second pass. Exposures and amounts are kept as multiples of their means, so
+// that four bytes hold them.
+func (r *reader) fill(ctx context.Context, rows Rows, sumY, sumScale float64) error {
+	t := r.t
+	yUnit, exposureUnit := 1.0, 1.0
+	weights := 0.0
+	if r.loss != Logistic && sumY > 0 {
+		mean := sumY / sumScale
+		if r.loss == Gamma || r.loss == Tweedie {
+			yUnit = mean
+		} else {
+			exposureUnit = 1 / mean
+		}
+	}
+	if !finite(yUnit) || !finite(exposureUnit) || yUnit == 0 || exposureUnit == 0 {
+		return fault.New(fault.Invalid, "the targets, weights or exposures are too large or too small to add up")
+	}
+	i := 0
+	err := rows(ctx, func(c *Case) error {
+		if i&(1<<16-1) == 0 && ctx.Err() != nil {
+			return fault.Wrap(fault.Cancelled, ctx.Err(), "reading the training table")
+		}
+		if i == t.rows {
+			return fault.New(fault.Invalid, "the training table has grown between two passes")
+		}
+		y, w := c.Y/yUnit, c.Weight
+		scale := float64(w*c.Exposure) / exposureUnit
+		if r.loss == Tweedie { // a cost a year, which counts by its years
+			y /= c.Exposure
+			w = scale
+		}
+		weights += w
+		t.y[i], t.scale[i] = float32(y), float32(scale)
+		if t.weight != nil {
+			t.weight[i] = float32(w)
+		}
+		if t.offset != nil {
+			t.offset[i] = float32(c.Offset)
+		}
+		if r.group != nil {
+			r.group[i] = hashText(c.Group)
+		}
+		if r.time != nil {
+			r.time[i] = c.Time
+		}
+		for k := range r.fields {
+			b := &r.binnings[k]
+			if r.fields[k].Kind == Numeric {
+				t.columns[k].set(i, b.number(c.Num[k]))
+			} else {
+				t.columns[k].set(i, b.category(c.Cat[k]))
+			}
+		}
+		i++
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if i != t.rows {
+		return fault.New(fault.Invalid, "the training table has shrunk between two passes")
+	}
+	if r.loss == Tweedie {
+		t.weight = t.scale
+	}
+	t.unit = log(yUnit) - log(exposureUnit)
+	t.years, t.money = exposureUnit, 1
+	if r.loss == Tweedie {
+		t.money = math.Sqrt(yUnit)
+	}
+	return nil
+}
+
+// arrange deals the rows into k folds, and puts them in order. Groups stay together; those
+// with an event and those without are dealt apart, so that rare events spread evenly.
+// Which fold a row lands in depends on what it holds and the seed, not on where it stood.
+// In time, the first half of the rows is only learnt from, and the rest are the folds, from
+// early to late; a group lies where its last row does, and is judged from there.
+func (r *reader) arrange(k int, seed uint64, inTime bool) error {
+	t := r.t
+	key := make([]uint64, t.rows)
+	for i := range key {
+		h := mix(seed, uint64(math.Float32bits(t.y[i])))
+		h = mix(h, uint64(math.Float32bits(t.scale[i])))
+		if t.weight != nil {
+			h = mix(h, uint64(math.Float32bits(t.weight[i])))
+		}
+		if t.offset != nil {
+			h = mix(h, uint64(math.Float32bits(t.offset[i])))
+		}
+		if r.time != nil {
+			h = mix(h, math.Float64bits(r.time[i]))
+		}
+		key[i] = h
+	}
+	for c := range t.columns[:t.fields] {
+		col := &t.columns[c]
+		if col.weigh(t.scale); !col.varies() {
+			continue // so that a field that says nothing changes nothing
+		}
+		for i := range key {
+			key[i] = (key[i] ^ uint64(col.bin(i))) * 0x9e3779b97f4a7c15
+			key[i] ^= key[i] >> 29
+		}
+	}
+	unit := key
+	if r.group != nil {
+		unit = r.group
+	}
+	event := r.events()
+	var last map[uint64]float64
+	if inTime && r.group != nil {
+		last = make(map[uint64]float64)
+		for i, g := range r.group {
+			if v, ok := last[g]; !ok || r.time[i] > v {
+				last[g] = r.time[i]
+			}
+		}
+	}
+	when := func(i int32) float64 {
+		if last != nil {
+			return last[unit[i]]
+		}
+		return r.time[i]
+	}
+	if t.order == nil {
+		t.order = make([]int32, t.rows)
+		for i := range t.order {
+			t.order[i] = int32(i)
+		}
+	}
+	at := make([]int32, t.rows) // into the table as it lies now
+	for i := range at {
+		at[i] = int32(i)
+	}
+	spread := func(i int32) uint64 { return mix(seed, unit[i]) }
+	slices.SortFunc(at, func(a, b int32) int {
+		if inTime {
+			return cmp.Or(cmp.Compare(when(a), when(b)), cmp.Compare(spread(a), spread(b)), cmp.Compare(key[a], key[b]))
+		}
+		if x, y := event(a), event(b); x != y {
+			if x {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(spread(a), spread(b)), cmp.Compare(key[a], key[b]), cmp.Compare(a, b))
+	})
+	fold := make([]uint8, t.rows)
+	if inTime {
+		r.cutTime(at, fold, k, when)
+	} else {
+		for i, n := 0, 0; i < len(at); n++ {
+			for j := i; i < len(at) && (i == j || r.group != nil && unit[at[i]] == unit[at[j]]); i++ {
+				fold[at[i]] = uint8(n % k)
+			}
+		}
+	}
+	folds := k
+	if inTime {
+		folds = k + 1
+	}
+	t.past = inTime
+	t.bounds = make([]int, folds+1)
+	for _, f := range fold {
+		t.bounds[f+1]++
+	}
+	for i := range folds {
+		t.bounds[i+1] += t.bounds[i]
+	}
+	t.from = slices.Clone(t.bounds[:folds])
+	next := slices.Clone(t.bounds)
+	sorted := make([]int32, t.rows)
+	for _, i := range at {
+		sorted[next[fold[i]]] = i
+		next[fold[i]]++
+	}
+	if last != nil {
+		r.judgeLate(sorted)
+	}
+	r.permute(sorted)
+	for c := range t.columns {
+		t.columns[c].weigh(t.scale)
+	}
+	for f := range folds {
+		if t.bounds[f+1] == t.from[f] {
+			return fault.New(fault.Invalid, "too few groups or times to hold any out")
+		}
+	}
+	return nil
+}
+
+// events tells whether a row's group has an event.
+func (r *reader) events() func(i int32) bool {
+	if r.group == nil {
+		return func(i int32) bool { return r.t.y[i] > 0 }
+	}
+	has := map[uint64]bool{}
+	for i, g := range r.group {
+		if r.t.y[i] > 0 {
+			has[g] = true
+		}
+	}
+	return func(i int32) bool { return has[r.group[i]] }
+}
+
+// cutTime makes block 0 of the first half of the rows, and k more of the rest. What has
+// the same time stays together.
+func (r *reader) cutTime(at []int32, fold []uint8, k int, when func(int32) float64) {
+	n := len(at)
+	f := 0
+	for i, row := range at {
+		if f < k && i >= n/2+f*(n-n/2)/k && i > 0 && when(row) != when(at[i-1]) {
+			f++
+		}
+		fold[row] = uint8(f)
+	}
+}
+
+// judgeLate puts those rows of a fold first that are earlier than the fold: their groups
+// go on into it, so they are not learnt from, but to judge them would look back.
+func (r *reader) judgeLate(sorted []int32) {
+	t := r.t
+	latest := math.Inf(-1) // of what is learnt from
+	for f := range t.from {
+		rows := sorted[t.bounds[f]:t.bounds[f+1]]
+		slices.SortStableFunc(rows, func(a, b int32) int { return cmp.Compare(r.time[a], r.time[b]) })
+		if f > 0 {
+			early, _ := slices.BinarySearchFunc(rows, latest, func(i int32, v float64) int {
+				if r.time[i] <= v {
+					return -1
+				}
+				return 1
+			})
+			t.from[f] += early
+		}
+		for _, i := range rows {
+			latest = max(latest, r.time[i])
+		}
+	}
+}
+
+// permute puts the rows into an order.
+func (r *reader) permute(order []int32) {
+	t := r.t
+	each(len(t.columns), func(c int) {
+		col := &t.columns[c]
+		if col.wide != nil {
+			col.wide = gather(col.wide, order)
+		} else {
+			col.narrow = gather(col.narrow, order)
+		}
+	})
+	same := t.loss == Tweedie
+	t.y, t.scale = gather(t.y, order), gather(t.scale, order)
+	t.weight, t.offset = gather(t.weight, order), gather(t.offset, order)
+	if same {
+		t.weight = t.scale
+	}
+	t.order = gather(t.order, order)
+	r.group, r.time = gather(r.group, order), gather(r.time, order)
+}
+
+func gather[T any](v []T, order []int32) []T {
+	if v == nil {
+		return nil
+	}
+	out := make([]T, len(order))
+	for i, k := range order {
+		out[i] = v[k]
+	}
+	return out
+}
+
+// weightOf is the weight of row i.
+func (t *table) weightOf(i int) float64 {
+	if t.weight == nil {
+		return 1
+	}
+	return float64(t.weight[i])
+}
+
+func (t *table) offsetOf(i int) float64 {
+	if t.offset == nil {
+		return 0
+	}
+	return float64(t.offset[i])
+}
