@@ -193,7 +193,7 @@ func TestNothingIsFoundWhereThereIsNothing(t *testing.T) {
 			t.Errorf("null world: %s explains %.1f%% of the deviance", name, percent)
 		}
 	}
-	if a["claim severity"] < 5 || a["claim frequency"] < 3 {
+	if a["purchase of motor"] < 2 || a["claim frequency"] < 3 {
 		t.Errorf("world A: %v", a)
 	}
 	t.Logf("null: %v\nA: %v", null, a)

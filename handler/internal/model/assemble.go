@@ -5,9 +5,10 @@ import (
 	"strconv"
 )
 
-// A model's values lie on a grid of 2⁻¹⁷ on the link, a thousandth of a per cent: any sum
-// of them is exact, in any order, on any machine. Six decimals say which one is meant.
-const grid = 1 << 17
+// A model's values lie on a grid of 2⁻³³ on the link: any sum of them is exact, in any
+// order, on any machine. Those that a fit finds are the nearest to numbers of five decimals,
+// a thousandth of a per cent, and are written as these.
+const grid = 1 << 33
 
 func snap(v float64) float64 {
 	r := math.Round(v*grid) / grid
@@ -16,6 +17,8 @@ func snap(v float64) float64 {
 	}
 	return r
 }
+
+func round(v float64) float64 { return snap(math.Round(v*1e5) / 1e5) }
 
 // assemble averages the bags, folds the calibration in, moves what pairs hold of main
 // effects to these, centres every table, and drops what says nothing. Standard errors are
@@ -45,7 +48,7 @@ func (b *booster) assemble(fields []Field, binnings []binning, pairs []pair, cal
 			}
 		}
 	}
-	m.intercept = snap(max(-expMax, min(expMax, cal.intercept+float64(cal.slope*start)+t.unit)))
+	m.intercept = round(max(-expMax, min(expMax, cal.intercept+float64(cal.slope*start)+t.unit)))
 	left := float64(len(t.bounds)-2) / n
 	if len(b.bags) < 2 {
 		left = 0
@@ -54,7 +57,7 @@ func (b *booster) assemble(fields []Field, binnings []binning, pairs []pair, cal
 		term := term{fields: of, table: tables[c], stride: t.columns[c].width}
 		tells := false
 		for k, v := range term.table {
-			v = snap(float64(cal.slope * v))
+			v = round(float64(cal.slope * v))
 			tells = tells || math.Abs(v) > least
 			term.table[k] = v
 			term.errors = append(term.errors, digits(float64(cal.slope*math.Sqrt(float64(left*squares[c][k])))))

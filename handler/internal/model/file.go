@@ -17,7 +17,7 @@ const fileVersion = 2
 
 // maxLink bounds the intercept and every value: a link far beyond this says that
 // the file is corrupt, as exp would leave the range of numbers.
-const maxLink = 1e4
+const maxLink = 1e3
 
 // maxFile bounds what Load reads: a model with every limit used is smaller.
 const maxFile = 16 << 20
@@ -28,7 +28,7 @@ type (
 	fileModel struct {
 		Format    int         `json:"polis_model"`
 		Loss      Loss        `json:"loss"`
-		Intercept float64     `json:"intercept"`
+		Intercept value       `json:"intercept"`
 		Meta      Meta        `json:"meta"`
 		Fields    []fileField `json:"fields"`
 		Terms     []fileTerm  `json:"terms"`
@@ -49,20 +49,56 @@ type (
 	}
 )
 
-// values are numbers on the grid of a model's: six decimals say which one is meant.
-type values []float64
+// numbers is a JSON array of numbers. Most of a file is such arrays and a cold
+// start reads many files, so they are read without reflection.
+type numbers []float64
 
-func (n *values) UnmarshalJSON(b []byte) error {
-	if err := (*numbers)(n).UnmarshalJSON(b); err != nil {
-		return err
+func (n *numbers) UnmarshalJSON(b []byte) error {
+	return eachNumber(b, func(_ []byte, v float64) { *n = append(*n, v) })
+}
+
+// eachNumber calls add with each number of an array.
+func eachNumber(b []byte, add func(text []byte, v float64)) error {
+	// The bytes are valid JSON already; what is not a flat array of numbers fails to parse.
+	b = bytes.TrimSpace(b)
+	if len(b) < 2 || b[0] != '[' {
+		return fault.New(fault.Malformed, "an array of numbers is expected")
 	}
-	for i, v := range *n {
-		(*n)[i] = snap(v)
+	b = bytes.TrimSpace(b[1 : len(b)-1])
+	for more := len(b) > 0; more; {
+		var item []byte
+		item, b, more = bytes.Cut(b, []byte{','})
+		item = bytes.TrimSpace(item)
+		v, err := strconv.ParseFloat(string(item), 64)
+		if err != nil {
+			return fault.New(fault.Malformed, "an array of numbers holds something else, or a number out of range")
+		}
+		add(item, v)
 	}
 	return nil
 }
 
-// MarshalJSON is the reverse.
+// value is a value of a model's: one of up to five decimals means the nearest on its grid.
+type value float64
+
+func (v *value) UnmarshalJSON(b []byte) error {
+	f, err := strconv.ParseFloat(string(b), 64)
+	if err != nil {
+		return fault.New(fault.Malformed, "a number is expected, and within range")
+	}
+	*v = value(onGrid(b, f))
+	return nil
+}
+
+func (v value) MarshalJSON() ([]byte, error) { return appendValue(nil, float64(v)), nil }
+
+// values are many of them.
+type values []float64
+
+func (n *values) UnmarshalJSON(b []byte) error {
+	return eachNumber(b, func(text []byte, v float64) { *n = append(*n, onGrid(text, v)) })
+}
+
 func (n values) MarshalJSON() ([]byte, error) {
 	out := make([]byte, 1, 8*len(n)+2)
 	out[0] = '['
@@ -70,33 +106,25 @@ func (n values) MarshalJSON() ([]byte, error) {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = appendNumber(out, v)
+		out = appendValue(out, v)
 	}
 	return append(out, ']'), nil
 }
 
-// numbers is a JSON array of numbers. Most of a file is such arrays and a cold
-// start reads many files, so they are read without reflection.
-type numbers []float64
+func onGrid(text []byte, v float64) float64 {
+	point := bytes.IndexByte(text, '.')
+	if bytes.ContainsAny(text, "eE") || point >= 0 && len(text)-point > 6 {
+		return v
+	}
+	return snap(v)
+}
 
-func (n *numbers) UnmarshalJSON(b []byte) error {
-	// The bytes are valid JSON already; what is not a flat array of numbers fails to parse.
-	b = bytes.TrimSpace(b)
-	if len(b) < 2 || b[0] != '[' {
-		return fault.New(fault.Malformed, "an array of numbers is expected")
+func appendValue(out []byte, v float64) []byte {
+	if v != round(v) {
+		return strconv.AppendFloat(out, v, 'g', -1, 64)
 	}
-	b = bytes.TrimSpace(b[1 : len(b)-1])
-	*n = make(numbers, 0, bytes.Count(b, []byte{','})+1)
-	for more := len(b) > 0; more; {
-		var item []byte
-		item, b, more = bytes.Cut(b, []byte{','})
-		v, err := strconv.ParseFloat(string(bytes.TrimSpace(item)), 64)
-		if err != nil {
-			return fault.New(fault.Malformed, "an array of numbers holds something else, or a number out of range")
-		}
-		*n = append(*n, v)
-	}
-	return nil
+	out = strconv.AppendFloat(out, v, 'f', 5, 64)
+	return bytes.TrimSuffix(bytes.TrimRight(out, "0"), []byte{'.'})
 }
 
 // Save writes the model. The same model gives the same bytes.
@@ -120,7 +148,7 @@ func (m *Model) encode() []byte {
 	out.WriteString("{\n\"polis_model\": " + strconv.Itoa(fileVersion) + ",\n\"loss\": ")
 	line(m.loss)
 	out.WriteString(",\n\"intercept\": ")
-	out.Write(appendNumber(nil, m.intercept))
+	out.Write(appendValue(nil, m.intercept))
 	out.WriteString(",\n\"meta\": ")
 	line(m.meta)
 	out.WriteString(",\n\"fields\": [")
@@ -147,11 +175,6 @@ func (m *Model) encode() []byte {
 	}
 	out.WriteString("\n]\n}\n")
 	return out.Bytes()
-}
-
-func appendNumber(out []byte, v float64) []byte {
-	out = strconv.AppendFloat(out, v, 'f', 6, 64)
-	return bytes.TrimSuffix(bytes.TrimRight(out, "0"), []byte{'.'})
 }
 
 func separator(i int) string {
@@ -183,7 +206,7 @@ func Load(r io.Reader) (*Model, error) {
 	if file.Format != fileVersion {
 		return nil, fault.New(fault.Invalid, "the model file is of version %d; this program reads version %d", file.Format, fileVersion)
 	}
-	if !(math.Abs(file.Intercept) <= maxLink) {
+	if !(math.Abs(float64(file.Intercept)) <= maxLink) {
 		return nil, fault.New(fault.Invalid, "the intercept is beyond ±%v", float64(maxLink))
 	}
 	if len(file.Fields) > MaxFields {
@@ -191,7 +214,7 @@ func Load(r io.Reader) (*Model, error) {
 	}
 	m := &Model{
 		loss:      file.Loss,
-		intercept: snap(file.Intercept),
+		intercept: float64(file.Intercept),
 		meta:      file.Meta,
 		fields:    make([]Field, len(file.Fields)),
 		binnings:  make([]binning, len(file.Fields)),

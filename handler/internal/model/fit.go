@@ -156,7 +156,7 @@ func FitRows(ctx context.Context, fields []Field, rows Rows, o Options) (*Model,
 	if note != "" {
 		meta.Note = note
 		o.Progress(1, 1)
-		return Constant(fields, o.Loss, snap(start+t.unit), "").WithMeta(meta), nil
+		return Constant(fields, o.Loss, round(start+t.unit), "").WithMeta(meta), nil
 	}
 	b := &booster{table: t, options: o}
 	var p plan
@@ -211,7 +211,7 @@ func credible(fields []Field, start float64, prior *float64, meta Meta) *Model {
 		start = log(float64(z*exp(start)) + float64((1-z)*exp(*prior)))
 		meta.Note += fmt.Sprintf("; they count for %.0f%% against what was expected", 100*z)
 	}
-	return Constant(fields, Gamma, snap(start), "").WithMeta(meta)
+	return Constant(fields, Gamma, round(start), "").WithMeta(meta)
 }
 
 // overall is the number of events, the link of the mean, and for Gamma and Tweedie the

@@ -180,7 +180,7 @@ func Constant(fields []Field, loss Loss, intercept float64, note string) *Model 
 	if math.IsNaN(intercept) {
 		intercept = 0
 	}
-	intercept = snap(max(-expMax, min(expMax, intercept)))
+	intercept = max(-expMax, min(expMax, intercept))
 	m := &Model{
 		loss:      loss,
 		fields:    append([]Field(nil), fields...),

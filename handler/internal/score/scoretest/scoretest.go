@@ -41,7 +41,7 @@ func Model(tb testing.TB, fields []model.Field, loss model.Loss, intercept float
 		Meta      model.Meta `json:"meta"`
 		Fields    []field    `json:"fields"`
 		Terms     []term     `json:"terms"`
-	}{Format: 1, Loss: loss, Intercept: intercept, Terms: []term{}}
+	}{Format: 2, Loss: loss, Intercept: intercept, Terms: []term{}}
 	at := map[string]int{}
 	for i, f := range fields {
 		file.Fields = append(file.Fields, field{Field: f})
