@@ -32,6 +32,7 @@ var makers = []maker{
 	{"motor", model.Poisson, 130_000, func(r *rand.Rand, n int) world { return motor(r, n, false) }},
 	{"motor-small", model.Poisson, 12_000, func(r *rand.Rand, n int) world { return motor(r, n, false) }},
 	{"postcodes", model.Poisson, 130_000, func(r *rand.Rand, n int) world { return motor(r, n, true) }},
+	{"steps", model.Poisson, 60_000, steps},
 	{"cost", model.Tweedie, 130_000, cost},
 	{"severity", model.Gamma, 15_000, severity},
 	{"lapse", model.Logistic, 18_000, lapse},
@@ -328,5 +329,26 @@ func survey(r *rand.Rand, n int) world {
 	}
 	w := world{frame: c.f}
 	outcomes(r, &w, link)
+	return w
+}
+
+// steps is a book whose causes are steps: what small trees find and smooth lines do not.
+func steps(r *rand.Rand, n int) world {
+	var c columns
+	age := c.number("age", fill(n, func() float64 { return 18 + math.Floor(60*r.Float64()) }))
+	sum := c.number("sum", fill(n, func() float64 { return math.Round(1000 * math.Exp(4+0.7*r.NormFloat64())) }))
+	years := c.number("years", fill(n, func() float64 { return math.Floor(12 * r.Float64()) }))
+	c.number("noise", fill(n, func() float64 { return r.NormFloat64() }))
+	kind := c.names("kind", fill(n, func() int { return r.IntN(12) }))
+	w := world{frame: c.f}
+	for i := range n {
+		l := -2 + 0.5*float64(boolTo(age[i] < 25)) - 0.3*float64(boolTo(age[i] >= 65)) + 0.4*float64(boolTo(sum[i] > 100_000)) -
+			0.5*float64(boolTo(years[i] >= 5)) + 0.4*float64(boolTo(kind[i] == 3))
+		if years[i] < 1 && sum[i] > 100_000 {
+			l += 0.5
+		}
+		w.mean = append(w.mean, math.Exp(l))
+		w.y.Y = append(w.y.Y, draws(r, math.Exp(l)))
+	}
 	return w
 }

@@ -14,10 +14,12 @@ type smoother struct {
 	n         int     // cells
 	rows      int     // of a grid: n is rows × columns
 	penalties []*band
-	spectra   [][]float64 // eigenvalues of the penalties, in a common basis, those of the null space left out
+	spectra   [][]float64 // eigenvalues of the penalties in a common basis; of a line there is none
 	lambda    []float64
-	df, size  []float64 // what the last update found: degrees of freedom and quadratic form, by penalty
-	s         []float64 // the values
+	loose     [2][]float64 // of a line: how much each step and bend is drawn, by penalty
+	walk      [3]*band     // of a line: the prior as a form in its steps, factored; its inverse; room for a penalty
+	df, size  []float64    // what the last update found: degrees of freedom and quadratic form, by penalty
+	s         []float64    // the values
 	best      []float64
 	h, g, x   []float64
 	matrix    band
@@ -41,6 +43,10 @@ const priorVariance = 0.05
 // in common against what a single one shows: fields with little data borrow from others.
 const pseudoDF = 2
 
+// tails are the degrees of freedom of Student's t for the steps and bends of a line: few, so
+// that a jump costs little more than a slope, and what is flat beside it stays flat.
+const tails = 1
+
 func newSmoother(kind smootherKind, group []int32, n, rows int, phi float64) *smoother {
 	s := &smoother{kind: kind, group: group, n: n, rows: rows}
 	one := func(w int) *band {
@@ -56,21 +62,17 @@ func newSmoother(kind smootherKind, group []int32, n, rows int, phi float64) *sm
 		}
 		s.spectra = [][]float64{ones(n)}
 	case line:
-		// Both are scaled by the number of steps, so that λ is about the whole range.
-		steps := float64(n - 1)
 		w := min(2, n-1)
-		slope := one(w)
-		for i := 1; i < n; i++ {
-			slope.difference(steps, []int{i, i - 1}, []float64{1, -1})
-		}
-		s.spectra = [][]float64{scaled(ones(n-1), steps)}
+		one(w)
+		s.loose[0] = ones(n - 1)
 		if n > 2 {
-			bend := one(w)
-			for i := 2; i < n; i++ {
-				bend.difference(steps*steps*steps, []int{i, i - 1, i - 2}, []float64{1, -2, 1})
-			}
-			s.spectra = append(s.spectra, scaled(pathSpectrum(n-1), steps*steps*steps))
+			one(w)
+			s.loose[1] = ones(n - 2)
 		}
+		for i := range s.walk {
+			s.walk[i] = newBand(n-1, min(1, n-2))
+		}
+		s.penalise()
 	case plane:
 		width := n / rows
 		ridge, walk := one(width), one(width)
@@ -101,6 +103,54 @@ func newSmoother(kind smootherKind, group []int32, n, rows int, phi float64) *sm
 	s.matrix = *newBand(n, s.penalties[0].w)
 	s.inverse = *newBand(n, s.penalties[0].w)
 	return s
+}
+
+// penalise fills a line's penalties. Both are scaled by the number of steps, so that λ is
+// about the whole range.
+func (s *smoother) penalise() {
+	steps := float64(s.n - 1)
+	clear(s.penalties[0].a)
+	for i := 1; i < s.n; i++ {
+		s.penalties[0].difference(steps*s.loose[0][i-1], []int{i, i - 1}, []float64{1, -1})
+	}
+	if s.n > 2 {
+		clear(s.penalties[1].a)
+		for i := 2; i < s.n; i++ {
+			s.penalties[1].difference(steps*steps*steps*s.loose[1][i-2], []int{i, i - 1, i - 2}, []float64{1, -2, 1})
+		}
+	}
+}
+
+// inSteps is a penalty of a line's as a form in its steps.
+func (s *smoother) inSteps(p int, scale float64, into *band) {
+	steps := float64(s.n - 1)
+	for i := range s.loose[p] {
+		if p == 0 {
+			into.add(i, i, scale*steps*s.loose[p][i])
+		} else {
+			into.difference(scale*steps*steps*steps*s.loose[p][i], []int{i + 1, i}, []float64{1, -1})
+		}
+	}
+}
+
+// loosen gives way to what is a step or a kink: under a prior with long tails (Student's t)
+// a large difference is drawn less than a small one.
+func (s *smoother) loosen(phi float64) {
+	steps := float64(s.n - 1)
+	z := &s.inverse
+	at := func(i, j int) float64 { return z.a[i*(z.w+1)+i-j] }
+	for i := range s.loose[0] {
+		u := s.x[i+1] - s.x[i]
+		v := float64(u*u) + phi*(at(i+1, i+1)+at(i, i)-2*at(i+1, i))
+		s.loose[0][i] = (tails + 1) / (tails + float64(float64(s.lambda[0]*steps)*v)/phi)
+	}
+	for i := range s.loose[1] {
+		u := s.x[i+2] - 2*s.x[i+1] + s.x[i]
+		v := at(i+2, i+2) + 4*at(i+1, i+1) + at(i, i) - 4*at(i+2, i+1) - 4*at(i+1, i) + 2*at(i+2, i)
+		v = float64(u*u) + phi*v
+		s.loose[1][i] = (tails + 1) / (tails + float64(float64(s.lambda[1]*steps*steps*steps)*v)/phi)
+	}
+	s.penalise()
 }
 
 func ones(n int) []float64 {
@@ -194,26 +244,48 @@ func (s *smoother) set(x, info, grad []float64) {
 	copy(s.s, x)
 }
 
+// free is the trace of a penalty times the prior's inverse: the degrees of freedom that
+// there are, over λ.
+func (s *smoother) free(p int) float64 {
+	if s.kind == line {
+		clear(s.walk[2].a)
+		s.inSteps(p, 1, s.walk[2])
+		return s.walk[1].trace(s.walk[2])
+	}
+	sum := 0.0
+	for i, e := range s.spectra[p] {
+		all := 0.0
+		for q, l := range s.lambda {
+			all += float64(l * s.spectra[q][i])
+		}
+		if all > 0 {
+			sum += e / all
+		}
+	}
+	return sum
+}
+
 // tune is the Fellner–Schall step, for the values x that matrix (factored) gave.
 func (s *smoother) tune(phi float64, common *pool) {
 	s.matrix.invert(&s.inverse)
-	for p, penalty := range s.penalties {
-		prior := 0.0
-		for i, e := range s.spectra[p] {
-			all := 0.0
-			for q, l := range s.lambda {
-				all += float64(l * s.spectra[q][i])
-			}
-			if all > 0 {
-				prior += e / all
-			}
+	if s.kind == line {
+		clear(s.walk[0].a)
+		for p := range s.penalties {
+			s.inSteps(p, s.lambda[p], s.walk[0])
 		}
+		s.walk[0].factor()
+		s.walk[0].invert(s.walk[1])
+	}
+	for p, penalty := range s.penalties {
 		l := s.lambda[p]
-		s.df[p] = max(1e-3, float64(l*(prior-s.inverse.trace(penalty))))
+		s.df[p] = max(1e-3, float64(l*(s.free(p)-s.inverse.trace(penalty))))
 		s.size[p] = penalty.quadratic(s.x)
 		next := phi * (s.df[p] + pseudoDF) / (s.size[p] + float64(pseudoDF*common.variance(s.kind, p)))
 		next = max(l/10, min(l*10, next))
 		s.lambda[p] = max(1e-3*phi, min(1e8*phi, next))
+	}
+	if s.kind == line {
+		s.loosen(phi)
 	}
 }
 
