@@ -5,6 +5,7 @@ package churn
 
 import (
 	"polis/handler/internal/feature"
+	"polis/handler/internal/hazard"
 	"polis/handler/internal/model"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/score"
@@ -65,16 +66,13 @@ func (e *Engine) Score(g *feature.Group, r *Result) {
 	e.reader.Hazard(feature.Input{View: g.Primary, Group: g}, &e.row)
 	e.explain.Explain(e.row, &r.Reasons)
 	r.Alive[0] = 1
+	var hazards, ended [2]float64 // by a lapse, by anything else
 	for k := 1; k <= Horizon; k++ {
 		e.reader.SetMonth(&e.row, k)
-		lapse := e.model.Lapse.Mean(e.model.Lapse.Score(e.row, nil))
-		other := e.model.Other.Mean(e.model.Other.Score(e.row, nil))
-		if both := lapse + other; both > 1 {
-			lapse, other = lapse/both, other/both
-		}
-		// Rounding may not make what is left less than nothing: horizons would cross.
-		r.Lapsed[k] = min(1, r.Lapsed[k-1]+float64(r.Alive[k-1]*lapse))
-		r.Alive[k] = r.Alive[k-1] * max(0, 1-lapse-other)
+		hazards[0] = e.model.Lapse.Mean(e.model.Lapse.Score(e.row, nil))
+		hazards[1] = e.model.Other.Mean(e.model.Other.Score(e.row, nil))
+		r.Alive[k] = hazard.Step(r.Alive[k-1], hazards[:], ended[:])
+		r.Lapsed[k] = ended[0]
 	}
 	r.Band = e.model.Bands.Of(r.Lapsed[12])
 }
