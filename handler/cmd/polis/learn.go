@@ -16,6 +16,7 @@ import (
 
 	"polis/handler/internal/dataset"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/hazard"
 	"polis/handler/internal/lightgbm"
 	"polis/handler/internal/model"
 	"polis/handler/internal/report"
@@ -24,7 +25,7 @@ import (
 type fitCmd struct {
 	Data     string   `required:"" help:"Table to learn from: CSV (also .gz) or Parquet, with a header." type:"existingfile"`
 	Target   string   `required:"" help:"Column to predict."`
-	Loss     string   `required:"" help:"poisson: a count, per exposure; logistic: 0 or 1; gamma: a positive amount, weighted by its count; tweedie: a cost, per exposure." enum:"poisson,logistic,gamma,tweedie"`
+	Loss     string   `required:"" help:"poisson: a count, per exposure; logistic: 0 or 1; gamma: a positive amount, weighted by its count; tweedie: a cost, per exposure; hazard: whether it came, within --duration." enum:"poisson,logistic,gamma,tweedie,hazard"`
 	Exposure string   `help:"Column of years at risk, for poisson and tweedie: the target belongs to them."`
 	Weight   string   `help:"Column of weights; for gamma, the number of claims."`
 	Group    string   `help:"Column whose equal values stay on one side of every inner split."`
@@ -34,9 +35,20 @@ type fitCmd struct {
 	Pairs    int      `help:"Most pairs of columns that act together; -1 is none." default:"6"`
 	Seed     uint64   `help:"Seed of the inner splits." default:"1"`
 	Out      string   `required:"" help:"File for the model."`
+
+	Competing []string `help:"For hazard: columns of other ends, 0 or 1." placeholder:"COL,…"`
+	Duration  string   `help:"For hazard: column of how many periods a row was watched, until its end if it has one."`
+	Entry     string   `help:"For hazard: column of how many periods had gone by before it was watched."`
+	Roll      []string `help:"For hazard: columns that go on with the periods, by 1 every 12 (COL=12), by another step (COL=-365/12), round (COL=-365/12@0:365). All others stay as they were." placeholder:"COL=12,…"`
 }
 
 func (m *fitCmd) Run(ctx context.Context) error {
+	if m.Loss == "hazard" {
+		return m.hazard(ctx)
+	}
+	if len(m.Competing) > 0 || len(m.Roll) > 0 || m.Duration != "" || m.Entry != "" {
+		return fault.New(fault.Unconfigured, "--competing, --duration, --entry and --roll go with --loss hazard")
+	}
 	if slices.Contains([]string{m.Exposure, m.Weight, m.Group}, m.Target) {
 		return fault.New(fault.Unconfigured, "--target is not also exposure, weight or group")
 	}
@@ -115,14 +127,26 @@ func (m *fitCmd) table(t *dataset.Table) (f model.Frame, y model.Target, err err
 		}
 		y.Group = texts(c)
 	}
-	signs, err := m.signs(t)
-	if err != nil {
+	f.N = t.N
+	if f.Fields, err = m.features(t, []string{m.Target, m.Exposure, m.Weight, m.Group}); err != nil {
 		return f, y, err
 	}
-	f.N = t.N
+	for _, field := range f.Fields {
+		c := t.Column(field.Name)
+		f.Num, f.Cat = append(f.Num, c.Num), append(f.Cat, c.Cat)
+	}
+	return f, y, nil
+}
+
+// features are the columns without a role, and says what they hold.
+func (m *fitCmd) features(t *dataset.Table, roles []string) (fields []model.Field, err error) {
+	signs, err := m.signs(t)
+	if err != nil {
+		return nil, err
+	}
 	for i := range t.Columns {
 		c := &t.Columns[i]
-		if roles[c.Name] != nil || c.Name == m.Group {
+		if slices.Contains(roles, c.Name) {
 			continue
 		}
 		if c.Kind == model.Category && c.Distinct > 100 && 2*c.Distinct > t.N {
@@ -134,10 +158,9 @@ func (m *fitCmd) table(t *dataset.Table) (f model.Frame, y model.Target, err err
 			kind = "names"
 		}
 		fmt.Fprintf(os.Stderr, "%-24s %d %s, %d missing\n", c.Name, c.Distinct, kind, c.Missing)
-		f.Fields = append(f.Fields, model.Field{Name: c.Name, Kind: c.Kind, Monotone: signs[c.Name]})
-		f.Num, f.Cat = append(f.Num, c.Num), append(f.Cat, c.Cat)
+		fields = append(fields, model.Field{Name: c.Name, Kind: c.Kind, Monotone: signs[c.Name]})
 	}
-	return f, y, nil
+	return fields, nil
 }
 
 func (m *fitCmd) signs(t *dataset.Table) (map[string]int8, error) {
@@ -212,11 +235,21 @@ func writeFile(path string, write func(io.Writer) error) (err error) {
 type predictCmd struct {
 	Model   string `required:"" help:"Model of polis fit, or LightGBM's as text (model.txt)." type:"existingfile"`
 	Data    string `required:"" help:"Table to score: CSV (also .gz) or Parquet." type:"existingfile"`
+	Horizon []int  `help:"For a hazard model: after how many periods; prediction is the incidence of its target by the first." placeholder:"PERIODS,…"`
 	Reasons bool   `help:"Also write what each term contributes, on the link scale: with the intercept they add up to the link."`
 	Out     string `required:"" help:"File for the scores, a line for each row in the table's order; - is standard output."`
 }
 
 func (m *predictCmd) Run(ctx context.Context) error {
+	if h, err := loadHazard(m.Model); h != nil || err != nil {
+		if err != nil {
+			return err
+		}
+		return m.hazard(ctx, h)
+	}
+	if len(m.Horizon) > 0 {
+		return fault.New(fault.Unconfigured, "--horizon goes with a hazard model")
+	}
 	p, err := loadPredictor(m.Model)
 	if err != nil {
 		return err
@@ -266,6 +299,12 @@ func loadPredictor(path string) (predictor, error) {
 }
 
 func loadModel(path string) (*model.Model, error) {
+	if h, err := loadHazard(path); h != nil || err != nil {
+		if err != nil {
+			return nil, err
+		}
+		return targetHazard(h), nil
+	}
 	p, err := loadPredictor(path)
 	if err != nil {
 		return nil, err
@@ -442,24 +481,42 @@ type tablesCmd struct {
 }
 
 func (m *tablesCmd) Run() error {
+	h, err := loadHazard(m.Model)
+	if err != nil {
+		return err
+	}
+	if h != nil {
+		return writeFile(m.Out, func(w io.Writer) error { return writeTables(w, h.Causes()) })
+	}
 	loaded, err := loadModel(m.Model)
 	if err != nil {
 		return err
 	}
-	return writeFile(m.Out, func(w io.Writer) error {
-		out := csv.NewWriter(w)
-		if err := out.Write([]string{"term", "first", "second", "contribution", "relativity"}); err != nil {
-			return err
+	return writeFile(m.Out, func(w io.Writer) error { return writeTables(w, []hazard.Cause{{Hazard: loaded}}) })
+}
+
+// writeTables writes the rating tables of one model, or of each cause's with its name.
+func writeTables(w io.Writer, causes []hazard.Cause) error {
+	out := csv.NewWriter(w)
+	line := func(cause string, cells ...string) error {
+		if causes[0].Name != "" {
+			cells = append([]string{cause}, cells...)
 		}
-		rows := append([]model.Cell{{Term: "intercept", Value: loaded.Intercept()}}, loaded.Cells()...)
+		return out.Write(cells)
+	}
+	if err := line("cause", "term", "first", "second", "contribution", "relativity"); err != nil {
+		return err
+	}
+	for _, cause := range causes {
+		rows := append([]model.Cell{{Term: "intercept", Value: cause.Hazard.Intercept()}}, cause.Hazard.Cells()...)
 		for _, c := range rows {
-			if err := out.Write([]string{c.Term, c.First, c.Second, text(c.Value), text(c.Relativity())}); err != nil {
+			if err := line(cause.Name, c.Term, c.First, c.Second, text(c.Value), text(c.Relativity())); err != nil {
 				return err
 			}
 		}
-		out.Flush()
-		return out.Error()
-	})
+	}
+	out.Flush()
+	return out.Error()
 }
 
 type reportCmd struct {
@@ -472,6 +529,9 @@ func (m *reportCmd) Run(ctx context.Context) error {
 	loaded, err := loadModel(m.Model)
 	if err != nil {
 		return err
+	}
+	if h, _ := loadHazard(m.Model); h != nil && m.Data != "" {
+		return fault.New(fault.Unconfigured, "a hazard is reported without --data: its table has no periods to try it on")
 	}
 	var o *report.Outcome
 	if m.Data != "" {
