@@ -62,12 +62,17 @@ func Fit(ctx context.Context, fields []model.Field, subjects Subjects, o Options
 	learner := o.Learner
 	learner.Loss, learner.Held = model.Logistic, nil
 	if learner.Bins == 0 {
-		learner.Bins = max(32, min(m.last, 250))
+		learner.Bins = max(64, min(m.last, 250))
 	}
+	furthest := 0
 	for i := range m.causes {
 		c := &m.causes[i]
 		if o.Learner.Progress != nil {
-			learner.Progress = func(done, total int) { o.Learner.Progress(i*total+done, len(m.causes)*total) }
+			learner.Progress = func(done, total int) {
+				const parts = 1000 // of each cause; its stages differ in length, and none goes back
+				furthest = max(furthest, i*parts+parts*done/total)
+				o.Learner.Progress(furthest, len(m.causes)*parts)
+			}
 		}
 		var err error
 		if c.Hazard, err = model.FitRows(ctx, m.fields, m.periods(subjects, i+1), learner); err != nil {

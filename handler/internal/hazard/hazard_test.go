@@ -227,7 +227,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"another loss", `"loss":"logistic"`, `"loss":"poisson"`, fault.Invalid},
 		{"other fields", `{"name":"age","kind":"numeric"}`, `{"name":"power","kind":"numeric"}`, fault.Invalid},
 		{"no fields", `"fields":[`, `"fields":[],"x":[`, fault.Invalid},
-		{"a model of another version", `"polis_model":1`, `"polis_model":99`, fault.Invalid},
+		{"a model of another version", `"polis_model":`, `"polis_model":9`, fault.Invalid},
 	} {
 		content := strings.Replace(good, c.old, c.new, 1)
 		if content == good {
