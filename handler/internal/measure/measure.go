@@ -314,7 +314,7 @@ func (r *rows) trial(weights float64) (*Trial, error) {
 	t.Deviance, t.Constant = short(t.Deviance/weights), short(t.Constant/weights)
 	t.Calibration = r.calibrate()
 	t.Perfect = r.perfect()
-	if err := t.check(); err != nil {
+	if err := t.Check(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "the rows differ too much in size to be measured")
 	}
 	return t, nil
@@ -329,15 +329,15 @@ func (t *Trial) UnmarshalJSON(b []byte) error {
 		return fault.Wrap(fault.Malformed, err, "reading a trial")
 	}
 	read := Trial(p)
-	if err := read.check(); err != nil {
+	if err := read.Check(); err != nil {
 		return err
 	}
 	*t = read
 	return nil
 }
 
-// check says what no rows could have led to.
-func (t *Trial) check() error {
+// Check says what no rows could have led to.
+func (t *Trial) Check() error {
 	bad := func(what string) error { return fault.New(fault.Invalid, "the trial's %s cannot be", what) }
 	amount := func(vs ...float64) bool {
 		return !slices.ContainsFunc(vs, func(v float64) bool { return !finite(v) || v < 0 })

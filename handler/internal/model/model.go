@@ -12,11 +12,11 @@ package model
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"strings"
 
 	"polis/handler/internal/fault"
+	"polis/handler/internal/measure"
 )
 
 // Kind is how a field's values are read.
@@ -142,6 +142,12 @@ type Meta struct {
 	Weight   string            `json:"weight,omitempty"`
 	Data     string            `json:"data,omitempty"`
 	Settings map[string]string `json:"settings,omitempty"`
+	// What its report shows: see the types.
+	Trial       *measure.Trial   `json:"trial,omitempty"` // of rows held out; it is never changed
+	Comparisons []Comparison     `json:"comparisons,omitempty"`
+	Clusters    [][]string       `json:"clusters,omitempty"` // fields that go together
+	Proxies     []Proxy          `json:"proxies,omitempty"`
+	Protected   []ProtectedGroup `json:"protected,omitempty"`
 }
 
 // Term is one summand of a score: a main effect of one field or a pair of two.
@@ -219,22 +225,14 @@ func (m *Model) Intercept() float64 { return m.intercept }
 func (m *Model) Version() string { return m.version }
 
 // Meta is what the model says about itself.
-func (m *Model) Meta() Meta {
-	meta := m.meta
-	meta.Metrics, meta.Settings = maps.Clone(meta.Metrics), maps.Clone(meta.Settings)
-	return meta
-}
+func (m *Model) Meta() Meta { return m.meta.clone() }
 
-// WithMeta is the same model with another Meta, hence of another Version. Metrics
-// that are not finite have no place in JSON and are left out.
+// WithMeta is the same model with another Meta, hence of another Version. Numbers
+// that are not finite have no place in JSON: what holds one is left out.
 func (m *Model) WithMeta(meta Meta) *Model {
 	out := *m
-	out.meta = meta
-	out.meta.Metrics, out.meta.Settings = maps.Clone(meta.Metrics), maps.Clone(meta.Settings)
-	maps.DeleteFunc(out.meta.Metrics, func(_ string, v float64) bool { return !finite(v) })
-	if !finite(out.meta.Events) {
-		out.meta.Events = 0
-	}
+	out.meta = meta.clone()
+	out.meta.keepFinite()
 	out.seal()
 	return &out
 }
