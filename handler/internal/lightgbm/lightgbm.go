@@ -16,7 +16,9 @@ type Model struct {
 	average    bool // a random forest: the trees are averaged
 	objective  string
 	response   func(raw float64) float64
+	slope      float64 // of the link over the raw score: a binary objective's sigmoid, else 1
 	expected   float64
+	most       float64   // what no raw score goes beyond, in either direction
 	scratch    sync.Pool // *[]element
 	depth      int
 }

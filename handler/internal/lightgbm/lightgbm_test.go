@@ -14,7 +14,7 @@ import (
 	. "polis/handler/internal/lightgbm"
 )
 
-var models = []string{"binary", "poisson", "gamma", "tweedie", "regression", "zero", "forest"}
+var models = []string{"binary", "poisson", "gamma", "tweedie", "regression", "zero", "forest", "known"}
 
 func read(t testing.TB, name string) []byte {
 	t.Helper()
@@ -132,7 +132,9 @@ func TestWrongModels(t *testing.T) {
 		"no objective":         {"objective=poisson", "", "what it predicts"},
 		"names that lack":      {"feature_names=age ", "feature_names=", "names do not agree"},
 		"linear trees":         {"is_linear=0", "is_linear=1", "linear"},
-		"a value that is none": {"leaf_value=", "leaf_value=NaN ", "leaf_value"},
+		"a value that is none": {"leaf_value=0.48454454100388566", "leaf_value=NaN", "leaf_value holds"},
+		"a leaf of no end":     {"leaf_value=0.48454454100388566", "leaf_value=inf", "no finite number"},
+		"no threshold":         {"101.25000000000001", "nan", "no finite number"},
 		"endless leaves":       {"num_leaves=15", "num_leaves=99999999", "leaves"},
 		"a child too far":      {"left_child=1", "left_child=77", "do not form a tree"},
 		"a circle":             {"left_child=1", "left_child=0", "do not form a tree"},

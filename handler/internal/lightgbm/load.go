@@ -43,6 +43,7 @@ func Load(r io.Reader) (*Model, error) {
 		m.trees = append(m.trees, t.tree)
 		m.depth = max(m.depth, t.depth)
 		m.expected += t.expected
+		m.most += max(slices.Max(t.value), -slices.Min(t.value))
 	}
 	if l.text != "end of trees" {
 		return nil, l.broken()
@@ -50,12 +51,20 @@ func Load(r io.Reader) (*Model, error) {
 	if len(m.trees) == 0 {
 		return nil, fault.New(fault.Malformed, "the model has no trees")
 	}
+	if math.IsInf(m.most, 0) {
+		return nil, fault.New(fault.Invalid, "the trees add up to no finite number")
+	}
 	if m.average {
 		m.expected /= float64(len(m.trees))
+		m.most /= float64(len(m.trees))
 	}
+	features := ""
 	for l.next() {
+		if list, ok := strings.CutPrefix(l.text, "[categorical_feature: "); ok {
+			features = strings.TrimSuffix(list, "]")
+		}
 		if list, ok := strings.CutPrefix(l.text, "pandas_categorical:"); ok {
-			if err := m.nameCategories(list, head["feature_infos"]); err != nil {
+			if err := m.nameCategories(list, features); err != nil {
 				return nil, err
 			}
 		}
@@ -119,24 +128,23 @@ func (m *Model) header(h map[string]string) error {
 
 // setObjective fixes what a raw score stands for.
 func (m *Model) setObjective(text string) error {
-	m.objective = text
+	m.objective, m.slope = text, 1
 	words := strings.Fields(text)
 	if len(words) == 0 {
 		return fault.New(fault.Invalid, "the model does not say what it predicts")
 	}
 	switch words[0] {
 	case "binary":
-		sigmoid := 1.0
 		for _, w := range words[1:] {
 			if s, ok := strings.CutPrefix(w, "sigmoid:"); ok {
 				v, err := strconv.ParseFloat(s, 64)
 				if err != nil || !(v > 0) || math.IsInf(v, 0) {
 					return fault.New(fault.Malformed, "the objective's sigmoid is no positive number")
 				}
-				sigmoid = v
+				m.slope = v
 			}
 		}
-		m.response = func(raw float64) float64 { return 1 / (1 + math.Exp(-sigmoid*raw)) }
+		m.response = func(raw float64) float64 { return 1 / (1 + math.Exp(-m.slope*raw)) }
 	case "cross_entropy":
 		m.response = func(raw float64) float64 { return 1 / (1 + math.Exp(-raw)) }
 	case "poisson", "gamma", "tweedie":
@@ -281,11 +289,13 @@ func (b *builder) walk() error {
 		}
 	}
 	for i, n := range b.leafCount {
-		b.expected += n / b.nodeCount[0] * b.value[i]
+		b.expected += float64(n / b.nodeCount[0] * b.value[i])
 	}
 	return nil
 }
 
+// floats reads n numbers. Thresholds may be infinite: these part what is known from what
+// is not.
 func (b *builder) floats(name string, n int) ([]float64, error) {
 	words := strings.Fields(b.fields[name])
 	if len(words) != n {
@@ -294,7 +304,7 @@ func (b *builder) floats(name string, n int) ([]float64, error) {
 	out := make([]float64, n)
 	for i, w := range words {
 		v, err := strconv.ParseFloat(w, 64)
-		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) && name != "threshold" {
 			return nil, fault.New(fault.Malformed, "%s holds something that is no finite number", name)
 		}
 		out[i] = v
@@ -321,7 +331,7 @@ func (b *builder) ints(name string, n int) ([]int, error) {
 
 // nameCategories reads the names that a data frame had for its categories, one list for
 // each categorical feature in their order.
-func (m *Model) nameCategories(list, infos string) error {
+func (m *Model) nameCategories(list, features string) error {
 	var all [][]any
 	if list == "null" {
 		return nil
@@ -329,17 +339,16 @@ func (m *Model) nameCategories(list, infos string) error {
 	if err := json.Unmarshal([]byte(list), &all); err != nil {
 		return fault.New(fault.Malformed, "the names of categories are not lists")
 	}
-	var features []int
-	for i, info := range strings.Fields(infos) {
-		if info != "none" && !strings.HasPrefix(info, "[") {
-			features = append(features, i)
-		}
-	}
-	if len(features) != len(all) {
-		return nil // one of them was constant: which one the file does not say
+	places := strings.Split(features, ",")
+	if len(places) != len(all) {
+		return nil // some have codes of the caller's own: which ones the file does not say
 	}
 	m.categories = make(map[int][]string, len(all))
 	for i, names := range all {
+		f, err := strconv.Atoi(places[i])
+		if err != nil || f < 0 || f >= len(m.names) {
+			return fault.New(fault.Malformed, "a categorical feature is not there")
+		}
 		for _, n := range names {
 			text, ok := n.(string)
 			if !ok {
@@ -349,7 +358,7 @@ func (m *Model) nameCategories(list, infos string) error {
 				}
 				text = string(b)
 			}
-			m.categories[features[i]] = append(m.categories[features[i]], text)
+			m.categories[f] = append(m.categories[f], text)
 		}
 	}
 	return nil

@@ -43,7 +43,7 @@ func (t *tree) shap(row, phi []float64, node int, path []element, depth int, zer
 		value := t.value[^node]
 		for i := 1; i <= depth; i++ {
 			e := &own[i]
-			phi[e.feature] += unwoundSum(own, depth, i) * (e.one - e.zero) * value
+			phi[e.feature] += float64(unwoundSum(own, depth, i) * (e.one - e.zero) * value)
 		}
 		return
 	}

@@ -31,12 +31,16 @@ targets = {
     "regression": link + r.normal(size=n),
     "zero": r.poisson(mean),
     "forest": r.poisson(mean),
+    "known": r.poisson(np.where(x.power.isna(), 3.0, 1.0)),
 }
 shape = dict(n_estimators=12, num_leaves=15, min_child_samples=10, verbose=-1, random_state=1)
 for name, y in targets.items():
     options = dict(shape, objective=name)
     if name == "zero":
         options.update(objective="poisson", zero_as_missing=True)
+    if name == "known":  # whether it is known splits signed numbers by an infinite threshold
+        options.update(objective="poisson")
+        x = x.assign(power=x.power - 80)
     if name == "forest":
         options.update(objective="regression", boosting_type="rf", subsample=0.6, subsample_freq=1)
     m = lightgbm.LGBMModel(**options)
