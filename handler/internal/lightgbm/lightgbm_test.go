@@ -12,6 +12,7 @@ import (
 
 	"polis/handler/internal/fault"
 	. "polis/handler/internal/lightgbm"
+	"polis/handler/internal/model"
 )
 
 var models = []string{"binary", "poisson", "gamma", "tweedie", "regression", "zero", "forest", "known"}
@@ -177,5 +178,21 @@ func FuzzLoad(f *testing.F) {
 			t.Errorf("a model says %v", raw)
 		}
 		m.Explain(r, phi)
+		var fields []model.Field
+		for _, name := range m.Features() {
+			fields = append(fields, model.Field{Name: name})
+		}
+		b, err := Bring(body, fields)
+		if err != nil {
+			return
+		}
+		contrib := make([]float64, len(b.Terms()))
+		score, sum := b.Score(model.Row{Num: r}, contrib), b.Intercept()
+		for _, c := range contrib {
+			sum += c
+		}
+		if sum != score {
+			t.Errorf("intercept and reasons are %v, the score is %v", sum, score)
+		}
 	})
 }

@@ -4,6 +4,7 @@ package score
 
 import (
 	"cmp"
+	"io"
 	"math"
 	"slices"
 	"sort"
@@ -63,6 +64,22 @@ func (b Bands) Of(v float64) Band {
 	return Low
 }
 
+// Model is what engines score with: *model.Model, or one that a house already has. Any
+// number of goroutines may use it.
+type Model interface {
+	Loss() model.Loss
+	Fields() []model.Field // in the order in which a row gives their values
+	Terms() []model.Term   // the summands of a score
+	Intercept() float64
+	// Score is a row's on the link scale: Intercept plus the contributions, added in the
+	// order of Terms, to the last bit. contrib is nil, or receives contribution i at index
+	// i as far as it is long; the score is the same. It allocates nothing.
+	Score(row model.Row, contrib []float64) float64
+	Mean(link float64) float64 // the inverse link
+	Meta() model.Meta
+	Save(w io.Writer) error // as one JSON object
+}
+
 // Reason is what a feature, or a pair of them, adds to a score on the link scale.
 type Reason struct {
 	Code         string  // the feature's name, or two with " × " between
@@ -87,7 +104,7 @@ const Most = 5
 // Explainer scores with models whose links add up (a frequency and a severity, say) and
 // says why. Its buffers are reused: one per goroutine.
 type Explainer struct {
-	models  []*model.Model
+	models  []Model
 	terms   [][]model.Term
 	slot    [][]int // of a model's term, the place of its code in codes
 	codes   []code
@@ -104,7 +121,7 @@ type code struct {
 }
 
 // NewExplainer explains models that are scored on rows of the same fields.
-func NewExplainer(models ...*model.Model) *Explainer {
+func NewExplainer(models ...Model) *Explainer {
 	e := &Explainer{models: models}
 	at := map[string]int{}
 	for i, m := range models {

@@ -2,6 +2,7 @@ package score_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -54,6 +55,31 @@ func TestTwoModelsGiveOneReason(t *testing.T) {
 	NewExplainer(frequency, severity).Explain(model.Row{Num: []float64{25, 0, 0, 0, 0, 0, 0}}, &r)
 	if len(r.Top) != 1 || r.Top[0].Contribution != 0.625 || r.Base != 5 || r.Link != 5.625 || r.Rest != 0 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestModelsConform: the learner's, by hand, fitted with a pair, and a mean alone.
+func TestModelsConform(t *testing.T) {
+	const n = 2000
+	frame := model.Frame{Fields: fields[:3], N: n, Num: [][]float64{make([]float64, n), nil, make([]float64, n)}, Cat: [][]string{1: make([]string, n), 2: nil}}
+	target := model.Target{Y: make([]float64, n)}
+	for i := range n {
+		frame.Num[0][i], frame.Cat[1][i], frame.Num[2][i] = float64(i%50), []string{"north", "south"}[i%2], float64(i/50%2)
+		if (i%50 < 25) == (i/50%2 == 1) && i%7 > 1 {
+			target.Y[i] = 1
+		}
+	}
+	fitted, err := model.Fit(t.Context(), frame, target, model.Options{Bags: 1, Rounds: 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(fitted.Terms(), func(t model.Term) bool { return len(t.Fields) == 2 }) {
+		t.Error("the fitted model has no pair to try")
+	}
+	for name, m := range map[string]Model{
+		"by hand": scoretest.Model(t, fields, model.Poisson, -2, steps()...), "fitted": fitted, "constant": model.Constant(fields, model.Gamma, 7, ""),
+	} {
+		t.Run(name, func(t *testing.T) { scoretest.Conforms(t, m, "north", "south") })
 	}
 }
 
