@@ -25,9 +25,9 @@ const (
 
 // Model is what training publishes for this engine.
 type Model struct {
-	Lapse *model.Model // monthly hazard of a lapse
-	Other *model.Model // monthly hazard of any other end
-	Bands score.Bands  // of the probability over 12 months
+	Lapse score.Model // monthly hazard of a lapse
+	Other score.Model // monthly hazard of any other end
+	Bands score.Bands // of the probability over 12 months
 }
 
 // Result is what the engine says of a relation, the same for each of its members.

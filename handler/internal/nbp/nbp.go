@@ -17,7 +17,7 @@ import (
 
 // Model is what training publishes for this engine.
 type Model struct {
-	Branches map[string]*model.Model // probability of buying within 12 months
+	Branches map[string]score.Model // probability of buying within 12 months
 	// Premium is the mean annual premium, EUR, of each branch that the book has; the
 	// others are not offered.
 	Premium map[string]float64
@@ -81,7 +81,7 @@ type Engine struct {
 type branch struct {
 	portfolio.Branch
 	index   int
-	model   *model.Model
+	model   score.Model
 	explain *score.Explainer
 }
 

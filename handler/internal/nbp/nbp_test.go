@@ -24,7 +24,7 @@ func logit(p float64) float64 { return math.Log(p / (1 - p)) }
 // made sells every branch that it has a model for but boat, which nobody has a premium of.
 func made(t *testing.T) *Model {
 	fields := feature.OfferFields()
-	m := &Model{Branches: map[string]*model.Model{}, Premium: map[string]float64{}, Bands: score.Bands{0.05, 0.1, 0.2}}
+	m := &Model{Branches: map[string]score.Model{}, Premium: map[string]float64{}, Bands: score.Bands{0.05, 0.1, 0.2}}
 	for branch, p := range map[string]float64{"liability": 0.04, "contents": 0.08, "travel": 0.15, "accident": 0.01, "legal": 0.02, "life": 0.9, "cyber": 0.12, "boat": 0.5, "building": 0.03} {
 		m.Branches[branch] = scoretest.Model(t, fields, model.Logistic, logit(p), scoretest.Step{Field: "policies", Edges: []float64{2}, Values: []float64{0, 0, 0.5}})
 		m.Premium[branch] = 100

@@ -15,8 +15,8 @@ import (
 
 // Model is what training publishes for this engine.
 type Model struct {
-	Frequency *model.Model // claims per policy-year
-	Severity  *model.Model // EUR per claim, capped
+	Frequency score.Model // claims per policy-year
+	Severity  score.Model // EUR per claim, capped
 	Schema    feature.PolicySchema
 	Excess    map[string]float64 // by branch: total incurred over capped incurred; 1 where not listed
 	// Quantiles are 101 points of the loss ratio over the book when the model was
@@ -72,7 +72,6 @@ type Engine struct {
 	reader  feature.Reader
 	explain *score.Explainer
 	row     model.Row
-	reasons score.Reasons
 }
 
 // New is an engine with a model.
@@ -116,7 +115,6 @@ func (e *Engine) Score(in feature.Input, r *Result) {
 			continue
 		}
 		e.reader.Policy(e.model.Schema, i, &e.row)
-		e.explain.Explain(e.row, &e.reasons)
 		frequency := e.model.Frequency.Mean(e.model.Frequency.Score(e.row, nil))
 		severity := e.model.Severity.Mean(e.model.Severity.Score(e.row, nil)) * e.excess(p.Branch)
 		q := Policy{ID: p.ID, Branch: p.Branch, Frequency: frequency, Severity: severity, Loss: frequency * severity, Ratio: math.NaN()}
@@ -128,8 +126,7 @@ func (e *Engine) Score(in feature.Input, r *Result) {
 		r.Loss += q.Loss
 		if q.Loss > most {
 			most, r.Of = q.Loss, p.ID
-			r.Reasons.Base, r.Reasons.Rest, r.Reasons.Link = e.reasons.Base, e.reasons.Rest, e.reasons.Link
-			r.Reasons.Top = append(r.Reasons.Top[:0], e.reasons.Top...)
+			e.explain.Explain(e.row, &r.Reasons)
 		}
 		r.Policies = append(r.Policies, q)
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"polis/handler/internal/churn"
@@ -15,6 +16,7 @@ import (
 	"polis/handler/internal/defend"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
+	"polis/handler/internal/lightgbm"
 	"polis/handler/internal/model"
 	"polis/handler/internal/nbp"
 	"polis/handler/internal/portfolio"
@@ -39,7 +41,8 @@ const modelsFormat = 1
 
 // file is the first line of the models' file, as JSON: the settings, and the names of the
 // learnt models. Each of these is the JSON of a line of its own, in that order, so that
-// they can be read side by side and compared with diff.
+// they can be read side by side and compared with diff. One that was brought in is
+// {"lightgbm": its file}.
 type file struct {
 	Format    int                    `json:"format"`
 	Trained   portfolio.Date         `json:"trained_as_of"`
@@ -66,12 +69,7 @@ func (m *Models) Save(w io.Writer) error {
 	for reason, end := range m.Ends {
 		f.Ends[reason] = end.String()
 	}
-	learnt := map[string]*model.Model{
-		"frequency": m.Risk.Frequency, "severity": m.Risk.Severity, "lapse": m.Churn.Lapse, "other_end": m.Churn.Other,
-	}
-	for b, bm := range m.Nbp.Branches {
-		learnt["buy_"+b] = bm
-	}
+	learnt := m.learnt()
 	f.Learnt = slices.Sorted(maps.Keys(learnt))
 	var out bytes.Buffer
 	if err := json.NewEncoder(&out).Encode(f); err != nil {
@@ -93,6 +91,52 @@ func (m *Models) Save(w io.Writer) error {
 	return err
 }
 
+// learnt are the learnt models by their names in the file.
+func (m *Models) learnt() map[string]score.Model {
+	out := map[string]score.Model{
+		"frequency": m.Risk.Frequency, "severity": m.Risk.Severity, "lapse": m.Churn.Lapse, "other_end": m.Churn.Other,
+	}
+	for b, bm := range m.Nbp.Branches {
+		out[buys+b] = bm
+	}
+	return out
+}
+
+// buys begins the names of the models of who buys a branch.
+const buys = "buy_"
+
+// place is what the learnt model of a name predicts, and of what fields: the name's and the
+// schema's, since the policies of each book have rating factors of their own.
+func place(name string, schema feature.PolicySchema) (loss model.Loss, fields []model.Field, ok bool) {
+	switch name {
+	case "frequency":
+		return model.Poisson, schema.Fields(), true
+	case "severity":
+		return model.Gamma, schema.Fields(), true
+	case "lapse", "other_end":
+		return model.Logistic, feature.HazardFields(), true
+	}
+	return model.Logistic, feature.OfferFields(), strings.HasPrefix(name, buys)
+}
+
+// Bring reads a model of LightGBM's to take the place of the learnt model of a name:
+// frequency, severity, lapse, other_end, or buy_ and a branch. One that cannot take it
+// is fault.Invalid.
+func Bring(name string, file []byte, schema feature.PolicySchema) (score.Model, error) {
+	loss, fields, ok := place(name, schema)
+	if !ok {
+		return nil, fault.New(fault.Invalid, "no model is called %s, but frequency, severity, lapse, other_end, and buy_ with a branch", name)
+	}
+	b, err := lightgbm.Bring(file, fields)
+	if err != nil {
+		return nil, err
+	}
+	if b.Loss() != loss {
+		return nil, fault.New(fault.Invalid, "the model's loss is %s, that of %s is %s", b.Loss(), name, loss)
+	}
+	return b, nil
+}
+
 func digest(body []byte) string {
 	sum := sha256.Sum256(body)
 	return hex.EncodeToString(sum[:8])
@@ -112,7 +156,7 @@ func Load(r io.Reader) (*Models, error) {
 	if f.Format != modelsFormat {
 		return nil, fault.New(fault.Malformed, "models of format %d, this program reads %d", f.Format, modelsFormat)
 	}
-	learnt, err := loadAll(f.Learnt, rest)
+	learnt, err := loadAll(f.Learnt, f.Schema, rest)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +164,7 @@ func Load(r io.Reader) (*Models, error) {
 		Version: digest(body), Trained: f.Trained, Clv: f.Clv, Playbook: f.Playbook, Ends: portfolio.EndTable{},
 		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.Schema, Excess: f.Excess, Quantiles: f.Quantiles, LossQuantiles: f.Losses, Bands: f.Bands["risk"]},
 		Churn: &churn.Model{Lapse: learnt["lapse"], Other: learnt["other_end"], Bands: f.Bands["churn"]},
-		Nbp:   &nbp.Model{Branches: map[string]*model.Model{}, Premium: f.Premium, Bands: f.Bands["nbp"]},
+		Nbp:   &nbp.Model{Branches: map[string]score.Model{}, Premium: f.Premium, Bands: f.Bands["nbp"]},
 	}
 	m.Risk.Sold = m.Nbp.Sold()
 	for reason, name := range f.Ends {
@@ -131,26 +175,33 @@ func Load(r io.Reader) (*Models, error) {
 		m.Ends[reason] = end
 	}
 	for name, lm := range learnt {
-		if b, ok := bytes.CutPrefix([]byte(name), []byte("buy_")); ok {
-			m.Nbp.Branches[string(b)] = lm
+		if b, ok := strings.CutPrefix(name, buys); ok {
+			m.Nbp.Branches[b] = lm
 		}
 	}
 	return m, m.check()
 }
 
 // loadAll reads the learnt models side by side: they are most of a cold start.
-func loadAll(names []string, rest []byte) (map[string]*model.Model, error) {
+func loadAll(names []string, schema feature.PolicySchema, rest []byte) (map[string]score.Model, error) {
 	lines := bytes.Split(bytes.TrimSuffix(rest, []byte{'\n'}), []byte{'\n'})
 	if len(lines) != len(names) {
 		return nil, fault.New(fault.Malformed, "models of %d lines, %d are named", len(lines), len(names))
 	}
-	models, errs := make([]*model.Model, len(names)), make([]error, len(names))
+	models, errs := make([]score.Model, len(names)), make([]error, len(names))
 	var wg sync.WaitGroup
 	for i := range names {
-		wg.Go(func() { models[i], errs[i] = model.Load(bytes.NewReader(lines[i])) })
+		wg.Go(func() {
+			if !lightgbm.Saved(lines[i]) {
+				models[i], errs[i] = model.Load(bytes.NewReader(lines[i]))
+				return
+			}
+			_, fields, _ := place(names[i], schema)
+			models[i], errs[i] = lightgbm.Restore(lines[i], fields)
+		})
 	}
 	wg.Wait()
-	out := make(map[string]*model.Model, len(names))
+	out := make(map[string]score.Model, len(names))
 	for i, name := range names {
 		if errs[i] != nil {
 			return nil, fault.Wrap(fault.Malformed, errs[i], "reading model %s", name)
@@ -166,24 +217,10 @@ func (m *Models) check() error {
 	if m.Risk == nil || m.Churn == nil || m.Nbp == nil {
 		return fault.New(fault.Malformed, "the models of an engine are missing")
 	}
-	for _, c := range []struct {
-		name   string
-		model  *model.Model
-		loss   model.Loss
-		fields []model.Field
-	}{
-		{"frequency", m.Risk.Frequency, model.Poisson, m.Risk.Schema.Fields()},
-		{"severity", m.Risk.Severity, model.Gamma, m.Risk.Schema.Fields()},
-		{"lapse", m.Churn.Lapse, model.Logistic, feature.HazardFields()},
-		{"other_end", m.Churn.Other, model.Logistic, feature.HazardFields()},
-	} {
-		if err := sameFields(c.name, c.model, c.loss, c.fields); err != nil {
-			return err
-		}
-	}
-	offer := feature.OfferFields()
-	for _, b := range slices.Sorted(maps.Keys(m.Nbp.Branches)) {
-		if err := sameFields("buy_"+b, m.Nbp.Branches[b], model.Logistic, offer); err != nil {
+	learnt := m.learnt()
+	for _, name := range slices.Sorted(maps.Keys(learnt)) {
+		loss, fields, _ := place(name, m.Risk.Schema)
+		if err := sameFields(name, learnt[name], loss, fields); err != nil {
 			return err
 		}
 	}
@@ -203,7 +240,7 @@ func (m *Models) check() error {
 	return m.Playbook.Check()
 }
 
-func sameFields(name string, m *model.Model, loss model.Loss, fields []model.Field) error {
+func sameFields(name string, m score.Model, loss model.Loss, fields []model.Field) error {
 	if m == nil {
 		return fault.New(fault.Malformed, "model %s is missing", name)
 	}
@@ -225,7 +262,7 @@ func sameFields(name string, m *model.Model, loss model.Loss, fields []model.Fie
 // Learnt is one learnt model by name.
 type Learnt struct {
 	Name  string
-	Model *model.Model
+	Model score.Model
 }
 
 // Learnt lists the learnt models, the engines' in their order.

@@ -62,7 +62,7 @@ func learnt(t testing.TB) *Models {
 		Trained: asOf, Clv: clv.Defaults, Playbook: defend.Default, Ends: portfolio.DefaultEnds,
 		Risk:  &risk.Model{Frequency: fit(policy, model.Poisson, 9), Severity: fit(policy, model.Gamma, 9), Quantiles: []float64{0, 0.5, 1, 2, 4}, Bands: score.Bands{50, 80, 95}, Sold: map[string]bool{"liability": true}},
 		Churn: &churn.Model{Lapse: fit(hazard, model.Logistic, 8), Other: model.Constant(hazard, model.Logistic, -7, "")},
-		Nbp:   &nbp.Model{Branches: map[string]*model.Model{"liability": fit(offer, model.Logistic, 8), "travel": model.Constant(offer, model.Logistic, -2, "")}, Premium: map[string]float64{"liability": 60, "travel": 90}},
+		Nbp:   &nbp.Model{Branches: map[string]score.Model{"liability": fit(offer, model.Logistic, 8), "travel": model.Constant(offer, model.Logistic, -2, "")}, Premium: map[string]float64{"liability": 60, "travel": 90}},
 	}
 	var buf bytes.Buffer
 	if err := m.Save(&buf); err != nil {
@@ -293,6 +293,12 @@ func FuzzDecodeStored(f *testing.F) {
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(`{"format":1,"models":[]}`))
 	f.Add([]byte("{\"format\":1,\"models\":[\"lapse\"]}\n{}\n"))
+	f.Add([]byte("{\"format\":1,\"models\":[\"lapse\"]}\n{\"lightgbm\":\"tree\"}\n"))
+	var buf bytes.Buffer
+	if err := mixed(f).Save(&buf); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(buf.Bytes())
 	f.Fuzz(func(_ *testing.T, b []byte) {
 		if m, err := Load(bytes.NewReader(b)); err == nil {
 			if _, err := New(m); err != nil {

@@ -7,7 +7,10 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"math"
+	"slices"
+	"strings"
 
 	"polis/handler/internal/churn"
 	"polis/handler/internal/clv"
@@ -36,7 +39,10 @@ type Options struct {
 	Snapshots int // years looked back on, at most; 3
 	Lag       int // months after a window in which its claims may still be reported; 3
 	MaxRows   int // rows of one model's table, at most; 120,000
-	Progress  func(stage string, done, total int)
+	// Bring are model files of LightGBM's by the names of the models whose places they
+	// take: see scoring.Bring.
+	Bring    map[string][]byte
+	Progress func(stage string, done, total int)
 }
 
 // What an office may expect where its own book says too little: published orders of
@@ -56,6 +62,36 @@ const (
 // Fit learns all models. Two passes over the book: what attributes there are and what
 // claims cost, then the tables.
 func Fit(ctx context.Context, source Source, o Options) (*scoring.Models, error) {
+	f, err := look(ctx, source, o)
+	if err != nil {
+		return nil, err
+	}
+	return f.learn(ctx, source)
+}
+
+// Table is what the model of a name is learnt from.
+type Table struct {
+	Name string // as in Options.Bring
+	model.Frame
+	model.Target
+}
+
+// Tables are what Fit would learn from.
+func Tables(ctx context.Context, source Source, o Options) ([]Table, error) {
+	f, err := look(ctx, source, o)
+	if err != nil {
+		return nil, err
+	}
+	var out []Table
+	for _, p := range f.places() {
+		frame, target := p.table.training(p.loss)
+		out = append(out, Table{p.name, frame, target})
+	}
+	return out, nil
+}
+
+// look fills the tables.
+func look(ctx context.Context, source Source, o Options) (*fitter, error) {
 	if source == nil || o.AsOf == 0 {
 		return nil, fault.New(fault.Invalid, "training needs a book and an as-of date")
 	}
@@ -74,14 +110,17 @@ func Fit(ctx context.Context, source Source, o Options) (*scoring.Models, error)
 	if o.Progress == nil {
 		o.Progress = func(string, int, int) {}
 	}
-	f := &fitter{o: o, rates: &rates{}}
+	f := &fitter{o: o, rates: &rates{}, brought: map[string]score.Model{}}
 	if err := f.survey(ctx, source); err != nil {
 		return nil, fmt.Errorf("surveying the book: %w", err)
+	}
+	if err := f.bring(); err != nil {
+		return nil, err
 	}
 	if err := f.collect(ctx, source); err != nil {
 		return nil, fmt.Errorf("collecting training rows: %w", err)
 	}
-	return f.learn(ctx, source)
+	return f, nil
 }
 
 func defaultTo(v *int, d int) {
@@ -102,6 +141,7 @@ type fitter struct {
 	premium                           map[string]*mean
 	rates                             *rates
 	relations                         int
+	brought                           map[string]score.Model // by place
 
 	then, now rel
 	of        []int // which relation each member was in then
@@ -187,6 +227,21 @@ func (f *fitter) survey(ctx context.Context, source Source) error {
 			capped += min(a, cap)
 		}
 		f.caps[branch], f.excess[branch] = cap, math.Round(total/capped*1e4)/1e4
+	}
+	return nil
+}
+
+// bring reads the models that are not learnt here.
+func (f *fitter) bring() error {
+	for _, name := range slices.Sorted(maps.Keys(f.o.Bring)) {
+		m, err := scoring.Bring(name, f.o.Bring[name], f.schema)
+		if branch, ok := strings.CutPrefix(name, "buy_"); err == nil && ok && !f.offered(branch) {
+			err = fault.New(fault.Invalid, "the branch %s is not offered: the book has no premium of it, or it is life or health", branch)
+		}
+		if err != nil {
+			return fmt.Errorf("bringing in %s: %w", name, err)
+		}
+		f.brought[name] = m
 	}
 	return nil
 }
@@ -414,66 +469,90 @@ func shrunk(events, at, market float64) float64 {
 	return z*own + (1-z)*market
 }
 
-// learn fits the tables, then scores the book once to freeze its distributions.
-func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, error) {
+// place is a model to be learnt.
+type place struct {
+	name, title   string
+	table         *table
+	loss          model.Loss
+	events, prior float64 // of the book; the link of the mean, where they are few
+}
+
+// offered reports whether the book has a premium of a branch that may be offered.
+func (f *fitter) offered(branch string) bool {
+	b, ok := portfolio.BranchOf(branch)
+	return ok && !b.LifeOrHealth && f.premium[branch] != nil
+}
+
+// places are the models to be learnt, in their order.
+func (f *fitter) places() []place {
 	r := f.rates
-	m := &scoring.Models{
-		Trained: f.o.AsOf, Clv: *f.o.Clv, Playbook: *f.o.Playbook, Ends: f.o.Ends,
-		Risk: &risk.Model{Schema: f.schema, Excess: f.excess}, Churn: &churn.Model{},
-		Nbp: &nbp.Model{Branches: map[string]*model.Model{}, Premium: map[string]float64{}},
-	}
-	for b, p := range f.premium {
-		m.Nbp.Premium[b] = math.Round(100*p.sum/p.n) / 100
-	}
-	m.Risk.Sold = m.Nbp.Sold()
-	var err error
-	fit := func(name string, t *table, loss model.Loss, events, prior float64) *model.Model {
-		if err != nil {
-			return nil
-		}
-		var out *model.Model
-		out, err = f.one(ctx, name, t, loss, events, prior)
-		return out
-	}
 	monthly := func(yearly float64) float64 { return 1 - math.Pow(1-yearly, 1.0/12) }
 	severity := marketSeverity * 1.0
 	if r.costly > 0 {
 		z := r.costly / (r.costly + priorEvents)
 		severity = z*r.amount/r.costly + (1-z)*marketSeverity
 	}
-	m.Risk.Frequency = fit("claim frequency", f.frequency, model.Poisson, r.claims, math.Log(shrunk(r.claims, r.exposure, marketFrequency)))
-	m.Risk.Severity = fit("claim severity", f.severity, model.Gamma, r.costly, math.Log(severity))
-	m.Churn.Lapse = fit("lapse", f.lapse, model.Logistic, r.lapses, logit(shrunk(r.lapses, r.months, monthly(marketLapse))))
-	m.Churn.Other = fit("other ends", f.other, model.Logistic, r.others, logit(shrunk(r.others, r.months, monthly(marketOther))))
+	out := []place{
+		{"frequency", "claim frequency", f.frequency, model.Poisson, r.claims, math.Log(shrunk(r.claims, r.exposure, marketFrequency))},
+		{"severity", "claim severity", f.severity, model.Gamma, r.costly, math.Log(severity)},
+		{"lapse", "lapse", f.lapse, model.Logistic, r.lapses, logit(shrunk(r.lapses, r.months, monthly(marketLapse)))},
+		{"other_end", "other ends", f.other, model.Logistic, r.others, logit(shrunk(r.others, r.months, monthly(marketOther)))},
+	}
 	for _, b := range portfolio.Branches {
-		if t := f.offers[b.Name]; t != nil && m.Risk.Sold[b.Name] {
+		if t := f.offers[b.Name]; f.offered(b.Name) {
 			bought := t.events()
-			m.Nbp.Branches[b.Name] = fit("purchase of "+b.Name, t, model.Logistic, bought, logit(shrunk(bought, float64(t.n), marketPurchase)))
+			out = append(out, place{"buy_" + b.Name, "purchase of " + b.Name, t, model.Logistic, bought, logit(shrunk(bought, float64(t.n), marketPurchase))})
 		}
 	}
-	if err != nil {
-		return nil, err
+	return out
+}
+
+// learn fits the tables, then scores the book once to freeze its distributions.
+func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, error) {
+	learnt := maps.Clone(f.brought)
+	for _, p := range f.places() {
+		if learnt[p.name] != nil {
+			continue
+		}
+		var err error
+		if learnt[p.name], err = f.one(ctx, p); err != nil {
+			return nil, err
+		}
 	}
+	m := &scoring.Models{
+		Trained: f.o.AsOf, Clv: *f.o.Clv, Playbook: *f.o.Playbook, Ends: f.o.Ends,
+		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.schema, Excess: f.excess},
+		Churn: &churn.Model{Lapse: learnt["lapse"], Other: learnt["other_end"]},
+		Nbp:   &nbp.Model{Branches: map[string]score.Model{}, Premium: map[string]float64{}},
+	}
+	for b, p := range f.premium {
+		m.Nbp.Premium[b] = math.Round(100*p.sum/p.n) / 100
+		if f.offered(b) {
+			m.Nbp.Branches[b] = learnt["buy_"+b]
+		}
+	}
+	m.Risk.Sold = m.Nbp.Sold()
 	return m, f.freeze(ctx, source, m)
 }
 
 func logit(p float64) float64 { return math.Log(p / (1 - p)) }
 
-func (f *fitter) one(ctx context.Context, name string, t *table, loss model.Loss, events, prior float64) (*model.Model, error) {
-	meta := model.Meta{Name: name, Trained: f.o.AsOf.String(), Rows: t.n, Events: events}
-	if events < fewEvents {
-		note := fmt.Sprintf("the mean alone: %.0f events in the book; weighed with the market's rate as if that were %d", events, priorEvents)
+func (f *fitter) one(ctx context.Context, p place) (*model.Model, error) {
+	t := p.table
+	meta := model.Meta{Name: p.title, Trained: f.o.AsOf.String(), Rows: t.n, Events: p.events}
+	if p.events < fewEvents {
+		note := fmt.Sprintf("the mean alone: %.0f events in the book; weighed with the market's rate as if that were %d", p.events, priorEvents)
 		meta.Note = note
-		return model.Constant(t.fields, loss, prior, "").WithMeta(meta), nil
+		return model.Constant(t.fields, p.loss, p.prior, "").WithMeta(meta), nil
 	}
-	frame, target := t.training(loss)
-	opts := model.Options{Loss: loss, Seed: f.o.Seed, Bags: 2, Pairs: 4, Progress: func(done, total int) { f.o.Progress("learning "+name, done, total) }}
-	if events < 1000 && loss == model.Gamma {
+	frame, target := t.training(p.loss)
+	opts := model.Options{Loss: p.loss, Seed: f.o.Seed, Bags: 2, Pairs: 4, Progress: func(done, total int) { f.o.Progress("learning "+p.title, done, total) }}
+	if p.events < 1000 && p.loss == model.Gamma {
 		opts.Pairs, opts.MinLeaf = -1, 30
 	}
 	m, err := model.Fit(ctx, frame, target, opts)
 	if err != nil {
-		return nil, fmt.Errorf("learning %s: %w", name, err)
+		return nil, fmt.Errorf("learning %s: %w", p.title, err)
 	}
 	got := m.Meta()
 	meta.Note, meta.Metrics = got.Note, got.Metrics

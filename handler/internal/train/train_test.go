@@ -7,8 +7,11 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"polis/handler/internal/fault"
@@ -379,6 +382,86 @@ func TestItLearns(t *testing.T) {
 	for what, got := range map[string]map[bool]float64{"expected loss": loss, "probability of lapse": lapse} {
 		if !(got[true] > 4*got[false]) {
 			t.Errorf("%s: of the young %v, of the old %v", what, got[true], got[false])
+		}
+	}
+}
+
+// TestTables are those that models are learnt from, in their places. Everybody in town has
+// a motor policy, so nobody is asked whether they bought one.
+func TestTables(t *testing.T) {
+	o := Options{AsOf: asOf, Snapshots: 1}
+	tables, err := Tables(t.Context(), source(town(400)...), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, table := range tables {
+		names = append(names, table.Name)
+		if (table.N == 0) != (table.Name == "buy_motor") || len(table.Y) != table.N || len(table.Group) != table.N || (table.Exposure != nil) != (table.Name == "frequency") {
+			t.Errorf("%s: %d rows, %d targets, %d exposures", table.Name, table.N, len(table.Y), len(table.Exposure))
+		}
+	}
+	if want := []string{"frequency", "severity", "lapse", "other_end", "buy_motor"}; !slices.Equal(names, want) {
+		t.Errorf("tables %v, want %v", names, want)
+	}
+}
+
+func modelFile(t *testing.T, name string) []byte {
+	t.Helper()
+	body, err := os.ReadFile(filepath.Join("..", "scoring", "testdata", name+".txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// TestBroughtIn: models that were learnt elsewhere take the places of those learnt here,
+// and what is frozen is frozen with them.
+func TestBroughtIn(t *testing.T) {
+	relations := town(400)
+	fit := func(o Options) *scoring.Models {
+		t.Helper()
+		o.AsOf, o.Snapshots = asOf, 1
+		m, err := Fit(t.Context(), source(relations...), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if err := m.Save(&b); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	own, brought := fit(Options{}), fit(Options{Bring: map[string][]byte{"frequency": modelFile(t, "frequency"), "lapse": modelFile(t, "lapse")}})
+	for i, l := range brought.Learnt() {
+		isBrought := strings.HasPrefix(l.Model.Meta().Note, "brought in")
+		if want := l.Name == "claim frequency" || l.Name == "lapse"; isBrought != want || !want && !reflect.DeepEqual(l, own.Learnt()[i]) {
+			t.Errorf("%s: %s", l.Name, l.Model.Meta().Note)
+		}
+	}
+	if own.Version == brought.Version || slices.Equal(own.Risk.Quantiles, brought.Risk.Quantiles) || own.Churn.Bands == brought.Churn.Bands {
+		t.Error("other models have the same distributions")
+	}
+}
+
+func TestNotBroughtIn(t *testing.T) {
+	relations := town(20)
+	for name, tc := range map[string]struct {
+		place string
+		file  []byte
+		kind  fault.Kind
+		says  string
+	}{
+		"a corrupt file":     {"frequency", modelFile(t, "frequency")[:3000], fault.Malformed, "bringing in frequency: tree 3: leaf_value"},
+		"another loss":       {"frequency", modelFile(t, "severity"), fault.Invalid, "bringing in frequency: the model's loss is gamma"},
+		"another's features": {"severity", modelFile(t, "lapse"), fault.Invalid, "bringing in severity: the model has the feature main_branch"},
+		"no such model":      {"claims", modelFile(t, "frequency"), fault.Invalid, "bringing in claims: no model is called claims"},
+		"no such branch":     {"buy_moon", modelFile(t, "buy_liability"), fault.Invalid, "the branch moon is not offered"},
+		"a branch not sold":  {"buy_liability", modelFile(t, "buy_liability"), fault.Invalid, "the branch liability is not offered"},
+	} {
+		m, err := Fit(t.Context(), source(relations...), Options{AsOf: asOf, Snapshots: 1, Bring: map[string][]byte{tc.place: tc.file}})
+		if m != nil || !fault.Is(err, tc.kind) || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
