@@ -123,8 +123,10 @@ func printJSON(v any) error {
 
 type trainCmd struct {
 	place
-	Tenant string `help:"Tenant." default:"sample"`
-	AsOf   string `help:"Train on what was known on this date; by default today."`
+	Tenant       string            `help:"Tenant." default:"sample"`
+	AsOf         string            `help:"Train on what was known on this date; by default today."`
+	Bring        map[string]string `help:"Models of LightGBM's to publish in place of ours: NAME is frequency, severity, lapse, other_end, or buy_ and a branch, FILE the model as text." mapsep:"none" placeholder:"NAME=FILE" xor:"what"`
+	ExportTables string            `help:"Write what the models would learn from to this folder, as CSV, and train nothing." type:"path" placeholder:"DIR" xor:"what"`
 }
 
 func (m *trainCmd) Run(ctx context.Context) error {
@@ -137,13 +139,25 @@ func (m *trainCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		models, err := s.train(ctx, newProgress(os.Stderr), t, on)
+		if m.ExportTables != "" {
+			return s.exportTables(ctx, newProgress(os.Stderr), t, on, m.ExportTables)
+		}
+		brought := map[string][]byte{}
+		for name, path := range m.Bring {
+			if brought[name], err = os.ReadFile(path); err != nil {
+				return fault.Wrap(fault.NotFound, err, "--bring %s", name)
+			}
+		}
+		models, err := s.train(ctx, newProgress(os.Stderr), t, on, brought)
 		if err != nil {
 			return err
 		}
 		for _, l := range models.Learnt() {
 			meta := l.Model.Meta()
-			fmt.Printf("%-24s %7d rows %8.0f events", l.Name, meta.Rows, meta.Events)
+			fmt.Printf("%-24s", l.Name)
+			if meta.Rows > 0 { // the file of a model that was brought in does not say
+				fmt.Printf(" %7d rows %8.0f events", meta.Rows, meta.Events)
+			}
 			if d, ok := meta.Metrics["deviance"]; ok && meta.Metrics["deviance_constant"] > 0 {
 				fmt.Printf("  explains %4.1f%% of the deviance", 100*(1-d/meta.Metrics["deviance_constant"]))
 			}

@@ -113,12 +113,12 @@ func (s *stack) relations(t book.Tenant) train.Source {
 	}
 }
 
-// train learns and publishes a tenant's models.
-func (s *stack) train(ctx context.Context, p *progress, t book.Tenant, asOf portfolio.Date) (*scoring.Models, error) {
+// train learns and publishes a tenant's models, those aside that are brought in.
+func (s *stack) train(ctx context.Context, p *progress, t book.Tenant, asOf portfolio.Date, brought map[string][]byte) (*scoring.Models, error) {
 	st := p.stage("train")
 	stages := 0
 	last := ""
-	m, err := train.Fit(ctx, s.relations(t), train.Options{AsOf: asOf, Ends: t.EndTable(), Progress: func(stage string, done, total int) {
+	m, err := train.Fit(ctx, s.relations(t), train.Options{AsOf: asOf, Ends: t.EndTable(), Bring: brought, Progress: func(stage string, done, total int) {
 		if stage != last {
 			last, stages = stage, stages+1
 		}

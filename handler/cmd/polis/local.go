@@ -188,7 +188,7 @@ func (m *localCmd) work(ctx context.Context, s *stack, t book.Tenant, api client
 		return err
 	}
 	if _, err := s.models.Current(ctx, t.ID); fault.Is(err, fault.Conflict) {
-		if _, err := s.train(ctx, p, t, on); err != nil {
+		if _, err := s.train(ctx, p, t, on, nil); err != nil {
 			return err
 		}
 	} else if err != nil {
