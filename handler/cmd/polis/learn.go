@@ -18,6 +18,7 @@ import (
 	"polis/handler/internal/fault"
 	"polis/handler/internal/hazard"
 	"polis/handler/internal/lightgbm"
+	"polis/handler/internal/measure"
 	"polis/handler/internal/model"
 	"polis/handler/internal/report"
 )
@@ -533,48 +534,57 @@ func (m *reportCmd) Run(ctx context.Context) error {
 	if h, _ := loadHazard(m.Model); h != nil && m.Data != "" {
 		return fault.New(fault.Unconfigured, "a hazard is reported without --data: its table has no periods to try it on")
 	}
-	var o *report.Outcome
+	var tried *report.Tried
 	if m.Data != "" {
-		if o, err = outcome(ctx, loaded, m.Data); err != nil {
+		if tried, err = outcome(ctx, loaded, m.Data); err != nil {
 			return err
 		}
 	}
-	return writeFile(m.Out, func(w io.Writer) error { return report.Write(w, loaded, o) })
+	return writeFile(m.Out, func(w io.Writer) error { return report.Write(w, loaded, tried) })
 }
 
 // outcome scores a table that also holds what came of its rows.
-func outcome(ctx context.Context, m *model.Model, path string) (*report.Outcome, error) {
+func outcome(ctx context.Context, m *model.Model, path string) (*report.Tried, error) {
 	meta := m.Meta()
 	if meta.Target == "" {
 		return nil, fault.New(fault.Invalid, "the model does not say which column it was fitted to")
 	}
-	kinds := map[string]model.Kind{meta.Target: model.Numeric}
-	if meta.Exposure != "" {
-		kinds[meta.Exposure] = model.Numeric
-	}
-	fields := additive{m}.fields()
-	for _, f := range fields {
+	kinds := map[string]model.Kind{}
+	for _, f := range (additive{m}).fields() {
 		if f.Name != "" {
 			kinds[f.Name] = f.Kind
+		}
+	}
+	columns := []string{meta.Target, meta.Exposure, meta.Weight}
+	for _, name := range columns {
+		if name != "" {
+			kinds[name] = model.Numeric
 		}
 	}
 	t, err := dataset.Read(path, dataset.Options{Kinds: kinds})
 	if err != nil {
 		return nil, err
 	}
-	o := &report.Outcome{Table: filepath.Base(path)}
-	if o.Actual, err = numbers(t.Column(meta.Target)); err != nil {
-		return nil, err
-	}
-	o.Exposure = slices.Repeat([]float64{1}, t.N)
-	if meta.Exposure != "" {
-		if o.Exposure, err = numbers(t.Column(meta.Exposure)); err != nil {
+	var y [3][]float64
+	for i, name := range columns {
+		if name == "" {
+			continue
+		}
+		if y[i], err = numbers(t.Column(name)); err != nil {
 			return nil, err
 		}
 	}
-	err = eachScore(ctx, additive{m}, t, nil, func(i int, _, mean float64) error {
-		o.Predicted = append(o.Predicted, mean*o.Exposure[i])
+	means := make([]float64, 0, t.N)
+	err = eachScore(ctx, additive{m}, t, nil, func(_ int, _, mean float64) error {
+		means = append(means, mean)
 		return nil
 	})
-	return o, err
+	if err != nil {
+		return nil, err
+	}
+	trial, err := measure.Try(measure.Family(m.Loss()), means, y[0], y[1], y[2])
+	if err != nil {
+		return nil, err
+	}
+	return &report.Tried{Table: filepath.Base(path), Trial: trial}, nil
 }

@@ -3,6 +3,8 @@ package model
 import (
 	"math"
 	"strconv"
+
+	"polis/handler/internal/exact"
 )
 
 // A model's values lie on a grid of 2⁻³³ on the link: any sum of them is exact, in any
@@ -48,7 +50,7 @@ func (b *booster) assemble(fields []Field, binnings []binning, pairs []pair, cal
 			}
 		}
 	}
-	m.intercept = round(max(-expMax, min(expMax, cal.intercept+float64(cal.slope*start)+t.unit)))
+	m.intercept = round(max(-exact.Most, min(exact.Most, cal.intercept+float64(cal.slope*start)+t.unit)))
 	left := float64(len(t.bounds)-2) / n
 	if len(b.bags) < 2 {
 		left = 0

@@ -3,6 +3,8 @@ package model
 import (
 	"context"
 	"math"
+
+	"polis/handler/internal/exact"
 )
 
 // cells is one value a bin. Every uint16 is an index into it, so none is checked in the
@@ -71,12 +73,12 @@ func startOf(loss Loss, num, den float64) float64 {
 	mean := min(num/den, math.MaxFloat64)
 	if loss == Logistic {
 		mean = max(least, min(1-least, mean))
-		return log(mean / (1 - mean))
+		return exact.Log(mean / (1 - mean))
 	}
 	if !(mean > 0) {
 		mean = least
 	}
-	return max(-expMax, min(expMax, log(mean)))
+	return max(-exact.Most, min(exact.Most, exact.Log(mean)))
 }
 
 // eachTrained calls f with the ranges of rows that the bag learns from.
@@ -222,7 +224,7 @@ func (c *column) addTo(link, table []float64, lo int) {
 func (b *bag) setState(link []float64, lo int) {
 	t := b.t
 	for i, l := range link {
-		e, scale := exp(l), float64(t.scale[lo+i])
+		e, scale := exact.Exp(l), float64(t.scale[lo+i])
 		switch t.loss {
 		case Logistic:
 		case Poisson:
@@ -256,16 +258,16 @@ func nats(loss Loss, link, y, weight, scale float64) float64 {
 	switch loss {
 	case Logistic:
 		if link > 0 {
-			return float64(weight * (link + log(1+exp(-link)) - float64(y*link)))
+			return float64(weight * (link + exact.Log(1+exact.Exp(-link)) - float64(y*link)))
 		}
-		return float64(weight * (log(1+exp(link)) - float64(y*link)))
+		return float64(weight * (exact.Log(1+exact.Exp(link)) - float64(y*link)))
 	case Poisson:
-		return float64(scale*exp(link)) - float64(weight*y*link)
+		return float64(scale*exact.Exp(link)) - float64(weight*y*link)
 	case Tweedie:
-		root := math.Sqrt(exp(link))
+		root := math.Sqrt(exact.Exp(link))
 		return 2 * float64(weight*(y/root+root))
 	default:
-		return float64(weight * (float64(y*exp(-link)) + link))
+		return float64(weight * (float64(y*exact.Exp(-link)) + link))
 	}
 }
 
@@ -343,7 +345,7 @@ func (b *bag) change(c int, next []float64, move float64) {
 	}
 	b.start += move
 	for k, v := range next {
-		b.factor[k] = float32(exp(power * (v - b.tables[c][k] + move)))
+		b.factor[k] = float32(exact.Exp(power * (v - b.tables[c][k] + move)))
 		b.tables[c][k] = v
 	}
 	b.pending = &b.t.columns[c]

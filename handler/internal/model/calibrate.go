@@ -1,6 +1,10 @@
 package model
 
-import "math"
+import (
+	"math"
+
+	"polis/handler/internal/exact"
+)
 
 // calibration is a line on the link, fitted to scores of rows not learnt from:
 // calibrated = intercept + slope × link (Cox 1958; Steyerberg 2019, ch. 15).
@@ -61,7 +65,7 @@ func (c calibration) at(link float64) float64 { return c.intercept + float64(c.s
 
 // newton is the gradient of the log likelihood in the link and the information.
 func newton(loss Loss, link, y, weight, scale float64) (g, h float64) {
-	mean := exp(link)
+	mean := exact.Exp(link)
 	switch loss {
 	case Logistic:
 		p := mean / (1 + mean)
@@ -154,10 +158,10 @@ func saturated(loss Loss, y, weight, scale float64) float64 {
 		return 0
 	case loss == Poisson:
 		wy := float64(weight * y)
-		return wy - float64(wy*log(wy/scale))
+		return wy - float64(wy*exact.Log(wy/scale))
 	case loss == Tweedie:
 		return 4 * float64(weight*math.Sqrt(y))
 	default:
-		return float64(weight * (1 + log(y)))
+		return float64(weight * (1 + exact.Log(y)))
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+
+	"polis/handler/internal/exact"
 )
 
 // Cell is one value of a rating table: what a term adds on the link scale where its
@@ -18,7 +20,7 @@ type Cell struct {
 
 // Relativity is the factor by which a cell multiplies the mean, or for a logistic model
 // the odds.
-func (c Cell) Relativity() float64 { return exp(c.Value) }
+func (c Cell) Relativity() float64 { return exact.Exp(c.Value) }
 
 // Cells are the model as rating tables: every term's values, in the order of Terms.
 func (m *Model) Cells() []Cell {

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 
+	"polis/handler/internal/exact"
 	"polis/handler/internal/fault"
 )
 
@@ -83,8 +84,8 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fault.New(fault.Invalid, "rounds must be at least 1, bags from 1 to 32")
 	case o.LearningRate > 1:
 		return o, fault.New(fault.Invalid, "the learning rate must not exceed 1")
-	case o.Prior != nil && !(math.Abs(*o.Prior) <= expMax):
-		return o, fault.New(fault.Invalid, "the prior must be a link within ±%v", float64(expMax))
+	case o.Prior != nil && !(math.Abs(*o.Prior) <= exact.Most):
+		return o, fault.New(fault.Invalid, "the prior must be a link within ±%v", float64(exact.Most))
 	}
 	if o.Progress == nil {
 		o.Progress = func(int, int) {}
@@ -208,7 +209,7 @@ func credible(fields []Field, start float64, prior *float64, meta Meta) *Model {
 	z := min(1, math.Sqrt(meta.Events/FullCredibility))
 	meta.Note = fmt.Sprintf("the mean alone: %.4g claims are fewer than %d", meta.Events, gammaClaims)
 	if prior != nil {
-		start = log(float64(z*exp(start)) + float64((1-z)*exp(*prior)))
+		start = exact.Log(float64(z*exact.Exp(start)) + float64((1-z)*exact.Exp(*prior)))
 		meta.Note += fmt.Sprintf("; they count for %.0f%% against what was expected", 100*z)
 	}
 	return Constant(fields, Gamma, round(start), "").WithMeta(meta)

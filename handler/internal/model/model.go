@@ -15,6 +15,7 @@ import (
 	"math"
 	"strings"
 
+	"polis/handler/internal/exact"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/measure"
 )
@@ -186,7 +187,7 @@ func Constant(fields []Field, loss Loss, intercept float64, note string) *Model 
 	if math.IsNaN(intercept) {
 		intercept = 0
 	}
-	intercept = max(-expMax, min(expMax, intercept))
+	intercept = max(-exact.Most, min(exact.Most, intercept))
 	m := &Model{
 		loss:      loss,
 		fields:    append([]Field(nil), fields...),

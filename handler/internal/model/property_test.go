@@ -277,19 +277,6 @@ func TestPurifyKeepsTheSum(t *testing.T) {
 	}
 }
 
-func TestExpAndLogAreRight(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		x := rapid.Float64Range(-690, 690).Draw(t, "x")
-		if got, want := exp(x), math.Exp(x); math.Abs(got/want-1) > 1e-14 {
-			t.Fatalf("exp(%v) = %v, want %v", x, got, want)
-		}
-		p := math.Abs(x) + 1e-300 // math.Log is off for what is smaller than a normal number
-		if got, want := log(p), math.Log(p); math.Abs(got-want) > 1e-14*(1+math.Abs(want)) {
-			t.Fatalf("log(%v) = %v, want %v", p, got, want)
-		}
-	})
-}
-
 func TestScoringAllocatesNothing(t *testing.T) {
 	f, y, _ := madePoisson(5_000, 16)
 	m := mustFit(t, f, y, Options{Loss: Poisson})

@@ -1,5 +1,7 @@
 package model
 
+import "polis/handler/internal/exact"
+
 // Score is the score of row on the link scale: Intercept() plus the contributions,
 // added in the order of Terms. contrib is nil, or receives contribution i at index
 // i as far as it is long. Score allocates nothing and may be called concurrently.
@@ -41,7 +43,7 @@ func (m *Model) Score(row Row, contrib []float64) float64 {
 func (m *Model) Mean(link float64) float64 { return mean(m.loss, link) }
 
 func mean(loss Loss, link float64) float64 {
-	e := exp(link)
+	e := exact.Exp(link)
 	if loss == Logistic {
 		return e / (1 + e)
 	}

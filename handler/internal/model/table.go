@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"polis/handler/internal/exact"
 	"polis/handler/internal/fault"
 )
 
@@ -264,7 +265,7 @@ func (r *reader) fill(ctx context.Context, rows Rows, sumY, sumScale float64) er
 	if r.loss == Tweedie {
 		t.weight = t.scale
 	}
-	t.unit = log(yUnit) - log(exposureUnit)
+	t.unit = exact.Log(yUnit) - exact.Log(exposureUnit)
 	t.years, t.money = exposureUnit, 1
 	if r.loss == Tweedie {
 		t.money = math.Sqrt(yUnit)

@@ -1,9 +1,10 @@
-// Package report writes what a model is on one page: its tables as pictures, how good it
-// is, and what it may be used for. The page is whole in itself: no scripts, nothing from
-// elsewhere, light and dark, and readable on a phone.
+// Package report writes what a model is on one page: what it may be used for, how good it
+// is, and its tables as pictures. The page is whole in itself: no scripts, nothing from
+// elsewhere, light and dark, readable on a phone and on paper.
 package report
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -11,40 +12,76 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"polis/handler/internal/fault"
+	"polis/handler/internal/measure"
 	"polis/handler/internal/model"
 )
 
 //go:embed page.html
 var pageHTML string
 
-// Outcome is what happened in rows that the model has scored: a prediction for the row's
-// own exposure, what came of it, and the exposure (1 where there is none).
-type Outcome struct {
-	Predicted, Actual, Exposure []float64
-	Table                       string // the file's name
+// Tried is how a model did on a table.
+type Tried struct {
+	Table string // its file's name
+	Trial *measure.Trial
 }
 
-// Write writes the page. o may be nil: then the model is shown and not tried.
-func Write(w io.Writer, m *model.Model, o *Outcome) error {
-	p := page{Model: m, Meta: m.Meta(), Loss: m.Loss().String(), Intercept: number(m.Intercept()), Use: uses[m.Loss()]}
-	for _, name := range slices.Sorted(maps.Keys(p.Meta.Metrics)) {
-		p.Metrics = append(p.Metrics, row{name, number(p.Meta.Metrics[name])})
+// Write writes the page. With a Tried it shows how the model did on that table, beside the
+// rows that were held out in training.
+func Write(w io.Writer, m *model.Model, tried *Tried) error {
+	return subjectOf(m).write(w, tried)
+}
+
+// subject is what the page is about.
+type subject struct {
+	meta      model.Meta
+	loss      model.Loss
+	version   string
+	intercept float64
+	fields    []model.Field
+	terms     []model.Term
+	cells     []model.Cell
+}
+
+func subjectOf(m *model.Model) subject {
+	return subject{m.Meta(), m.Loss(), m.Version(), m.Intercept(), m.Fields(), m.Terms(), m.Cells()}
+}
+
+func (s subject) write(w io.Writer, tried *Tried) error {
+	p := page{
+		Meta: s.meta, Version: s.version, Card: s.card(), Unit: s.unit(), On: "the mean",
+		Comparisons: comparisons(s.meta.Comparisons), Proxies: s.meta.Proxies, Groups: s.groups(),
 	}
-	if d, c := p.Meta.Metrics["deviance"], p.Meta.Metrics["deviance_constant"]; c > 0 {
-		p.Explained = fmt.Sprintf("%.1f%%", 100*(1-d/c))
+	if s.loss == model.Logistic {
+		p.On = "the odds"
 	}
-	p.terms(m)
-	if o != nil {
-		t, err := try(o)
-		if err != nil {
-			return err
+	if t := s.meta.Trial; t != nil {
+		p.Trials = append(p.Trials, trialOf(t, "Rows held out in training", p.Unit))
+	}
+	if tried != nil {
+		if tried.Trial == nil {
+			return fault.New(fault.Invalid, "a report of a table needs its trial")
 		}
-		p.Trial = t
+		p.Trials, p.Tried = append(p.Trials, trialOf(tried.Trial, tried.Table, p.Unit)), true
 	}
-	page, err := template.New("report").Parse(pageHTML)
+	for _, t := range p.Trials {
+		p.Simulated = p.Simulated || t.Perfect != ""
+	}
+	p.Measures = measures(p.Trials)
+	p.Tiles = s.tiles(p.Trials)
+	s.pictures(&p)
+	slices.SortStableFunc(p.Proxies, func(a, b model.Proxy) int { return cmp.Compare(b.Share, a.Share) })
+	for _, name := range slices.Sorted(maps.Keys(s.meta.Metrics)) {
+		p.Metrics = append(p.Metrics, named{strings.ReplaceAll(name, "_", " "), number(s.meta.Metrics[name])})
+	}
+	p.Metrics = append(p.Metrics, named{"intercept, on the link", number(s.intercept)})
+	page, err := template.New("report").Funcs(template.FuncMap{
+		"percent": percent, "number": number, "count": count,
+		"bounded": func(share float64) float64 { return 100 * within(share) },
+	}).Parse(pageHTML)
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "parsing the report's page")
 	}
@@ -54,222 +91,158 @@ func Write(w io.Writer, m *model.Model, o *Outcome) error {
 	return nil
 }
 
+// page is what the template shows.
 type page struct {
-	Model     *model.Model
-	Meta      model.Meta
-	Loss      string
-	Intercept string
-	Explained string
-	Use       string
-	Metrics   []row
-	Shapes    []shape
-	Maps      []heatMap
-	Trial     *trial
+	Meta        model.Meta
+	Version     string
+	Card        card
+	Unit        string // of what is predicted
+	On          string // what factors are on
+	Tiles       []tile
+	Trials      []trial
+	Tried       bool // on a table
+	Simulated   bool // a perfect model was, of some trial
+	Measures    []measured
+	Comparisons []compared
+	Importance  []important
+	Weighted    bool // importance is by exposure
+	Errors      bool // standard errors are known
+	Shapes      []shape
+	Maps        []heatMap
+	Proxies     []model.Proxy
+	Groups      []group
+	Metrics     []named
 }
 
-type row struct{ Name, Value string }
+type named struct{ Name, Value string }
 
-// uses is what a model of each loss may be used for.
-var uses = map[model.Loss]string{
-	model.Logistic: "ranks cases by how likely the outcome is; it decides about nobody by itself",
-	model.Poisson:  "estimates how often something happens a unit of exposure, on average of many cases alike",
-	model.Gamma:    "estimates what one claim costs, on average of many cases alike",
-	model.Tweedie:  "estimates what a unit of exposure costs, on average of many cases alike",
+// tile is a figure at the top of the page.
+type tile struct {
+	Name, Value, Note string
+	Bad               bool // it says that something is not in order
 }
 
-func number(v float64) string { return fmt.Sprintf("%.5g", v) }
-
-// shape is a main effect as bars: factors on the mean, or on the odds.
-type shape struct {
-	Name   string
-	Spread string // the largest factor over the smallest
-	Bars   []bar
-}
-
-type bar struct {
-	Label, Factor string
-	// The bar as shares of the picture's width: from the middle to the right for more
-	// than average, to the left for less.
-	Left, Width float64
-	More        bool
-}
-
-type heatMap struct {
-	Name   string
-	Spread string
-	Across []string
-	Rows   []heatRow
-}
-
-type heatRow struct {
-	Label string
-	Cells []heatCell
-}
-
-type heatCell struct {
-	Factor string
-	Share  float64 // of the colour, never so strong that the number is hard to read
-	More   bool
-}
-
-func (p *page) terms(m *model.Model) {
-	cells := m.Cells()
-	var mains []model.Cell
-	for _, c := range cells {
-		if c.Second == "" {
-			mains = append(mains, c)
+// tiles are from the rows held out, or from the table, or else the little that the metrics say.
+func (s subject) tiles(trials []trial) (tiles []tile) {
+	if len(trials) == 0 {
+		if d, c := s.meta.Metrics["deviance"], s.meta.Metrics["deviance_constant"]; c > 0 {
+			tiles = append(tiles, tile{Name: "Deviance explained", Value: percent(1 - d/c), Note: "of rows held out in training"})
+		}
+		return tiles
+	}
+	t := trials[0].Trial
+	tiles = append(tiles, tile{Name: "Deviance explained", Value: percent(t.Explained()), Note: "of what the mean alone leaves"})
+	add := func(name string, e *measure.Estimate, value func(float64) string, bad bool) {
+		if e != nil {
+			tiles = append(tiles, tile{Name: name, Value: value(e.Value), Note: value(e.Low) + " to " + value(e.High), Bad: bad})
 		}
 	}
-	most, _ := strongest(mains) // one scale for all, so that what matters most looks it
-	for from := 0; from < len(cells); {
-		to := from
-		for to < len(cells) && cells[to].Term == cells[from].Term {
-			to++
-		}
-		term := cells[from:to]
-		if term[0].Second == "" {
-			p.Shapes = append(p.Shapes, shapeOf(term, most))
-		} else {
-			p.Maps = append(p.Maps, mapOf(term))
-		}
-		from = to
+	add("AUC", t.AUC, decimals, false)
+	if t.AUC == nil {
+		add("Gini", t.Gini, decimals, false)
 	}
+	add("Highest tenth", t.Lift, times, false)
+	add("Actual / expected", t.Ratio, decimals, t.Ratio != nil && !t.Ratio.Has(1))
+	if k := t.Calibration; k != nil {
+		add("Calibration slope", &k.Slope, decimals, !k.Slope.Has(1))
+	}
+	return tiles
 }
 
-// strongest is the largest value of cells, at least a twentieth so that what does next
-// to nothing looks like it.
-func strongest(term []model.Cell) (most float64, spread string) {
-	low, high := math.Inf(1), math.Inf(-1)
-	for _, c := range term {
-		low, high = min(low, c.Value), max(high, c.Value)
-	}
-	return max(0.05, -low, high), fmt.Sprintf("%.2f", math.Exp(high-low))
+// compared is a row of the table of comparisons.
+type compared struct {
+	Name, Deviance, Explained, Note string
+	Width                           float64 // of the bar, of the most that any explains
 }
 
-func shapeOf(term []model.Cell, most float64) shape {
-	_, spread := strongest(term)
-	s := shape{Name: term[0].Term, Spread: spread}
-	for _, c := range term {
-		if c.Value == 0 && (c.First == "missing" || c.First == "other") {
-			continue // of which training had none
+func comparisons(of []model.Comparison) (out []compared) {
+	most := 0.0
+	explained := func(c model.Comparison) float64 {
+		if of[0].Deviance <= 0 {
+			return 0
 		}
-		b := bar{Label: c.First, Factor: fmt.Sprintf("%.3f", c.Relativity()), More: c.Value > 0, Left: 50, Width: 50 * math.Abs(c.Value) / most}
-		if !b.More {
-			b.Left -= b.Width
+		return 1 - c.Deviance/of[0].Deviance
+	}
+	for _, c := range of {
+		most = max(most, explained(c))
+	}
+	for _, c := range of {
+		row := compared{Name: c.Name, Deviance: number(c.Deviance), Explained: percent(explained(c)), Note: c.Note}
+		if most > 0 {
+			row.Width = 100 * max(0, explained(c)) / most
 		}
-		s.Bars = append(s.Bars, b)
+		out = append(out, row)
+	}
+	return out
+}
+
+// group is a value of a protected column.
+type group struct {
+	Column, Value, Rows, Exposure, Expected, Actual, Ratio, Interval string
+	Apart                                                            bool // its interval does not contain 1
+}
+
+func (s subject) groups() (out []group) {
+	for _, g := range s.meta.Protected {
+		row := group{Column: g.Column, Value: g.Value, Rows: count(g.Rows), Exposure: number(g.Exposure), Ratio: "–"}
+		if g.Exposure > 0 {
+			row.Expected, row.Actual = number(g.Expected/g.Exposure), number(g.Actual/g.Exposure)
+		}
+		if g.Expected > 0 {
+			ratio := g.Actual / g.Expected
+			row.Ratio = decimals(ratio)
+			// Counts vary as Poisson's do; of amounts the sums say nothing about how they vary.
+			if g.Actual > 0 && (s.loss == model.Poisson || s.loss == model.Logistic) {
+				half := 1.96 * math.Sqrt(g.Actual) / g.Expected
+				row.Interval = decimals(max(0, ratio-half)) + " to " + decimals(ratio+half)
+				row.Apart = math.Abs(ratio-1) > half
+			}
+		}
+		out = append(out, row)
+	}
+	return out
+}
+
+// number is short: five digits, or all of those before the point with thousands apart.
+func number(v float64) string {
+	if a := math.Abs(v); a >= 1e4 && a < 1e15 {
+		return grouped(strconv.FormatFloat(v, 'f', 0, 64))
+	}
+	return minus(fmt.Sprintf("%.5g", v))
+}
+
+func count(n int) string {
+	if n < 10_000 {
+		return strconv.Itoa(n)
+	}
+	return grouped(strconv.Itoa(n))
+}
+
+// grouped puts narrow spaces between thousands.
+func grouped(digits string) string {
+	out := ""
+	for len(digits) > 3 && digits[len(digits)-4] != '-' {
+		out = "\u202f" + digits[len(digits)-3:] + out
+		digits = digits[:len(digits)-3]
+	}
+	return minus(digits + out)
+}
+
+func minus(s string) string {
+	if strings.HasPrefix(s, "-") {
+		return "−" + s[1:]
 	}
 	return s
 }
 
-func mapOf(term []model.Cell) heatMap {
-	most, spread := strongest(term)
-	h := heatMap{Name: term[0].Term, Spread: spread}
-	for _, c := range term {
-		if len(h.Rows) == 0 || h.Rows[len(h.Rows)-1].Label != c.First {
-			h.Rows = append(h.Rows, heatRow{Label: c.First})
-		}
-		r := &h.Rows[len(h.Rows)-1]
-		r.Cells = append(r.Cells, heatCell{Factor: fmt.Sprintf("%.2f", c.Relativity()), Share: 0.7 * math.Abs(c.Value) / most, More: c.Value > 0})
-		if len(h.Rows) == 1 {
-			h.Across = append(h.Across, c.Second)
-		}
-	}
-	return h
-}
+func decimals(v float64) string { return rounded(v, 3) }
+func times(v float64) string    { return rounded(v, 2) + "×" }
+func percent(v float64) string  { return rounded(100*v, 1) + "%" }
 
-// trial is how the model did on rows.
-type trial struct {
-	Table               string
-	Rows                int
-	Expected, Happened  string
-	Ratio, Gini, Lift   string
-	Deciles             []decile
-	Actual, Fit         template.HTMLAttr // points of the picture's lines
-	Grid                []row             // y positions and labels of the picture
-	Width, Height, Left int
-}
-
-type decile struct {
-	N                        int
-	Predicted, Actual, Ratio string
-}
-
-const (
-	deciles = 10
-	width   = 560
-	height  = 240
-	left    = 44
-)
-
-// try orders rows by what was predicted a unit of exposure, and compares tenths of the
-// exposure with what happened.
-func try(o *Outcome) (*trial, error) {
-	n := len(o.Predicted)
-	if n == 0 || len(o.Actual) != n || len(o.Exposure) != n {
-		return nil, fault.New(fault.Invalid, "a report needs rows, each with a prediction, an outcome and an exposure")
+// rounded has so many decimals, or none that count where the number is large.
+func rounded(v float64, decimals int) string {
+	if math.Abs(v) >= 1e4 {
+		return number(v)
 	}
-	order := make([]int, n)
-	exposure, predicted, actual := 0.0, 0.0, 0.0
-	for i := range order {
-		order[i] = i
-		exposure, predicted, actual = exposure+o.Exposure[i], predicted+o.Predicted[i], actual+o.Actual[i]
-	}
-	if !(exposure > 0) || !(predicted > 0) {
-		return nil, fault.New(fault.Invalid, "the rows have no exposure, or nothing is predicted of them")
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		x, y := o.Predicted[a]*o.Exposure[b], o.Predicted[b]*o.Exposure[a]
-		switch {
-		case x < y:
-			return -1
-		case x > y:
-			return 1
-		}
-		return 0
-	})
-	t := &trial{
-		Table: o.Table, Rows: n, Expected: number(predicted), Happened: number(actual), Ratio: fmt.Sprintf("%.3f", actual/predicted),
-		Width: width, Height: height, Left: left,
-	}
-	var sums [deciles]struct{ e, p, a float64 }
-	at, area, before := 0.0, 0.0, 0.0
-	for _, i := range order {
-		k := min(int(at/exposure*deciles), deciles-1)
-		s := &sums[k]
-		s.e, s.p, s.a = s.e+o.Exposure[i], s.p+o.Predicted[i], s.a+o.Actual[i]
-		at += o.Exposure[i]
-		area += o.Exposure[i] * (before + o.Actual[i]/2)
-		before += o.Actual[i]
-	}
-	t.Gini, t.Lift = "–", "–"
-	if actual > 0 {
-		t.Gini = fmt.Sprintf("%.3f", 1-2*area/(exposure*actual))
-		t.Lift = fmt.Sprintf("%.2f", sums[deciles-1].a/sums[deciles-1].e/(actual/exposure))
-	}
-	most := 0.0
-	for _, s := range sums {
-		if s.e > 0 {
-			most = max(most, s.p/s.e, s.a/s.e)
-		}
-	}
-	x := func(k int) float64 { return left + (float64(k)+0.5)*(width-left)/deciles }
-	y := func(v float64) float64 { return height - 20 - v/most*(height-40) }
-	var fit, happened strings.Builder
-	for k, s := range sums {
-		if s.e == 0 {
-			continue
-		}
-		p, a := s.p/s.e, s.a/s.e
-		t.Deciles = append(t.Deciles, decile{k + 1, number(p), number(a), fmt.Sprintf("%.2f", a/p)})
-		fmt.Fprintf(&fit, "%.1f,%.1f ", x(k), y(p))
-		fmt.Fprintf(&happened, "%.1f,%.1f ", x(k), y(a))
-	}
-	t.Fit = template.HTMLAttr(fmt.Sprintf("points=%q", strings.TrimSpace(fit.String())))
-	t.Actual = template.HTMLAttr(fmt.Sprintf("points=%q", strings.TrimSpace(happened.String())))
-	for i := range 5 {
-		v := most * float64(i) / 4
-		t.Grid = append(t.Grid, row{fmt.Sprintf("%.1f", y(v)), fmt.Sprintf("%.3g", v)})
-	}
-	return t, nil
+	return minus(strconv.FormatFloat(v, 'f', decimals, 64))
 }

@@ -2,27 +2,44 @@ package report_test
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/net/html"
+	"pgregory.net/rapid"
 
 	"polis/handler/internal/fault"
+	"polis/handler/internal/measure"
 	"polis/handler/internal/model"
 	. "polis/handler/internal/report"
 )
 
-// fitted is a model with a main effect, a pair, and a field whose name is an attack.
-func fitted(t *testing.T) *model.Model {
-	t.Helper()
+// evil is a name that would be an element and leave an attribute, if it could.
+const evil = `"'><x-evil onclick=a()>&`
+
+// fitted is a model with main effects, a pair, and names that are attacks.
+var fitted = sync.OnceValue(func() *model.Model {
+	f, y := made(model.Logistic)
+	m, err := model.Fit(context.Background(), f, y, model.Options{Loss: model.Logistic})
+	if err != nil {
+		panic(err)
+	}
+	return m
+})
+
+// made are rows in which the young with much power have four times the others' outcomes.
+func made(loss model.Loss) (f model.Frame, y model.Target) {
 	r := rand.New(rand.NewPCG(3, 3))
 	const n = 4000
-	f := model.Frame{N: n, Fields: []model.Field{{Name: "age"}, {Name: "<script>alert(1)</script>", Kind: model.Category}, {Name: "power"}}, Num: make([][]float64, 3), Cat: make([][]string, 3)}
-	var y model.Target
+	f = model.Frame{N: n, Fields: []model.Field{{Name: "age"}, {Name: evil, Kind: model.Category}, {Name: "power"}}, Num: make([][]float64, 3), Cat: make([][]string, 3)}
 	for range n {
-		age, power, region := 18+r.Float64()*60, r.Float64()*100, []string{"north", "<b>south"}[r.IntN(2)]
+		age, power, region := 18+r.Float64()*60, r.Float64()*100, []string{"north", evil}[r.IntN(2)]
 		p := 0.1
 		if age < 40 && power > 50 {
 			p = 0.6
@@ -35,91 +52,383 @@ func fitted(t *testing.T) *model.Model {
 			v = 1
 		}
 		f.Num[0], f.Cat[1], f.Num[2], y.Y = append(f.Num[0], age), append(f.Cat[1], region), append(f.Num[2], power), append(y.Y, v)
+		if loss == model.Poisson {
+			y.Exposure = append(y.Exposure, 0.5+r.Float64())
+		}
 	}
-	m, err := model.Fit(t.Context(), f, y, model.Options{Loss: model.Logistic})
+	return f, y
+}
+
+// byHand has the means 0.01 … 0.10, ten rows each, and twice as much happens.
+func byHand(t *testing.T) *measure.Trial {
+	t.Helper()
+	var mean, actual []float64
+	for i := range 100 {
+		p := float64(i/10+1) / 100
+		mean, actual = append(mean, p), append(actual, 2*p)
+	}
+	trial, err := measure.Try(measure.Poisson, mean, actual, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m
+	return trial
 }
 
-func page(t *testing.T, m *model.Model, o *Outcome) string {
+// rich is a model about which everything is known.
+func rich(t *testing.T) (*model.Model, []model.Cell) {
+	t.Helper()
+	m := fitted().WithMeta(model.Meta{
+		Name: evil, Note: evil, Trained: evil, Target: evil, Exposure: evil, Weight: evil, Data: evil, Rows: 4000, Events: 800,
+		Settings:    map[string]string{evil: evil},
+		Metrics:     map[string]float64{evil: 1},
+		Trial:       byHand(t),
+		Comparisons: []model.Comparison{{Name: "the mean alone", Deviance: 2}, {Name: evil, Deviance: 1.5, Note: evil}},
+		Clusters:    [][]string{{"age", evil}},
+		Proxies:     []model.Proxy{{Protected: "sex", Feature: "age", Share: 0.1}, {Protected: evil, Feature: evil, Share: 0.4}},
+		Protected:   []model.ProtectedGroup{{Column: evil, Value: evil, Rows: 900, Expected: 100, Actual: 150, Exposure: 1000}},
+	})
+	cells := m.Cells()
+	for i := range cells {
+		cells[i].Error, cells[i].Weight = 0.05, 10
+	}
+	return m, cells
+}
+
+func page(t *testing.T, m *model.Model, cells []model.Cell, tried *Tried) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Write(&b, m, o); err != nil {
+	if err := WriteCells(&b, m, cells, tried); err != nil {
 		t.Fatal(err)
+	}
+	if again := (&bytes.Buffer{}); WriteCells(again, m, cells, tried) != nil || again.String() != b.String() {
+		t.Fatal("a page differs from the same")
 	}
 	return b.String()
 }
 
-// TestThePageIsWhole: nothing comes from elsewhere, nothing runs, and names stay names.
-func TestThePageIsWhole(t *testing.T) {
-	m := fitted(t)
-	text := page(t, m, nil)
+func parsed(t *testing.T, text string) *html.Node {
+	t.Helper()
 	doc, err := html.Parse(strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	sections, bars := 0, 0
-	for n := range doc.Descendants() {
+	return doc
+}
+
+func attribute(n *html.Node, key string) string {
+	for _, a := range n.Attr {
+		if a.Key == key {
+			return a.Val
+		}
+	}
+	return ""
+}
+
+// elements counts those of a kind, and of a class where one is named.
+func elements(doc *html.Node, kind, class string) (n int) {
+	for e := range doc.Descendants() {
+		if e.Type == html.ElementNode && e.Data == kind && (class == "" || slices.Contains(strings.Fields(attribute(e, "class")), class)) {
+			n++
+		}
+	}
+	return n
+}
+
+// TestThePageIsWhole: nothing comes from elsewhere, nothing runs, and names stay names.
+func TestThePageIsWhole(t *testing.T) {
+	allowed := strings.Fields(`html head meta title style body header main section nav footer h1 h2 h3 h4 p a b i s u br small span div code
+		dl dt dd ul li table thead tbody tr th td figure figcaption details summary svg g line path rect circle text`)
+	m, cells := rich(t)
+	text := page(t, m, cells, &Tried{Table: evil, Trial: byHand(t)})
+	ids, links := map[string]bool{}, map[string]bool{}
+	for n := range parsed(t, text).Descendants() {
 		if n.Type != html.ElementNode {
 			continue
 		}
-		switch n.Data {
-		case "script", "link", "img", "iframe", "b":
-			if n.Data != "b" || n.Parent.Data != "div" {
-				t.Errorf("the page has a <%s> below <%s>", n.Data, n.Parent.Data)
-			}
-		case "section":
-			sections++
-		case "i":
-			bars++
+		if !slices.Contains(allowed, n.Data) {
+			t.Errorf("the page has a <%s> below <%s>", n.Data, n.Parent.Data)
 		}
 		for _, a := range n.Attr {
-			if a.Key == "src" || a.Key == "href" || strings.HasPrefix(a.Key, "on") {
+			switch {
+			case a.Key == "href" && strings.HasPrefix(a.Val, "#"):
+				links[a.Val[1:]] = true
+			case a.Key == "id":
+				ids[a.Val] = true
+			case a.Key == "src", a.Key == "href", a.Key == "srcdoc", a.Key == "action", strings.HasPrefix(a.Key, "on"):
 				t.Errorf("<%s %s=%q>", n.Data, a.Key, a.Val)
 			}
 		}
 	}
-	mains := 0
-	for _, term := range m.Terms() {
-		if len(term.Fields) == 1 {
-			mains++
+	for id := range links {
+		if !ids[id] {
+			t.Errorf("a link to #%s, which is not there", id)
 		}
 	}
-	if sections != mains || bars < mains || !strings.Contains(text, "age × power") || !strings.Contains(text, m.Version()) {
-		t.Errorf("%d sections and %d bars of %d main effects", sections, bars, mains)
+	for _, no := range []string{"http:", "https:", "url(", "@import", "NaN", "Inf", "ZgotmplZ"} {
+		if strings.Contains(text, no) {
+			t.Errorf("the page has %q", no)
+		}
 	}
-	if strings.Contains(text, "How it does") || page(t, m, nil) != text {
-		t.Error("a model that was not tried has a trial, or a page differs from the same")
+	if strings.Contains(text, "<x-evil") || strings.Count(text, "&lt;x-evil") < 30 {
+		t.Errorf("names are not shown as they are: %d", strings.Count(text, "&lt;x-evil"))
 	}
 }
 
-// TestTrial: predictions that are right on average and in order, by hand.
-func TestTrial(t *testing.T) {
-	var o Outcome
-	for i := range 100 {
-		p := float64(i/10+1) / 100
-		o.Predicted = append(o.Predicted, p)
-		o.Actual = append(o.Actual, 2*p)
-		o.Exposure = append(o.Exposure, 1)
+// TestSectionsShowWhatIsThere, each where its data is there and only there.
+func TestSectionsShowWhatIsThere(t *testing.T) {
+	whole, cells := rich(t)
+	bare := fitted().WithMeta(model.Meta{})
+	constant := model.Constant([]model.Field{{Name: "age"}}, model.Gamma, 7, "too few claims")
+	trial := byHand(t)
+	for name, tc := range map[string]struct {
+		model *model.Model
+		cells []model.Cell
+		tried *Tried
+		want  string
+	}{
+		"everything":         {whole, cells, &Tried{"next.csv", trial}, "card good calibration matters fields pairs clusters fairness fit"},
+		"the model alone":    {bare, bare.Cells(), nil, "card matters fields pairs fit"},
+		"with a table":       {bare, bare.Cells(), &Tried{"next.csv", trial}, "card good calibration matters fields pairs fit"},
+		"rows held out":      {bare.WithMeta(model.Meta{Trial: trial}), bare.Cells(), nil, "card good calibration matters fields pairs fit"},
+		"comparisons alone":  {bare.WithMeta(model.Meta{Comparisons: []model.Comparison{{Name: "x"}}}), bare.Cells(), nil, "card good matters fields pairs fit"},
+		"proxies":            {constant.WithMeta(model.Meta{Proxies: []model.Proxy{{Share: 0.5}}}), nil, nil, "card fairness fit"},
+		"groups":             {constant.WithMeta(model.Meta{Protected: []model.ProtectedGroup{{}}}), nil, nil, "card fairness fit"},
+		"nothing but a mean": {constant, constant.Cells(), nil, "card fit"},
+	} {
+		text := page(t, tc.model, tc.cells, tc.tried)
+		var got []string
+		for n := range parsed(t, text).Descendants() {
+			if n.Data == "section" {
+				got = append(got, attribute(n, "id"))
+			}
+		}
+		if strings.Join(got, " ") != tc.want {
+			t.Errorf("%s: %v, want %s", name, got, tc.want)
+		}
+		for _, no := range []string{"NaN", "Inf", "%!", "&lt;nil"} {
+			if strings.Contains(text, no) {
+				t.Errorf("%s: the page has %q", name, no)
+			}
+		}
+		for _, id := range got {
+			if !strings.Contains(text, `href="#`+id+`"`) {
+				t.Errorf("%s: nothing leads to %s", name, id)
+			}
+		}
 	}
-	text := page(t, fitted(t), &o)
+}
+
+// TestTrials: what measure says is on the page, and what it cannot say is not.
+func TestTrials(t *testing.T) {
+	m := fitted().WithMeta(model.Meta{Trial: byHand(t)})
+	text := page(t, m, m.Cells(), nil)
 	// Sums are 5.5 and 11; the Gini of 1, 2, …, 10 is 0.3; the last tenth has 10 over 5.5.
-	for _, want := range []string{"100 rows: 5.5 expected, 11 happened, a ratio of 2.000. Gini 0.300;", "has 1.82 times the mean", "<td>10</td><td>0.1</td><td>0.2</td><td>2.00</td>"} {
+	for _, want := range []string{
+		"100 rows: 5.5 expected, 11 happened", "2.000 (2.000 to 2.000)", "0.300 (", "1.82× (", "0 of 10", "differs from 1 or 0",
+		`<td class="num">0.1</td><td class="num">0.2</td><td class="num off">2.000</td>`, `<div class="tile bad"><span>Actual / expected</span><b>2.000</b>`,
+	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
-	for name, bad := range map[string]Outcome{
-		"nothing":            {},
-		"too few outcomes":   {Predicted: []float64{1, 2}, Actual: []float64{1}, Exposure: []float64{1, 1}},
-		"no exposure":        {Predicted: []float64{1}, Actual: []float64{1}, Exposure: []float64{0}},
-		"nothing predicted":  {Predicted: []float64{0}, Actual: []float64{1}, Exposure: []float64{1}},
-		"predictions of NaN": {Predicted: []float64{math.NaN()}, Actual: []float64{1}, Exposure: []float64{1}},
-	} {
-		if err := Write(&bytes.Buffer{}, fitted(t), &bad); !fault.Is(err, fault.Invalid) {
-			t.Errorf("%s: %v", name, err)
+	doc := parsed(t, text)
+	if bars, dots, off := elements(doc, "rect", "bar"), elements(doc, "circle", "actual-dot"), elements(doc, "circle", "off"); bars != 10 || dots != 10 || off != 10 {
+		t.Errorf("%d bars, %d tenths, %d of them off the line", bars, dots, off)
+	}
+	if elements(doc, "path", "isotonic") != 1 || elements(doc, "path", "area") != 1 {
+		t.Error("no isotonic curve, or no gains")
+	}
+
+	nothing, err := measure.Try(measure.Tweedie, []float64{1, 2, 3}, []float64{0, 0, 0}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = page(t, m, m.Cells(), &Tried{"none.csv", nothing})
+	for _, no := range []string{"NaN", "Inf"} {
+		if strings.Contains(text, no) {
+			t.Errorf("of a table in which nothing happened the page has %q", no)
 		}
+	}
+	if err := Write(&bytes.Buffer{}, m, &Tried{Table: "none.csv"}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a table without a trial: %v", err)
+	}
+}
+
+// TestBands: what standard errors and exposure are known is drawn.
+func TestBands(t *testing.T) {
+	m := fitted()
+	with := m.Cells()
+	for i := range with {
+		with[i].Error, with[i].Weight = 0.2, 1
+	}
+	for _, tc := range []struct {
+		cells []model.Cell
+		known bool
+	}{{m.Cells(), false}, {with, true}} {
+		doc := parsed(t, page(t, m, tc.cells, nil))
+		for _, x := range []struct{ kind, class string }{{"path", "band"}, {"s", ""}, {"rect", "exposure"}} {
+			if n := elements(doc, x.kind, x.class); (n > 0) != tc.known {
+				t.Errorf("%d of <%s class=%q>, errors known: %v", n, x.kind, x.class, tc.known)
+			}
+		}
+		if steps := elements(doc, "path", "step"); steps != 2 {
+			t.Errorf("%d step lines of two fields of numbers", steps)
+		}
+		if maps := elements(doc, "table", "heat"); maps == 0 {
+			t.Error("no heat map")
+		}
+	}
+	var weak, cells int
+	for _, c := range with {
+		if c.Second != "" {
+			cells++
+			if math.Abs(c.Value) <= 1.96*0.2 || fmt.Sprintf("%.2f", c.Relativity()) == "1.00" {
+				weak++
+			}
+		}
+	}
+	doc := parsed(t, page(t, m, with, nil))
+	if got := elements(doc, "td", "weak"); got != weak || weak == cells {
+		t.Errorf("%d of %d cells of pairs are pale, want %d", got, cells, weak)
+	}
+}
+
+// TestOrder is by what matters: the mean of what a term adds, or its span where no exposure
+// is known.
+func TestOrder(t *testing.T) {
+	fields := []model.Field{{Name: "often"}, {Name: "seldom"}}
+	f := model.Frame{N: 4000, Fields: fields, Num: make([][]float64, 2), Cat: make([][]string, 2)}
+	var y model.Target
+	r := rand.New(rand.NewPCG(1, 2))
+	for range f.N {
+		a, b := r.Float64(), r.Float64()
+		f.Num[0], f.Num[1] = append(f.Num[0], a), append(f.Num[1], b)
+		y.Y = append(y.Y, math.Floor(2*a)+math.Floor(2*b))
+	}
+	m, err := model.Fit(t.Context(), f, y, model.Options{Loss: model.Poisson, Pairs: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cells := []model.Cell{
+		{Term: "often", First: "low", Value: -0.5, Weight: 500}, {Term: "often", First: "high", Value: 0.5, Weight: 500},
+		{Term: "seldom", First: "low", Value: -0.01, Weight: 990}, {Term: "seldom", First: "high", Value: 2, Weight: 10},
+	}
+	first := func(cells []model.Cell) string {
+		for n := range parsed(t, page(t, m, cells, nil)).Descendants() {
+			if n.Data == "h3" {
+				return n.FirstChild.Data
+			}
+		}
+		return ""
+	}
+	if got := first(cells); got != "often" {
+		t.Errorf("%s comes first, by exposure", got)
+	}
+	for i := range cells {
+		cells[i].Weight = 0
+	}
+	if got := first(cells); got != "seldom" {
+		t.Errorf("%s comes first, by span", got)
+	}
+	// Many names: the highest and the lowest are shown, the others can be unfolded.
+	var many []model.Cell
+	for i := range 60 {
+		many = append(many, model.Cell{Term: "often", First: fmt.Sprint("name ", i), Value: float64(i%7) / 10})
+	}
+	text := page(t, m, many, nil)
+	if n := elements(parsed(t, text), "div", "bar"); n != 60 || !strings.Contains(text, "36 between these") {
+		t.Errorf("%d bars of 60", n)
+	}
+}
+
+// TestBinsAreRead: the labels of a model's bins of numbers are what the axis is made of.
+func TestBinsAreRead(t *testing.T) {
+	for _, c := range fitted().Cells() {
+		if numeric := c.Term == "age" || c.Term == "power"; numeric && IsStretch(c.First) == (c.First == "missing") {
+			t.Errorf("%s: %q", c.Term, c.First)
+		}
+	}
+	for label, want := range map[string]bool{"below 3": true, "-1e+06 and above": true, "1.5 to below 2": true, "below zero": false, "a to below b": false, "any": false, "": false} {
+		if IsStretch(label) != want {
+			t.Errorf("%q is read as numbers: %v", label, !want)
+		}
+	}
+}
+
+// TestTrialOfRowsHeldOut is the model's own account of itself.
+func TestTrialOfRowsHeldOut(t *testing.T) {
+	f, y := made(model.Poisson)
+	mean := make([]float32, f.N)
+	m, err := model.Fit(t.Context(), f, y, model.Options{Loss: model.Poisson, Held: func(row int, v float64) { mean[row] = float32(v) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	trial, err := measure.Try(measure.Family(m.Loss()), mean, y.Y, y.Exposure, y.Weight)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Meta().Metrics; math.Abs(trial.Deviance-got["deviance"]) > 1e-4 || math.Abs(trial.Constant-got["deviance_constant"]) > 1e-4 {
+		t.Errorf("deviances %v and %v, the fit says %v", trial.Deviance, trial.Constant, got)
+	}
+}
+
+// TestWhateverTheCellsHold a page can be drawn of it.
+func TestWhateverTheCellsHold(t *testing.T) {
+	m := fitted()
+	rapid.Check(t, func(t *rapid.T) {
+		cells := m.Cells()
+		scale := rapid.SampledFrom([]float64{0, 1e-6, 1, 50, 1e4}).Draw(t, "scale")
+		for i := range cells {
+			cells[i].Value *= scale
+			cells[i].Error = rapid.SampledFrom([]float64{0, 1e-9, 1, 1e4}).Draw(t, "error")
+			cells[i].Weight = rapid.SampledFrom([]float64{0, 1, 1e9}).Draw(t, "weight")
+		}
+		var b bytes.Buffer
+		if err := WriteCells(&b, m, cells, nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, no := range []string{"NaN", "Inf", "ZgotmplZ"} {
+			if strings.Contains(b.String(), no) {
+				t.Fatalf("the page has %q", no)
+			}
+		}
+	})
+}
+
+func TestTicks(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		low := rapid.Float64Range(-1e6, 1e6).Draw(t, "low")
+		high := low + rapid.Float64Range(1e-3, 1e6).Draw(t, "width")
+		at := Ticks(low, high, 4)
+		if len(at) < 1 || len(at) > 6 || !slices.IsSorted(at) || at[0] < low-1e-6*(high-low) || at[len(at)-1] > high+1e-6*(high-low) {
+			t.Fatalf("%v from %v to %v", at, low, high)
+		}
+		down, up := rapid.Float64Range(-20, -0.05).Draw(t, "down"), rapid.Float64Range(0.05, 20).Draw(t, "up")
+		factors := FactorTicks(down, up)
+		if len(factors) < 1 || len(factors) > 12 || !slices.IsSorted(factors) || factors[0] < down-1e-6 || factors[len(factors)-1] > up+1e-6 {
+			t.Fatalf("%v from %v to %v", factors, down, up)
+		}
+	})
+	if at := Ticks(1, 1, 4); at != nil {
+		t.Errorf("%v of nothing", at)
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	for v, want := range map[float64]string{0: "0", 0.123456: "0.12346", 1234.56: "1234.6", 12345.6: "12\u202f346", -1234567: "−1\u202f234\u202f567", -0.5: "−0.5", 1e20: "1e+20"} {
+		if got := Number(v); got != want {
+			t.Errorf("%v is written %s, want %s", v, got, want)
+		}
+	}
+	if Count(9999) != "9999" || Count(1234567) != "1\u202f234\u202f567" {
+		t.Errorf("%s and %s", Count(9999), Count(1234567))
+	}
+	// As few digits as keep numbers apart, three at least.
+	write := Shorten([]float64{51.123456, 51.234, 60})
+	if a, b := write(51.123456), write(60); a != "51.1" || b != "60" {
+		t.Errorf("%s and %s", a, b)
+	}
+	if write := Shorten([]float64{51.123456, 51.123999, 1e7}); write(51.123456) != "51.123" || write(1e7) != "10\u202f000\u202f000" {
+		t.Errorf("%s and %s", write(51.123456), write(1e7))
 	}
 }

@@ -1,0 +1,497 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"html/template"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"polis/handler/internal/model"
+)
+
+// drawn is a term with what says how much it matters: the mean size of what it adds,
+// weighted by exposure, or where no weights are known the span of it.
+type drawn struct {
+	name    string
+	cells   []model.Cell
+	fields  [2]string
+	kinds   [2]model.Kind
+	sign    int8 // of a main effect
+	pair    bool
+	matters float64
+}
+
+// important is a bar of the picture of what matters.
+type important struct {
+	Name, Effect string
+	Width        float64
+	Pair         bool
+}
+
+// shape is a main effect: of numbers a curve, of names bars.
+type shape struct {
+	Name, Spread, Sign string
+	Matters            float64 // of what matters most
+	Curve              template.HTML
+	Bars               []bar
+	More               []bar // beyond those that are shown at once
+	Cells              []value
+	Errors, Weights    bool // are known
+}
+
+type bar struct {
+	Label, Factor string
+	Zero          float64 // as shares of the picture's width
+	Left, Width   float64
+	Low, Wide     float64 // the whisker
+	Higher        bool
+}
+
+// value is a line of the table below a picture.
+type value struct{ Label, Factor, Interval, Weight string }
+
+type heatMap struct {
+	Name, Spread string
+	Down, Along  string // the fields
+	Across       []string
+	Rows         []heatRow
+}
+
+type heatRow struct {
+	Label string
+	Cells []heatCell
+}
+
+type heatCell struct {
+	Factor, Says string
+	Share        float64 // of the colour, never so strong that the number is hard to read
+	Higher       bool
+	Weak         bool // it is 1 to two decimals, or its interval contains 1
+}
+
+// narrow is the width of a picture of which three stand side by side.
+const narrow = 330
+
+// mostBars are shown at once: the highest and the lowest; the others can be unfolded.
+const mostBars = 24
+
+func (s subject) pictures(p *page) {
+	terms, weighted := s.drawn()
+	p.Weighted = weighted
+	for _, c := range s.cells {
+		p.Errors = p.Errors || c.Error > 0
+	}
+	most := 0.0
+	for _, t := range terms {
+		most = max(most, t.matters)
+	}
+	for _, t := range terms {
+		share := 0.0
+		if most > 0 {
+			share = 100 * t.matters / most
+		}
+		effect := percent(multiple(t.matters) - 1)
+		if !weighted {
+			effect = times(multiple(t.matters))
+		}
+		p.Importance = append(p.Importance, important{t.name, effect, share, t.pair})
+		if t.pair {
+			p.Maps = append(p.Maps, mapOf(t))
+		} else {
+			p.Shapes = append(p.Shapes, shapeOf(t, share))
+		}
+	}
+}
+
+// drawn are the terms, what matters most first.
+func (s subject) drawn() (terms []drawn, weighted bool) {
+	cells := s.cells
+	for i := 0; len(cells) > 0; i++ {
+		n := 1
+		for n < len(cells) && cells[n].Term == cells[0].Term && (cells[n].Second == "") == (cells[0].Second == "") {
+			n++
+		}
+		t := drawn{name: cells[0].Term, cells: cells[:n], pair: cells[0].Second != ""}
+		for k, f := range s.terms[i].Fields {
+			t.fields[k], t.kinds[k] = s.fields[f].Name, s.fields[f].Kind
+			if !t.pair {
+				t.sign = s.fields[f].Monotone
+			}
+		}
+		terms, cells = append(terms, t), cells[n:]
+	}
+	for _, c := range s.cells {
+		weighted = weighted || c.Weight > 0
+	}
+	for i := range terms {
+		t := &terms[i]
+		if !weighted {
+			low, high := span(t.cells, false)
+			t.matters = high - low
+			continue
+		}
+		sum, total := 0.0, 0.0
+		for _, c := range t.cells {
+			sum, total = sum+c.Weight*math.Abs(c.Value), total+c.Weight
+		}
+		if total > 0 {
+			t.matters = sum / total
+		}
+	}
+	slices.SortStableFunc(terms, func(a, b drawn) int { return cmp.Compare(b.matters, a.matters) })
+	return terms, weighted
+}
+
+// bounds are the 95% interval of a value.
+func bounds(c model.Cell) (low, high float64) { return c.Value - 1.96*c.Error, c.Value + 1.96*c.Error }
+
+// span is from the lowest to the highest value, or end of an interval.
+func span(cells []model.Cell, intervals bool) (low, high float64) {
+	low, high = math.Inf(1), math.Inf(-1)
+	for _, c := range cells {
+		a, b := c.Value, c.Value
+		if intervals {
+			a, b = bounds(c)
+		}
+		low, high = min(low, a), max(high, b)
+	}
+	return low, high
+}
+
+// there leaves out the bins for missing and other values where training had none.
+func there(cells []model.Cell) (out []model.Cell) {
+	for _, c := range cells {
+		if c.Value == 0 && c.Weight == 0 && (c.First == "missing" || c.First == "other") {
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// multiple is the factor of a link. A file may hold links of thousands, whose factors are
+// no numbers any more; that they are huge is all there is to show.
+func multiple(link float64) float64 { return math.Exp(max(-200, min(200, link))) }
+
+func factor(link float64) string {
+	switch f := multiple(link); {
+	case f >= 1e5 || f < 1e-3:
+		return fmt.Sprintf("%.1e", f)
+	case f >= 100:
+		return fmt.Sprintf("%.0f", f)
+	case f >= 10:
+		return fmt.Sprintf("%.1f", f)
+	default:
+		return fmt.Sprintf("%.3f", f)
+	}
+}
+
+func shapeOf(t drawn, share float64) shape {
+	cells := there(t.cells)
+	low, high := span(cells, false)
+	s := shape{Name: t.name, Matters: share, Spread: times(multiple(high - low))}
+	switch t.sign {
+	case 1:
+		s.Sign = "only rises"
+	case -1:
+		s.Sign = "only falls"
+	}
+	for _, c := range cells {
+		s.Errors, s.Weights = s.Errors || c.Error > 0, s.Weights || c.Weight > 0
+	}
+	names := labels(cells, func(c model.Cell) string { return c.First }, t.kinds[0])
+	for i, c := range cells {
+		v := value{Label: names[i], Factor: factor(c.Value), Weight: number(c.Weight)}
+		if c.Error > 0 {
+			low, high := bounds(c)
+			v.Interval = factor(low) + " to " + factor(high)
+		}
+		s.Cells = append(s.Cells, v)
+	}
+	if bins := stretches(cells); t.kinds[0] == model.Numeric && len(bins) >= 4 {
+		s.Curve = curve(t.name, cells, bins)
+		return s
+	}
+	s.Bars = bars(cells, names)
+	if len(s.Bars) > mostBars {
+		slices.SortStableFunc(s.Bars, func(a, b bar) int { return cmp.Compare(b.Left+b.Width*side(b), a.Left+a.Width*side(a)) })
+		s.More = slices.Clone(s.Bars[mostBars/2 : len(s.Bars)-mostBars/2])
+		s.Bars = append(s.Bars[:mostBars/2:mostBars/2], s.Bars[len(s.Bars)-mostBars/2:]...)
+	}
+	return s
+}
+
+// side is 1 where a bar's end is at the right of it.
+func side(b bar) float64 {
+	if b.Higher {
+		return 1
+	}
+	return 0
+}
+
+func bars(cells []model.Cell, names []string) (out []bar) {
+	low, high := span(cells, true)
+	low, high = min(low, -0.02), max(high, 0.02) // what does next to nothing looks like it
+	at := func(v float64) float64 { return 100 * (v - low) / (high - low) }
+	for i, c := range cells {
+		from, to := min(0, c.Value), max(0, c.Value)
+		b := bar{
+			Label: names[i], Factor: factor(c.Value), Higher: c.Value > 0,
+			Zero: at(0), Left: at(from), Width: at(to) - at(from),
+		}
+		if c.Error > 0 {
+			a, z := bounds(c)
+			b.Low, b.Wide = at(a), at(z)-at(a)
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+// stretch is where a bin of numbers lies; the outermost have no end.
+type stretch struct{ from, to float64 }
+
+// stretchOf reads a bin's label as package model writes it.
+func stretchOf(label string) (s stretch, ok bool) {
+	parse := func(text string, into *float64) bool {
+		v, err := strconv.ParseFloat(text, 64)
+		*into = v
+		return err == nil
+	}
+	s = stretch{math.Inf(-1), math.Inf(1)}
+	if high, found := strings.CutPrefix(label, "below "); found {
+		return s, parse(high, &s.to)
+	}
+	if low, found := strings.CutSuffix(label, " and above"); found {
+		return s, parse(low, &s.from)
+	}
+	low, high, found := strings.Cut(label, " to below ")
+	return s, found && parse(low, &s.from) && parse(high, &s.to)
+}
+
+// stretches are those of the cells that are bins of numbers, in order.
+func stretches(cells []model.Cell) (out []stretch) {
+	for _, c := range cells {
+		if s, ok := stretchOf(c.First); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// labels shortens bins' labels: "18 to 25" is from 18 to below 25, with as few digits as
+// keep all edges apart.
+func labels(cells []model.Cell, of func(model.Cell) string, kind model.Kind) []string {
+	var edges []float64
+	out := make([]string, len(cells))
+	for i, c := range cells {
+		out[i] = of(c)
+		if s, ok := stretchOf(out[i]); ok && kind == model.Numeric && !math.IsInf(s.to, 1) {
+			edges = append(edges, s.to)
+		}
+	}
+	if kind == model.Category {
+		for i := range out { // what a group of categories is named after comes first
+			if rest, ok := strings.CutPrefix(out[i], "missing, other, "); ok {
+				out[i] = rest + ", other, missing"
+			}
+		}
+	}
+	if len(edges) == 0 {
+		return out
+	}
+	short := shorten(edges)
+	for i := range out {
+		s, ok := stretchOf(out[i])
+		switch {
+		case !ok:
+		case math.IsInf(s.from, -1):
+			out[i] = "< " + short(s.to)
+		case math.IsInf(s.to, 1):
+			out[i] = "≥ " + short(s.from)
+		default:
+			out[i] = short(s.from) + " to " + short(s.to)
+		}
+	}
+	return out
+}
+
+// shorten writes numbers with as few digits, three at least, as keep those given apart.
+func shorten(of []float64) func(float64) string {
+	distinct := map[float64]bool{}
+	for _, v := range of {
+		distinct[v] = true
+	}
+	for digits := 3; ; digits++ {
+		write := func(v float64) string {
+			f, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', digits, 64), 64)
+			if err != nil {
+				f = v
+			}
+			return plainest(f)
+		}
+		seen := map[string]bool{}
+		for v := range distinct {
+			seen[write(v)] = true
+		}
+		if len(seen) == len(distinct) || digits >= 17 {
+			return write
+		}
+	}
+}
+
+// plainest is a number without an exponent where that is readable.
+func plainest(v float64) string {
+	if a := math.Abs(v); a >= 1e4 && a < 1e15 && v == math.Trunc(v) {
+		return grouped(strconv.FormatFloat(v, 'f', 0, 64))
+	}
+	return minus(strconv.FormatFloat(v, 'g', -1, 64))
+}
+
+// curve is a numeric field's step line with its band, and the exposure below it where it
+// is known.
+func curve(name string, cells []model.Cell, bins []stretch) template.HTML {
+	edges := make([]float64, 0, len(bins)-1)
+	for _, b := range bins[:len(bins)-1] {
+		edges = append(edges, b.to)
+	}
+	var numbers []model.Cell
+	var missing *model.Cell
+	heaviest := 0.0
+	for i, c := range cells {
+		if _, ok := stretchOf(c.First); ok {
+			numbers = append(numbers, c)
+			heaviest = max(heaviest, c.Weight)
+		} else {
+			missing = &cells[i]
+		}
+	}
+	low, high := span(cells, true)
+	low, high = min(low, -0.05), max(high, 0.05)
+	pad := (high - low) * 0.04
+	c := newChart(narrow, 220, 0, 1, low-pad, high+pad)
+	if missing != nil {
+		c.right -= 44
+	}
+
+	// Where most bins would be slivers on the field's own scale, all are drawn as wide.
+	width := make([]float64, len(edges)-1)
+	for i := range width {
+		width[i] = edges[i+1] - edges[i]
+	}
+	slices.Sort(width)
+	middle, all := width[len(width)/2], edges[len(edges)-1]-edges[0]
+	even := !(middle*float64(len(width)) > 0.3*all)
+	at := make([]float64, len(bins)+1) // where bins begin and end, on the x axis
+	if even {
+		for i := range at {
+			at[i] = float64(i)
+		}
+	} else {
+		outer := max(middle, 0.03*all)
+		at[0], at[len(at)-1] = edges[0]-outer, edges[len(edges)-1]+outer
+		copy(at[1:], edges)
+	}
+	c.x0, c.x1 = at[0], at[len(at)-1]
+
+	if heaviest > 0 {
+		for i, n := range numbers {
+			h := 0.26 * (c.bottom - c.top) * n.Weight / heaviest
+			c.rect("exposure", c.x(at[i]), c.bottom-h, max(0.5, c.x(at[i+1])-c.x(at[i])-0.6), h)
+		}
+	}
+	c.levels(factorTicks(c.y0, c.y1), func(v float64) string { return plain(math.Exp(v)) })
+	c.line("even", c.left, c.y(0), c.right, c.y(0))
+	var upper, lower, line []point
+	banded := false
+	for i, n := range numbers {
+		a, z := c.x(at[i]), c.x(at[i+1])
+		bottom, top := bounds(n)
+		banded = banded || n.Error > 0
+		upper = append(upper, point{a, c.y(top)}, point{z, c.y(top)})
+		lower = append(lower, point{a, c.y(bottom)}, point{z, c.y(bottom)})
+		line = append(line, point{a, c.y(n.Value)}, point{z, c.y(n.Value)})
+	}
+	if banded {
+		slices.Reverse(lower)
+		c.path("band", true, append(upper, lower...)...)
+	}
+	c.path("step", false, line...)
+	for i := range edges {
+		c.line("axis", c.x(at[i+1]), c.bottom, c.x(at[i+1]), c.bottom+2.5)
+	}
+	title := "bins as ticks"
+	if even {
+		title = "bins, each as wide"
+		c.edgeLabels(at[1:len(at)-1], edges)
+	} else {
+		c.marks(ticks(edges[0], edges[len(edges)-1], 5), plain)
+	}
+	if missing != nil {
+		x, y := c.right+24, c.y(missing.Value)
+		if missing.Error > 0 {
+			bottom, top := bounds(*missing)
+			c.whisker("step-error", x, c.y(bottom), c.y(top))
+		}
+		c.dot("step-dot", x, y, 3.2)
+		c.text(x, c.bottom+16, "middle", "missing")
+	}
+	c.titles(cut(name, 36) + ", " + title)
+	return c.svg(fmt.Sprintf("Factors by %s, from %s to %s", name, factor(low), factor(high)))
+}
+
+// cut shortens a name that would not fit.
+func cut(name string, most int) string {
+	if r := []rune(name); len(r) > most {
+		return string(r[:most-1]) + "…"
+	}
+	return name
+}
+
+// edgeLabels writes as many edges below the axis as there is room for.
+func (c *chart) edgeLabels(at, edges []float64) {
+	write := shorten(edges)
+	last := math.Inf(-1)
+	for i, e := range edges {
+		label := write(e)
+		half := 3.2 * float64(len([]rune(label)))
+		if x := c.x(at[i]); x-half > last+10 && x+half < c.right+8 {
+			c.line("axis", x, c.bottom, x, c.bottom+4)
+			c.text(x, c.bottom+16, "middle", label)
+			last = x + half
+		}
+	}
+}
+
+func mapOf(t drawn) heatMap {
+	low, high := span(t.cells, false)
+	most := max(0.05, -low, high)
+	h := heatMap{Name: t.name, Spread: times(multiple(high - low)), Down: t.fields[0], Along: t.fields[1]}
+	down := labels(t.cells, func(c model.Cell) string { return c.First }, t.kinds[0])
+	across := labels(t.cells, func(c model.Cell) string { return c.Second }, t.kinds[1])
+	for i, c := range t.cells {
+		if i == 0 || c.First != t.cells[i-1].First {
+			h.Rows = append(h.Rows, heatRow{Label: down[i]})
+		}
+		r := &h.Rows[len(h.Rows)-1]
+		cell := heatCell{Factor: fmt.Sprintf("%.3g", multiple(c.Value)), Share: 0.62 * math.Abs(c.Value) / most, Higher: c.Value > 0}
+		cell.Says = down[i] + ", " + across[i] + ": " + factor(c.Value)
+		if math.Abs(c.Value) < 2 {
+			cell.Factor = fmt.Sprintf("%.2f", multiple(c.Value))
+		}
+		cell.Weak = cell.Factor == "1.00"
+		if c.Error > 0 {
+			a, z := bounds(c)
+			cell.Weak = cell.Weak || a <= 0 && z >= 0
+			cell.Says += " (" + factor(a) + " to " + factor(z) + ")"
+		}
+		r.Cells = append(r.Cells, cell)
+		if len(h.Rows) == 1 {
+			h.Across = append(h.Across, across[i])
+		}
+	}
+	return h
+}
