@@ -310,8 +310,10 @@ func TestOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	cells := []model.Cell{
-		{Term: "often", First: "low", Value: -0.5, Weight: 500}, {Term: "often", First: "high", Value: 0.5, Weight: 500},
-		{Term: "seldom", First: "low", Value: -0.01, Weight: 990}, {Term: "seldom", First: "high", Value: 2, Weight: 10},
+		{Term: "often", First: "low", Value: -0.5, Weight: 500},
+		{Term: "often", First: "high", Value: 0.5, Weight: 500},
+		{Term: "seldom", First: "low", Value: -0.01, Weight: 990},
+		{Term: "seldom", First: "high", Value: 2, Weight: 10},
 	}
 	first := func(cells []model.Cell) string {
 		for n := range parsed(t, page(t, m, cells, nil)).Descendants() {
@@ -336,7 +338,7 @@ func TestOrder(t *testing.T) {
 		many = append(many, model.Cell{Term: "often", First: fmt.Sprint("name ", i), Value: float64(i%7) / 10})
 	}
 	text := page(t, m, many, nil)
-	if n := elements(parsed(t, text), "div", "bar"); n != 60 || !strings.Contains(text, "36 between these") {
+	if n := elements(parsed(t, text), "div", "bar"); n != 60 || !strings.Contains(text, "44 between these") {
 		t.Errorf("%d bars of 60", n)
 	}
 }

@@ -76,7 +76,7 @@ type heatCell struct {
 const narrow = 330
 
 // mostBars are shown at once: the highest and the lowest; the others can be unfolded.
-const mostBars = 24
+const mostBars = 16
 
 func (s subject) pictures(p *page) {
 	terms, weighted := s.drawn()
@@ -374,7 +374,7 @@ func curve(name string, cells []model.Cell, bins []stretch) template.HTML {
 	pad := (high - low) * 0.04
 	c := newChart(narrow, 220, 0, 1, low-pad, high+pad)
 	if missing != nil {
-		c.right -= 44
+		c.right -= 54
 	}
 
 	// Where most bins would be slivers on the field's own scale, all are drawn as wide.
@@ -431,7 +431,7 @@ func curve(name string, cells []model.Cell, bins []stretch) template.HTML {
 		c.marks(ticks(edges[0], edges[len(edges)-1], 5), plain)
 	}
 	if missing != nil {
-		x, y := c.right+24, c.y(missing.Value)
+		x, y := c.right+31, c.y(missing.Value)
 		if missing.Error > 0 {
 			bottom, top := bounds(*missing)
 			c.whisker("step-error", x, c.y(bottom), c.y(top))
@@ -458,7 +458,7 @@ func (c *chart) edgeLabels(at, edges []float64) {
 	for i, e := range edges {
 		label := write(e)
 		half := 3.2 * float64(len([]rune(label)))
-		if x := c.x(at[i]); x-half > last+10 && x+half < c.right+8 {
+		if x := c.x(at[i]); x-half > last+10 && x+half < c.right+4 {
 			c.line("axis", x, c.bottom, x, c.bottom+4)
 			c.text(x, c.bottom+16, "middle", label)
 			last = x + half
