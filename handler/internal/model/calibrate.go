@@ -21,14 +21,22 @@ const (
 	minSlope, maxSlope = 0.25, 2
 )
 
-// calibrate fits the line by Newton's method on the rows that are held out.
+// calibrate fits the line on the rows that are held out, and measures what it makes of them.
 func (b *booster) calibrate() calibration {
+	c := b.line(-1)
+	b.measure(&c)
+	return c
+}
+
+// line fits the line by Newton's method, on the rows that are held out of all bags but one
+// (-1: of all).
+func (b *booster) line(but int) calibration {
 	t := b.table
 	c := calibration{slope: 1}
 	prior := t.phi / (slopeDeviation * slopeDeviation)
 	for range 25 {
 		var g0, g1, h00, h01, h11 float64
-		b.eachHeld(func(i int, link float64) {
+		b.eachHeld(but, func(i int, link float64) {
 			x := link - t.offsetOf(i)
 			g, h := t.newton(c.at(x)+t.offsetOf(i), i)
 			g0 += g
@@ -55,9 +63,8 @@ func (b *booster) calibrate() calibration {
 		// The scores say next to nothing about the target, or nothing that a line can
 		// mend: keep them, but right on average.
 		c = calibration{slope: 1}
-		c.intercept = b.level()
+		c.intercept = b.level(but)
 	}
-	b.measure(&c)
 	return c
 }
 
@@ -86,9 +93,9 @@ func (t *table) newton(link float64, i int) (g, h float64) {
 
 // level is what must be added to the links of the rows held out for them to be right on
 // average.
-func (b *booster) level() float64 {
+func (b *booster) level(but int) float64 {
 	return rightOnAverage(func(a float64) (g, h float64) {
-		b.eachHeld(func(i int, link float64) {
+		b.eachHeld(but, func(i int, link float64) {
 			gi, hi := b.table.newton(a+link, i)
 			g, h = g+gi, h+hi
 		})
@@ -130,13 +137,13 @@ func rightOnAverage(newton func(a float64) (g, h float64)) float64 {
 func (b *booster) measure(c *calibration) {
 	t := b.table
 	num, den, total := 0.0, 0.0, 0.0
-	b.eachHeld(func(i int, _ float64) {
+	b.eachHeld(-1, func(i int, _ float64) {
 		num += float64(t.weightOf(i) * float64(t.y[i]))
 		den += float64(t.scale[i])
 		total += t.weightOf(i)
 	})
 	start := startOf(t.loss, num, den)
-	b.eachHeld(func(i int, link float64) {
+	b.eachHeld(-1, func(i int, link float64) {
 		perfect := t.saturated(i)
 		c.deviance += 2 * (t.nats(c.at(link-t.offsetOf(i))+t.offsetOf(i), i) - perfect)
 		c.constant += 2 * (t.nats(start, i) - perfect)
@@ -145,6 +152,16 @@ func (b *booster) measure(c *calibration) {
 		c.deviance *= t.money / total
 		c.constant *= t.money / total
 	}
+}
+
+// deviance is that of the rows held out for a loss in nats, the mean per unit of weight.
+func (b *booster) deviance(loss float64) float64 {
+	perfect, total := 0.0, 0.0
+	b.eachHeld(-1, func(i int, _ float64) {
+		perfect += b.table.saturated(i)
+		total += b.table.weightOf(i)
+	})
+	return 2 * (loss - perfect) * b.table.money / total
 }
 
 func (t *table) saturated(i int) float64 {

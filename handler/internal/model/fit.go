@@ -1,10 +1,12 @@
 package model
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 
 	"polis/handler/internal/exact"
@@ -28,12 +30,16 @@ type Options struct {
 	// Prior is the link of what is expected where the rows are too few to say: for Gamma
 	// with fewer than a thousand claims. nil: the rows' own mean, however few.
 	Prior *float64
+	// Protected is how many of the last fields are no features: the model knows nothing of
+	// them, and its Meta says which features tell something of them, and how it does on each
+	// of their values.
+	Protected int
 	// Progress hears of rounds done, from the goroutine that called Fit. Stopping
 	// early leaps to the end.
 	Progress func(done, total int)
 	// Held hears, at the end, of each row that was held out: its place in the table and
-	// its mean (per unit of exposure) as predicted by what did not learn from it,
-	// calibrated.
+	// its mean (per unit of exposure) as predicted by what did not learn from it, nor was
+	// calibrated on it.
 	Held func(row int, mean float64)
 }
 
@@ -133,7 +139,11 @@ func FitRows(ctx context.Context, fields []Field, rows Rows, o Options) (*Model,
 	if err := checkFields(fields); err != nil {
 		return nil, err
 	}
-	r := &reader{fields: fields, loss: o.Loss, limit: o.Bins}
+	if o.Protected < 0 || o.Protected > len(fields) {
+		return nil, fault.New(fault.Invalid, "%d of %d fields cannot be protected", o.Protected, len(fields))
+	}
+	r := &reader{fields: fields, loss: o.Loss, limit: o.Bins, protected: o.Protected}
+	fields = fields[:len(fields)-o.Protected]
 	if err := r.read(ctx, rows); err != nil {
 		return nil, err
 	}
@@ -147,10 +157,9 @@ func FitRows(ctx context.Context, fields []Field, rows Rows, o Options) (*Model,
 		o.Progress(1, 1)
 		return credible(fields, start+t.unit, o.Prior, meta), nil
 	}
-	k := max(o.Bags, minFolds)
 	note := t.tooLittle(events)
 	if note == "" {
-		if err := r.arrange(k, o.Seed, r.time != nil); err != nil {
+		if err := r.arrange(o.folds(), o.Seed, r.time != nil); err != nil {
 			note = "the mean alone: " + err.Error()
 		}
 	}
@@ -159,6 +168,15 @@ func FitRows(ctx context.Context, fields []Field, rows Rows, o Options) (*Model,
 		o.Progress(1, 1)
 		return Constant(fields, o.Loss, round(start+t.unit), "").WithMeta(meta), nil
 	}
+	return r.fit(ctx, fields, meta, o)
+}
+
+// folds are how many parts the rows are dealt into.
+func (o *Options) folds() int { return max(o.Bags, minFolds) }
+
+// fit learns from the table that was read.
+func (r *reader) fit(ctx context.Context, fields []Field, meta Meta, o Options) (*Model, error) {
+	t := r.t
 	b := &booster{table: t, options: o}
 	var p plan
 	if err := b.learn(ctx, r.binnings, &p); err != nil {
@@ -166,16 +184,25 @@ func FitRows(ctx context.Context, fields []Field, rows Rows, o Options) (*Model,
 	}
 	b.score()
 	cal := b.calibrate()
-	if o.Held != nil {
-		b.eachHeld(func(i int, link float64) {
-			off := t.offsetOf(i)
-			o.Held(int(t.order[i]), mean(o.Loss, cal.at(link-off)+off+t.unit))
-		})
+	meta.Metrics = p.metrics(cal)
+	meta.Comparisons = b.comparisons(&p, cal)
+	r.protect(b, fields, &meta, o)
+	var names []string
+	for _, f := range fields {
+		names = append(names, f.Name)
+	}
+	meta.Clusters = t.clusters(names)
+	if slices.ContainsFunc(fields, func(f Field) bool { return f.Monotone != 0 }) {
+		free, err := b.unconstrained(ctx, r.binnings)
+		if err != nil {
+			return nil, err
+		}
+		meta.Comparisons = append(meta.Comparisons, free)
 	}
 	if r.time != nil {
 		// What was learnt of how to learn holds; the model itself is of all rows.
 		t.columns = t.columns[:t.fields]
-		if err := r.arrange(k, o.Seed, false); err != nil {
+		if err := r.arrange(o.folds(), o.Seed, false); err != nil {
 			return nil, err
 		}
 		b = &booster{table: t, options: o}
@@ -185,7 +212,14 @@ func FitRows(ctx context.Context, fields []Field, rows Rows, o Options) (*Model,
 		}
 	}
 	o.Progress(1, 1)
-	meta.Metrics = map[string]float64{
+	m := b.assemble(fields, r.binnings, p.pairs, cal)
+	m.meta = meta
+	m.seal()
+	return m, nil
+}
+
+func (p *plan) metrics(cal calibration) map[string]float64 {
+	metrics := map[string]float64{
 		"deviance":              cal.deviance,
 		"deviance_constant":     cal.constant,
 		"calibration_slope":     cal.slope,
@@ -195,13 +229,89 @@ func FitRows(ctx context.Context, fields []Field, rows Rows, o Options) (*Model,
 		"tree_rounds":           float64(p.treeRounds),
 		"temper":                p.temper,
 	}
-	for k, v := range meta.Metrics {
-		meta.Metrics[k] = math.Round(v*1e5) / 1e5
+	for k, v := range metrics {
+		metrics[k] = math.Round(v*1e5) / 1e5
 	}
-	m := b.assemble(fields, r.binnings, p.pairs, cal)
-	m.meta = meta
-	m.seal()
-	return m, nil
+	return metrics
+}
+
+// protect tells of each row held out, and how the model does on the protected columns.
+func (r *reader) protect(b *booster, fields []Field, meta *Meta, o Options) {
+	t := r.t
+	if o.Held == nil && len(t.protected) == 0 {
+		return
+	}
+	groups := make([][]ProtectedGroup, len(t.protected))
+	for i := range groups {
+		f := len(fields) + i
+		for k := range t.protected[i].n {
+			groups[i] = append(groups[i], ProtectedGroup{Column: r.fields[f].Name, Value: r.binnings[f].label(r.fields[f].Kind, k, k)})
+		}
+	}
+	for k, bag := range b.bags {
+		cal := b.line(k)
+		lo := t.from[bag.fold]
+		for j, link := range bag.held {
+			i := lo + j
+			off := t.offsetOf(i)
+			mean := mean(t.loss, cal.at(link-off)+off+t.unit)
+			if o.Held != nil {
+				o.Held(int(t.order[i]), mean)
+			}
+			for c := range t.protected {
+				g := &groups[c][t.protected[c].bin(i)]
+				exposure := float64(t.scale[i]) * t.years
+				g.Rows++
+				g.Exposure += exposure
+				g.Expected += float64(mean * exposure)
+				g.Actual += float64(t.weightOf(i)*float64(t.y[i])) * t.amount
+			}
+		}
+	}
+	var names []string
+	for _, f := range fields {
+		names = append(names, f.Name)
+	}
+	for c := range t.protected {
+		meta.Proxies = append(meta.Proxies, t.proxies(&t.protected[c], r.fields[len(fields)+c].Name, names)...)
+		slices.SortStableFunc(groups[c], func(a, b ProtectedGroup) int { return cmp.Compare(b.Rows, a.Rows) })
+		for _, g := range groups[c][:min(len(groups[c]), maxGroups)] {
+			if g.Rows > 0 {
+				meta.Protected = append(meta.Protected, g)
+			}
+		}
+	}
+}
+
+// maxGroups are the values of a protected column that are reported on, the most frequent.
+const maxGroups = 20
+
+// comparisons are what simpler fits than the whole would do on the rows held out.
+func (b *booster) comparisons(p *plan, cal calibration) []Comparison {
+	out := []Comparison{
+		{Name: "the mean alone", Deviance: cal.constant},
+		{Name: "each field by itself", Deviance: b.deviance(p.mains), Note: "before calibration"},
+	}
+	if len(p.pairs) > 0 {
+		out = append(out, Comparison{Name: "with pairs", Deviance: cal.deviance})
+	}
+	return out
+}
+
+// unconstrained is how a fit does without monotone constraints: what they cost.
+func (b *booster) unconstrained(ctx context.Context, binnings []binning) (Comparison, error) {
+	free := *b.table
+	free.columns = slices.Clone(free.columns[:free.fields])
+	for c := range free.columns {
+		free.columns[c].signs = [2]int8{}
+	}
+	other := &booster{table: &free, options: b.options}
+	var p plan
+	if err := other.learn(ctx, slices.Clone(binnings), &p); err != nil {
+		return Comparison{}, err
+	}
+	other.score()
+	return Comparison{Name: "without monotone constraints", Deviance: other.calibrate().deviance}, nil
 }
 
 // credible is the mean claim alone, weighed with what was expected.
@@ -431,9 +541,12 @@ func (b *booster) temper(p *plan, rounds func(*bag, int) error) error {
 }
 
 // eachHeld calls f with each row that is held out and its link by the bag that did not
-// learn from it.
-func (b *booster) eachHeld(f func(i int, link float64)) {
-	for _, bag := range b.bags {
+// learn from it; of all bags but one (-1: of all).
+func (b *booster) eachHeld(but int, f func(i int, link float64)) {
+	for k, bag := range b.bags {
+		if k == but {
+			continue
+		}
 		lo := b.table.from[bag.fold]
 		for i, link := range bag.held {
 			f(lo+i, link)

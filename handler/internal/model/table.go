@@ -14,22 +14,24 @@ import (
 // rows lie fold by fold, and in an order that follows from what they hold, so that the
 // order in which they came makes no difference.
 type table struct {
-	loss    Loss
-	rows    int
-	y       []float32
-	weight  []float32 // nil: all 1
-	scale   []float32 // weight × exposure: what a unit of mean counts for
-	offset  []float32 // nil: all 0
-	bounds  []int     // fold k is rows bounds[k] to bounds[k+1]
-	from    []int     // of fold k, the first row that is judged; those before it are neither learnt from nor judged
-	past    bool      // folds are in order of time, and learnt from are only earlier ones
-	order   []int32   // where each row came from
-	columns []column
-	fields  int // columns that are fields; pairs follow
-	phi     float64
-	unit    float64 // the caller's link is the one here plus this
-	years   float64 // a unit of scale here, in the caller's exposure
-	money   float64 // a deviance here, in the caller's
+	loss      Loss
+	rows      int
+	y         []float32
+	weight    []float32 // nil: all 1
+	scale     []float32 // weight × exposure: what a unit of mean counts for
+	offset    []float32 // nil: all 0
+	bounds    []int     // fold k is rows bounds[k] to bounds[k+1]
+	from      []int     // of fold k, the first row that is judged; those before it are neither learnt from nor judged
+	past      bool      // folds are in order of time, and learnt from are only earlier ones
+	order     []int32   // where each row came from
+	columns   []column
+	fields    int      // columns that are fields; pairs follow
+	protected []column // what is reported on and not learnt from
+	phi       float64
+	unit      float64 // the caller's link is the one here plus this
+	years     float64 // a unit of scale here, in the caller's exposure
+	amount    float64 // a target here, in the caller's money
+	money     float64 // a deviance here, in the caller's
 }
 
 // column is a binned field, or a pair of coarsely binned ones, seen as one.
@@ -93,18 +95,22 @@ func (c *column) weigh(scale []float32) {
 
 // reader collects a training table in two passes.
 type reader struct {
-	fields   []Field
-	loss     Loss
-	limit    int // bins of a number
-	binnings []binning
-	t        *table
-	group    []uint64 // hash of the group; nil: each row is its own
-	time     []float64
+	fields    []Field
+	loss      Loss
+	limit     int // bins of a number
+	protected int // of the last fields, which are not learnt from
+	binnings  []binning
+	t         *table
+	group     []uint64 // hash of the group; nil: each row is its own
+	time      []float64
 }
 
-// hashSeed makes groups' hashes; it must be the same on every machine, so it is not maphash's own.
+// protectedBins are the bins of a protected number: few, as people read of each.
+const protectedBins = 8
+
+// hashText is FNV-1a, the same on every machine.
 func hashText(s string) uint64 {
-	h := uint64(14695981039346656037) // FNV-1a
+	h := uint64(14695981039346656037)
 	for i := range len(s) {
 		h = (h ^ uint64(s[i])) * 1099511628211
 	}
@@ -163,7 +169,7 @@ func (r *reader) read(ctx context.Context, rows Rows) error {
 	case !finite(sumY):
 		return fault.New(fault.Invalid, "the targets, weights or exposures are too large or too small to add up")
 	}
-	t := &table{loss: r.loss, rows: n, fields: len(r.fields), phi: 1, y: make([]float32, n), scale: make([]float32, n)}
+	t := &table{loss: r.loss, rows: n, fields: len(r.fields) - r.protected, phi: 1, y: make([]float32, n), scale: make([]float32, n)}
 	r.t = t
 	if weighed {
 		t.weight = make([]float32, n)
@@ -181,7 +187,11 @@ func (r *reader) read(ctx context.Context, rows Rows) error {
 	for i, f := range r.fields {
 		b := &r.binnings[i]
 		if numbers[i] != nil {
-			*b = numbers[i].binning(r.limit)
+			limit := r.limit
+			if i >= t.fields {
+				limit = protectedBins
+			}
+			*b = numbers[i].binning(limit)
 		} else {
 			*b = names[i].binning(f.order())
 		}
@@ -265,8 +275,9 @@ func (r *reader) fill(ctx context.Context, rows Rows, sumY, sumScale float64) er
 	if r.loss == Tweedie {
 		t.weight = t.scale
 	}
+	t.columns, t.protected = t.columns[:t.fields:t.fields], t.columns[t.fields:]
 	t.unit = exact.Log(yUnit) - exact.Log(exposureUnit)
-	t.years, t.money = exposureUnit, 1
+	t.years, t.amount, t.money = exposureUnit, yUnit, 1
 	if r.loss == Tweedie {
 		t.money = math.Sqrt(yUnit)
 	}
@@ -381,8 +392,10 @@ func (r *reader) arrange(k int, seed uint64, inTime bool) error {
 		r.judgeLate(sorted)
 	}
 	r.permute(sorted)
-	for c := range t.columns {
-		t.columns[c].weigh(t.scale)
+	for _, columns := range [][]column{t.columns, t.protected} {
+		for c := range columns {
+			columns[c].weigh(t.scale)
+		}
 	}
 	for f := range folds {
 		if t.bounds[f+1] == t.from[f] {
@@ -445,14 +458,9 @@ func (r *reader) judgeLate(sorted []int32) {
 // permute puts the rows into an order.
 func (r *reader) permute(order []int32) {
 	t := r.t
-	each(len(t.columns), func(c int) {
-		col := &t.columns[c]
-		if col.wide != nil {
-			col.wide = gather(col.wide, order)
-		} else {
-			col.narrow = gather(col.narrow, order)
-		}
-	})
+	for _, columns := range [][]column{t.columns, t.protected} {
+		each(len(columns), func(c int) { columns[c] = columns[c].picked(order) })
+	}
 	same := t.loss == Tweedie
 	t.y, t.scale = gather(t.y, order), gather(t.scale, order)
 	t.weight, t.offset = gather(t.weight, order), gather(t.offset, order)

@@ -257,14 +257,15 @@ func TestTrials(t *testing.T) {
 // TestBands: what standard errors and exposure are known is drawn.
 func TestBands(t *testing.T) {
 	m := fitted()
-	with := m.Cells()
+	with, without := m.Cells(), m.Cells()
 	for i := range with {
 		with[i].Error, with[i].Weight = 0.2, 1
+		without[i].Error, without[i].Weight = 0, 0
 	}
 	for _, tc := range []struct {
 		cells []model.Cell
 		known bool
-	}{{m.Cells(), false}, {with, true}} {
+	}{{without, false}, {with, true}} {
 		doc := parsed(t, page(t, m, tc.cells, nil))
 		for _, x := range []struct{ kind, class string }{{"path", "band"}, {"s", ""}, {"rect", "exposure"}} {
 			if n := elements(doc, x.kind, x.class); (n > 0) != tc.known {
