@@ -487,14 +487,9 @@ func (f *fitter) offered(branch string) bool {
 func (f *fitter) places() []place {
 	r := f.rates
 	monthly := func(yearly float64) float64 { return 1 - math.Pow(1-yearly, 1.0/12) }
-	severity := marketSeverity * 1.0
-	if r.costly > 0 {
-		z := r.costly / (r.costly + priorEvents)
-		severity = z*r.amount/r.costly + (1-z)*marketSeverity
-	}
 	out := []place{
 		{"frequency", "claim frequency", f.frequency, model.Poisson, r.claims, math.Log(shrunk(r.claims, r.exposure, marketFrequency))},
-		{"severity", "claim severity", f.severity, model.Gamma, r.costly, math.Log(severity)},
+		{"severity", "claim severity", f.severity, model.Gamma, r.costly, math.Log(marketSeverity)},
 		{"lapse", "lapse", f.lapse, model.Logistic, r.lapses, logit(shrunk(r.lapses, r.months, monthly(marketLapse)))},
 		{"other_end", "other ends", f.other, model.Logistic, r.others, logit(shrunk(r.others, r.months, monthly(marketOther)))},
 	}
@@ -539,23 +534,22 @@ func logit(p float64) float64 { return math.Log(p / (1 - p)) }
 
 func (f *fitter) one(ctx context.Context, p place) (*model.Model, error) {
 	t := p.table
-	meta := model.Meta{Name: p.title, Trained: f.o.AsOf.String(), Rows: t.n, Events: p.events}
-	if p.events < fewEvents {
+	if p.events < fewEvents && (p.loss != model.Gamma || p.events < 1) {
 		note := fmt.Sprintf("the mean alone: %.0f events in the book; weighed with the market's rate as if that were %d", p.events, priorEvents)
-		meta.Note = note
+		meta := model.Meta{Name: p.title, Trained: f.o.AsOf.String(), Rows: t.n, Events: p.events, Note: note}
 		return model.Constant(t.fields, p.loss, p.prior, "").WithMeta(meta), nil
 	}
 	frame, target := t.training(p.loss)
-	opts := model.Options{Loss: p.loss, Seed: f.o.Seed, Bags: 2, Pairs: 4, Progress: func(done, total int) { f.o.Progress("learning "+p.title, done, total) }}
-	if p.events < 1000 && p.loss == model.Gamma {
-		opts.Pairs, opts.MinLeaf = -1, 30
+	opts := model.Options{Loss: p.loss, Seed: f.o.Seed, Bags: 4, Pairs: 4, Progress: func(done, total int) { f.o.Progress("learning "+p.title, done, total) }}
+	if p.loss == model.Gamma {
+		opts.Prior = &p.prior
 	}
 	m, err := model.Fit(ctx, frame, target, opts)
 	if err != nil {
 		return nil, fmt.Errorf("learning %s: %w", p.title, err)
 	}
-	got := m.Meta()
-	meta.Note, meta.Metrics = got.Note, got.Metrics
+	meta := m.Meta()
+	meta.Name, meta.Trained, meta.Events = p.title, f.o.AsOf.String(), p.events
 	return m.WithMeta(meta), nil
 }
 
