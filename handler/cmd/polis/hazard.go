@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/csv"
 	"fmt"
@@ -22,35 +21,29 @@ import (
 // hazard fits a model of when and how subjects end.
 func (m *fitCmd) hazard(ctx context.Context) error {
 	ends := append([]string{m.Target}, m.Competing...)
-	roles := append(slices.Clone(ends), m.Duration)
-	for _, name := range []string{m.Entry, m.Weight, m.Group} {
-		if name != "" {
-			roles = append(roles, name)
-		}
-	}
-	seen := map[string]bool{"": true}
+	roles := append(slices.Clone(ends), m.Duration, m.Entry, m.Weight, m.Time, m.Group)
+	seen := map[string]bool{}
 	for _, name := range roles {
-		if seen[name] {
-			return fault.New(fault.Unconfigured, "target, --competing, --duration, --entry, --weight and --group are columns, each another; a hazard needs --duration")
+		if name != "" && seen[name] {
+			return fault.New(fault.Unconfigured, "the column %s is given for two things", name)
 		}
 		seen[name] = true
 	}
-	if m.Exposure != "" {
-		return fault.New(fault.Unconfigured, "--exposure goes with poisson and tweedie; a hazard has its --duration")
+	switch {
+	case m.Duration == "":
+		return fault.New(fault.Unconfigured, "a hazard needs --duration")
+	case m.Exposure != "" || m.Offset != "" || m.Cap != "":
+		return fault.New(fault.Unconfigured, "--exposure, --offset and --cap do not go with a hazard")
 	}
 	rolls, err := parseRolls(m.Roll)
 	if err != nil {
 		return err
 	}
-	t, err := dataset.Read(m.Data, dataset.Options{Skip: slices.DeleteFunc(slices.Clone(m.Exclude), func(name string) bool { return seen[name] })})
+	t, err := m.open(ctx, roles)
 	if err != nil {
 		return err
 	}
-	for _, name := range roles {
-		if t.Column(name) == nil {
-			return fault.New(fault.Unconfigured, "the table has no column %s", name)
-		}
-	}
+	defer t.Close() // it was only read from
 	fields, err := m.features(t, roles)
 	if err != nil {
 		return err
@@ -65,8 +58,7 @@ func (m *fitCmd) hazard(ctx context.Context) error {
 		return err
 	}
 	meta := fitted.Meta()
-	meta.Target, meta.Duration, meta.Entry, meta.Weight, meta.Data = m.Target, m.Duration, m.Entry, m.Weight, t.Fingerprint
-	meta.Settings = map[string]string{"seed": strconv.FormatUint(m.Seed, 10), "bags": strconv.Itoa(m.Bags), "pairs": strconv.Itoa(m.Pairs)}
+	meta.Target, meta.Duration, meta.Entry, meta.Weight, meta.Data, meta.Settings = m.Target, m.Duration, m.Entry, m.Weight, t.Fingerprint, m.settings()
 	fitted = fitted.WithMeta(meta)
 	st.end(fitted.String())
 	for _, c := range fitted.Causes() {
@@ -115,84 +107,75 @@ func parseRolls(texts []string) (rolls []hazard.Roll, err error) {
 
 // subjects are the rows of a table: covariates, how long they lasted, and which of the
 // ends, if any, came.
-func (m *fitCmd) subjects(t *dataset.Table, fields []model.Field, ends []string) hazard.Subjects {
-	var columns []string
+func (m *fitCmd) subjects(t *dataset.File, fields []model.Field, ends []string) hazard.Subjects {
+	const (
+		duration = iota
+		entry
+		weight
+		when
+		group
+		roles
+	)
+	columns := append([]string{m.Duration, m.Entry, m.Weight, m.Time, m.Group}, ends...)
+	covariates := len(columns)
 	for _, f := range fields {
 		columns = append(columns, f.Name)
 	}
-	n := len(fields)
-	columns = append(append(columns, ends...), m.Duration, m.Entry, m.Weight, m.Group)
-	duration := n + len(ends)
 	return func(ctx context.Context, do func(*hazard.Subject) error) error {
-		line := 1 // the header's
-		return eachRow(ctx, t, columns, func(row model.Row) error {
-			line++
-			s := hazard.Subject{
-				Row:      model.Row{Num: row.Num[:n], Cat: row.Cat[:n]},
-				Duration: row.Num[duration], Weight: 1, Group: row.Cat[duration+3],
-			}
-			for i, name := range ends {
-				came, ok := yes(row, n+i)
+		n := 0
+		s := hazard.Subject{Weight: 1}
+		return t.Each(ctx, columns, func(row model.Row) error {
+			n++
+			for at, into := range []*float64{duration: &s.Duration, entry: &s.Entry, weight: &s.Weight, when: &s.Time} {
+				if columns[at] == "" {
+					continue
+				}
+				var ok bool
+				if *into, ok = figure(row, at); !ok && at == when {
+					*into, ok = days(row.Cat[at])
+				}
 				if !ok {
-					return fault.New(fault.Invalid, "line %d: %s is neither 0 nor 1", line, name)
+					return noFigure(n, columns[at], at == when)
 				}
-				if came && s.Cause != 0 {
-					return fault.New(fault.Invalid, "line %d: both %s and %s are 1; a subject ends once", line, ends[s.Cause-1], name)
-				}
-				if came {
+			}
+			s.Cause = 0
+			for i, name := range ends {
+				came, ok := figure(row, roles+i)
+				switch {
+				case !ok || came != 0 && came != 1:
+					return fault.New(fault.Invalid, "line %d: %s is neither 0 nor 1", n+1, name)
+				case came == 1 && s.Cause != 0:
+					return fault.New(fault.Invalid, "line %d: both %s and %s are 1; a subject ends once", n+1, ends[s.Cause-1], name)
+				case came == 1:
 					s.Cause = i + 1
 				}
 			}
-			if m.Entry != "" {
-				s.Entry = row.Num[duration+1]
-			}
-			if m.Weight != "" {
-				s.Weight = row.Num[duration+2]
-			}
-			if v := row.Num[duration+3]; m.Group != "" && v == v {
-				s.Group = text(v)
-			}
+			s.Group = row.Cat[group]
+			s.Num, s.Cat = row.Num[covariates:], row.Cat[covariates:]
 			err := do(&s)
 			if fault.Is(err, fault.Invalid) {
-				return fault.Wrap(fault.Invalid, err, "line %d", line)
+				return fault.Wrap(fault.Invalid, err, "line %d", n+1)
 			}
 			return err
 		})
 	}
 }
 
-// yes reads whether something came.
-func yes(row model.Row, i int) (came, ok bool) {
-	switch strings.ToLower(row.Cat[i]) {
-	case "yes", "true", "y", "t", "ja":
-		return true, true
-	case "no", "false", "n", "f", "nee":
-		return false, true
-	}
-	return row.Num[i] == 1, row.Num[i] == 0 || row.Num[i] == 1
+// survival is a hazard model: as a predictor it is the target's hazard by itself.
+type survival struct {
+	additive
+	whole *hazard.Model
 }
 
-// loadHazard reads a hazard model; nil where the file is none.
-func loadHazard(path string) (*hazard.Model, error) {
-	f, err := os.Open(path)
+func loadSurvival(r io.Reader) (predictor, error) {
+	h, err := hazard.Load(r)
 	if err != nil {
-		return nil, fault.Wrap(fault.NotFound, err, "opening the model")
+		return nil, err
 	}
-	defer f.Close()
-	r := bufio.NewReader(f)
-	if head, _ := r.Peek(len(hazard.Prefix)); string(head) != hazard.Prefix {
-		return nil, nil
-	}
-	return hazard.Load(r)
-}
-
-// targetHazard is the model of the target's hazard by itself, with what is to be known of
-// the whole.
-func targetHazard(h *hazard.Model) *model.Model {
 	m := h.Causes()[0].Hazard
 	meta := m.Meta()
 	meta.Note = strings.TrimPrefix(meta.Note+"; "+h.Meta().Note, "; ")
-	return m.WithMeta(meta)
+	return survival{additive{m.WithMeta(meta)}, h}, nil
 }
 
 // hazard writes a line for each row of a table: how likely each horizon is to see the
@@ -226,11 +209,12 @@ func (m *predictCmd) hazard(ctx context.Context, h *hazard.Model) error {
 			kinds[f.Name], columns[i] = f.Kind, f.Name
 		}
 	}
-	t, err := dataset.Read(m.Data, dataset.Options{Kinds: kinds, Also: entry})
+	t, err := dataset.Open(ctx, m.Data, dataset.Options{Known: true, Kinds: kinds, Also: entry})
 	if err != nil {
 		return err
 	}
-	if entry != "" && t.Column(entry) != nil {
+	defer t.Close() // it was only read from
+	if t.Column(entry) != nil {
 		columns[len(fields)] = entry
 	}
 	return writeFile(m.Out, func(w io.Writer) error {
@@ -239,7 +223,7 @@ func (m *predictCmd) hazard(ctx context.Context, h *hazard.Model) error {
 }
 
 // curves writes them; the last of the columns is the entry, if there is one.
-func (m *predictCmd) curves(ctx context.Context, w io.Writer, h *hazard.Model, t *dataset.Table, columns []string, furthest int) error {
+func (m *predictCmd) curves(ctx context.Context, w io.Writer, h *hazard.Model, t *dataset.File, columns []string, furthest int) error {
 	out := csv.NewWriter(w)
 	head := []string{"prediction"}
 	for _, what := range []string{"incidence", "survival"} {
@@ -260,9 +244,9 @@ func (m *predictCmd) curves(ctx context.Context, w io.Writer, h *hazard.Model, t
 		return err
 	}
 	var c hazard.Curve
-	n, line := len(columns)-1, 1
+	n, line := len(columns)-1, 1 // the header's
 	record := make([]string, 0, len(head))
-	if err := eachRow(ctx, t, columns, func(row model.Row) error {
+	if err := t.Each(ctx, columns, func(row model.Row) error {
 		line++
 		survived := 0
 		if columns[n] != "" {
@@ -294,33 +278,4 @@ func (m *predictCmd) curves(ctx context.Context, w io.Writer, h *hazard.Model, t
 	}
 	out.Flush()
 	return out.Error()
-}
-
-// eachRow gives the rows of a table, with the columns asked for; one without a name is
-// missing.
-func eachRow(ctx context.Context, t *dataset.Table, columns []string, do func(model.Row) error) error {
-	row := model.Row{Num: make([]float64, len(columns)), Cat: make([]string, len(columns))}
-	from := make([]*dataset.Column, len(columns))
-	for i, name := range columns {
-		row.Num[i] = math.NaN()
-		from[i] = t.Column(name)
-	}
-	for k := range t.N {
-		if k%10_000 == 0 && ctx.Err() != nil {
-			return fault.Wrap(fault.Cancelled, ctx.Err(), "reading the table")
-		}
-		for i, c := range from {
-			switch {
-			case c == nil:
-			case c.Kind == model.Category:
-				row.Cat[i] = c.Cat[k]
-			default:
-				row.Num[i] = c.Num[k]
-			}
-		}
-		if err := do(row); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -7,17 +7,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"polis/handler/internal/dataset"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/hazard"
-	"polis/handler/internal/lightgbm"
 	"polis/handler/internal/measure"
 	"polis/handler/internal/model"
 	"polis/handler/internal/report"
@@ -29,9 +31,15 @@ type fitCmd struct {
 	Loss     string   `required:"" help:"poisson: a count, per exposure; logistic: 0 or 1; gamma: a positive amount, weighted by its count; tweedie: a cost, per exposure; hazard: whether it came, within --duration." enum:"poisson,logistic,gamma,tweedie,hazard"`
 	Exposure string   `help:"Column of years at risk, for poisson and tweedie: the target belongs to them."`
 	Weight   string   `help:"Column of weights; for gamma, the number of claims."`
+	Offset   string   `help:"Column that is added to the link, in learning and in scoring."`
+	Time     string   `help:"Column of numbers or ISO dates: rows are judged only by what was learnt from earlier ones."`
 	Group    string   `help:"Column whose equal values stay on one side of every inner split."`
 	Exclude  []string `help:"Columns that are no features." placeholder:"COL,…"`
+	Protect  []string `help:"Columns that are no features because nobody is to be judged by them." placeholder:"COL,…"`
+	Category []string `help:"Columns to read as names, whatever they look like." placeholder:"COL,…"`
+	Numeric  []string `help:"Columns to read as numbers, whatever they look like." placeholder:"COL,…"`
 	Monotone []string `help:"Columns with which the prediction may only rise (COL=+) or fall (COL=-)." placeholder:"COL=+,…"`
+	Cap      string   `help:"For gamma and tweedie: learn from amounts capped at this one, or at a quantile of the positive ones (q0.98)." placeholder:"AMOUNT|qQ"`
 	Bags     int      `help:"Models that are averaged." default:"4"`
 	Pairs    int      `help:"Most pairs of columns that act together; -1 is none." default:"6"`
 	Seed     uint64   `help:"Seed of the inner splits." default:"1"`
@@ -44,132 +52,146 @@ type fitCmd struct {
 }
 
 func (m *fitCmd) Run(ctx context.Context) error {
+	// What lives is the learner's bytes a row; as much garbage on top would be too much.
+	debug.SetGCPercent(25)
 	if m.Loss == "hazard" {
 		return m.hazard(ctx)
 	}
 	if len(m.Competing) > 0 || len(m.Roll) > 0 || m.Duration != "" || m.Entry != "" {
 		return fault.New(fault.Unconfigured, "--competing, --duration, --entry and --roll go with --loss hazard")
 	}
-	if slices.Contains([]string{m.Exposure, m.Weight, m.Group}, m.Target) {
-		return fault.New(fault.Unconfigured, "--target is not also exposure, weight or group")
-	}
-	skip := slices.DeleteFunc(slices.Clone(m.Exclude), func(name string) bool {
-		return slices.Contains([]string{m.Target, m.Exposure, m.Weight, m.Group}, name)
-	})
-	t, err := dataset.Read(m.Data, dataset.Options{Skip: skip})
-	if err != nil {
-		return err
-	}
-	frame, target, err := m.table(t)
-	if err != nil {
-		return err
-	}
 	var loss model.Loss
 	if err := loss.UnmarshalText([]byte(m.Loss)); err != nil {
 		return err
 	}
+	limit, err := m.limit(loss)
+	if err != nil {
+		return err
+	}
+	roles := []string{m.Target, m.Exposure, m.Weight, m.Offset, m.Time, m.Group}
+	t, err := m.open(ctx, roles)
+	if err != nil {
+		return err
+	}
+	defer t.Close() // it was only read from
+	fields, err := m.features(t, roles)
+	if err != nil {
+		return err
+	}
+	settings := m.settings()
+	if limit != nil {
+		if err := limit.find(ctx, t, m.Target, m.Weight); err != nil {
+			return err
+		}
+		settings["cap"], settings["excess_loading"] = text(limit.amount), text(limit.loading)
+		printFigure("cap", limit.amount)
+		printFigure("excess_loading", limit.loading)
+	}
 	st := newProgress(os.Stderr).stage("fit")
-	o := model.Options{
+	started := time.Now()
+	fitted, err := model.FitRows(ctx, fields, m.cases(t, fields, limit), model.Options{
 		Loss: loss, Seed: m.Seed, Bags: m.Bags, Pairs: m.Pairs,
 		Progress: func(done, total int) { st.set(int64(done), int64(total)) },
-	}
-	fitted, err := model.Fit(ctx, frame, target, o)
+	})
 	if err != nil {
 		st.abort()
 		return err
 	}
+	took := time.Since(started)
 	meta := fitted.Meta()
-	meta.Target, meta.Exposure, meta.Weight, meta.Data = m.Target, m.Exposure, m.Weight, t.Fingerprint
-	meta.Settings = map[string]string{"seed": strconv.FormatUint(m.Seed, 10), "bags": strconv.Itoa(m.Bags), "pairs": strconv.Itoa(m.Pairs)}
+	meta.Target, meta.Exposure, meta.Weight, meta.Data, meta.Settings = m.Target, m.Exposure, m.Weight, t.Fingerprint, settings
 	fitted = fitted.WithMeta(meta)
 	st.end(fitted.String())
-	for _, name := range slices.Sorted(mapKeys(meta.Metrics)) {
-		fmt.Printf("%-22s %.6g\n", name, meta.Metrics[name])
+	for _, name := range slices.Sorted(maps.Keys(meta.Metrics)) {
+		printFigure(name, meta.Metrics[name])
 	}
+	printFigure("fit_seconds", took.Seconds())
 	if meta.Note != "" {
 		fmt.Println(meta.Note)
 	}
 	return writeFile(m.Out, fitted.Save)
 }
 
-func mapKeys(m map[string]float64) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
+// settings are the options as the model's file keeps them.
+func (m *fitCmd) settings() map[string]string {
+	settings := map[string]string{"seed": strconv.FormatUint(m.Seed, 10), "bags": strconv.Itoa(m.Bags), "pairs": strconv.Itoa(m.Pairs)}
+	for name, columns := range map[string]string{"offset": m.Offset, "time": m.Time, "group": m.Group, "protect": strings.Join(m.Protect, ",")} {
+		if columns != "" {
+			settings[name] = columns
 		}
 	}
+	return settings
 }
 
-// table parts the columns into features and what they are to explain, and says which is
-// what.
-func (m *fitCmd) table(t *dataset.Table) (f model.Frame, y model.Target, err error) {
-	roles := map[string]*[]float64{m.Target: &y.Y}
-	if m.Exposure != "" {
-		roles[m.Exposure] = &y.Exposure
+// printFigure prints one on a line.
+func printFigure(name string, v float64) { fmt.Printf("%-22s %.6g\n", name, v) }
+
+// open finds out what the table holds. The first of the roles is the target; one without
+// a name is not there.
+func (m *fitCmd) open(ctx context.Context, roles []string) (*dataset.File, error) {
+	if slices.Contains(roles[1:], m.Target) {
+		return nil, fault.New(fault.Unconfigured, "the column %s is the target, and cannot be anything else", m.Target)
 	}
-	if m.Weight != "" {
-		roles[m.Weight] = &y.Weight
-	}
-	for name, into := range roles {
-		c := t.Column(name)
-		if c == nil {
-			return f, y, fault.New(fault.Unconfigured, "the table has no column %s", name)
-		}
-		if *into, err = numbers(c); err != nil {
-			return f, y, err
+	o := dataset.Options{Kinds: map[string]model.Kind{}}
+	for _, name := range roles {
+		if name != "" {
+			o.Need = append(o.Need, name)
 		}
 	}
-	if m.Group != "" {
-		c := t.Column(m.Group)
-		if c == nil {
-			return f, y, fault.New(fault.Unconfigured, "the table has no column %s", m.Group)
+	if m.Group != "" { // its values are compared, and never calculated with
+		o.Kinds[m.Group] = model.Category
+	}
+	for _, name := range m.Category {
+		o.Kinds[name] = model.Category
+	}
+	for _, name := range m.Numeric {
+		if slices.Contains(m.Category, name) {
+			return nil, fault.New(fault.Unconfigured, "the column %s is given as --category and as --numeric", name)
 		}
-		y.Group = texts(c)
+		o.Kinds[name] = model.Numeric
 	}
-	f.N = t.N
-	if f.Fields, err = m.features(t, []string{m.Target, m.Exposure, m.Weight, m.Group}); err != nil {
-		return f, y, err
+	// What is protected is out of sight like what is excluded.
+	for _, name := range slices.Concat(m.Exclude, m.Protect) {
+		if _, known := o.Kinds[name]; !known && !slices.Contains(roles, name) {
+			o.Skip = append(o.Skip, name)
+		}
 	}
-	for _, field := range f.Fields {
-		c := t.Column(field.Name)
-		f.Num, f.Cat = append(f.Num, c.Num), append(f.Cat, c.Cat)
+	t, err := dataset.Open(ctx, m.Data, o)
+	if fault.Is(err, fault.Invalid) { // the call, not the table, is what is wrong
+		return nil, fault.Wrap(fault.Unconfigured, err, "looking for the columns")
 	}
-	return f, y, nil
+	return t, err
 }
 
-// features are the columns without a role, and says what they hold.
-func (m *fitCmd) features(t *dataset.Table, roles []string) (fields []model.Field, err error) {
+// features are the columns without a role. It says what each column is taken for.
+func (m *fitCmd) features(t *dataset.File, roles []string) (fields []model.Field, err error) {
 	signs, err := m.signs(t)
 	if err != nil {
 		return nil, err
 	}
-	for i := range t.Columns {
-		c := &t.Columns[i]
-		if slices.Contains(roles, c.Name) {
+	for _, c := range t.Columns {
+		out := ""
+		switch {
+		case slices.Contains(roles, c.Name):
+			out = ", no feature"
+		case slices.Contains(m.Exclude, c.Name), slices.Contains(m.Protect, c.Name):
 			continue
+		case c.Kind == model.Category && c.Distinct > 100 && 2*c.Distinct > t.N:
+			out = ", left out: nearly every row has a name of its own"
+		default:
+			fields = append(fields, model.Field{Name: c.Name, Kind: c.Kind, Monotone: signs[c.Name]})
 		}
-		if c.Kind == model.Category && c.Distinct > 100 && 2*c.Distinct > t.N {
-			fmt.Fprintf(os.Stderr, "%-24s left out: nearly every row has a name of its own\n", c.Name)
-			continue
-		}
-		kind := "numbers"
-		if c.Kind == model.Category {
-			kind = "names"
-		}
-		fmt.Fprintf(os.Stderr, "%-24s %d %s, %d missing\n", c.Name, c.Distinct, kind, c.Missing)
-		fields = append(fields, model.Field{Name: c.Name, Kind: c.Kind, Monotone: signs[c.Name]})
+		fmt.Fprintf(os.Stderr, "%-24s %s%s\n", c.Name, c, out)
 	}
 	return fields, nil
 }
 
-func (m *fitCmd) signs(t *dataset.Table) (map[string]int8, error) {
+func (m *fitCmd) signs(t *dataset.File) (map[string]int8, error) {
 	signs := map[string]int8{}
 	for _, s := range m.Monotone {
 		name, sign, _ := strings.Cut(s, "=")
 		if t.Column(name) == nil {
-			return nil, fault.New(fault.Unconfigured, "--monotone: the table has no column %s", name)
+			return nil, fault.New(fault.Unconfigured, "--monotone: the table lacks %s", name)
 		}
 		switch sign {
 		case "+":
@@ -183,36 +205,158 @@ func (m *fitCmd) signs(t *dataset.Table) (map[string]int8, error) {
 	return signs, nil
 }
 
-// numbers are a column's; yes and no are 1 and 0.
-func numbers(c *dataset.Column) ([]float64, error) {
-	out := c.Num
-	if c.Kind == model.Category {
-		out = make([]float64, len(c.Cat))
-		for i, s := range c.Cat {
-			switch strings.ToLower(s) {
-			case "yes", "true", "y", "t", "ja":
-				out[i] = 1
-			case "no", "false", "n", "f", "nee":
-			default:
-				return nil, fault.New(fault.Invalid, "the column %s holds neither numbers nor yes and no", c.Name)
+// cases are the rows of the table with what came of them.
+func (m *fitCmd) cases(t *dataset.File, fields []model.Field, limit *limit) model.Rows {
+	const (
+		target = iota
+		exposure
+		weight
+		offset
+		when
+		group
+		roles
+	)
+	columns := []string{m.Target, m.Exposure, m.Weight, m.Offset, m.Time, m.Group}
+	for _, f := range fields {
+		columns = append(columns, f.Name)
+	}
+	return func(ctx context.Context, do func(*model.Case) error) error {
+		n := 0
+		c := model.Case{Weight: 1, Exposure: 1}
+		return t.Each(ctx, columns, func(row model.Row) error {
+			n++
+			for at, into := range []*float64{target: &c.Y, exposure: &c.Exposure, weight: &c.Weight, offset: &c.Offset, when: &c.Time} {
+				if columns[at] == "" {
+					continue
+				}
+				var ok bool
+				if *into, ok = figure(row, at); !ok && at == when {
+					*into, ok = days(row.Cat[at])
+				}
+				if !ok {
+					return noFigure(n, columns[at], at == when)
+				}
 			}
-		}
+			if limit != nil {
+				c.Y = min(c.Y, limit.amount)
+			}
+			if c.Group = row.Cat[group]; c.Group == "" && m.Group != "" {
+				c.Group = "\x00" + strconv.Itoa(n) // nobody else's
+			}
+			c.Num, c.Cat = row.Num[roles:], row.Cat[roles:]
+			return do(&c)
+		})
 	}
-	if c.Missing > 0 {
-		return nil, fault.New(fault.Invalid, "the column %s has %d missing values", c.Name, c.Missing)
-	}
-	return out, nil
 }
 
-func texts(c *dataset.Column) []string {
-	if c.Kind == model.Category {
-		return c.Cat
+// figure reads a number; yes and no are 1 and 0.
+func figure(row model.Row, at int) (v float64, ok bool) {
+	if v = row.Num[at]; v == v {
+		return v, true
 	}
-	out := make([]string, len(c.Num))
-	for i, v := range c.Num {
-		out[i] = strconv.FormatFloat(v, 'g', -1, 64)
+	switch strings.ToLower(row.Cat[at]) {
+	case "yes", "true", "y", "t", "ja":
+		return 1, true
+	case "no", "false", "n", "f", "nee":
+		return 0, true
 	}
-	return out
+	return 0, false
+}
+
+// days reads a date as days since 1970, as Parquet has them.
+func days(s string) (float64, bool) {
+	layouts := []string{time.DateTime, time.RFC3339, "2006-01-02T15:04:05"}
+	if len(s) == len(time.DateOnly) {
+		layouts = []string{time.DateOnly}
+	}
+	for _, layout := range layouts {
+		if at, err := time.Parse(layout, s); err == nil {
+			return float64(at.Unix()) / 86400, true
+		}
+	}
+	return 0, false
+}
+
+func noFigure(row int, column string, date bool) error {
+	what := "neither a number nor yes or no"
+	if date {
+		what = "neither a number nor a date as 2024-03-31"
+	}
+	return fault.New(fault.Invalid, "row %d: the column %s has %s", row, column, what)
+}
+
+// limit is what --cap says: amounts are learnt as this one where they are higher.
+type limit struct {
+	amount   float64
+	quantile float64 // from which the amount is to be found; 0: it is given
+	loading  float64 // all amounts over the capped ones: what predictions are to be raised by to keep the total
+}
+
+// limit reads --cap; nil where there is none.
+func (m *fitCmd) limit(loss model.Loss) (*limit, error) {
+	if m.Cap == "" {
+		return nil, nil
+	}
+	if loss != model.Gamma && loss != model.Tweedie {
+		return nil, fault.New(fault.Unconfigured, "--cap goes with gamma and tweedie, not with %s", loss)
+	}
+	number, isQuantile := strings.CutPrefix(m.Cap, "q")
+	v, err := strconv.ParseFloat(number, 64)
+	switch {
+	case err != nil || !(v > 0) || math.IsInf(v, 1) || isQuantile && v >= 1:
+		return nil, fault.New(fault.Unconfigured, "--cap is an amount over 0, or a quantile from q0 to q1 such as q0.98")
+	case isQuantile:
+		return &limit{quantile: v}, nil
+	}
+	return &limit{amount: v}, nil
+}
+
+// find goes through the amounts for what is not known of the limit yet.
+func (l *limit) find(ctx context.Context, t *dataset.File, target, weight string) error {
+	each := func(do func(y, w float64)) error {
+		n := 0
+		return t.Each(ctx, []string{target, weight}, func(row model.Row) error {
+			n++
+			y, w := row.Num[0], 1.0
+			if weight != "" {
+				w = row.Num[1]
+			}
+			switch {
+			case y != y:
+				return noFigure(n, target, false)
+			case w != w:
+				return noFigure(n, weight, false)
+			}
+			do(y, w)
+			return nil
+		})
+	}
+	if l.quantile > 0 {
+		var positive []float64 // 8 bytes a claim, gone before the learner wants its own
+		if err := each(func(y, _ float64) {
+			if y > 0 {
+				positive = append(positive, y)
+			}
+		}); err != nil {
+			return err
+		}
+		if len(positive) == 0 {
+			return fault.New(fault.Invalid, "no amount is positive: there is no quantile to cap at")
+		}
+		slices.Sort(positive)
+		l.amount = positive[int(math.Ceil(l.quantile*float64(len(positive))))-1]
+	}
+	all, capped := 0.0, 0.0
+	if err := each(func(y, w float64) {
+		all += float64(w * y)
+		capped += float64(w * min(y, l.amount))
+	}); err != nil {
+		return err
+	}
+	if l.loading = all / capped; math.IsNaN(l.loading) || math.IsInf(l.loading, 0) {
+		return fault.New(fault.Invalid, "the amounts add up to nothing that can be capped")
+	}
+	return nil
 }
 
 // writeFile writes a file beside its name first, so that nobody reads half of it; "-" is
@@ -233,247 +377,6 @@ func writeFile(path string, write func(io.Writer) error) (err error) {
 	return os.Rename(f.Name(), path)
 }
 
-type predictCmd struct {
-	Model   string `required:"" help:"Model of polis fit, or LightGBM's as text (model.txt)." type:"existingfile"`
-	Data    string `required:"" help:"Table to score: CSV (also .gz) or Parquet." type:"existingfile"`
-	Horizon []int  `help:"For a hazard model: after how many periods; prediction is the incidence of its target by the first." placeholder:"PERIODS,…"`
-	Reasons bool   `help:"Also write what each term contributes, on the link scale: with the intercept they add up to the link."`
-	Out     string `required:"" help:"File for the scores, a line for each row in the table's order; - is standard output."`
-}
-
-func (m *predictCmd) Run(ctx context.Context) error {
-	if h, err := loadHazard(m.Model); h != nil || err != nil {
-		if err != nil {
-			return err
-		}
-		return m.hazard(ctx, h)
-	}
-	if len(m.Horizon) > 0 {
-		return fault.New(fault.Unconfigured, "--horizon goes with a hazard model")
-	}
-	p, err := loadPredictor(m.Model)
-	if err != nil {
-		return err
-	}
-	kinds := map[string]model.Kind{}
-	for _, f := range p.fields() {
-		if f.Name != "" {
-			kinds[f.Name] = f.Kind
-		}
-	}
-	t, err := dataset.Read(m.Data, dataset.Options{Kinds: kinds, Also: p.exposure()})
-	if err != nil {
-		return err
-	}
-	return writeFile(m.Out, func(w io.Writer) error { return scoreTable(ctx, w, p, t, m.Reasons) })
-}
-
-// predictor is a model of whichever kind.
-type predictor interface {
-	fields() []model.Field // by place in a row; one without a name is not read
-	exposure() string      // the column that predictions are scaled by, if there is one
-	reasons() []string     // what contributions are of
-	base() float64         // what they are added to
-	// score is the link and the prediction of a row.
-	score(row model.Row, contributions []float64) (link, mean float64)
-}
-
-func loadPredictor(path string) (predictor, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fault.Wrap(fault.NotFound, err, "opening the model")
-	}
-	defer f.Close()
-	r := bufio.NewReader(f)
-	if head, _ := r.Peek(5); strings.TrimSpace(string(head)) == "tree" {
-		m, err := lightgbm.Load(r)
-		if err != nil {
-			return nil, err
-		}
-		return newTrees(m), nil
-	}
-	m, err := model.Load(r)
-	if err != nil {
-		return nil, err
-	}
-	return additive{m}, nil
-}
-
-func loadModel(path string) (*model.Model, error) {
-	if h, err := loadHazard(path); h != nil || err != nil {
-		if err != nil {
-			return nil, err
-		}
-		return targetHazard(h), nil
-	}
-	p, err := loadPredictor(path)
-	if err != nil {
-		return nil, err
-	}
-	if a, ok := p.(additive); ok {
-		return a.Model, nil
-	}
-	return nil, fault.New(fault.Invalid, "a model of trees has no rating tables")
-}
-
-// additive is a model of polis fit.
-type additive struct{ *model.Model }
-
-func (a additive) fields() []model.Field {
-	fields := a.Fields()
-	read := make([]bool, len(fields))
-	for _, t := range a.Terms() {
-		for _, f := range t.Fields {
-			read[f] = true
-		}
-	}
-	for i := range fields {
-		if !read[i] {
-			fields[i].Name = ""
-		}
-	}
-	return fields
-}
-
-func (a additive) exposure() string { return a.Meta().Exposure }
-func (a additive) base() float64    { return a.Intercept() }
-
-func (a additive) reasons() (names []string) {
-	for _, t := range a.Terms() {
-		names = append(names, t.Name)
-	}
-	return names
-}
-
-func (a additive) score(row model.Row, contributions []float64) (link, mean float64) {
-	link = a.Score(row, contributions)
-	return link, a.Mean(link)
-}
-
-// trees is a model of LightGBM's.
-type trees struct {
-	*lightgbm.Model
-	codes []map[string]float64 // by feature; nil: a number
-	row   []float64
-}
-
-func newTrees(m *lightgbm.Model) *trees {
-	t := &trees{Model: m, row: make([]float64, len(m.Features())), codes: make([]map[string]float64, len(m.Features()))}
-	for i := range t.codes {
-		names := m.Categories(i)
-		if names == nil {
-			continue
-		}
-		t.codes[i] = make(map[string]float64, len(names))
-		for code, name := range names {
-			t.codes[i][name] = float64(code)
-		}
-	}
-	return t
-}
-
-func (t *trees) fields() (fields []model.Field) {
-	for i, name := range t.Features() {
-		f := model.Field{Name: name}
-		if t.codes[i] != nil {
-			f.Kind = model.Category
-		}
-		fields = append(fields, f)
-	}
-	return fields
-}
-
-func (t *trees) exposure() string  { return "" }
-func (t *trees) reasons() []string { return t.Features() }
-func (t *trees) base() float64     { return t.Expected() }
-
-func (t *trees) score(row model.Row, contributions []float64) (link, mean float64) {
-	for i, codes := range t.codes {
-		t.row[i] = row.Num[i]
-		if codes != nil {
-			code, ok := codes[row.Cat[i]]
-			if t.row[i] = code; !ok {
-				t.row[i] = math.NaN()
-			}
-		}
-	}
-	if contributions != nil {
-		t.Explain(t.row, contributions)
-	}
-	link = t.Raw(t.row)
-	return link, t.Response(link)
-}
-
-// scoreTable writes a line for each row of a table.
-func scoreTable(ctx context.Context, w io.Writer, p predictor, t *dataset.Table, reasons bool) error {
-	out := csv.NewWriter(w)
-	head := []string{"prediction"}
-	var exposure *dataset.Column
-	if name := p.exposure(); name != "" {
-		exposure = t.Column(name)
-	}
-	if exposure != nil {
-		head = append(head, "per_exposure")
-	}
-	var contributions []float64
-	if reasons {
-		head = append(append(head, "link", "intercept"), p.reasons()...)
-		contributions = make([]float64, len(p.reasons()))
-	}
-	if err := out.Write(head); err != nil {
-		return err
-	}
-	record := make([]string, 0, len(head))
-	err := eachScore(ctx, p, t, contributions, func(i int, link, mean float64) error {
-		record = record[:0]
-		if exposure != nil {
-			record = append(record, text(mean*exposure.Num[i]))
-		}
-		record = append(record, text(mean))
-		if reasons {
-			record = append(record, text(link), text(p.base()))
-			for _, c := range contributions {
-				record = append(record, text(c))
-			}
-		}
-		return out.Write(record)
-	})
-	if err != nil {
-		return err
-	}
-	out.Flush()
-	return out.Error()
-}
-
-// eachScore scores the rows of a table in their order.
-func eachScore(ctx context.Context, p predictor, t *dataset.Table, contributions []float64, do func(i int, link, mean float64) error) error {
-	fields := p.fields()
-	columns := make([]*dataset.Column, len(fields))
-	for i, f := range fields {
-		columns[i] = t.Column(f.Name)
-	}
-	row := model.Row{Num: make([]float64, len(fields)), Cat: make([]string, len(fields))}
-	for i := range t.N {
-		if i%10_000 == 0 && ctx.Err() != nil {
-			return fault.Wrap(fault.Cancelled, ctx.Err(), "scoring")
-		}
-		for f, c := range columns {
-			switch {
-			case c == nil:
-			case c.Kind == model.Category:
-				row.Cat[f] = c.Cat[i]
-			default:
-				row.Num[f] = c.Num[i]
-			}
-		}
-		link, mean := p.score(row, contributions)
-		if err := do(i, link, mean); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func text(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 
 type tablesCmd struct {
@@ -482,14 +385,14 @@ type tablesCmd struct {
 }
 
 func (m *tablesCmd) Run() error {
-	h, err := loadHazard(m.Model)
+	p, err := loadPredictor(m.Model)
 	if err != nil {
 		return err
 	}
-	if h != nil {
-		return writeFile(m.Out, func(w io.Writer) error { return writeTables(w, h.Causes()) })
+	if h, ok := p.(survival); ok {
+		return writeFile(m.Out, func(w io.Writer) error { return writeTables(w, h.whole.Causes()) })
 	}
-	loaded, err := loadModel(m.Model)
+	loaded, err := tablesOf(p)
 	if err != nil {
 		return err
 	}
@@ -527,12 +430,16 @@ type reportCmd struct {
 }
 
 func (m *reportCmd) Run(ctx context.Context) error {
-	loaded, err := loadModel(m.Model)
+	p, err := loadPredictor(m.Model)
 	if err != nil {
 		return err
 	}
-	if h, _ := loadHazard(m.Model); h != nil && m.Data != "" {
+	if _, ok := p.(survival); ok && m.Data != "" {
 		return fault.New(fault.Unconfigured, "a hazard is reported without --data: its table has no periods to try it on")
+	}
+	loaded, err := tablesOf(p)
+	if err != nil {
+		return err
 	}
 	var tried *report.Tried
 	if m.Data != "" {
@@ -549,34 +456,25 @@ func outcome(ctx context.Context, m *model.Model, path string) (*report.Tried, e
 	if meta.Target == "" {
 		return nil, fault.New(fault.Invalid, "the model does not say which column it was fitted to")
 	}
-	kinds := map[string]model.Kind{}
-	for _, f := range (additive{m}).fields() {
-		if f.Name != "" {
-			kinds[f.Name] = f.Kind
-		}
-	}
 	columns := []string{meta.Target, meta.Exposure, meta.Weight}
-	for _, name := range columns {
-		if name != "" {
-			kinds[name] = model.Numeric
-		}
-	}
-	t, err := dataset.Read(path, dataset.Options{Kinds: kinds})
+	t, err := openScorer(ctx, additive{m}, path, columns...)
 	if err != nil {
 		return nil, err
 	}
+	defer t.file.Close() // it was only read from
+	var means []float64
 	var y [3][]float64
-	for i, name := range columns {
-		if name == "" {
-			continue
+	err = t.each(ctx, nil, func(s *scored) error {
+		means = append(means, s.mean)
+		for i, name := range columns {
+			if name == "" {
+				continue
+			}
+			if s.others[i] != s.others[i] {
+				return noFigure(s.row, name, false)
+			}
+			y[i] = append(y[i], s.others[i])
 		}
-		if y[i], err = numbers(t.Column(name)); err != nil {
-			return nil, err
-		}
-	}
-	means := make([]float64, 0, t.N)
-	err = eachScore(ctx, additive{m}, t, nil, func(_ int, _, mean float64) error {
-		means = append(means, mean)
 		return nil
 	})
 	if err != nil {

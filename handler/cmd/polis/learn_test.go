@@ -131,7 +131,7 @@ func TestTheDataScientistsPath(t *testing.T) {
 		code int
 		says string
 	}{
-		"no such column":       {[]string{"fit", "--data", at("table.csv"), "--target", "x", "--loss", "poisson", "--out", at("x")}, 2, "no column x"},
+		"no such column":       {[]string{"fit", "--data", at("table.csv"), "--target", "x", "--loss", "poisson", "--out", at("x")}, 2, "the table lacks x"},
 		"names for a target":   {[]string{"fit", "--data", at("table.csv"), "--target", "region", "--loss", "poisson", "--out", at("x")}, 3, "column region"},
 		"no such loss":         {[]string{"fit", "--data", at("table.csv"), "--target", "claims", "--loss", "l2", "--out", at("x")}, 2, "--loss"},
 		"no sign":              {[]string{"fit", "--data", at("table.csv"), "--target", "claims", "--loss", "poisson", "--monotone", "age", "--out", at("x")}, 2, "COL=+"},

@@ -1,48 +1,72 @@
 // Package dataset reads a table of any columns, CSV or Parquet, for learning and
-// scoring: it finds out which columns hold numbers and which hold names, and says so.
+// scoring: it finds out which columns hold numbers and which hold names, says so, and
+// then goes through the rows as often as asked. No table is ever held in memory.
 package dataset
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
-	"math"
+	"io/fs"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"polis/handler/internal/fault"
 	"polis/handler/internal/model"
 )
 
-// Table is a table by columns, in the file's order.
-type Table struct {
-	Columns     []Column
-	N           int    // rows
-	Fingerprint string // of the file's bytes: SHA-256, hex
+// File is a table in a file. It is not for use by several goroutines at once.
+type File struct {
+	Columns     []Column // those not left out, in the file's order
+	N           int      // rows
+	Fingerprint string   // of the file's bytes: SHA-256, hex
+
+	file    *os.File
+	info    fs.FileInfo // as it was opened
+	source  source
+	counted bool // N is known
 }
 
-// Column is one column: Num if numeric, with NaN for missing, else Cat, with "".
+// Column is what is known of a column.
 type Column struct {
 	Name     string
 	Kind     model.Kind
-	Num      []float64
-	Cat      []string
 	Missing  int
-	Distinct int // values, up to MaxDistinct
+	Distinct int  // values: exact up to 4,096, estimated within some percent beyond
+	Whole    bool // all are whole numbers
+	Postcode bool // whole numbers that are read as names, for they are places
+
+	at int // its place in the file
 }
 
-// MaxDistinct is up to where distinct values are counted.
-const MaxDistinct = 100_000
+// String says what a column is taken for.
+func (c Column) String() string {
+	what := "numbers"
+	switch {
+	case c.Postcode:
+		what = "names (it is called as postcodes are, and all have as many digits)"
+	case c.Kind == model.Category:
+		what = "names"
+	case c.Whole:
+		what = "whole numbers"
+	}
+	about := ""
+	if c.Distinct > mostKept {
+		about = "about "
+	}
+	return fmt.Sprintf("%s%d %s, %d missing", about, c.Distinct, what, c.Missing)
+}
 
 // Column finds a column by its name; nil where there is none.
-func (t *Table) Column(name string) *Column {
-	for i := range t.Columns {
-		if t.Columns[i].Name == name {
-			return &t.Columns[i]
+func (f *File) Column(name string) *Column {
+	for i := range f.Columns {
+		if f.Columns[i].Name == name {
+			return &f.Columns[i]
 		}
 	}
 	return nil
@@ -51,154 +75,168 @@ func (t *Table) Column(name string) *Column {
 // Options are what to read. The zero value reads everything as it looks.
 type Options struct {
 	Skip  []string              // columns to leave out
-	Kinds map[string]model.Kind // columns whose kind is known; where set, all others are left out
-	Also  string                // with Kinds: a column of numbers to read too, if it is there
+	Need  []string              // columns that must be there; those of Skip and Kinds must too
+	Kinds map[string]model.Kind // columns whose kind is known: they must hold that
+	// Known says that Kinds is all there is to know: other columns are left out, and the
+	// file is not gone through to find anything out. Columns then have no counts, the file
+	// has no fingerprint, and N is known after a first Each.
+	Known bool
+	Also  string // with Known: a column of numbers to read too, if it is there
 }
 
-// Read reads a file. A file that is no table is fault.Malformed, and says where.
-func Read(path string, o Options) (*Table, error) {
-	f, err := os.Open(path)
+// Open finds out what a file holds; Close lets go of it. A file that is no table is
+// fault.Malformed, and says where; a column of the options that it lacks is fault.Invalid.
+func Open(ctx context.Context, path string, o Options) (*File, error) {
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, fault.Wrap(fault.NotFound, err, "opening the table")
 	}
-	defer f.Close()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, f); err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "reading the table")
+	f := &File{file: file}
+	if err := f.open(ctx, o); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return f, nil
+}
+
+// Close closes the file.
+func (f *File) Close() error { return f.file.Close() }
+
+func (f *File) open(ctx context.Context, o Options) (err error) {
+	if f.info, err = f.file.Stat(); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "reading the table")
 	}
 	magic := make([]byte, 4)
-	if _, err := f.ReadAt(magic, 0); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fault.Wrap(fault.Unavailable, err, "reading the table")
+	if _, err := f.file.ReadAt(magic, 0); err != nil && !errors.Is(err, io.EOF) {
+		return fault.Wrap(fault.Unavailable, err, "reading the table")
 	}
-	read := readCSV
 	if bytes.Equal(magic, []byte("PAR1")) {
-		read = readParquet
+		f.source, err = openParquet(f.file, f.info.Size())
+	} else {
+		f.source, err = openCSV(f.file, f.info.Size())
 	}
-	b := &builder{options: o}
-	if err := read(f, b); err != nil {
-		return nil, err
+	if err != nil {
+		return err
 	}
-	t := &Table{N: b.rows, Fingerprint: hex.EncodeToString(hash.Sum(nil))}
-	for _, c := range b.columns {
-		if c != nil {
-			t.Columns = append(t.Columns, c.finish())
-		}
+	found, err := f.choose(o)
+	if err != nil || o.Known {
+		return err
 	}
-	var missing []string
-	for name := range o.Kinds {
-		if t.Column(name) == nil {
-			missing = append(missing, name)
-		}
+	hash := sha256.New()
+	if _, err := io.Copy(hash, io.NewSectionReader(f.file, 0, f.info.Size())); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "reading the table")
 	}
-	if len(missing) > 0 {
-		slices.Sort(missing)
-		return nil, fault.New(fault.Invalid, "the table lacks %s", strings.Join(missing, ", "))
+	f.Fingerprint = hex.EncodeToString(hash.Sum(nil))
+	places := make([]place, len(f.Columns))
+	for i, c := range f.Columns {
+		places[i] = place{c.at, c.Kind}
 	}
-	return t, nil
-}
-
-// Absent reports whether a text stands for nothing.
-func Absent(s string) bool {
-	switch s {
-	case "", "NA", "N/A", "NaN", "nan", "null", "NULL", "None":
-		return true
+	s := &survey{columns: found}
+	if err := f.pass(ctx, places, s, &s.rows); err != nil {
+		return err
 	}
-	return false
-}
-
-// Number reads a number.
-func Number(s string) (float64, bool) {
-	v, err := strconv.ParseFloat(s, 64)
-	return v, err == nil || errors.Is(err, strconv.ErrRange)
-}
-
-// builder collects columns.
-type builder struct {
-	options Options
-	columns []*building // nil: left out
-	rows    int
-}
-
-// building is a column that is being read.
-type building struct {
-	Column
-	known bool // the kind is not to be found out
-	words map[string]string
-	seen  map[float64]struct{}
-}
-
-// open starts the columns of a header.
-func (b *builder) open(names []string) error {
-	seen := map[string]bool{}
-	for i, name := range names {
-		name = strings.TrimSpace(name)
-		switch {
-		case name == "":
-			return fault.New(fault.Malformed, "column %d has no name", i+1)
-		case seen[name]:
-			return fault.New(fault.Malformed, "the column %s is there twice", name)
-		}
-		seen[name] = true
-		kind, known := b.options.Kinds[name]
-		known = known || name == b.options.Also && b.options.Kinds != nil
-		if b.options.Kinds != nil && !known || slices.Contains(b.options.Skip, name) {
-			b.columns = append(b.columns, nil)
-			continue
-		}
-		b.columns = append(b.columns, &building{
-			Column: Column{Name: name, Kind: kind}, known: known, words: map[string]string{}, seen: map[float64]struct{}{},
-		})
+	for i := range found {
+		f.Columns[i] = found[i].column()
 	}
 	return nil
 }
 
-func (c *building) number(v float64) {
-	if v != v {
-		c.Missing++
-	} else if len(c.seen) < MaxDistinct {
-		c.seen[v] = struct{}{}
+// choose starts the columns that the options do not leave out.
+func (f *File) choose(o Options) (found []finding, err error) {
+	seen := map[string]bool{}
+	for i, h := range f.source.header() {
+		name := strings.TrimSpace(h.name)
+		switch {
+		case name == "":
+			return nil, fault.New(fault.Malformed, "column %d has no name", i+1)
+		case seen[name]:
+			return nil, fault.New(fault.Malformed, "the column %s is there twice", name)
+		}
+		seen[name] = true
+		kind, known := o.Kinds[name]
+		switch {
+		case slices.Contains(o.Skip, name) || o.Known && !known && name != o.Also:
+			continue
+		case !known && !o.Known:
+			kind = h.kind
+		}
+		c := Column{Name: name, Kind: kind, at: i}
+		f.Columns = append(f.Columns, c)
+		found = append(found, finding{Column: c, known: known, postcode: !known && postcode(name)})
 	}
-	c.Num = append(c.Num, v)
-}
-
-func (c *building) name(s string) {
-	if s == "" {
-		c.Missing++
-		c.Cat = append(c.Cat, "")
-		return
-	}
-	w, ok := c.words[s]
-	if !ok {
-		w = strings.Clone(s)
-		if len(c.words) < MaxDistinct {
-			c.words[w] = w
+	var lacks []string
+	for name := range o.Kinds {
+		if !seen[name] {
+			lacks = append(lacks, name)
 		}
 	}
-	c.Cat = append(c.Cat, w)
+	for _, name := range slices.Concat(o.Skip, o.Need) {
+		if !seen[name] {
+			lacks = append(lacks, name)
+		}
+	}
+	if len(lacks) > 0 {
+		slices.Sort(lacks)
+		return nil, fault.New(fault.Invalid, "the table lacks %s", strings.Join(slices.Compact(lacks), ", "))
+	}
+	return found, nil
 }
 
-// text adds a value as it is written; false where the column holds numbers and it is none.
-func (c *building) text(s string) bool {
-	s = strings.TrimSpace(s)
+// Each gives the rows to do, all of them in the file's order, until do fails. Column i of
+// those asked for is in Num[i], with NaN for missing, or in Cat[i], with "", by its kind;
+// a column "" is read from nowhere and always missing. The slices are the same each time:
+// what is to be kept is to be copied.
+func (f *File) Each(ctx context.Context, columns []string, do func(model.Row) error) error {
+	r := &rows{
+		current: model.Row{Num: make([]float64, len(columns)), Cat: make([]string, len(columns))},
+		do:      do,
+	}
+	var places []place
+	for i, name := range columns {
+		r.current.Num[i] = nan
+		if name == "" {
+			continue
+		}
+		c := f.Column(name)
+		if c == nil {
+			return fault.New(fault.Invalid, "the table lacks %s", name)
+		}
+		places = append(places, place{c.at, c.Kind})
+		r.cells = append(r.cells, cell{into: i, kind: c.Kind, words: map[string]string{}})
+	}
+	return f.pass(ctx, places, r, &r.n)
+}
+
+// pass goes through the file once; rows is the count that s keeps.
+func (f *File) pass(ctx context.Context, columns []place, s sink, rows *int) error {
+	if err := f.unchanged(); err != nil {
+		return err
+	}
+	err := f.source.each(ctx, columns, s)
+	if err == nil || fault.Is(err, fault.Malformed) { // a file that is being written to looks damaged
+		if changed := f.unchanged(); changed != nil {
+			return changed
+		}
+	}
 	switch {
-	case c.Kind == model.Category:
-		if Absent(s) {
-			s = ""
-		}
-		c.name(s)
-	case Absent(s):
-		c.number(math.NaN())
-	default:
-		v, ok := Number(s)
-		if !ok {
-			return false
-		}
-		c.number(v)
+	case err != nil:
+		return err
+	case f.counted && f.N != *rows:
+		return errChanged
 	}
-	return true
+	f.N, f.counted = *rows, true
+	return nil
 }
 
-func (c *building) finish() Column {
-	c.Distinct = max(len(c.words), len(c.seen))
-	return c.Column
+var errChanged = fault.New(fault.Conflict, "the table changed while it was being read")
+
+// unchanged says whether the file is still what was opened, as far as that shows outside.
+func (f *File) unchanged() error {
+	info, err := f.file.Stat()
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "reading the table")
+	}
+	if info.Size() != f.info.Size() || !info.ModTime().Equal(f.info.ModTime()) {
+		return errChanged
+	}
+	return nil
 }

@@ -2,163 +2,287 @@ package dataset_test
 
 import (
 	"bytes"
-	"compress/gzip"
+	"encoding/csv"
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/parquet-go/parquet-go"
+	"pgregory.net/rapid"
 
 	. "polis/handler/internal/dataset"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/model"
 )
 
-func file(t testing.TB, body []byte) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "table")
-	if err := os.WriteFile(path, body, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func zipped(t *testing.T, text string) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	if _, err := w.Write([]byte(text)); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-type line struct {
-	Age    *float64 `parquet:"age,optional"`
-	Region string   `parquet:"region"`
-	Claims int32    `parquet:"claims"`
-	New    bool     `parquet:"new"`
-}
-
-func asParquet(t *testing.T, lines []line) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w := parquet.NewGenericWriter[line](&b)
-	if _, err := w.Write(lines); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-const table = "age,region,claims,new\n31.5,Utrecht,0,1\n,Drenthe,2,0\n40,,1,1\n"
-
-func number(v float64) *float64 { return &v }
-
-// TestTheSameTable however it is written.
-func TestTheSameTable(t *testing.T) {
-	for name, body := range map[string][]byte{
-		"CSV":        []byte(table),
-		"CRLF":       []byte(strings.ReplaceAll(table, "\n", "\r\n")),
-		"BOM":        []byte("\ufeff" + table),
-		"semicolons": []byte(strings.ReplaceAll(table, ",", ";")),
-		"tabs":       []byte(strings.ReplaceAll(table, ",", "\t")),
-		"quoted":     []byte("\"age\",\"region\",claims,new\n\"31.5\", Utrecht ,0,1\nNA,Drenthe,2,0\n40,\"\",1,1\n"),
-		"gzip":       zipped(t, table),
-		"Parquet":    asParquet(t, []line{{number(31.5), "Utrecht", 0, true}, {nil, "Drenthe", 2, false}, {number(40), "", 1, true}}),
-	} {
-		got, err := Read(file(t, body), Options{})
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		age, region, claims, isNew := got.Column("age"), got.Column("region"), got.Column("claims"), got.Column("new")
-		if got.N != 3 || len(got.Columns) != 4 || len(got.Fingerprint) != 64 {
-			t.Fatalf("%s: %d rows, %d columns", name, got.N, len(got.Columns))
-		}
-		if age.Num[0] != 31.5 || !math.IsNaN(age.Num[1]) || age.Num[2] != 40 || age.Missing != 1 || age.Distinct != 2 {
-			t.Errorf("%s: age %+v", name, age)
-		}
-		if region.Kind != model.Category || !slices.Equal(region.Cat, []string{"Utrecht", "Drenthe", ""}) || region.Missing != 1 || region.Distinct != 2 {
-			t.Errorf("%s: region %+v", name, region)
-		}
-		if !slices.Equal(claims.Num, []float64{0, 2, 1}) || !slices.Equal(isNew.Num, []float64{1, 0, 1}) {
-			t.Errorf("%s: claims %v, new %v", name, claims.Num, isNew.Num)
-		}
-	}
-}
-
-// TestKinds: a column is names where one value is no number; where the kind is known, it
-// is that or an error.
+// TestKinds: a column is names where one value is no number, wherever that is; postcodes
+// are names if they are all as long.
 func TestKinds(t *testing.T) {
-	path := file(t, []byte("a,b,c\n1,007,x\n2,8,y\n3,9x,z\n"))
-	got, err := Read(path, Options{})
-	if err != nil {
-		t.Fatal(err)
+	for name, tc := range map[string]struct {
+		column string
+		values []string
+		want   Column
+	}{
+		"numbers":                      {"a", []string{"1", "2.5", "", "-3e2", "+4", "1"}, Column{Distinct: 4, Missing: 1}},
+		"whole numbers":                {"a", []string{"1", "2.0", "-3", "1e3", "NaN"}, Column{Distinct: 4, Missing: 1, Whole: true}},
+		"spellings of one":             {"a", []string{"1", "1.0", "01", "1e0", "-0", "0"}, Column{Distinct: 2, Whole: true}},
+		"infinite ones":                {"a", []string{"1e999", "-Inf", "3"}, Column{Distinct: 3, Whole: true}},
+		"nothing":                      {"a", []string{"", "NA", "N/A", "null", "NULL", "None", "nAn"}, Column{Missing: 7}},
+		"a name first":                 {"a", []string{"x", "1", "2"}, Column{Kind: model.Category, Distinct: 3}},
+		"a name last":                  {"a", []string{"1", "2", "", "1", "3x"}, Column{Kind: model.Category, Distinct: 3, Missing: 1}},
+		"one name":                     {"a", []string{"x", "x"}, Column{Kind: model.Category, Distinct: 1}},
+		"a decimal comma":              {"a", []string{"1,5", "2,5"}, Column{Kind: model.Category, Distinct: 2}},
+		"postcodes":                    {"postcode", []string{"1000", "9999", "", "0123"}, Column{Kind: model.Category, Postcode: true, Distinct: 3, Missing: 1}},
+		"five digits":                  {"ZIP", []string{"10001", "01234"}, Column{Kind: model.Category, Postcode: true, Distinct: 2}},
+		"of the policyholder":          {"holder.Postal-Code", []string{"1000"}, Column{Kind: model.Category, Postcode: true, Distinct: 1}},
+		"of different lengths":         {"postcode", []string{"1000", "999"}, Column{Distinct: 2, Whole: true}},
+		"too long for postcodes":       {"plz", []string{"100000", "999999"}, Column{Distinct: 2, Whole: true}},
+		"with a point":                 {"pc4", []string{"1000", "1000.0"}, Column{Distinct: 1, Whole: true}},
+		"with a sign":                  {"npa", []string{"-100", "-200"}, Column{Distinct: 2, Whole: true}},
+		"a distance to something":      {"zip_distance", []string{"1000", "2000"}, Column{Distinct: 2, Whole: true}},
+		"postcodes with letters":       {"postcode", []string{"1000", "1234 AB"}, Column{Kind: model.Category, Distinct: 2}},
+		"postcodes that are missing":   {"postcode", []string{"", ""}, Column{Missing: 2}},
+		"spaces around":                {"a", []string{" 1 ", "\t2", "\u00a03"}, Column{Distinct: 3, Whole: true}},
+		"what only looks like nothing": {"a", []string{"-", "."}, Column{Kind: model.Category, Distinct: 2}},
+	} {
+		var b strings.Builder
+		w := csv.NewWriter(&b)
+		_ = w.Write([]string{tc.column, "other"}) // into memory
+		for _, v := range tc.values {
+			_ = w.Write([]string{v, "0"})
+		}
+		w.Flush()
+		f := open(t, file(t, []byte(b.String())), Options{})
+		c, want := *f.Column(tc.column), tc.want
+		if c.Kind != want.Kind || c.Distinct != want.Distinct || c.Missing != want.Missing || c.Whole != want.Whole || c.Postcode != want.Postcode {
+			t.Errorf("%s: %+v, want %+v", name, c, want)
+		}
+		if c.Kind == model.Category {
+			for i, row := range all(t, f, tc.column) {
+				if v := tc.values[i]; row.Cat[0] != v {
+					t.Errorf("%s: %q became %q", name, v, row.Cat[0])
+				}
+			}
+		}
 	}
-	if got.Column("a").Kind != model.Numeric || !slices.Equal(got.Column("b").Cat, []string{"007", "8", "9x"}) {
-		t.Errorf("%+v", got.Columns)
-	}
-	got, err = Read(path, Options{Kinds: map[string]model.Kind{"a": model.Category}, Also: "nothing"})
-	if err != nil || len(got.Columns) != 1 || !slices.Equal(got.Column("a").Cat, []string{"1", "2", "3"}) {
-		t.Errorf("%+v, %v", got, err)
-	}
-	if got, err = Read(path, Options{Skip: []string{"b"}}); err != nil || got.Column("b") != nil || len(got.Columns) != 2 {
-		t.Errorf("%+v, %v", got, err)
+}
+
+// TestNamesInWindows1252 are read as what they are, in the header too.
+func TestNamesInWindows1252(t *testing.T) {
+	f := open(t, file(t, []byte("r\xe9gion,n\nLi\xe8ge,1\nGen\xe8ve,2\nLiège,3\n")), Options{})
+	rows := all(t, f, "région")
+	if rows[0].Cat[0] != "Liège" || rows[1].Cat[0] != "Genève" || rows[2].Cat[0] != "Liège" {
+		t.Errorf("%v", rows)
 	}
 }
 
 func TestNoTable(t *testing.T) {
-	whole := asParquet(t, []line{{number(1), "x", 0, true}})
+	whole, short := asParquet(t, lines()[:10]), zipped(t, []byte("a,b\n1,2\n"))
+	type nested struct {
+		A []int32 `parquet:"a,list"`
+	}
 	for name, tc := range map[string]struct {
 		body []byte
 		o    Options
 		says string
 	}{
-		"empty":            {nil, Options{}, "empty"},
-		"a column unnamed": {[]byte("a,,c\n"), Options{}, "column 2 has no name"},
-		"a column twice":   {[]byte("a,b,a\n"), Options{}, "a is there twice"},
-		"a row too short":  {[]byte("a,b\n1,2\n3\n"), Options{}, "line 3"},
-		"a quote too many": {[]byte("a,b\n1,\"2\n"), Options{}, "line 2"},
-		"names for numbers": {
-			[]byte("a,b\n1,2\nsecret,2\n"), Options{Kinds: map[string]model.Kind{"a": model.Numeric}}, "line 3: the column a is to hold numbers",
-		},
-		"a column missing": {[]byte("a,b\n1,2\n"), Options{Kinds: map[string]model.Kind{"z": model.Numeric}}, "lacks z"},
-		"half a gzip file": {zipped(t, table)[:20], Options{}, "table"},
-		"half a Parquet":   {whole[:len(whole)/2], Options{}, "Parquet"},
+		"empty":                     {nil, Options{}, "empty"},
+		"a BOM and no more":         {[]byte("\ufeff"), Options{}, "empty"},
+		"a column unnamed":          {[]byte("a,,c\n"), Options{}, "column 2 has no name"},
+		"a column twice":            {[]byte("a,b, a\n"), Options{}, "a is there twice"},
+		"a row too short":           {[]byte("a,b\n1,2\n3\n"), Options{}, "line 3: 1 fields, where the header has 2"},
+		"a row too long":            {[]byte("a,b\n\n\"1\n\",2\n3,4,5\n"), Options{}, "line 5: 3 fields"},
+		"a quote too many":          {[]byte("a,b\n1,\"2\n\n"), Options{}, "line 2"},
+		"a quote in a field":        {[]byte("a,b\n1,2\"\n"), Options{}, "line 2: a quote"},
+		"something after a quote":   {[]byte("a,b\n1,\"secret\"2\n"), Options{}, "line 2"},
+		"a quote in the header":     {[]byte("a,\"b\n"), Options{}, "line 1"},
+		"a record without end":      {append([]byte("a,b\n1,\""), bytes.Repeat([]byte("secret\n"), 3<<20)...), Options{}, "line 2: a record of more than"},
+		"a line without end":        {append([]byte("a,b\n"), bytes.Repeat([]byte("secret"), 3<<20)...), Options{}, "line 2: a record of more than"},
+		"CR alone":                  {[]byte("a,b\r1,2\r3,4\r"), Options{}, "CR alone"},
+		"names for numbers":         {[]byte("a,b\n1,2\nsecret,2\n"), Options{Kinds: map[string]model.Kind{"a": model.Numeric}}, "line 3: the column a is to hold numbers"},
+		"names for numbers, quoted": {[]byte("a,b\n\"1\n\",2\nsecret,2\n"), Options{Kinds: map[string]model.Kind{"a": model.Numeric}}, "line 4: the column a"},
+		"names in Parquet":          {whole, Options{Kinds: map[string]model.Kind{"region": model.Numeric}}, "row 1: the column region is to hold numbers"},
+		"a column missing":          {[]byte("a,b\n1,2\n"), Options{Kinds: map[string]model.Kind{"z": model.Numeric}}, "lacks z"},
+		"half a gzip file":          {zipped(t, text(t, lines(), ','))[:2000], Options{}, "reading the table after line"},
+		"a damaged gzip file":       {append(short[:len(short)-8], 1, 2, 3, 4, 8, 0, 0, 0), Options{}, "reading the table after line 2"},
+		"no gzip file":              {[]byte{0x1f, 0x8b, 1, 1, 1}, Options{}, "not a gzip file"},
+		"half a Parquet":            {whole[:len(whole)/2], Options{}, "Parquet"},
+		"a nested Parquet":          {asParquet(t, []nested{{[]int32{1}}}), Options{}, "the column a is nested"},
 	} {
-		_, err := Read(file(t, tc.body), tc.o)
+		_, err := Open(t.Context(), file(t, tc.body), tc.o)
 		if !fault.Is(err, fault.Malformed) && !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), tc.says) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := Read(filepath.Join(t.TempDir(), "none"), Options{}); !fault.Is(err, fault.NotFound) {
+	if _, err := Open(t.Context(), filepath.Join(t.TempDir(), "none"), Options{}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("no file: %v", err)
 	}
 }
 
-// FuzzRead holds any bytes to a table whose columns are all as long, or an error.
-func FuzzRead(f *testing.F) {
-	f.Add([]byte(table))
-	f.Add([]byte("PAR1PAR1"))
-	f.Add([]byte{0x1f, 0x8b, 8, 0})
-	f.Fuzz(func(t *testing.T, body []byte) {
-		got, err := Read(file(t, body), Options{})
-		if err != nil {
-			return
+// TestDamagedParquet is a table or an error wherever a byte of the file is another.
+func TestDamagedParquet(t *testing.T) {
+	whole := asParquet(t, lines()[:40])
+	path := file(t, whole)
+	for at := 4; at < len(whole); at += 3 {
+		damaged := slices.Clone(whole)
+		damaged[at] ^= 0x55
+		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+			t.Fatal(err)
 		}
-		for _, c := range got.Columns {
-			if len(c.Num)+len(c.Cat) != got.N {
-				t.Errorf("the column %q has %d values of %d", c.Name, len(c.Num)+len(c.Cat), got.N)
-			}
+		read(t, path)
+	}
+}
+
+// TestParquetNumbers are what they stand for.
+func TestParquetNumbers(t *testing.T) {
+	type stand struct {
+		Day    int32     `parquet:"day,date"`
+		Time   time.Time `parquet:"time,timestamp(microsecond)"`
+		Amount int32     `parquet:"amount,decimal(2:9)"`
+		Sum    [16]byte  `parquet:"sum,decimal(3:38)"`
+		Key    int64     `parquet:"key"`
+		Big    uint64    `parquet:"big"`
+		Half   float32   `parquet:"half"`
+	}
+	minus := [16]byte(bytes.Repeat([]byte{0xff}, 16)) // -1
+	path := file(t, asParquet(t, []stand{
+		{Day: 19813, Time: time.Date(2024, 3, 31, 12, 0, 0, 0, time.UTC), Amount: -12345, Sum: [16]byte{14: 1, 15: 2}, Key: 1<<53 + 1, Big: 1 << 63, Half: 0.5},
+		{Day: 0, Time: time.Unix(0, 0), Amount: 5, Sum: minus, Key: -7, Big: 3, Half: 1e20},
+	}))
+	got := all(t, open(t, path, Options{}), "day", "time", "amount", "sum", "key", "big", "half")
+	want := [][]float64{{19813, 19813.5, -123.45, 0.258, 1 << 53, 1 << 63, 0.5}, {0, 0, 0.05, -0.001, -7, 3, float64(float32(1e20))}}
+	for i := range want {
+		if !slices.Equal(got[i].Num, want[i]) {
+			t.Errorf("row %d: %v, want %v", i, got[i].Num, want[i])
+		}
+	}
+	keys := all(t, open(t, path, Options{Kinds: map[string]model.Kind{"key": model.Category, "half": model.Category, "amount": model.Category}}), "key", "half", "amount")
+	if !slices.Equal(keys[0].Cat, []string{"9007199254740993", "0.5", "-123.45"}) || keys[1].Cat[0] != "-7" {
+		t.Errorf("%v", keys)
+	}
+}
+
+// TestRecords are those of encoding/csv.
+func FuzzRecords(f *testing.F) {
+	for _, s := range []string{"a,b\n1,2\n", "a;b\r\n\"x;\"\"y\";2\r\n", "\n\n\"\n\"\r\n", "a\"b", "\"a\"b", "\"", "a,b\r", "a\r\r\n", ",,\n,\n", "\"a\"\r"} {
+		f.Add(s, false)
+		f.Add(s, true)
+	}
+	f.Fuzz(func(t *testing.T, s string, semicolon bool) {
+		comma := ','
+		if semicolon {
+			comma = ';'
+		}
+		r := csv.NewReader(strings.NewReader(s))
+		r.Comma = comma
+		want, wantErr := r.ReadAll()
+		got, err := Records(s, byte(comma))
+		if (err != nil) != (wantErr != nil) {
+			t.Fatalf("%q: %v, encoding/csv says %v", s, err, wantErr)
+		}
+		if err == nil && fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
+			t.Errorf("%q: %q, encoding/csv reads %q", s, got, want)
 		}
 	})
+}
+
+// FuzzNumber holds numbers to strconv's, to the bit.
+func FuzzNumber(f *testing.F) {
+	for _, s := range []string{"1", "-0", "12.345", ".5", "5.", ".", "-", "", "9007199254740993", "123456789012345678901", "0.1234567890123456789", "1e5", "+1", "0x1p-2", "1_0", "Inf", "1..2", "0000000000000000001"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) { sameNumber(t, s) })
+}
+
+func sameNumber(t interface {
+	Errorf(format string, args ...any)
+}, s string,
+) {
+	want, err := strconv.ParseFloat(s, 64)
+	ok := err == nil || strings.Contains(err.Error(), strconv.ErrRange.Error())
+	got, gotOK := Number(s)
+	if gotOK != ok || ok && math.Float64bits(got) != math.Float64bits(want) {
+		t.Errorf("%q: %v, %v; strconv says %v, %v", s, got, gotOK, want, err)
+	}
+}
+
+// TestNumbersAsWritten in tables are strconv's too.
+func TestNumbersAsWritten(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := rapid.Float64().Draw(t, "v")
+		sameNumber(t, strconv.FormatFloat(v, 'f', rapid.IntRange(-1, 20).Draw(t, "decimals"), 64))
+		sameNumber(t, strconv.FormatFloat(v, 'g', -1, 64))
+		sameNumber(t, rapid.StringMatching(`-?[0-9]{0,20}(\.[0-9]{0,20})?`).Draw(t, "digits"))
+	})
+}
+
+// TestDistinct values are counted exactly up to 4,096, and estimated beyond.
+func TestDistinct(t *testing.T) {
+	for _, n := range []int{0, 1, 2, 100, 4095, 4096, 5000, 20_000, 300_000} {
+		exact := func(got int) bool { return got == n || n > 4096 && math.Abs(float64(got)/float64(n)-1) < 0.08 }
+		r := rand.New(rand.NewPCG(1, uint64(n)))
+		if got := DistinctNumbers(func(yield func(float64) bool) {
+			for i := range 2 * n {
+				yield(float64(i%n) / 4)
+			}
+		}); !exact(got) {
+			t.Errorf("%d numbers of %d", got, n)
+		}
+		if got := DistinctTexts(func(yield func(string) bool) {
+			for i := range n {
+				yield(fmt.Sprintf("K%07d", i))
+			}
+			for range n {
+				yield(fmt.Sprintf("K%07d", r.IntN(n)))
+			}
+		}); !exact(got) {
+			t.Errorf("%d texts of %d", got, n)
+		}
+	}
+}
+
+// read goes through a table twice, if it is one.
+func read(t testing.TB, path string) {
+	f, err := Open(t.Context(), path, Options{})
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	var columns []string
+	for _, c := range f.Columns {
+		columns = append(columns, c.Name)
+	}
+	n, missing := 0, make([]int, len(columns))
+	if err := f.Each(t.Context(), columns, func(row model.Row) error {
+		n++
+		for i, c := range f.Columns {
+			if c.Kind == model.Category && row.Cat[i] == "" || c.Kind == model.Numeric && math.IsNaN(row.Num[i]) {
+				missing[i]++
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Errorf("the second pass: %v", err)
+	}
+	for i, c := range f.Columns {
+		if n != f.N || missing[i] != c.Missing {
+			t.Errorf("%d rows of %d, %d of %d missing in %q", n, f.N, missing[i], c.Missing, c.Name)
+		}
+	}
+}
+
+// FuzzTable holds any bytes to a table that is the same in every pass, or an error.
+func FuzzTable(f *testing.F) {
+	f.Add(text(f, lines()[:5], ','))
+	f.Add(asParquet(f, lines()[:5]))
+	f.Add(zipped(f, []byte("a;b\n1;x\n")))
+	f.Add([]byte("PAR1PAR1"))
+	f.Add([]byte{0x1f, 0x8b, 8, 0})
+	f.Fuzz(func(t *testing.T, body []byte) { read(t, file(t, body)) })
 }

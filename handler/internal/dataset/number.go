@@ -1,0 +1,102 @@
+package dataset
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+)
+
+var nan = math.NaN()
+
+// absent reports whether a text stands for nothing.
+func absent(s []byte) bool {
+	switch string(s) {
+	case "", "NA", "N/A", "null", "NULL", "None":
+		return true
+	}
+	return len(s) == 3 && bytes.EqualFold(s, []byte("nan"))
+}
+
+// powers of ten, as far as they are below 2^63.
+var powers = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18}
+
+// plain reads a number of digits and perhaps a point, as nearly all in tables are: a whole
+// number below 2^53 over a power of ten. Both are exact, so their quotient is rounded as
+// strconv rounds. It says false of anything else.
+func plain(s []byte) (float64, bool) {
+	negative := len(s) > 0 && s[0] == '-'
+	if negative {
+		s = s[1:]
+	}
+	if len(s) == 0 || len(s) > 19 { // what is longer may overflow
+		return 0, false
+	}
+	var whole uint64
+	after := -1 // digits after the point
+	for i, b := range s {
+		d := b - '0'
+		switch {
+		case d <= 9:
+			whole = 10*whole + uint64(d)
+		case b == '.' && after < 0 && len(s) > 1:
+			after = len(s) - 1 - i
+		default:
+			return 0, false
+		}
+	}
+	if whole >= 1<<53 || len(s) == 19 && after < 0 {
+		return 0, false
+	}
+	v := float64(whole)
+	if after > 0 {
+		v /= powers[after]
+	}
+	if negative {
+		v = -v
+	}
+	return v, true
+}
+
+// number reads a number; one beyond what a float64 holds is infinite.
+func number(s []byte) (float64, bool) {
+	if v, ok := plain(s); ok {
+		return v, true
+	}
+	v, err := strconv.ParseFloat(string(s), 64)
+	return v, err == nil || errors.Is(err, strconv.ErrRange)
+}
+
+// trim cuts spaces off, which are rare.
+func trim(s []byte) []byte {
+	if n := len(s); n == 0 || s[0] > ' ' && s[0] < 0x80 && s[n-1] > ' ' && s[n-1] < 0x80 {
+		return s
+	}
+	return bytes.TrimSpace(s)
+}
+
+// postcode reports whether a column is called as one of postcodes is.
+func postcode(name string) bool {
+	name = strings.ToLower(strings.Map(func(r rune) rune {
+		if strings.ContainsRune("_-. ", r) {
+			return -1
+		}
+		return r
+	}, name))
+	switch name {
+	case "zip", "plz", "pc4", "npa":
+		return true
+	}
+	return strings.HasSuffix(name, "postcode") || strings.HasSuffix(name, "postalcode") || strings.HasSuffix(name, "zipcode")
+}
+
+// digits is how many digits a number is written with; -1 where it is no whole number.
+func digits(s []byte) int {
+	for _, b := range s {
+		if b < '0' || b > '9' {
+			return -1
+		}
+	}
+	return len(s)
+}
