@@ -44,10 +44,11 @@ func (m *fitCmd) hazard(ctx context.Context) error {
 		return err
 	}
 	defer t.Close() // it was only read from
-	fields, err := m.features(t, roles)
+	fields, protected, err := m.features(t, roles)
 	if err != nil {
 		return err
 	}
+	fields = fields[:len(fields)-protected]
 	st := newProgress(os.Stderr).stage("fit")
 	fitted, err := hazard.Fit(ctx, fields, m.subjects(t, fields, ends), hazard.Options{
 		Causes: ends, Rolls: rolls,
@@ -135,7 +136,7 @@ func (m *fitCmd) subjects(t *dataset.File, fields []model.Field, ends []string) 
 					*into, ok = days(row.Cat[at])
 				}
 				if !ok {
-					return noFigure(n, columns[at], at == when)
+					return noFigure(n, columns[at], row.Cat[at], at == when)
 				}
 			}
 			s.Cause = 0

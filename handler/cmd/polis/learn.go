@@ -40,8 +40,8 @@ type fitCmd struct {
 	Numeric  []string `help:"Columns to read as numbers, whatever they look like." placeholder:"COL,…"`
 	Monotone []string `help:"Columns with which the prediction may only rise (COL=+) or fall (COL=-)." placeholder:"COL=+,…"`
 	Cap      string   `help:"For gamma and tweedie: learn from amounts capped at this one, or at a quantile of the positive ones (q0.98)." placeholder:"AMOUNT|qQ"`
-	Bags     int      `help:"Models that are averaged." default:"4"`
-	Pairs    int      `help:"Most pairs of columns that act together; -1 is none." default:"6"`
+	Bags     int      `help:"Models that are averaged." default:"8"`
+	Pairs    int      `help:"Most pairs of columns that act together; -1 is none." default:"10"`
 	Seed     uint64   `help:"Seed of the inner splits." default:"1"`
 	Out      string   `required:"" help:"File for the model."`
 
@@ -52,8 +52,6 @@ type fitCmd struct {
 }
 
 func (m *fitCmd) Run(ctx context.Context) error {
-	// What lives is the learner's bytes a row; as much garbage on top would be too much.
-	debug.SetGCPercent(25)
 	if m.Loss == "hazard" {
 		return m.hazard(ctx)
 	}
@@ -74,10 +72,13 @@ func (m *fitCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer t.Close() // it was only read from
-	fields, err := m.features(t, roles)
+	fields, protected, err := m.features(t, roles)
 	if err != nil {
 		return err
 	}
+	// The learner keeps some bytes a row and a value. Garbage may fill the rest of what is
+	// promised, which is 100 bytes a row of ten features and 64 MiB, but not go beyond.
+	debug.SetMemoryLimit(48<<20 + int64(t.N)*int64(70+2*len(fields)))
 	settings := m.settings()
 	if limit != nil {
 		if err := limit.find(ctx, t, m.Target, m.Weight); err != nil {
@@ -89,9 +90,11 @@ func (m *fitCmd) Run(ctx context.Context) error {
 	}
 	st := newProgress(os.Stderr).stage("fit")
 	started := time.Now()
-	fitted, err := model.FitRows(ctx, fields, m.cases(t, fields, limit), model.Options{
-		Loss: loss, Seed: m.Seed, Bags: m.Bags, Pairs: m.Pairs,
-		Progress: func(done, total int) { st.set(int64(done), int64(total)) },
+	cases := m.cases(t, fields, limit)
+	held := heldOut{mean: make([]float32, t.N)}
+	fitted, err := model.FitRows(ctx, fields, cases, model.Options{
+		Loss: loss, Seed: m.Seed, Bags: m.Bags, Pairs: m.Pairs, Protected: protected,
+		Progress: func(done, total int) { st.set(int64(done), int64(total)) }, Held: held.put,
 	})
 	if err != nil {
 		st.abort()
@@ -100,6 +103,9 @@ func (m *fitCmd) Run(ctx context.Context) error {
 	took := time.Since(started)
 	meta := fitted.Meta()
 	meta.Target, meta.Exposure, meta.Weight, meta.Data, meta.Settings = m.Target, m.Exposure, m.Weight, t.Fingerprint, settings
+	if meta.Trial, err = held.try(ctx, loss, cases); err != nil {
+		return err
+	}
 	fitted = fitted.WithMeta(meta)
 	st.end(fitted.String())
 	for _, name := range slices.Sorted(maps.Keys(meta.Metrics)) {
@@ -110,6 +116,37 @@ func (m *fitCmd) Run(ctx context.Context) error {
 		fmt.Println(meta.Note)
 	}
 	return writeFile(m.Out, fitted.Save)
+}
+
+// heldOut is what rows that a fit held out were predicted.
+type heldOut struct {
+	mean []float32 // by row; 0 where it was not held out
+	any  bool
+}
+
+func (h *heldOut) put(row int, mean float64) {
+	h.mean[row], h.any = max(float32(mean), math.SmallestNonzeroFloat32), true
+}
+
+// try compares it with what came of the rows; nil where none was held out.
+func (h *heldOut) try(ctx context.Context, loss model.Loss, cases model.Rows) (*measure.Trial, error) {
+	if !h.any {
+		return nil, nil
+	}
+	var mean, y, exposure, weight []float32
+	n := 0
+	err := cases(ctx, func(c *model.Case) error {
+		if m := h.mean[n]; m > 0 {
+			mean, y = append(mean, m), append(y, float32(c.Y))
+			exposure, weight = append(exposure, float32(c.Exposure)), append(weight, float32(c.Weight))
+		}
+		n++
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return measure.Try(measure.Family(loss), mean, y, exposure, weight)
 }
 
 // settings are the options as the model's file keeps them.
@@ -138,9 +175,6 @@ func (m *fitCmd) open(ctx context.Context, roles []string) (*dataset.File, error
 			o.Need = append(o.Need, name)
 		}
 	}
-	if m.Group != "" { // its values are compared, and never calculated with
-		o.Kinds[m.Group] = model.Category
-	}
 	for _, name := range m.Category {
 		o.Kinds[name] = model.Category
 	}
@@ -150,9 +184,16 @@ func (m *fitCmd) open(ctx context.Context, roles []string) (*dataset.File, error
 		}
 		o.Kinds[name] = model.Numeric
 	}
-	// What is protected is out of sight like what is excluded.
-	for _, name := range slices.Concat(m.Exclude, m.Protect) {
-		if _, known := o.Kinds[name]; !known && !slices.Contains(roles, name) {
+	if m.Group != "" { // its values are compared, and never calculated with
+		o.Kinds[m.Group] = model.Category
+	}
+	for _, name := range m.Protect {
+		if !slices.Contains(o.Need, name) {
+			o.Need = append(o.Need, name)
+		}
+	}
+	for _, name := range m.Exclude {
+		if _, known := o.Kinds[name]; !known && !slices.Contains(o.Need, name) {
 			o.Skip = append(o.Skip, name)
 		}
 	}
@@ -163,36 +204,42 @@ func (m *fitCmd) open(ctx context.Context, roles []string) (*dataset.File, error
 	return t, err
 }
 
-// features are the columns without a role. It says what each column is taken for.
-func (m *fitCmd) features(t *dataset.File, roles []string) (fields []model.Field, err error) {
-	signs, err := m.signs(t)
+// features are the columns without a role, with those that are protected, and only reported
+// on, at the end. It says what each column is taken for.
+func (m *fitCmd) features(t *dataset.File, roles []string) (fields []model.Field, protected int, err error) {
+	signs, err := m.signs()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
+	var last []model.Field
 	for _, c := range t.Columns {
 		out := ""
 		switch {
 		case slices.Contains(roles, c.Name):
 			out = ", no feature"
-		case slices.Contains(m.Exclude, c.Name), slices.Contains(m.Protect, c.Name):
+		case slices.Contains(m.Protect, c.Name):
+			last = append(last, model.Field{Name: c.Name, Kind: c.Kind})
+			out = ", protected: no feature, but reported on"
+		case slices.Contains(m.Exclude, c.Name):
 			continue
 		case c.Kind == model.Category && c.Distinct > 100 && 2*c.Distinct > t.N:
 			out = ", left out: nearly every row has a name of its own"
 		default:
 			fields = append(fields, model.Field{Name: c.Name, Kind: c.Kind, Monotone: signs[c.Name]})
+			delete(signs, c.Name)
 		}
 		fmt.Fprintf(os.Stderr, "%-24s %s%s\n", c.Name, c, out)
 	}
-	return fields, nil
+	for name := range signs {
+		return nil, 0, fault.New(fault.Unconfigured, "--monotone: %s is no feature", name)
+	}
+	return append(fields, last...), len(last), nil
 }
 
-func (m *fitCmd) signs(t *dataset.File) (map[string]int8, error) {
+func (m *fitCmd) signs() (map[string]int8, error) {
 	signs := map[string]int8{}
 	for _, s := range m.Monotone {
 		name, sign, _ := strings.Cut(s, "=")
-		if t.Column(name) == nil {
-			return nil, fault.New(fault.Unconfigured, "--monotone: the table lacks %s", name)
-		}
 		switch sign {
 		case "+":
 			signs[name] = 1
@@ -234,7 +281,7 @@ func (m *fitCmd) cases(t *dataset.File, fields []model.Field, limit *limit) mode
 					*into, ok = days(row.Cat[at])
 				}
 				if !ok {
-					return noFigure(n, columns[at], at == when)
+					return noFigure(n, columns[at], row.Cat[at], at == when)
 				}
 			}
 			if limit != nil {
@@ -277,12 +324,15 @@ func days(s string) (float64, bool) {
 	return 0, false
 }
 
-func noFigure(row int, column string, date bool) error {
-	what := "neither a number nor yes or no"
-	if date {
-		what = "neither a number nor a date as 2024-03-31"
+// noFigure says what is wrong with a value, which is a date if it is to be one.
+func noFigure(n int, column, value string, date bool) error {
+	switch {
+	case value == "":
+		return fault.New(fault.Invalid, "row %d: the column %s is missing", n, column)
+	case date:
+		return fault.New(fault.Invalid, "row %d: the column %s is neither a number nor a date as 2024-03-31", n, column)
 	}
-	return fault.New(fault.Invalid, "row %d: the column %s has %s", row, column, what)
+	return fault.New(fault.Invalid, "row %d: the column %s is neither a number nor yes or no", n, column)
 }
 
 // limit is what --cap says: amounts are learnt as this one where they are higher.
@@ -323,9 +373,9 @@ func (l *limit) find(ctx context.Context, t *dataset.File, target, weight string
 			}
 			switch {
 			case y != y:
-				return noFigure(n, target, false)
+				return noFigure(n, target, row.Cat[0], false)
 			case w != w:
-				return noFigure(n, weight, false)
+				return noFigure(n, weight, row.Cat[1], false)
 			}
 			do(y, w)
 			return nil
@@ -471,7 +521,7 @@ func outcome(ctx context.Context, m *model.Model, path string) (*report.Tried, e
 				continue
 			}
 			if s.others[i] != s.others[i] {
-				return noFigure(s.row, name, false)
+				return noFigure(s.row, name, "", false)
 			}
 			y[i] = append(y[i], s.others[i])
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -8,9 +9,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"polis/handler/internal/fault"
+	"polis/handler/internal/model"
 )
 
 // tariff is a table of n policies: the young claim three times as often as the old, and
@@ -73,7 +78,7 @@ func TestTheDataScientistsPath(t *testing.T) {
 	}
 	fit := []string{"fit", "--data", at("table.csv"), "--target", "claims", "--exposure", "years", "--loss", "poisson", "--monotone", "age=-"}
 	stdout, stderr := run(append(fit, "--out", at("m.json"))...)
-	if !strings.Contains(stdout, "deviance") || !strings.Contains(stderr, "left out") || !strings.Contains(stderr, "4 names") {
+	if !strings.Contains(stdout, "deviance") || !strings.Contains(stderr, "left out") || !strings.Contains(stderr, "4 names") || !strings.Contains(stdout, "\nfit_seconds ") {
 		t.Errorf("the fit says\n%s\n%s", stdout, stderr)
 	}
 	run(append(fit, "--out", at("again.json"))...)
@@ -131,6 +136,18 @@ func TestTheDataScientistsPath(t *testing.T) {
 		code int
 		says string
 	}{
+		"no column to exclude": {append(fit, "--exclude", "ID", "--out", at("x")), 2, "the table lacks ID"},
+		"no column to protect": {append(fit, "--protect", "sex", "--out", at("x")), 2, "the table lacks sex"},
+		"no group":             {append(fit, "--group", "house", "--out", at("x")), 2, "the table lacks house"},
+		"a target twice":       {append(fit, "--offset", "claims", "--out", at("x")), 2, "the column claims is the target"},
+		"names and numbers":    {append(fit, "--category", "age", "--numeric", "age", "--out", at("x")), 2, "--category and as --numeric"},
+		"numbers of names":     {append(fit, "--numeric", "region", "--out", at("x")), 3, "line 2: the column region is to hold numbers"},
+		"no feature to order":  {append(fit, "--exclude", "age", "--out", at("x")), 2, "--monotone: age is no feature"},
+		"no times":             {append(fit, "--time", "region", "--out", at("x")), 3, "row 1: the column region is neither a number nor a date"},
+		"no offsets":           {append(fit, "--offset", "region", "--out", at("x")), 3, "row 1: the column region is neither a number nor yes or no"},
+		"a cap of counts":      {append(fit, "--cap", "2", "--out", at("x")), 2, "--cap goes with gamma and tweedie"},
+		"a cap of nothing":     {[]string{"fit", "--data", at("table.csv"), "--target", "claims", "--loss", "tweedie", "--cap", "q1", "--out", at("x")}, 2, "--cap is an amount"},
+		"a rate of nothing":    {[]string{"predict", "--model", at("m.json"), "--data", at("table.csv"), "--market-rate", "0", "--out", at("x")}, 2, "--market-rate"},
 		"no such column":       {[]string{"fit", "--data", at("table.csv"), "--target", "x", "--loss", "poisson", "--out", at("x")}, 2, "the table lacks x"},
 		"names for a target":   {[]string{"fit", "--data", at("table.csv"), "--target", "region", "--loss", "poisson", "--out", at("x")}, 3, "column region"},
 		"no such loss":         {[]string{"fit", "--data", at("table.csv"), "--target", "claims", "--loss", "l2", "--out", at("x")}, 2, "--loss"},
@@ -146,6 +163,217 @@ func TestTheDataScientistsPath(t *testing.T) {
 		}
 		if _, err := os.Stat(at("x")); err == nil {
 			t.Errorf("%s: a file is left", name)
+		}
+	}
+}
+
+// TestWhatTheLearnerIsGiven is what the columns with a role hold.
+func TestWhatTheLearnerIsGiven(t *testing.T) {
+	dir := write(t, t.TempDir(), map[string]string{"table.csv": "cost,years,n,lo,day,house,age,zip,sex,id,code\n" +
+		"10,0.5,2,-1,2024-03-31,7,30,1000,f,A,01\n" +
+		"0,1,1,0.25,1970-01-02,,,2000,m,B,02\n" +
+		"99,2,3,0,2024-03-31,07,50,,f,C,03\n"})
+	m := &fitCmd{
+		Data: filepath.Join(dir, "table.csv"), Loss: "tweedie", Target: "cost", Exposure: "years", Weight: "n", Offset: "lo", Time: "day", Group: "house",
+		Exclude: []string{"id"}, Protect: []string{"sex"}, Category: []string{"code"}, Monotone: []string{"age=+"}, Cap: "q0.5",
+	}
+	roles := []string{m.Target, m.Exposure, m.Weight, m.Offset, m.Time, m.Group}
+	table, err := m.open(t.Context(), roles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.Close()
+	fields, protected, err := m.features(table, roles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []model.Field{{Name: "age", Monotone: 1}, {Name: "zip", Kind: model.Category}, {Name: "code", Kind: model.Category}, {Name: "sex", Kind: model.Category}}; !slices.Equal(fields, want) || protected != 1 {
+		t.Errorf("fields %v, %d protected", fields, protected)
+	}
+	limit, err := m.limit(model.Tweedie)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := limit.find(t.Context(), table, m.Target, m.Weight); err != nil {
+		t.Fatal(err)
+	}
+	if limit.amount != 10 || math.Abs(limit.loading-(2*10+3*99)/(2*10+3*10.)) > 1e-12 {
+		t.Errorf("capped at %v with an excess loading of %v", limit.amount, limit.loading)
+	}
+	for range 2 {
+		var got []string
+		if err := m.cases(table, fields, limit)(t.Context(), func(c *model.Case) error {
+			got = append(got, fmt.Sprintf("%v %v %v %v %v %q %v %q", c.Y, c.Exposure, c.Weight, c.Offset, c.Time, c.Group, c.Num, c.Cat))
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{
+			`10 0.5 2 -1 19813 "7" [30 NaN NaN NaN] ["" "1000" "01" "f"]`,
+			`0 1 1 0.25 1 "\x002" [NaN NaN NaN NaN] ["" "2000" "02" "m"]`,
+			`10 2 3 0 19813 "07" [50 NaN NaN NaN] ["" "" "03" "f"]`,
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("the learner gets\n%s", strings.Join(got, "\n"))
+		}
+	}
+}
+
+// TestNothingIsLeftHalfDone when the context ends.
+func TestNothingIsLeftHalfDone(t *testing.T) {
+	dir := write(t, t.TempDir(), map[string]string{"table.csv": tariff(3000)})
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if code, _, stderr := polis(t, "", "fit", "--data", at("table.csv"), "--target", "claims", "--loss", "poisson", "--bags", "1", "--out", at("m.json")); code != 0 {
+		t.Fatal(stderr)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	fit := &fitCmd{Data: at("table.csv"), Target: "claims", Loss: "poisson", Bags: 1, Out: at("x")}
+	predict := &predictCmd{Data: at("table.csv"), Model: at("m.json"), Out: at("x")}
+	for name, run := range map[string]func(context.Context) error{"fit": fit.Run, "predict": predict.Run} {
+		if err := run(ctx); !fault.Is(err, fault.Cancelled) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if left, err := filepath.Glob(at("x*")); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// TestCapped amounts are what a model of them predicts, and predict says so.
+func TestCapped(t *testing.T) {
+	table := "kind,n,amount\n"
+	r := rand.New(rand.NewPCG(3, 3))
+	total, capped := 0.0, 0.0
+	for range 3000 {
+		n, amount := 1+r.IntN(3), 1+math.Floor(2000*r.ExpFloat64())
+		table += fmt.Sprintf("k%d,%d,%v\n", r.IntN(3), n, amount)
+		total, capped = total+float64(n)*amount, capped+float64(n)*min(amount, 3000)
+	}
+	dir := write(t, t.TempDir(), map[string]string{"table.csv": table})
+	at := func(name string) string { return filepath.Join(dir, name) }
+	code, stdout, stderr := polis(t, "", "fit", "--data", at("table.csv"), "--target", "amount", "--weight", "n", "--loss", "gamma", "--cap", "3000", "--out", at("m.json"))
+	if code != 0 || !strings.Contains(stdout, "cap                    3000\n") || !strings.Contains(stdout, fmt.Sprintf("excess_loading         %.6g\n", total/capped)) {
+		t.Fatalf("exit code %d: %s%s", code, stdout, stderr)
+	}
+	p, err := loadPredictor(at("m.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := tablesOf(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := m.Meta().Settings
+	if loading, err := strconv.ParseFloat(settings["excess_loading"], 64); err != nil || settings["cap"] != "3000" || math.Abs(loading*capped/total-1) > 1e-12 {
+		t.Errorf("the model says %v", settings)
+	}
+	code, _, stderr = polis(t, "", "predict", "--model", at("m.json"), "--data", at("table.csv"), "--out", at("s.csv"))
+	if code != 0 || !strings.Contains(stderr, "capped at 3000; times "+settings["excess_loading"]) {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
+// TestOffset is added to the link, is a reason, and must be in the table.
+func TestOffset(t *testing.T) {
+	table := "lo,age,claims\n"
+	r := rand.New(rand.NewPCG(4, 4))
+	for i := range 3000 {
+		table += fmt.Sprintf("%.2f,%d,%d\n", float64(i%5)/4, 18+r.IntN(60), r.IntN(3)/2)
+	}
+	dir := write(t, t.TempDir(), map[string]string{"table.csv": table, "without.csv": "age\n30\n", "missing.csv": "age,lo\n30,1\n30,\n"})
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if code, _, stderr := polis(t, "", "fit", "--data", at("table.csv"), "--target", "claims", "--offset", "lo", "--loss", "poisson", "--out", at("m.json")); code != 0 {
+		t.Fatal(stderr)
+	}
+	if code, _, stderr := polis(t, "", "predict", "--model", at("m.json"), "--data", at("table.csv"), "--reasons", "--out", at("s.csv")); code != 0 {
+		t.Fatal(stderr)
+	}
+	header, rows := readCSV(t, at("s.csv"))
+	if strings.Join(header[:4], " ") != "prediction link intercept offset" || slices.Contains(header, "lo") {
+		t.Errorf("header %v", header)
+	}
+	for i, row := range rows {
+		sum := 0.0
+		for _, v := range row[2:] {
+			sum += v
+		}
+		if row[3] != float64(i%5)/4 || math.Abs(sum-row[1]) > 1e-12 || math.Abs(math.Exp(row[1])-row[0]) > 1e-12 {
+			t.Fatalf("row %d: %v", i, row)
+		}
+	}
+	for name, says := range map[string]string{"without.csv": "lacks lo", "missing.csv": "row 2: the column lo is missing"} {
+		if code, _, stderr := polis(t, "", "predict", "--model", at("m.json"), "--data", at(name), "--out", at("x")); code != 3 || !strings.Contains(stderr, says) {
+			t.Errorf("%s: exit code %d: %s", name, code, stderr)
+		}
+	}
+}
+
+// TestMarketRate: the mean of what is predicted at a market rate is that rate, per
+// exposure, whatever the model and however far away the rate; predictions stay.
+func TestMarketRate(t *testing.T) {
+	dir := write(t, t.TempDir(), map[string]string{"table.csv": tariff(3000)})
+	at := func(name string) string { return filepath.Join(dir, name) }
+	poisson := []string{"fit", "--data", at("table.csv"), "--target", "claims", "--exposure", "years", "--loss", "poisson", "--bags", "1", "--out", at("poisson")}
+	logistic := []string{"fit", "--data", at("table.csv"), "--target", "lapsed", "--loss", "logistic", "--bags", "1", "--out", at("logistic")}
+	body, err := os.ReadFile(at("table.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lapses := strings.Replace(string(body), "claims\n", "lapsed\n", 1)
+	for _, n := range []string{"2", "3", "4", "5", "6", "7", "8"} {
+		lapses = strings.ReplaceAll(lapses, ","+n+"\n", ",1\n")
+	}
+	write(t, dir, map[string]string{"lapses.csv": lapses})
+	logistic[2] = at("lapses.csv")
+	trees := filepath.Join("..", "..", "internal", "lightgbm", "testdata", "binary.txt")
+	write(t, dir, map[string]string{"trees.csv": "age,power,bonus,region,code\n30,50,1,west,3\n80,90,5,far,1\n20,,2,,2\n"})
+	for _, args := range [][]string{poisson, logistic} {
+		if code, _, stderr := polis(t, "", args...); code != 0 {
+			t.Fatal(stderr)
+		}
+	}
+	for _, tc := range []struct {
+		model, table string
+		rates        []float64
+		impossible   string
+	}{
+		{at("poisson"), at("table.csv"), []float64{0.01, 0.4, 30}, "-1"},
+		{at("logistic"), at("table.csv"), []float64{0.0001, 0.3, 0.999}, "1"},
+		{trees, at("trees.csv"), []float64{0.001, 0.5, 0.97}, "1.5"},
+	} {
+		for _, rate := range tc.rates {
+			code, _, stderr := polis(t, "", "predict", "--model", tc.model, "--data", tc.table, "--market-rate", text(rate), "--out", at("s.csv"))
+			if code != 0 || !strings.Contains(stderr, "the intercept is shifted by ") {
+				t.Fatalf("%s at %v: %s", tc.model, rate, stderr)
+			}
+			header, rows := readCSV(t, at("s.csv"))
+			if header[0] != "prediction" || header[1] != "at_market_rate" {
+				t.Fatalf("header %v", header)
+			}
+			sum, weight := 0.0, 0.0
+			for _, row := range rows {
+				w := 1.0
+				if len(header) > 2 {
+					w = row[0] / row[2]
+				}
+				sum, weight = sum+row[1], weight+w
+			}
+			if got := sum / weight; math.Abs(got/rate-1) > 1e-9 {
+				t.Errorf("%s: a mean of %v, want %v", tc.model, got, rate)
+			}
+			if code, _, stderr := polis(t, "", "predict", "--model", tc.model, "--data", tc.table, "--out", at("raw.csv")); code != 0 {
+				t.Fatal(stderr)
+			}
+			_, raw := readCSV(t, at("raw.csv"))
+			for i := range raw {
+				if raw[i][0] != rows[i][0] {
+					t.Fatalf("row %d is %v, and %v without a rate", i, rows[i][0], raw[i][0])
+				}
+			}
+		}
+		if code, _, stderr := polis(t, "", "predict", "--model", tc.model, "--data", tc.table, "--market-rate="+tc.impossible, "--out", at("x")); code != 2 || !strings.Contains(stderr, "no rate that this model") {
+			t.Errorf("%s at %s: exit code %d: %s", tc.model, tc.impossible, code, stderr)
 		}
 	}
 }

@@ -105,6 +105,9 @@ func (f *File) open(ctx context.Context, o Options) (err error) {
 	if f.info, err = f.file.Stat(); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "reading the table")
 	}
+	if !f.info.Mode().IsRegular() {
+		return fault.New(fault.Malformed, "the table is no file that can be read more than once")
+	}
 	magic := make([]byte, 4)
 	if _, err := f.file.ReadAt(magic, 0); err != nil && !errors.Is(err, io.EOF) {
 		return fault.Wrap(fault.Unavailable, err, "reading the table")

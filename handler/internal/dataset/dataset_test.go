@@ -286,3 +286,26 @@ func FuzzTable(f *testing.F) {
 	f.Add([]byte{0x1f, 0x8b, 8, 0})
 	f.Fuzz(func(t *testing.T, body []byte) { read(t, file(t, body)) })
 }
+
+// TestPandas: what pandas writes as Parquet and as CSV is the same table.
+func TestPandas(t *testing.T) {
+	asCSV := open(t, filepath.Join("testdata", "pandas.csv"), Options{})
+	asParquet := open(t, filepath.Join("testdata", "pandas.parquet"), Options{})
+	var columns []string
+	for i, c := range asCSV.Columns {
+		if p := asParquet.Columns[i]; c != p {
+			t.Errorf("%#v, in Parquet %#v", c, p)
+		}
+		columns = append(columns, c.Name)
+	}
+	a, b := all(t, asCSV, columns...), all(t, asParquet, columns...)
+	if len(a) != 300 || len(b) != 300 {
+		t.Fatalf("%d and %d rows", len(a), len(b))
+	}
+	for i := range a {
+		a[i].Num[5] = float64(float32(a[i].Num[5])) // it is no more in Parquet
+		if !same(a[i:i+1], b[i:i+1]) {
+			t.Fatalf("row %d: %v, in Parquet %v", i, a[i], b[i])
+		}
+	}
+}

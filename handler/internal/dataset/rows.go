@@ -61,12 +61,13 @@ func (c *cell) word(text []byte) string {
 	if w, ok := c.words[string(text)]; ok {
 		return w
 	}
+	written := string(text)
 	w := ""
 	if !absent(text) {
-		w = readable(string(text))
+		w = readable(written)
 	}
 	if len(c.words) < maxWords && len(text) <= maxWord {
-		c.words[string(text)] = w
+		c.words[written] = w
 	}
 	return w
 }

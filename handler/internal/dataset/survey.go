@@ -88,7 +88,9 @@ func (c *finding) number(v float64, text []byte) {
 
 func (c *finding) column() Column {
 	out := c.Column
-	out.Distinct = c.values.count()
+	if out.Distinct = c.values.count(); out.Distinct == 0 && !c.known {
+		out.Kind = model.Numeric // whatever Parquet calls it
+	}
 	out.Whole = c.Kind == model.Numeric && !c.broken && out.Distinct > 0
 	if c.Kind == model.Numeric && (c.digits == 4 || c.digits == 5) {
 		out.Kind, out.Postcode, out.Whole = model.Category, true, false
