@@ -3,8 +3,10 @@ package dataset
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
+	"math/bits"
 
 	"polis/handler/internal/fault"
 )
@@ -45,14 +47,7 @@ func (r *records) next() ([][]byte, error) {
 			return nil, err
 		}
 	} else {
-		start := 0
-		for i, b := range line {
-			if b == r.comma {
-				r.fields = append(r.fields, line[start:i])
-				start = i + 1
-			}
-		}
-		r.fields = append(r.fields, line[start:])
+		r.split(line)
 	}
 	if r.width == 0 {
 		r.width = len(r.fields)
@@ -61,6 +56,30 @@ func (r *records) next() ([][]byte, error) {
 		return nil, fault.New(fault.Malformed, "line %d: %d fields, where the header has %d", r.line, len(r.fields), r.width)
 	}
 	return r.fields, nil
+}
+
+// split parts a record without quotes. It is where most of the time goes, so it looks at
+// eight bytes at once: a comma is what the exclusive or leaves nothing of, and only of
+// nothing does the sum, which carries from no byte to the next, not set the top bit.
+func (r *records) split(line []byte) {
+	const low, top = 0x7f7f7f7f7f7f7f7f, 0x8080808080808080
+	start, i := 0, 0
+	commas := uint64(r.comma) * 0x0101010101010101
+	for ; i+8 <= len(line); i += 8 {
+		x := binary.LittleEndian.Uint64(line[i:]) ^ commas
+		for found := ^(x&low + low | x) & top; found != 0; found &= found - 1 {
+			at := i + bits.TrailingZeros64(found)/8
+			r.fields = append(r.fields, line[start:at])
+			start = at + 1
+		}
+	}
+	for ; i < len(line); i++ {
+		if line[i] == r.comma {
+			r.fields = append(r.fields, line[start:i])
+			start = i + 1
+		}
+	}
+	r.fields = append(r.fields, line[start:])
 }
 
 // readLine is the next line with its end; the last may have none.
