@@ -124,11 +124,9 @@ func (f *File) open(ctx context.Context, o Options) (err error) {
 	if err != nil || o.Known {
 		return err
 	}
-	hash := sha256.New()
-	if _, err := io.Copy(hash, io.NewSectionReader(f.file, 0, f.info.Size())); err != nil {
-		return fault.Wrap(fault.Unavailable, err, "reading the table")
+	if f.Fingerprint, err = f.fingerprint(ctx); err != nil {
+		return err
 	}
-	f.Fingerprint = hex.EncodeToString(hash.Sum(nil))
 	places := make([]place, len(f.Columns))
 	for i, c := range f.Columns {
 		places[i] = place{c.at, c.Kind}
@@ -141,6 +139,22 @@ func (f *File) open(ctx context.Context, o Options) (err error) {
 		f.Columns[i] = found[i].column()
 	}
 	return nil
+}
+
+func (f *File) fingerprint(ctx context.Context) (string, error) {
+	hash, body := sha256.New(), io.NewSectionReader(f.file, 0, f.info.Size())
+	for {
+		if err := goOn(ctx, 0); err != nil {
+			return "", err
+		}
+		_, err := io.CopyN(hash, body, 16<<20)
+		if errors.Is(err, io.EOF) {
+			return hex.EncodeToString(hash.Sum(nil)), nil
+		}
+		if err != nil {
+			return "", fault.Wrap(fault.Unavailable, err, "reading the table")
+		}
+	}
 }
 
 // choose starts the columns that the options do not leave out.
