@@ -14,7 +14,7 @@ import (
 // numberSurvey counts values: each by itself, or, where they are too many, those that
 // agree in their leading binary digits together.
 type numberSurvey struct {
-	at     map[uint64]int32
+	at     []int32 // into values, less one, by hash of the key; 0: free
 	values []numberCount
 	drop   uint // binary digits that are left out
 }
@@ -24,9 +24,12 @@ type numberCount struct {
 	n         int
 }
 
-const maxCounted = 1 << 15
+const (
+	maxCounted = 1 << 15
+	countSlots = 2 * maxCounted
+)
 
-func newNumberSurvey() *numberSurvey { return &numberSurvey{at: map[uint64]int32{}} }
+func newNumberSurvey() *numberSurvey { return &numberSurvey{at: make([]int32, countSlots)} }
 
 // rank is a number that grows with v.
 func rank(v float64) uint64 {
@@ -46,18 +49,23 @@ func (s *numberSurvey) add(v float64) {
 	s.count(numberCount{v, v, 1})
 }
 
+// count is a hash table of its own: one value a row goes through it, and a map takes longer
+// than the fit.
 func (s *numberSurvey) count(c numberCount) {
 	key := rank(c.low) >> s.drop
-	if i, ok := s.at[key]; ok {
-		v := &s.values[i]
-		v.low, v.high, v.n = min(v.low, c.low), max(v.high, c.high), v.n+c.n
-		return
+	slot := key * 0x9e3779b97f4a7c15 >> 48
+	for ; s.at[slot] != 0; slot = (slot + 1) % countSlots {
+		if v := &s.values[s.at[slot]-1]; rank(v.low)>>s.drop == key {
+			v.low, v.high, v.n = min(v.low, c.low), max(v.high, c.high), v.n+c.n
+			return
+		}
 	}
-	s.at[key] = int32(len(s.values))
 	s.values = append(s.values, c)
+	s.at[slot] = int32(len(s.values))
 	if len(s.values) > maxCounted {
 		all := s.values
-		*s = numberSurvey{at: make(map[uint64]int32, maxCounted/2), values: make([]numberCount, 0, maxCounted/2), drop: s.drop + 3}
+		clear(s.at)
+		*s = numberSurvey{at: s.at, values: make([]numberCount, 0, maxCounted/2), drop: s.drop + 3}
 		for _, v := range all {
 			s.count(v)
 		}
