@@ -40,9 +40,9 @@ type Options struct {
 // Fit learns a model for each cause from the subjects' periods, which are made as they
 // are read and not held. A subject is at risk in a period that it is watched in from the
 // start: that in which it ends is the one that its duration falls into, 2.3 and 3 both
-// being the third; one that is only lost sight of is at risk in those that it survived
-// completely, so at 2.3 two and at 3 three; one that is watched from 1.5 comes in with the
-// third. A subject's periods stay on one side of every split.
+// being the third; one that is only lost sight of counts in a period by the part of it that
+// it was watched, so at 2.3 in two and three tenths; one that is watched from 1.5 comes in
+// with the third. A subject's periods stay on one side of every split.
 //
 // A subject that breaks the rules is fault.Invalid, and so is a cause that ends nobody.
 func Fit(ctx context.Context, fields []model.Field, subjects Subjects, o Options) (*Model, error) {
@@ -145,11 +145,16 @@ func (m *Model) checkSubject(s *Subject) error {
 // span is the first and the last period in which the subject is at risk; there is none
 // where the last is before the first.
 func (s *Subject) span() (first, last int) {
-	first, last = int(math.Ceil(s.Entry))+1, int(math.Ceil(s.Duration))
-	if s.Cause == 0 {
-		last = int(math.Floor(s.Duration))
+	return int(math.Ceil(s.Entry)) + 1, int(math.Ceil(s.Duration))
+}
+
+// seen is how much of its last period the subject counts for: all where it ended, else
+// what it was watched, as in a life table's exposure.
+func (s *Subject) seen() float64 {
+	if part := s.Duration - math.Floor(s.Duration); s.Cause == 0 && part > 0 {
+		return part
 	}
-	return first, last
+	return 1
 }
 
 // periods are the subjects' periods at risk, with whether the cause ended them.
@@ -176,8 +181,11 @@ func (m *Model) periods(subjects Subjects, cause int) model.Rows {
 			for t := first; t <= last; t++ {
 				m.forward(s.Row, t, float64(t-1)-s.Entry, &c)
 				row.Y = 0
-				if t == last && s.Cause == cause {
-					row.Y = 1
+				if t == last {
+					row.Weight = float64(s.Weight * s.seen())
+					if s.Cause == cause {
+						row.Y = 1
+					}
 				}
 				if err := do(&row); err != nil {
 					return err

@@ -102,20 +102,24 @@ func (w *world) truth(x []float64, horizon int) (survival []float64, incidence [
 func logistic(link float64) float64 { return 1 / (1 + math.Exp(-link)) }
 
 // aalenJohansen is the incidence of each cause by period and survival, without a model
-// (Aalen and Johansen 1978), for whole periods: those watched from the start of each.
+// (Aalen and Johansen 1978), by periods: those watched from the start of each, in part if lost sight of.
 func aalenJohansen(subjects []Subject, causes, horizon int) (survival []float64, incidence [][]float64) {
 	risk, ends := make([]float64, horizon+2), make([][]float64, horizon+2)
 	for t := range ends {
 		ends[t] = make([]float64, causes)
 	}
 	for _, s := range subjects {
-		last := int(math.Floor(s.Duration))
-		if s.Cause > 0 {
-			last = int(math.Ceil(s.Duration))
+		last, seen := int(math.Ceil(s.Duration)), 1.0
+		if part := s.Duration - math.Floor(s.Duration); s.Cause == 0 && part > 0 {
+			seen = part
 		}
 		for t := int(math.Ceil(s.Entry)) + 1; t <= min(last, horizon); t++ {
-			risk[t] += s.Weight
-			if t == last && s.Cause > 0 {
+			if t < last {
+				risk[t] += s.Weight
+				continue
+			}
+			risk[t] += s.Weight * seen
+			if s.Cause > 0 {
 				ends[t][s.Cause-1] += s.Weight
 			}
 		}

@@ -32,12 +32,13 @@ func TestPeriodsAtRisk(t *testing.T) {
 		{"ends at once", 0, 0.01, 1, []string{"1: 1 30 2"}},
 		{"ends by another cause", 0, 2, 2, []string{"1: 0 30 2", "2: 0 30.5 3"}},
 		{"lost sight of after a period", 0, 2, 0, []string{"1: 0 30 2", "2: 0 30.5 3"}},
-		{"lost sight of within a period", 0, 2.9, 0, []string{"1: 0 30 2", "2: 0 30.5 3"}},
-		{"lost sight of in the first", 0, 0.9, 0, nil},
+		{"lost sight of within a period", 0, 2.5, 0, []string{"1: 0 30 2", "2: 0 30.5 3", "3: 0 31 1 by half"}},
+		{"lost sight of in the first", 0, 0.5, 0, []string{"1: 0 30 2 by half"}},
 		{"watched from a later period", 2, 4, 1, []string{"3: 0 30 2", "4: 1 30.5 3"}},
 		{"watched from within a period", 1.5, 4, 1, []string{"3: 0 30.25 2.5", "4: 1 30.75 3.5"}},
 		{"watched for less than a period", 1.5, 1.9, 1, nil},
-		{"watched and lost sight of in a period", 1.2, 2.9, 0, nil},
+		{"watched and lost sight of in a period", 1.2, 1.9, 0, nil},
+		{"watched and lost sight of in the next", 1.2, 2.5, 0, []string{"3: 0 30.4 2.8 by half"}},
 	} {
 		s := Subject{
 			Row:      model.Row{Num: []float64{30, 2, math.NaN()}, Cat: []string{"", "", "f"}},
@@ -48,8 +49,14 @@ func TestPeriodsAtRisk(t *testing.T) {
 		}
 		var got []string
 		err := m.periods(one(s), 1)(t.Context(), func(r *model.Case) error {
-			got = append(got, fmt.Sprintf("%v: %v %v %v", r.Num[3], r.Y, r.Num[0], r.Num[1]))
-			if r.Weight != 2 || r.Exposure != 1 || r.Time != 1999 || r.Group != "g" || r.Cat[2] != "f" || !math.IsNaN(r.Num[2]) {
+			line := fmt.Sprintf("%v: %v %v %v", r.Num[3], r.Y, r.Num[0], r.Num[1])
+			if r.Weight == 1 {
+				line += " by half"
+			} else if r.Weight != 2 {
+				t.Errorf("%s: a weight of %v", c.name, r.Weight)
+			}
+			got = append(got, line)
+			if r.Exposure != 1 || r.Time != 1999 || r.Group != "g" || r.Cat[2] != "f" || !math.IsNaN(r.Num[2]) {
 				t.Errorf("%s: %+v", c.name, r)
 			}
 			return nil
