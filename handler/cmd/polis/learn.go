@@ -506,6 +506,14 @@ func outcome(ctx context.Context, m *model.Model, path string) (*report.Tried, e
 	if meta.Target == "" {
 		return nil, fault.New(fault.Invalid, "the model does not say which column it was fitted to")
 	}
+	limit := math.Inf(1)
+	if at, ok := meta.Settings["cap"]; ok {
+		v, err := strconv.ParseFloat(at, 64)
+		if err != nil {
+			return nil, fault.New(fault.Malformed, "the model's cap is no number")
+		}
+		limit = v
+	}
 	columns := []string{meta.Target, meta.Exposure, meta.Weight}
 	t, err := openScorer(ctx, additive{m}, path, columns...)
 	if err != nil {
@@ -523,7 +531,11 @@ func outcome(ctx context.Context, m *model.Model, path string) (*report.Tried, e
 			if s.others[i] != s.others[i] {
 				return noFigure(s.row, name, "", false)
 			}
-			y[i] = append(y[i], s.others[i])
+			v := s.others[i]
+			if i == 0 {
+				v = min(v, limit) // as the model learnt it
+			}
+			y[i] = append(y[i], v)
 		}
 		return nil
 	})

@@ -24,6 +24,7 @@ type predictCmd struct {
 	Data       string   `required:"" help:"Table to score: CSV (also .gz) or Parquet." type:"existingfile"`
 	Horizon    []int    `help:"For a hazard model: after how many periods; prediction is the incidence of its target by the first." placeholder:"PERIODS,…"`
 	Reasons    bool     `help:"Also write what each term contributes, on the link scale: with the intercept they add up to the link."`
+	Grouped    bool     `help:"With --reasons: fields that go together (clusters) as one, since what one of them contributes might as well be another's."`
 	MarketRate *float64 `help:"Also write predictions shifted on the link so that their mean over the table (per exposure, if there is one) is this." placeholder:"RATE"`
 	Out        string   `required:"" help:"File for the scores, a line for each row in the table's order; - is standard output."`
 }
@@ -38,6 +39,13 @@ func (m *predictCmd) Run(ctx context.Context) error {
 	}
 	if len(m.Horizon) > 0 {
 		return fault.New(fault.Unconfigured, "--horizon goes with a hazard model")
+	}
+	if m.Grouped {
+		a, ok := p.(additive)
+		if !ok {
+			return fault.New(fault.Unconfigured, "--grouped goes with a model of polis fit, which knows what goes together")
+		}
+		p = newGrouped(a)
 	}
 	t, err := openScorer(ctx, p, m.Data)
 	if err != nil {
@@ -154,6 +162,40 @@ func (a additive) score(row model.Row, contributions []float64) float64 {
 }
 
 func (a additive) mean(link float64) float64 { return a.Mean(link) }
+
+// grouped is one whose reasons are of fields that go together as one.
+type grouped struct {
+	additive
+	reasons []model.Reason
+	terms   []float64
+}
+
+func newGrouped(a additive) *grouped {
+	return &grouped{a, a.Reasons(), make([]float64, len(a.Terms()))}
+}
+
+func (g *grouped) about() about {
+	said := g.additive.about()
+	said.reasons = nil
+	for _, r := range g.reasons {
+		said.reasons = append(said.reasons, r.Name)
+	}
+	return said
+}
+
+func (g *grouped) score(row model.Row, contributions []float64) float64 {
+	if contributions == nil {
+		return g.additive.score(row, nil)
+	}
+	link := g.additive.score(row, g.terms)
+	clear(contributions)
+	for i, r := range g.reasons {
+		for _, t := range r.Terms {
+			contributions[i] += g.terms[t]
+		}
+	}
+	return link
+}
 
 // trees is a model of LightGBM's.
 type trees struct {

@@ -51,7 +51,7 @@ func (b *booster) assemble(fields []Field, binnings []binning, pairs []pair, cal
 		}
 	}
 	m.intercept = round(max(-exact.Most, min(exact.Most, cal.intercept+float64(cal.slope*start)+t.unit)))
-	left := float64(len(t.bounds)-2) / n
+	left := float64(len(t.bounds)-2) / n // folds less one
 	if len(b.bags) < 2 {
 		left = 0
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 
 	"polis/handler/internal/exact"
 )
@@ -181,3 +182,43 @@ func (t *table) proxies(protected *column, name string, fields []string) (out []
 
 // leastProxy is the share below which a feature tells next to nothing.
 const leastProxy = 0.001
+
+// Reason is what can be told apart of what a score is made of: terms whose fields go
+// together (Meta.Clusters) are one, since what one of them contributes might as well be
+// another's.
+type Reason struct {
+	Name  string
+	Terms []int // whose contributions are to be added
+}
+
+// Reasons part the terms, in their order.
+func (m *Model) Reasons() (out []Reason) {
+	of := map[string]string{}
+	for _, cluster := range m.meta.Clusters {
+		for _, f := range cluster {
+			of[f] = strings.Join(cluster, " + ")
+		}
+	}
+	at := map[string]int{}
+	for i, t := range m.terms {
+		var names []string
+		for _, f := range t.fields {
+			name := m.fields[f].Name
+			if c, ok := of[name]; ok {
+				name = c
+			}
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+		name := strings.Join(names, " × ")
+		k, ok := at[name]
+		if !ok {
+			k = len(out)
+			at[name] = k
+			out = append(out, Reason{Name: name})
+		}
+		out[k].Terms = append(out[k].Terms, i)
+	}
+	return out
+}

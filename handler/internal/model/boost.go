@@ -14,8 +14,8 @@ type cells [1 << 16]float64
 // factors are likewise, and as short as the rows' state.
 type factors [1 << 16]float32
 
-// bag is one of the models that are averaged: it learns from all folds but its own (in
-// time: from those before it), which tells when to stop and what the model is worth on
+// bag is one of the models that are averaged: it learns from all folds but its own (where
+// there is time, from their early rows), which tells when to stop and what the model is worth on
 // rows it never saw.
 type bag struct {
 	t         *table
@@ -83,9 +83,15 @@ func startOf(loss Loss, num, den float64) float64 {
 
 // eachTrained calls f with the ranges of rows that the bag learns from.
 func (b *bag) eachTrained(f func(lo, hi int)) {
-	f(0, b.t.bounds[b.fold])
 	if !b.t.past {
+		f(0, b.t.bounds[b.fold])
 		f(b.t.bounds[b.fold+1], b.t.rows)
+		return
+	}
+	for k, from := range b.t.from {
+		if k != b.fold {
+			f(b.t.bounds[k], from)
+		}
 	}
 }
 
@@ -137,14 +143,15 @@ func (c *column) newSmoothers(phi float64) (out []*smoother) {
 		}
 	}
 	if !c.line {
-		out = append(out, newSmoother(level, group, c.n, 1, phi))
-		for _, g := range c.levels {
+		// The widest first: a code by itself has what is left of those that begin alike.
+		for i := len(c.levels) - 1; i >= 0; i-- {
 			n := int32(0)
-			for _, v := range g {
+			for _, v := range c.levels[i] {
 				n = max(n, v+1)
 			}
-			out = append(out, newSmoother(level, g, int(n), 1, phi))
+			out = append(out, newSmoother(level, c.levels[i], int(n), 1, phi))
 		}
+		out = append(out, newSmoother(level, group, c.n, 1, phi))
 		return out
 	}
 	if c.n-c.first > 1 {

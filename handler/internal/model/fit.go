@@ -51,6 +51,8 @@ const (
 	minEvents   = 30   // fewer cannot place a single split with confidence
 	maxCoarse   = 32   // coarse bins beside that of missing
 	maxTemper   = 32.0 // beyond this next to nothing is left
+	// Names are put in order by what they did before they are split: of many, some did much by chance.
+	maxTreeNames = 32
 
 	// FullCredibility is how many claims an average claim needs to be taken at its word:
 	// within 5% with a probability of 90%, of claims alike (Mowbray 1914); with fewer, n,
@@ -427,11 +429,7 @@ func (b *booster) learn(ctx context.Context, binnings []binning, p *plan) error 
 	}
 	b.bags = make([]*bag, b.options.Bags)
 	each(len(b.bags), func(i int) {
-		fold := i
-		if t.past {
-			fold++ // the first is only learnt from
-		}
-		b.bags[i] = newBag(t, fold)
+		b.bags[i] = newBag(t, i)
 	})
 	if b.loss = b.score(); !finite(b.loss) {
 		return fault.New(fault.Invalid, "the targets differ too much in size to be fitted")
@@ -456,8 +454,12 @@ func (b *booster) learn(ctx context.Context, binnings []binning, p *plan) error 
 	if err := b.temper(p, smooth(false)); err != nil {
 		return err
 	}
+	steps := slices.DeleteFunc(slices.Clone(columns), func(c int) bool {
+		col := &t.columns[c]
+		return col.width > 0 || !col.line && col.n > maxTreeNames
+	})
 	return b.run(p, &p.treeRounds, 10*b.options.Rounds, treeBlock, func(bag *bag, n int) error {
-		return bag.trees(ctx, columns[:min(len(columns), len(columns)-len(p.pairs))], n, b.options)
+		return bag.trees(ctx, steps, n, b.options)
 	})
 }
 

@@ -24,8 +24,9 @@ type Target struct {
 	// Offset is added to the link before anything is learnt, and is no part of the model;
 	// nil means 0.
 	Offset []float64
-	// Time orders the rows: where it is there, rows are judged only by what was learnt from
-	// earlier ones. Any unit will do.
+	// Time orders the rows: where it is there, the late ones, about four in ten, are judged
+	// by what was learnt from the early ones; when it is known how to learn, all are learnt
+	// from. Any unit will do.
 	Time []float64
 	// Group keeps the rows of one group on the same side of every inner split;
 	// nil means that each row is its own.

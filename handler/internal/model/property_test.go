@@ -85,33 +85,68 @@ func TestExposureScalesPoisson(t *testing.T) {
 	}
 }
 
-func TestRowOrderHardlyMatters(t *testing.T) {
-	// With groups, the same rows in another order are dealt into the same folds; what
-	// is left is the order in which sums are rounded.
-	f, y, _ := madePoisson(10_000, 14)
-	for i := range f.N {
-		y.Group = append(y.Group, strconv.Itoa(i/2))
-	}
-	first := mustFit(t, f, y, Options{Loss: Poisson})
-	for i, j := 0, f.N-1; i < j; i, j = i+1, j-1 {
-		for c := range f.Fields {
-			if f.Fields[c].Kind == Numeric {
-				f.Num[c][i], f.Num[c][j] = f.Num[c][j], f.Num[c][i]
-			} else {
-				f.Cat[c][i], f.Cat[c][j] = f.Cat[c][j], f.Cat[c][i]
+func TestRowOrderDoesNotMatter(t *testing.T) {
+	for _, grouped := range []bool{false, true} {
+		f, y, _ := madePoisson(6_000, 14)
+		for i := range f.N {
+			if grouped {
+				y.Group = append(y.Group, strconv.Itoa(i/2))
 			}
 		}
-		y.Y[i], y.Y[j] = y.Y[j], y.Y[i]
-		y.Exposure[i], y.Exposure[j] = y.Exposure[j], y.Exposure[i]
-		y.Group[i], y.Group[j] = y.Group[j], y.Group[i]
-	}
-	second := mustFit(t, f, y, Options{Loss: Poisson})
-	row := newRow(f)
-	for i := range f.N {
-		rowOf(f, i, &row)
-		if d := first.Score(row, nil) - second.Score(row, nil); math.Abs(d) > 1e-3 {
-			t.Fatalf("row %d: the score moves by %v with the rows' order", i, d)
+		first := saved(t, mustFit(t, f, y, Options{Loss: Poisson, Bags: 4}))
+		rand.New(rand.NewPCG(4, 4)).Shuffle(f.N, func(i, j int) {
+			for c := range f.Fields {
+				if f.Fields[c].Kind == Numeric {
+					f.Num[c][i], f.Num[c][j] = f.Num[c][j], f.Num[c][i]
+				} else {
+					f.Cat[c][i], f.Cat[c][j] = f.Cat[c][j], f.Cat[c][i]
+				}
+			}
+			y.Y[i], y.Y[j] = y.Y[j], y.Y[i]
+			y.Exposure[i], y.Exposure[j] = y.Exposure[j], y.Exposure[i]
+			if grouped {
+				y.Group[i], y.Group[j] = y.Group[j], y.Group[i]
+			}
+		})
+		if !bytes.Equal(first, saved(t, mustFit(t, f, y, Options{Loss: Poisson, Bags: 4}))) {
+			t.Errorf("grouped %v: the same rows in another order give another model", grouped)
 		}
+	}
+}
+
+// TestMonotoneFieldsInPairs: the promise holds on every pair of bins, of whatever else.
+func TestMonotoneFieldsInPairs(t *testing.T) {
+	f, y, _ := madePoisson(60_000, 17)
+	f.Fields[0].Monotone, f.Fields[4].Monotone = -1, 1
+	m := mustFit(t, f, y, Options{Loss: Poisson})
+	paired := false
+	for _, term := range m.Terms() {
+		paired = paired || slices.Equal(term.Fields, []int{0, 4})
+	}
+	if !paired {
+		t.Fatalf("age and power are no pair: %v", m.Terms())
+	}
+	row := Row{Num: make([]float64, 5), Cat: make([]string, 5)}
+	at := func(b *binning, k int) float64 { // a value of bin k
+		if k == 1 {
+			return math.Inf(-1)
+		}
+		return b.edges[k-2]
+	}
+	age, power := &m.binnings[0], &m.binnings[4]
+	score := func(i, j int) float64 {
+		row.Num[0], row.Num[4] = at(age, i), at(power, j)
+		return m.Score(row, nil)
+	}
+	for i := 1; i < age.bins(Numeric); i++ {
+		for j := 1; j < power.bins(Numeric); j++ {
+			if i > 1 && score(i, j) > score(i-1, j) || j > 1 && score(i, j) < score(i, j-1) {
+				t.Fatalf("the promise is broken at bins %d and %d", i, j)
+			}
+		}
+	}
+	if free := m.Meta().Comparisons; free[len(free)-1].Name != "without monotone constraints" {
+		t.Errorf("what the constraints cost is not said: %v", free)
 	}
 }
 

@@ -287,9 +287,95 @@ func (r *reader) fill(ctx context.Context, rows Rows, sumY, sumScale float64) er
 // arrange deals the rows into k folds, and puts them in order. Groups stay together; those
 // with an event and those without are dealt apart, so that rare events spread evenly.
 // Which fold a row lands in depends on what it holds and the seed, not on where it stood.
-// In time, the first half of the rows is only learnt from, and the rest are the folds, from
-// early to late; a group lies where its last row does, and is judged from there.
+// In time, the early rows of a fold come first: only they are learnt from, and only the
+// late ones are judged.
 func (r *reader) arrange(k int, seed uint64, inTime bool) error {
+	t := r.t
+	key := r.keys(seed)
+	at := make([]int32, t.rows) // into the table as it lies now
+	for i := range at {
+		at[i] = int32(i)
+	}
+	unit := key
+	if r.group != nil {
+		unit = r.group
+	} else {
+		// Of rows that are alike each goes its own way: dealt in turn, what is chance in how
+		// often they are there would be the same in every fold, and look like a cause.
+		slices.SortFunc(at, func(a, b int32) int { return cmp.Compare(key[a], key[b]) })
+		for i := 0; i < len(at); {
+			same := key[at[i]]
+			for n := uint64(0); i < len(at) && key[at[i]] == same; n++ {
+				key[at[i]] = mix(same, n)
+				i++
+			}
+		}
+	}
+	late := func(int32) bool { return false }
+	if inTime {
+		cut := r.cut()
+		late = func(i int32) bool { return r.time[i] >= cut }
+	}
+	event := r.events()
+	if t.order == nil {
+		t.order = make([]int32, t.rows)
+		for i := range t.order {
+			t.order[i] = int32(i)
+		}
+	}
+	slices.SortFunc(at, func(a, b int32) int {
+		if x, y := event(a), event(b); x != y {
+			if x {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(mix(seed, unit[a]), mix(seed, unit[b])), cmp.Compare(key[a], key[b]), cmp.Compare(a, b))
+	})
+	part := make([]uint8, t.rows) // twice the fold, and one more for the late rows
+	for i, n := 0, 0; i < len(at); n++ {
+		for j := i; i < len(at) && (i == j || r.group != nil && unit[at[i]] == unit[at[j]]); i++ {
+			part[at[i]] = uint8(2 * (n % k))
+			if late(at[i]) {
+				part[at[i]]++
+			}
+		}
+	}
+	starts := make([]int, 2*k+1)
+	for _, p := range part {
+		starts[p+1]++
+	}
+	for i := range 2 * k {
+		starts[i+1] += starts[i]
+	}
+	t.past, t.bounds, t.from = inTime, make([]int, k+1), make([]int, k)
+	for f := range k {
+		t.bounds[f+1] = starts[2*f+2]
+		if t.from[f] = starts[2*f]; inTime {
+			t.from[f] = starts[2*f+1]
+		}
+	}
+	sorted := make([]int32, t.rows)
+	for _, i := range at {
+		sorted[starts[part[i]]] = i
+		starts[part[i]]++
+	}
+	r.permute(sorted)
+	for _, columns := range [][]column{t.columns, t.protected} {
+		for c := range columns {
+			columns[c].weigh(t.scale)
+		}
+	}
+	for f := range k {
+		if t.bounds[f+1] == t.from[f] {
+			return fault.New(fault.Invalid, "too few groups or times to hold any out")
+		}
+	}
+	return nil
+}
+
+// keys are what the rows hold, as one number each.
+func (r *reader) keys(seed uint64) []uint64 {
 	t := r.t
 	key := make([]uint64, t.rows)
 	for i := range key {
@@ -316,93 +402,26 @@ func (r *reader) arrange(k int, seed uint64, inTime bool) error {
 			key[i] ^= key[i] >> 29
 		}
 	}
-	unit := key
-	if r.group != nil {
-		unit = r.group
-	}
-	event := r.events()
-	var last map[uint64]float64
-	if inTime && r.group != nil {
-		last = make(map[uint64]float64)
-		for i, g := range r.group {
-			if v, ok := last[g]; !ok || r.time[i] > v {
-				last[g] = r.time[i]
+	return key
+}
+
+// early is the share of the rows that is learnt from where there is time, about.
+const early = 0.6
+
+// cut is the time from which rows are late.
+func (r *reader) cut() float64 {
+	sorted := slices.Clone(r.time)
+	slices.Sort(sorted)
+	at := int(early * float64(len(sorted)))
+	cut := sorted[at]
+	if cut == sorted[0] { // so many of the first: whatever is later is late
+		for _, v := range sorted {
+			if v > cut {
+				return v
 			}
 		}
 	}
-	when := func(i int32) float64 {
-		if last != nil {
-			return last[unit[i]]
-		}
-		return r.time[i]
-	}
-	if t.order == nil {
-		t.order = make([]int32, t.rows)
-		for i := range t.order {
-			t.order[i] = int32(i)
-		}
-	}
-	at := make([]int32, t.rows) // into the table as it lies now
-	for i := range at {
-		at[i] = int32(i)
-	}
-	spread := func(i int32) uint64 { return mix(seed, unit[i]) }
-	slices.SortFunc(at, func(a, b int32) int {
-		if inTime {
-			return cmp.Or(cmp.Compare(when(a), when(b)), cmp.Compare(spread(a), spread(b)), cmp.Compare(key[a], key[b]))
-		}
-		if x, y := event(a), event(b); x != y {
-			if x {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Or(cmp.Compare(spread(a), spread(b)), cmp.Compare(key[a], key[b]), cmp.Compare(a, b))
-	})
-	fold := make([]uint8, t.rows)
-	if inTime {
-		r.cutTime(at, fold, k, when)
-	} else {
-		for i, n := 0, 0; i < len(at); n++ {
-			for j := i; i < len(at) && (i == j || r.group != nil && unit[at[i]] == unit[at[j]]); i++ {
-				fold[at[i]] = uint8(n % k)
-			}
-		}
-	}
-	folds := k
-	if inTime {
-		folds = k + 1
-	}
-	t.past = inTime
-	t.bounds = make([]int, folds+1)
-	for _, f := range fold {
-		t.bounds[f+1]++
-	}
-	for i := range folds {
-		t.bounds[i+1] += t.bounds[i]
-	}
-	t.from = slices.Clone(t.bounds[:folds])
-	next := slices.Clone(t.bounds)
-	sorted := make([]int32, t.rows)
-	for _, i := range at {
-		sorted[next[fold[i]]] = i
-		next[fold[i]]++
-	}
-	if last != nil {
-		r.judgeLate(sorted)
-	}
-	r.permute(sorted)
-	for _, columns := range [][]column{t.columns, t.protected} {
-		for c := range columns {
-			columns[c].weigh(t.scale)
-		}
-	}
-	for f := range folds {
-		if t.bounds[f+1] == t.from[f] {
-			return fault.New(fault.Invalid, "too few groups or times to hold any out")
-		}
-	}
-	return nil
+	return cut
 }
 
 // events tells whether a row's group has an event.
@@ -417,42 +436,6 @@ func (r *reader) events() func(i int32) bool {
 		}
 	}
 	return func(i int32) bool { return has[r.group[i]] }
-}
-
-// cutTime makes block 0 of the first half of the rows, and k more of the rest. What has
-// the same time stays together.
-func (r *reader) cutTime(at []int32, fold []uint8, k int, when func(int32) float64) {
-	n := len(at)
-	f := 0
-	for i, row := range at {
-		if f < k && i >= n/2+f*(n-n/2)/k && i > 0 && when(row) != when(at[i-1]) {
-			f++
-		}
-		fold[row] = uint8(f)
-	}
-}
-
-// judgeLate puts those rows of a fold first that are earlier than the fold: their groups
-// go on into it, so they are not learnt from, but to judge them would look back.
-func (r *reader) judgeLate(sorted []int32) {
-	t := r.t
-	latest := math.Inf(-1) // of what is learnt from
-	for f := range t.from {
-		rows := sorted[t.bounds[f]:t.bounds[f+1]]
-		slices.SortStableFunc(rows, func(a, b int32) int { return cmp.Compare(r.time[a], r.time[b]) })
-		if f > 0 {
-			early, _ := slices.BinarySearchFunc(rows, latest, func(i int32, v float64) int {
-				if r.time[i] <= v {
-					return -1
-				}
-				return 1
-			})
-			t.from[f] += early
-		}
-		for _, i := range rows {
-			latest = max(latest, r.time[i])
-		}
-	}
 }
 
 // permute puts the rows into an order.
