@@ -62,6 +62,12 @@ class Bench:
             if name in SETS and self.there(name):
                 yield self.set(name)
 
+    def compared(self):
+        if not self.peers(PEERS):
+            print("bench-learner: accuracy SKIPPED: no peer of it was asked for")
+            return
+        yield from self.sets()
+
     def set(self, name):
         if name not in self.loaded:
             self.loaded[name] = SETS[name](self.o.data)
@@ -87,11 +93,14 @@ class Bench:
             survival.crossvalidate(survival.Survival(self.o.data), self.endings(), self.cache, self.o.repeats)
 
     def accuracy(self):
-        for s in self.sets():
+        for s in self.compared():
             ours = [Polis(self.o.threads), FrequencySeverity(self.o.threads)]
             folds, constant, _ = accuracy.crossvalidate(s, ours + self.peers(PEERS), self.cache, self.o.repeats)
             compared = accuracy.compare(s, folds, constant)
             accuracy.show(s, folds, compared)
+            absent = [l.name for l in self.peers(PEERS) if not l.takes(s)]
+            if absent:
+                print(f"  not for this set: {', '.join(absent)}")
             self.figures.setdefault("accuracy", {})[s.name] = compared | {"folds": folds}
             ours = np.mean(folds[Polis.name]["deviance"])
             for r in compared["rows"]:
@@ -117,6 +126,9 @@ class Bench:
 
     def survival(self):
         if survival.NAME not in self.o.sets or not self.there(survival.NAME):
+            return
+        if not self.endings():
+            print("bench-learner: survival SKIPPED: no peer of it was asked for")
             return
         s = survival.Survival(self.o.data)
         learners = [(survival.Hazard(self.o.threads), self.o.repeats), *self.endings()]
@@ -179,6 +191,8 @@ def main():
     if o.fill:
         b.fill()
         return
+    versions = {l.name: f"{l.package} {l.version()}" for l in b.peers(PEERS | survival.PEERS)}
+    print("; ".join(f"{name}: {v}" for name, v in versions.items()))
     failed = []
     for part in o.parts:
         try:
@@ -192,7 +206,7 @@ def main():
         with open(o.out, "w") as f:
             f.write(table)
     with open(o.json, "w") as f:
-        json.dump({"targets": b.targets} | b.figures, f, indent=1)
+        json.dump({"versions": versions, "targets": b.targets} | b.figures, f, indent=1)
     if failed:
         sys.exit(f"bench-learner: failed: {', '.join(failed)}")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 class Cache:
     def __init__(self, directory, fresh=False):
-        self.directory, self.fresh = directory, fresh
+        self.directory, self.fresh, self.written = directory, fresh, set()
 
     def predictions(self, learner, s, repeat, k, train, test):
         """The learner's predictions of test and the seconds that its fit took.
@@ -23,7 +23,7 @@ class Cache:
         name = f"{learner.name}-{learner.version()}"
         directory = os.path.join(self.directory, s.name, re.sub(r"[^A-Za-z0-9.]+", "-", name))
         path = os.path.join(directory, f"{s.fingerprint(repeat)}-{repeat}-{k}.npz")
-        if not self.fresh and os.path.exists(path):
+        if (path in self.written or not self.fresh) and os.path.exists(path):
             with np.load(path) as f:
                 return f["prediction"], float(f["seconds"])
         prediction, seconds = learner.run(s, train, test, repeat)
@@ -32,4 +32,5 @@ class Cache:
         with tempfile.NamedTemporaryFile(dir=directory, suffix=".tmp", delete=False) as f:
             np.savez(f, prediction=prediction, seconds=seconds)
         os.replace(f.name, path)
+        self.written.add(path)
         return prediction, seconds
