@@ -120,8 +120,8 @@ class Forest(Learner):
     """A random survival forest for surrender and one for the other ends together.
 
     No maintained Python package has a forest for competing risks: this one combines hazards
-    by cause as the Cox models do. Durations are whole quarters: with their 5,500 values a
-    forest would not fit into memory.
+    by cause as the Cox models do. Durations are rounded up to whole
+    quarters: with their 5,500 values a forest would not fit into memory.
     """
 
     name, package = "forest by cause", "scikit-survival"
@@ -144,8 +144,10 @@ class Forest(Learner):
 
 
 class Hazard(Polis):
+    """Durations as they are: polis makes whole quarters of them itself."""
+
     def run(self, s, train, test, seed):
-        learn = pd.concat([s.x, s.ends], axis=1).assign(duration=s.quarters.astype(int)).iloc[train]
+        learn = pd.concat([s.x, s.ends], axis=1).assign(duration=s.duration).iloc[train]
         args = ["--loss", "hazard", "--target", "surrender", "--competing", "death,other", "--duration", "duration", "--seed", str(seed)]
         predicted, took, _ = polis(learn, s.x.iloc[test], args, self.threads, ["--horizon", ",".join(map(str, HORIZONS))])
         return predicted[[f"incidence_{h}" for h in HORIZONS]], took
