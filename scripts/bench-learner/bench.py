@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import sys
+import traceback
 
 import numpy as np
 
@@ -197,9 +198,10 @@ def main():
     for part in o.parts:
         try:
             getattr(b, part)()
-        except RuntimeError as e:  # the other parts are worth having all the same
+        except Exception:  # the other parts are worth having all the same
             failed.append(part)
-            print(f"\nbench-learner: {part} FAILED: {e}", file=sys.stderr)
+            print(f"\nbench-learner: {part} FAILED", file=sys.stderr)
+            traceback.print_exc()
     table = markdown(b.targets)
     print("\n" + table)
     if o.out:

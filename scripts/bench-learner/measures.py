@@ -71,9 +71,14 @@ def recalibrate(s, rate):
     outcome varies more than the loss says.
     """
     y, e = s.y, s.at_risk(np.arange(len(s.y)))
-    link = np.log(rate / (1 - rate)) if s.loss == "logistic" else np.log(rate)
-    x = np.column_stack([np.ones_like(link), link])
-    b = np.array([0.0, 1.0])
+    mean = s.y.sum() / e.sum()
+    if s.loss == "logistic":
+        link = lambda p: np.log(p / (1 - p))
+        rate = np.clip(rate, 1e-15, 1 - 1e-15)
+    else:
+        link = np.log
+    x = np.column_stack([np.ones_like(rate), link(rate)])
+    b = np.array([link(mean), 0])  # from where Newton's steps do not overshoot
     for _ in range(50):
         eta = x @ b
         if s.loss == "logistic":
