@@ -60,7 +60,8 @@ def compare(s, folds, constant):
 
 def show(s, folds, compared):
     c = compared
-    print(f"\n{s.name}: {len(s.y)} rows, {s.loss}; constant {c['constant']:.5f}, best peer ({c['best']}) explains {c['explained']:.5f}")
+    loss = "logistic, twice the log loss" if s.loss == "logistic" else s.loss
+    print(f"\n{s.name}: {len(s.y)} rows, {loss}; constant {c['constant']:.5f}, best peer ({c['best']}) explains {c['explained']:.5f}")
     names = [m for m in ("gini", "auc", "lift", "hits") if m in folds[Polis.name]]
     labels = {"gini": "Gini", "auc": "AUC", "lift": "lift, top tenth", "hits": f"of {int((s.y > 0).sum())} in the top 20%"}
     print(f"  {'learner':<16} {'deviance':>9} {'s cached':>8}" + "".join(f"  {labels[m]:<25}" for m in names) + "  polis - it, of the explained deviance")
