@@ -7,14 +7,13 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
-	"sync"
 	"time"
 
 	"polis/handler/internal/dataset"
@@ -60,24 +59,34 @@ func run(path, data string) error {
 // read reads the model's fields of a table.
 func read(m *model.Model, path string) (model.Frame, error) {
 	f := model.Frame{Fields: m.Fields()}
-	kinds := map[string]model.Kind{}
+	f.Num, f.Cat = make([][]float64, len(f.Fields)), make([][]string, len(f.Fields))
+	o := dataset.Options{Known: true, Kinds: map[string]model.Kind{}}
+	var names []string
 	for _, field := range f.Fields {
-		kinds[field.Name] = field.Kind
+		o.Kinds[field.Name] = field.Kind
+		names = append(names, field.Name)
 	}
-	t, err := dataset.Read(path, dataset.Options{Kinds: kinds})
+	ctx := context.Background()
+	t, err := dataset.Open(ctx, path, o)
 	if err != nil {
 		return f, err
 	}
-	if f.N = t.N; f.N == 0 {
-		return f, errors.New("the table has no rows")
-	}
-	f.Num, f.Cat = make([][]float64, len(f.Fields)), make([][]string, len(f.Fields))
-	for i, field := range f.Fields {
-		c := t.Column(field.Name)
-		if c == nil {
-			return f, fmt.Errorf("the table has no column %s", field.Name)
+	defer t.Close() // it was only read from
+	if err := t.Each(ctx, names, func(row model.Row) error {
+		f.N++
+		for i, field := range f.Fields {
+			if field.Kind == model.Numeric {
+				f.Num[i] = append(f.Num[i], row.Num[i])
+			} else {
+				f.Cat[i] = append(f.Cat[i], row.Cat[i])
+			}
 		}
-		f.Num[i], f.Cat[i] = c.Num, c.Cat
+		return nil
+	}); err != nil {
+		return f, err
+	}
+	if f.N == 0 {
+		return f, errors.New("the table has no rows")
 	}
 	return f, nil
 }
@@ -118,32 +127,12 @@ func single(m *model.Model, f model.Frame) float64 {
 // batch is the seconds of all rows.
 func batch(m *model.Model, f model.Frame) float64 {
 	out := make([]float64, f.N)
-	all, ok := any(m).(interface {
-		ScoreAll(f model.Frame, out []float64)
-	})
 	return median(func() {
-		if ok {
-			all.ScoreAll(f, out)
-		} else {
-			scoreAll(m, f, out)
+		if err := m.ScoreAll(f, out); err != nil {
+			panic(err) // the frame was made for the model
 		}
 		sink += out[len(out)-1]
 	})
-}
-
-func scoreAll(m *model.Model, f model.Frame, out []float64) {
-	var wg sync.WaitGroup
-	workers := runtime.GOMAXPROCS(0)
-	for w := range workers {
-		wg.Go(func() {
-			r := newRow(f)
-			for i := w * f.N / workers; i < (w+1)*f.N/workers; i++ {
-				row(f, i, &r)
-				out[i] = m.Score(r, nil)
-			}
-		})
-	}
-	wg.Wait()
 }
 
 // median is the seconds of the middle pass.

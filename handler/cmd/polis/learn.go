@@ -41,7 +41,7 @@ type fitCmd struct {
 	Monotone []string `help:"Columns with which the prediction may only rise (COL=+) or fall (COL=-)." placeholder:"COL=+,…"`
 	Cap      string   `help:"For gamma and tweedie: learn from amounts capped at this one, or at a quantile of the positive ones (q0.98)." placeholder:"AMOUNT|qQ"`
 	Bags     int      `help:"Models that are averaged." default:"8"`
-	Pairs    int      `help:"Most pairs of columns that act together; -1 is none." default:"10"`
+	Pairs    int      `help:"Most pairs of columns that act together; -1 is none." default:"20"`
 	Seed     uint64   `help:"Seed of the inner splits." default:"1"`
 	Out      string   `required:"" help:"File for the model."`
 

@@ -133,39 +133,28 @@ func rightOnAverage(newton func(a float64) (g, h float64)) float64 {
 	return a
 }
 
-// measure is the mean deviance of the calibrated scores and of the mean.
+// measure is the mean deviance of the calibrated scores and of the mean alone, of what came
+// of the rows whole.
 func (b *booster) measure(c *calibration) {
 	t := b.table
 	num, den, total := 0.0, 0.0, 0.0
 	b.eachHeld(-1, func(i int, _ float64) {
-		num += float64(t.weightOf(i) * float64(t.y[i]))
+		num += float64(t.weightOf(i) * t.actual(i))
 		den += float64(t.scale[i])
 		total += t.weightOf(i)
 	})
 	start := startOf(t.loss, num, den)
+	c.deviance, c.constant = 0, 0
 	b.eachHeld(-1, func(i int, link float64) {
-		perfect := t.saturated(i)
-		c.deviance += 2 * (t.nats(c.at(link-t.offsetOf(i))+t.offsetOf(i), i) - perfect)
-		c.constant += 2 * (t.nats(start, i) - perfect)
+		y, w, s := t.actual(i), t.weightOf(i), float64(t.scale[i])
+		perfect := saturated(t.loss, y, w, s)
+		c.deviance += 2 * (nats(t.loss, c.at(link-t.offsetOf(i))+t.offsetOf(i)+t.load, y, w, s) - perfect)
+		c.constant += 2 * (nats(t.loss, start, y, w, s) - perfect)
 	})
 	if total > 0 {
 		c.deviance *= t.money / total
 		c.constant *= t.money / total
 	}
-}
-
-// deviance is that of the rows held out for a loss in nats, the mean per unit of weight.
-func (b *booster) deviance(loss float64) float64 {
-	perfect, total := 0.0, 0.0
-	b.eachHeld(-1, func(i int, _ float64) {
-		perfect += b.table.saturated(i)
-		total += b.table.weightOf(i)
-	})
-	return 2 * (loss - perfect) * b.table.money / total
-}
-
-func (t *table) saturated(i int) float64 {
-	return saturated(t.loss, float64(t.y[i]), t.weightOf(i), float64(t.scale[i]))
 }
 
 // saturated is the nats of a row predicted as it turned out.

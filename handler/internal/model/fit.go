@@ -22,11 +22,15 @@ type Options struct {
 	PairBins     int     // most coarse bins a field of a pair gets: 2 to 32; 15
 	Rounds       int     // most rounds over the fields; 200
 	Bags         int     // models averaged, each holding out its own part of the rows: 1 to 32; 8
-	Pairs        int     // most pairs of fields: 0 means 10, less than 0 none
+	Pairs        int     // most pairs of fields: 0 means 20, less than 0 none
 	LearningRate float64 // share of a tree's step that is taken: over 0 to 1; 0.1
 	MinLeaf      float64 // information a leaf needs (about: events, claims); 5
 	Shrink       float64 // information added to a leaf's, pulling its step to zero; 1
 	MinGain      float64 // nats of log likelihood that a split must gain; 1
+	// Cap is for Gamma and Tweedie: the quantile of the amounts over 0 at which they are capped
+	// while the tables are learnt. What is cut off is spread evenly, so that the model is of
+	// whole amounts and keeps their total. 1 caps none; 0.98.
+	Cap float64
 	// Prior is the link of what is expected where the rows are too few to say: for Gamma
 	// with fewer than a thousand claims. nil: the rows' own mean, however few.
 	Prior *float64
@@ -72,13 +76,13 @@ func (o Options) withDefaults() (Options, error) {
 	defaultTo(&o.PairBins, 15)
 	defaultTo(&o.Rounds, 200)
 	defaultTo(&o.Bags, 8)
-	defaultTo(&o.Pairs, 10)
-	for v, d := range map[*float64]float64{&o.LearningRate: 0.1, &o.MinLeaf: 5, &o.Shrink: 1, &o.MinGain: 2} {
+	defaultTo(&o.Pairs, 20)
+	for v, d := range map[*float64]float64{&o.LearningRate: 0.1, &o.MinLeaf: 5, &o.Shrink: 1, &o.MinGain: 2, &o.Cap: 0.98} {
 		if *v == 0 {
 			*v = d
 		}
 		if !finite(*v) || *v < 0 {
-			return o, fault.New(fault.Invalid, "learning rate, leaf size, shrinkage and gain must be finite and positive")
+			return o, fault.New(fault.Invalid, "learning rate, leaf size, shrinkage, gain and cap must be finite and positive")
 		}
 	}
 	switch {
@@ -90,6 +94,8 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fault.New(fault.Invalid, "bins of a pair must be from 2 to %d", maxCoarse)
 	case o.Rounds < 1 || o.Bags < 1 || o.Bags > 32:
 		return o, fault.New(fault.Invalid, "rounds must be at least 1, bags from 1 to 32")
+	case o.Cap > 1:
+		return o, fault.New(fault.Invalid, "the quantile at which amounts are capped must not exceed 1")
 	case o.LearningRate > 1:
 		return o, fault.New(fault.Invalid, "the learning rate must not exceed 1")
 	case o.Prior != nil && !(math.Abs(*o.Prior) <= exact.Most):
@@ -144,7 +150,7 @@ func FitRows(ctx context.Context, fields []Field, rows Rows, o Options) (*Model,
 	if o.Protected < 0 || o.Protected > len(fields) {
 		return nil, fault.New(fault.Invalid, "%d of %d fields cannot be protected", o.Protected, len(fields))
 	}
-	r := &reader{fields: fields, loss: o.Loss, limit: o.Bins, protected: o.Protected}
+	r := &reader{fields: fields, loss: o.Loss, limit: o.Bins, protected: o.Protected, quantile: o.Cap}
 	fields = fields[:len(fields)-o.Protected]
 	if err := r.read(ctx, rows); err != nil {
 		return nil, err
@@ -266,7 +272,7 @@ func (r *reader) protect(b *booster, fields []Field, meta *Meta, o Options) {
 				g.Rows++
 				g.Exposure += exposure
 				g.Expected += float64(mean * exposure)
-				g.Actual += float64(t.weightOf(i)*float64(t.y[i])) * t.amount
+				g.Actual += float64(t.weightOf(i)*t.actual(i)) * t.amount
 			}
 		}
 	}
@@ -292,7 +298,7 @@ const maxGroups = 20
 func (b *booster) comparisons(p *plan, cal calibration) []Comparison {
 	out := []Comparison{
 		{Name: "the mean alone", Deviance: cal.constant},
-		{Name: "each field by itself", Deviance: b.deviance(p.mains), Note: "before calibration"},
+		{Name: "each field by itself", Deviance: p.mains, Note: "before calibration"},
 	}
 	if len(p.pairs) > 0 {
 		out = append(out, Comparison{Name: "with pairs", Deviance: cal.deviance})
@@ -408,7 +414,7 @@ type plan struct {
 	pairs                          []pair
 	rounds, pairRounds, treeRounds int
 	temper                         float64
-	mains                          float64 // nats of the rows held out, before pairs
+	mains                          float64 // deviance of the rows held out, before pairs
 }
 
 // booster runs the bags side by side.
@@ -441,8 +447,11 @@ func (b *booster) learn(ctx context.Context, binnings []binning, p *plan) error 
 	if err != nil || len(columns) == 0 {
 		return err
 	}
-	p.mains = b.loss
 	if !p.follow {
+		before := calibration{slope: 1}
+		b.score()
+		b.measure(&before)
+		p.mains = before.deviance
 		p.pairs = b.findPairs(binnings, columns)
 	}
 	if len(p.pairs) > 0 {

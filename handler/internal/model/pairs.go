@@ -3,6 +3,8 @@ package model
 import (
 	"cmp"
 	"slices"
+
+	"polis/handler/internal/exact"
 )
 
 // pair is two fields that act together, with what the pair gains over its fields
@@ -12,9 +14,9 @@ type pair struct {
 	gain          float64 // nats
 }
 
-// minPairGain is the nats a pair must gain to be tried: the best of a hundred cuts
-// through noise gains about half of it.
-const minPairGain = 10
+// minPairGain is the nats a pair must gain to be tried, beside the logarithm of how many
+// pairs there are: the best of so many cuts through noise gains about as much.
+const minPairGain = 3
 
 // findPairs finds pairs worth trying, the best first, and adds them to the table
 // and the bags as columns. It looks at rows as predicted by the bag that did not
@@ -55,8 +57,9 @@ func (b *booster) findPairs(binnings []binning, mains []int) []pair {
 		p.gain = b.interaction(p, spans, grad, info, binnings, rules)
 	})
 	slices.SortStableFunc(all, func(x, y pair) int { return cmp.Compare(y.gain, x.gain) })
+	least := (minPairGain + exact.Log(float64(max(1, len(all))))) * t.phi
 	n := 0
-	for n < min(len(all), b.options.Pairs) && all[n].gain >= minPairGain*t.phi {
+	for n < min(len(all), b.options.Pairs) && all[n].gain >= least {
 		n++
 	}
 	return all[:n]

@@ -95,6 +95,21 @@ func (s *numberSurvey) binning(limit int) binning {
 	return binning{edges: edges}
 }
 
+// quantile is the value that so large a share of those counted does not exceed; infinite of none.
+func (s *numberSurvey) quantile(q float64) float64 {
+	slices.SortFunc(s.values, func(a, b numberCount) int { return cmp.Compare(a.low, b.low) })
+	total, below := 0, 0
+	for _, v := range s.values {
+		total += v.n
+	}
+	for _, v := range s.values {
+		if below += v.n; float64(below) >= float64(q*float64(total)) {
+			return v.high
+		}
+	}
+	return math.Inf(1)
+}
+
 // nameSurvey counts names.
 type nameSurvey struct {
 	counts map[string]int

@@ -17,6 +17,7 @@ type table struct {
 	loss      Loss
 	rows      int
 	y         []float32
+	whole     []float32 // the amounts before they were capped; nil: none was
 	weight    []float32 // nil: all 1
 	scale     []float32 // weight × exposure: what a unit of mean counts for
 	offset    []float32 // nil: all 0
@@ -29,6 +30,7 @@ type table struct {
 	protected []column // what is reported on and not learnt from
 	phi       float64
 	unit      float64 // the caller's link is the one here plus this
+	load      float64 // of it, what makes up for capping
 	years     float64 // a unit of scale here, in the caller's exposure
 	amount    float64 // a target here, in the caller's money
 	money     float64 // a deviance here, in the caller's
@@ -97,7 +99,9 @@ func (c *column) weigh(scale []float32) {
 type reader struct {
 	fields    []Field
 	loss      Loss
-	limit     int // bins of a number
+	limit     int     // bins of a number
+	quantile  float64 // of amounts, at which they are capped
+	cap       float64
 	protected int // of the last fields, which are not learnt from
 	binnings  []binning
 	t         *table
@@ -128,6 +132,7 @@ func (r *reader) read(ctx context.Context, rows Rows) error {
 	}
 	n := 0
 	var sumY, sumScale float64
+	amounts := newNumberSurvey()
 	weighed, offset, grouped, timed := false, false, false, false
 	first := 0.0
 	err := rows(ctx, func(c *Case) error {
@@ -150,6 +155,9 @@ func (r *reader) read(ctx context.Context, rows Rows) error {
 		if n == 0 {
 			first = c.Time
 		}
+		if r.capped() && c.Y > 0 {
+			amounts.add(c.Y)
+		}
 		weighed, offset = weighed || c.Weight != 1, offset || c.Offset != 0
 		grouped, timed = grouped || c.Group != "", timed || c.Time != first
 		sumY += float64(c.Weight * c.Y)
@@ -169,6 +177,7 @@ func (r *reader) read(ctx context.Context, rows Rows) error {
 	case !finite(sumY):
 		return fault.New(fault.Invalid, "the targets, weights or exposures are too large or too small to add up")
 	}
+	r.cap = amounts.quantile(r.quantile)
 	t := &table{loss: r.loss, rows: n, fields: len(r.fields) - r.protected, phi: 1, y: make([]float32, n), scale: make([]float32, n)}
 	r.t = t
 	if weighed {
@@ -210,12 +219,16 @@ func (r *reader) read(ctx context.Context, rows Rows) error {
 	return r.fill(ctx, rows, sumY, sumScale)
 }
 
+// capped reports whether amounts are learnt from, and hence capped: a few of the largest
+// say next to nothing of what drives them, and would drown what the others say.
+func (r *reader) capped() bool { return r.loss == Gamma || r.loss == Tweedie }
+
 // fill is the second pass. Exposures and amounts are kept as multiples of their means, so
 // that four bytes hold them.
 func (r *reader) fill(ctx context.Context, rows Rows, sumY, sumScale float64) error {
 	t := r.t
 	yUnit, exposureUnit := 1.0, 1.0
-	weights := 0.0
+	left := 0.0 // of the amounts, after capping
 	if r.loss != Logistic && sumY > 0 {
 		mean := sumY / sumScale
 		if r.loss == Gamma || r.loss == Tweedie {
@@ -235,13 +248,23 @@ func (r *reader) fill(ctx context.Context, rows Rows, sumY, sumScale float64) er
 		if i == t.rows {
 			return fault.New(fault.Invalid, "the training table has grown between two passes")
 		}
-		y, w := c.Y/yUnit, c.Weight
+		amount := c.Y
+		if r.capped() {
+			amount = min(amount, r.cap)
+		}
+		left += float64(c.Weight * amount)
+		y, whole, w := amount/yUnit, c.Y/yUnit, c.Weight
 		scale := float64(w*c.Exposure) / exposureUnit
 		if r.loss == Tweedie { // a cost a year, which counts by its years
-			y /= c.Exposure
+			y, whole = y/c.Exposure, whole/c.Exposure
 			w = scale
 		}
-		weights += w
+		if amount < c.Y && t.whole == nil {
+			t.whole = slices.Clone(t.y)
+		}
+		if t.whole != nil {
+			t.whole[i] = float32(whole)
+		}
 		t.y[i], t.scale[i] = float32(y), float32(scale)
 		if t.weight != nil {
 			t.weight[i] = float32(w)
@@ -276,7 +299,10 @@ func (r *reader) fill(ctx context.Context, rows Rows, sumY, sumScale float64) er
 		t.weight = t.scale
 	}
 	t.columns, t.protected = t.columns[:t.fields:t.fields], t.columns[t.fields:]
-	t.unit = exact.Log(yUnit) - exact.Log(exposureUnit)
+	if t.whole != nil && left > 0 {
+		t.load = exact.Log(sumY / left)
+	}
+	t.unit = exact.Log(yUnit) - exact.Log(exposureUnit) + t.load
 	t.years, t.amount, t.money = exposureUnit, yUnit, 1
 	if r.loss == Tweedie {
 		t.money = math.Sqrt(yUnit)
@@ -445,7 +471,7 @@ func (r *reader) permute(order []int32) {
 		each(len(columns), func(c int) { columns[c] = columns[c].picked(order) })
 	}
 	same := t.loss == Tweedie
-	t.y, t.scale = gather(t.y, order), gather(t.scale, order)
+	t.y, t.scale, t.whole = gather(t.y, order), gather(t.scale, order), gather(t.whole, order)
 	t.weight, t.offset = gather(t.weight, order), gather(t.offset, order)
 	if same {
 		t.weight = t.scale
@@ -463,6 +489,14 @@ func gather[T any](v []T, order []int32) []T {
 		out[i] = v[k]
 	}
 	return out
+}
+
+// actual is what came of row i, whole.
+func (t *table) actual(i int) float64 {
+	if t.whole == nil {
+		return float64(t.y[i])
+	}
+	return float64(t.whole[i])
 }
 
 // weightOf is the weight of row i.
