@@ -12,6 +12,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"time"
@@ -50,10 +51,14 @@ func run(path, data string) error {
 	if err != nil {
 		return err
 	}
-	return json.NewEncoder(os.Stdout).Encode(map[string]float64{
+	figures := map[string]float64{
 		"single_ns":        single(m, frame),
 		"batch_rows_per_s": float64(frame.N) / batch(m, frame),
-	})
+	}
+	if math.IsNaN(sink) {
+		return errors.New("the model scores what is no number")
+	}
+	return json.NewEncoder(os.Stdout).Encode(figures)
 }
 
 // read reads the model's fields of a table.

@@ -256,8 +256,10 @@ func TestLoadRefuses(t *testing.T) {
 		{"a term of nothing", `"fields":[0]`, `"fields":[]`, fault.Invalid},
 		{"a pair of one field", `"fields":[0,1]`, `"fields":[0,0]`, fault.Invalid},
 		{"a broken promise", `"kind":"numeric","edges":[20,30],"coarse":[0,1,1,1]`, `"kind":"numeric","monotone":-1,"edges":[20,30],"coarse":[0,1,1,1]`, fault.Invalid},
-		{"a broken promise by a pair", `"edges":[20,30],"coarse":[0,1,1,1]},{"name":"fuel","kind":"category","names":["diesel","petrol"],"coarse":[0,0,1,1]}],"terms":[{"fields":[0],"table":[0,1,2,3]},{"fields":[0,1],"table":[1,2,3,4]}]}`,
-			`"monotone":1,"edges":[20,30],"coarse":[0,0,1,1]},{"name":"fuel","kind":"category","names":["diesel","petrol"],"coarse":[0,0,1,1]}],"terms":[{"fields":[0],"table":[0,1,2,3]},{"fields":[0,1],"table":[1,2,3,0]}]}`, fault.Invalid},
+		{
+			"a broken promise by a pair", `"edges":[20,30],"coarse":[0,1,1,1]},{"name":"fuel","kind":"category","names":["diesel","petrol"],"coarse":[0,0,1,1]}],"terms":[{"fields":[0],"table":[0,1,2,3]},{"fields":[0,1],"table":[1,2,3,4]}]}`,
+			`"monotone":1,"edges":[20,30],"coarse":[0,0,1,1]},{"name":"fuel","kind":"category","names":["diesel","petrol"],"coarse":[0,0,1,1]}],"terms":[{"fields":[0],"table":[0,1,2,3]},{"fields":[0,1],"table":[1,2,3,0]}]}`, fault.Invalid,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			content := strings.Replace(good, c.old, c.new, 1)

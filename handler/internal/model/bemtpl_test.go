@@ -87,3 +87,29 @@ func poissonDeviance(m *Model, f Frame, y Target) float64 {
 	}
 	return 2 * sum / float64(f.N)
 }
+
+// TestTheBelgianBook: of a fifth of the policies that were not learnt from, as much of the
+// deviance is explained as learners explain on this book, and claims are as many as expected.
+func TestTheBelgianBook(t *testing.T) {
+	f, y := bemtpl(t)
+	part := func(i int) bool { return mix(1, uint64(i))%5 == 0 }
+	learn, yLearn := split(f, y, func(i int) bool { return !part(i) })
+	test, yTest := split(f, y, part)
+	m := mustFit(t, learn, yLearn, Options{Loss: Poisson, Bags: 4})
+	sum, exposure := 0.0, 0.0
+	for i := range yTest.Y {
+		sum, exposure = sum+yTest.Y[i], exposure+yTest.Exposure[i]
+	}
+	mean := Constant(f.Fields, Poisson, math.Log(sum/exposure), "")
+	if explained := 1 - poissonDeviance(m, test, yTest)/poissonDeviance(mean, test, yTest); explained < 0.03 || explained > 0.06 {
+		t.Errorf("%.4f of the deviance is explained", explained)
+	}
+	expected, row := 0.0, newRow(test)
+	for i := range test.N {
+		rowOf(test, i, &row)
+		expected += yTest.Exposure[i] * m.Mean(m.Score(row, nil))
+	}
+	if ratio := sum / expected; ratio < 0.95 || ratio > 1.05 {
+		t.Errorf("%v claims where %v were expected", sum, expected)
+	}
+}

@@ -161,13 +161,6 @@ func ones(n int) []float64 {
 	return out
 }
 
-func scaled(v []float64, by float64) []float64 {
-	for i := range v {
-		v[i] *= by
-	}
-	return v
-}
-
 // pathSpectrum are the eigenvalues 2 - 2cos(πk/n) of the differences along a path of n
 // places, by the recurrence of cosines so that they are the same on every machine.
 func pathSpectrum(n int) []float64 {
