@@ -38,6 +38,7 @@ type fitCmd struct {
 	Protect  []string `help:"Columns that are no features because nobody is to be judged by them." placeholder:"COL,…"`
 	Category []string `help:"Columns to read as names, whatever they look like." placeholder:"COL,…"`
 	Numeric  []string `help:"Columns to read as numbers, whatever they look like." placeholder:"COL,…"`
+	Ordered  []string `help:"Columns of names that have an order, from low to high: neighbours are drawn to each other." placeholder:"COL=low|high,…"`
 	Monotone []string `help:"Columns with which the prediction may only rise (COL=+) or fall (COL=-)." placeholder:"COL=+,…"`
 	Cap      string   `help:"For gamma and tweedie: learn from amounts capped at this one, or at a quantile of the positive ones (q0.98)." placeholder:"AMOUNT|qQ"`
 	Bags     int      `help:"Models that are averaged." default:"8"`
@@ -184,6 +185,10 @@ func (m *fitCmd) open(ctx context.Context, roles []string) (*dataset.File, error
 		}
 		o.Kinds[name] = model.Numeric
 	}
+	for _, s := range m.Ordered {
+		name, _, _ := strings.Cut(s, "=")
+		o.Kinds[name] = model.Category
+	}
 	if m.Group != "" { // its values are compared, and never calculated with
 		o.Kinds[m.Group] = model.Category
 	}
@@ -211,6 +216,14 @@ func (m *fitCmd) features(t *dataset.File, roles []string) (fields []model.Field
 	if err != nil {
 		return nil, 0, err
 	}
+	orders := map[string]string{}
+	for _, s := range m.Ordered {
+		name, order, ok := strings.Cut(s, "=")
+		if !ok || !strings.Contains(order, "|") {
+			return nil, 0, fault.New(fault.Unconfigured, "--ordered is COL=low|high, not %s", s)
+		}
+		orders[name] = order
+	}
 	var last []model.Field
 	for _, c := range t.Columns {
 		out := ""
@@ -225,7 +238,7 @@ func (m *fitCmd) features(t *dataset.File, roles []string) (fields []model.Field
 		case c.Kind == model.Category && c.Distinct > 100 && 2*c.Distinct > t.N:
 			out = ", left out: nearly every row has a name of its own"
 		default:
-			fields = append(fields, model.Field{Name: c.Name, Kind: c.Kind, Monotone: signs[c.Name]})
+			fields = append(fields, model.Field{Name: c.Name, Kind: c.Kind, Monotone: signs[c.Name], Order: orders[c.Name]})
 			delete(signs, c.Name)
 		}
 		fmt.Fprintf(os.Stderr, "%-24s %s%s\n", c.Name, c, out)

@@ -219,6 +219,31 @@ func TestWhatTheLearnerIsGiven(t *testing.T) {
 	}
 }
 
+// TestOrderedNames: a promise in an order of names reaches the model.
+func TestOrderedNames(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 5))
+	table := "cover,claims\n"
+	for range 4000 {
+		k := r.IntN(3)
+		table += fmt.Sprintf("%s,%d\n", []string{"none", "low", "high"}[k], min(1, r.IntN(10-3*k)/(9-3*k)))
+	}
+	dir := write(t, t.TempDir(), map[string]string{"table.csv": table})
+	at := func(name string) string { return filepath.Join(dir, name) }
+	fit := []string{"fit", "--data", at("table.csv"), "--target", "claims", "--loss", "poisson", "--out", at("m.json")}
+	if code, _, stderr := polis(t, "", append(fit, "--ordered", "cover=none|low|high", "--monotone", "cover=+")...); code != 0 {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	_, stdout, _ := polis(t, "", "tables", at("m.json"))
+	if !strings.Contains(stdout, "cover,none,") || strings.Index(stdout, "cover,none,") > strings.Index(stdout, "cover,low,") {
+		t.Errorf("tables:\n%s", stdout)
+	}
+	for _, order := range []string{"cover", "cover=none", "other=a|b"} {
+		if code, _, _ := polis(t, "", append(fit, "--ordered", order)...); code != 2 {
+			t.Errorf("--ordered %s: exit code %d", order, code)
+		}
+	}
+}
+
 // TestNothingIsLeftHalfDone when the context ends.
 func TestNothingIsLeftHalfDone(t *testing.T) {
 	dir := write(t, t.TempDir(), map[string]string{"table.csv": tariff(3000)})
