@@ -78,6 +78,14 @@ func (b *binning) category(s string) uint16 {
 	return other
 }
 
+// name is that of a category's bin; "" of those that have none.
+func (b *binning) name(k int) string {
+	if k < 2 {
+		return ""
+	}
+	return b.names[k-2]
+}
+
 // levels are, for codes, the groups of bins with the same beginning: one level a length.
 func (b *binning) levels() (levels [][]int32) {
 	for _, p := range b.prefixes {

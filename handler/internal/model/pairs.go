@@ -85,7 +85,7 @@ func (b *booster) begin(f int) int {
 }
 
 // coarsen gives a field its coarse bins: what has an order in it, after one for what has
-// none (missing, other); categories in the order of their main effect.
+// none (missing, other); categories in the order of their main effect, if they are few.
 func (b *booster) coarsen(f int, into *binning) {
 	col := &b.table.columns[f]
 	limit := b.options.PairBins
@@ -104,6 +104,18 @@ func (b *booster) coarsen(f int, into *binning) {
 	}
 	for k := range col.n {
 		order = append(order, k)
+	}
+	// What many names do is known too little to put them in its order: it would tell a pair of
+	// the very rows that it is to be judged by. Codes have an order of their own; other names
+	// are in no pair.
+	switch {
+	case len(col.levels) > 0:
+		slices.SortStableFunc(order, func(x, y int) int { return cmp.Compare(into.name(x), into.name(y)) })
+		into.coarse = coarsen(order, col.weight, limit)
+		return
+	case col.n > maxTreeNames:
+		into.coarse = make([]uint8, col.n)
+		return
 	}
 	effect := make([]float64, col.n)
 	for k := range effect {
