@@ -268,11 +268,11 @@ func (r *reader) protect(b *booster, fields []Field, meta *Meta, o Options) {
 			}
 			for c := range t.protected {
 				g := &groups[c][t.protected[c].bin(i)]
-				exposure := float64(t.scale[i]) * t.years
+				exposure := float64(float64(t.scale[i]) * t.years)
 				g.Rows++
 				g.Exposure += exposure
 				g.Expected += float64(mean * exposure)
-				g.Actual += float64(t.weightOf(i)*t.actual(i)) * t.amount
+				g.Actual += float64(float64(t.weightOf(i)*t.actual(i)) * t.amount)
 			}
 		}
 	}
@@ -503,7 +503,7 @@ func (b *booster) run(p *plan, best *int, most, block int, rounds func(*bag, int
 		return err
 	}
 	// Less than this is noise, and would drag fitting on for hundreds of rounds.
-	tolerance := 0.02 * b.table.phi * float64(len(b.bags))
+	tolerance := float64(0.02 * b.table.phi * float64(len(b.bags)))
 	for done, worse := 0, 0; done < most && worse < patience; {
 		n := min(block, most-done)
 		if err := b.all(func(bag *bag) error { return rounds(bag, n) }); err != nil {

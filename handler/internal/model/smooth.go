@@ -141,13 +141,13 @@ func (s *smoother) loosen(phi float64) {
 	at := func(i, j int) float64 { return z.a[i*(z.w+1)+i-j] }
 	for i := range s.loose[0] {
 		u := s.x[i+1] - s.x[i]
-		v := float64(u*u) + phi*(at(i+1, i+1)+at(i, i)-2*at(i+1, i))
+		v := float64(u*u) + float64(phi*(at(i+1, i+1)+at(i, i)-2*at(i+1, i)))
 		s.loose[0][i] = (tails + 1) / (tails + float64(float64(s.lambda[0]*steps)*v)/phi)
 	}
 	for i := range s.loose[1] {
 		u := s.x[i+2] - 2*s.x[i+1] + s.x[i]
 		v := at(i+2, i+2) + 4*at(i+1, i+1) + at(i, i) - 4*at(i+2, i+1) - 4*at(i+1, i) + 2*at(i+2, i)
-		v = float64(u*u) + phi*v
+		v = float64(u*u) + float64(phi*v)
 		s.loose[1][i] = (tails + 1) / (tails + float64(float64(s.lambda[1]*steps*steps*steps)*v)/phi)
 	}
 	s.penalise()
@@ -199,7 +199,7 @@ func (s *smoother) update(info, grad []float64, phi, temper float64, learn bool,
 		}
 	}
 	for i := range s.x {
-		a.add(i, i, s.h[i]+1e-9*phi)
+		a.add(i, i, s.h[i]+float64(1e-9*phi))
 		s.x[i] = float64(s.h[i]*s.s[i]) + s.g[i]
 	}
 	a.factor()
@@ -317,7 +317,7 @@ func (b *band) difference(scale float64, at []int, c []float64) {
 	for x, i := range at {
 		for y, j := range at {
 			if i >= j {
-				b.add(i, j, scale*c[x]*c[y])
+				b.add(i, j, float64(scale*c[x]*c[y]))
 			}
 		}
 	}
