@@ -34,7 +34,7 @@ type bag struct {
 	state []float32
 	fixed [][]float64 // what of a column's gradient never changes, by column
 
-	resting []int // rounds for which a column gets no tree, having had nothing to give
+	resting []int // rounds for which a column is left out, having had nothing to give
 	rest    []int // how long its last rest was
 
 	pending *column // an update that state has not had yet; nil: none
@@ -285,7 +285,11 @@ func (b *bag) smooth(ctx context.Context, columns []int, n int, learn bool) erro
 			return err
 		}
 		for _, c := range columns {
-			b.redraw(c, learn)
+			if b.resting[c] > 0 {
+				b.resting[c]--
+				continue
+			}
+			b.rests(c, b.redraw(c, learn) > stirs)
 		}
 		if learn {
 			b.common = pool{}
@@ -299,10 +303,25 @@ func (b *bag) smooth(ctx context.Context, columns []int, n int, learn bool) erro
 	return nil
 }
 
-// redraw is one penalised Newton step of a column's smoothers.
-func (b *bag) redraw(c int, learn bool) {
-	if len(b.smoothers[c]) == 0 {
+// stirs is a change of a table's that is worth the next round's time.
+const stirs = 2e-4
+
+// rests leaves a column out of the next rounds where it had nothing to give: twice as many
+// each time.
+func (b *bag) rests(c int, gave bool) {
+	if gave {
+		b.rest[c] = 0
 		return
+	}
+	b.rest[c] = min(2*b.rest[c]+1, 15)
+	b.resting[c] = b.rest[c]
+}
+
+// redraw is one penalised Newton step of a column's smoothers. It returns the largest change
+// of a value.
+func (b *bag) redraw(c int, learn bool) (most float64) {
+	if len(b.smoothers[c]) == 0 {
+		return 0
 	}
 	col := &b.t.columns[c]
 	b.gradient(c)
@@ -337,7 +356,11 @@ func (b *bag) redraw(c int, learn bool) {
 			}
 		}
 	}
+	for k, v := range next {
+		most = max(most, math.Abs(v-b.tables[c][k]))
+	}
 	b.change(c, next, move)
+	return most
 }
 
 // change makes next the table of a column, and moves the intercept. The pass that reads the
@@ -393,13 +416,7 @@ func (b *bag) trees(ctx context.Context, columns []int, n int, o Options) error 
 				b.resting[c]--
 				continue
 			}
-			if b.step(c, o) {
-				b.rest[c] = 0
-				continue
-			}
-			// Nothing to give: look again after a rest, twice as long each time.
-			b.rest[c] = min(2*b.rest[c]+1, 15)
-			b.resting[c] = b.rest[c]
+			b.rests(c, b.step(c, o))
 		}
 	}
 	return nil
