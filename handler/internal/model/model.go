@@ -13,6 +13,7 @@ package model
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"polis/handler/internal/exact"
@@ -234,6 +235,18 @@ func (m *Model) WithMeta(meta Meta) *Model {
 	out := *m
 	out.meta = meta.clone()
 	out.meta.keepFinite()
+	out.seal()
+	return &out
+}
+
+// Lean is the same model without the standard errors of its values and the exposure behind
+// them, which scoring does not need: half the file, and half the time of a cold start.
+func (m *Model) Lean() *Model {
+	out := *m
+	out.terms = slices.Clone(m.terms)
+	for i := range out.terms {
+		out.terms[i].errors, out.terms[i].weight = nil, nil
+	}
 	out.seal()
 	return &out
 }

@@ -126,3 +126,27 @@ func TestFitIsCancelled(t *testing.T) {
 		t.Errorf("got %v, want a cancellation", err)
 	}
 }
+
+func TestLean(t *testing.T) {
+	f, y, _ := madePoisson(10_000, 41)
+	m := mustFit(t, f, y, Options{Loss: Poisson})
+	lean := m.Lean()
+	if a, b := len(saved(t, m)), len(saved(t, lean)); b > 2*a/3 {
+		t.Errorf("%d bytes are made %d", a, b)
+	}
+	row := newRow(f)
+	for i := range 1000 {
+		rowOf(f, i, &row)
+		if m.Score(row, nil) != lean.Score(row, nil) {
+			t.Fatalf("row %d scores something else", i)
+		}
+	}
+	for _, c := range lean.Cells() {
+		if c.Error != 0 || c.Weight != 0 {
+			t.Fatalf("%+v", c)
+		}
+	}
+	if lean.Version() == m.Version() {
+		t.Error("another file has the same version")
+	}
+}

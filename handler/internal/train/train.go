@@ -550,7 +550,7 @@ func (f *fitter) one(ctx context.Context, p place) (*model.Model, error) {
 	}
 	meta := m.Meta()
 	meta.Name, meta.Trained, meta.Events = p.title, f.o.AsOf.String(), p.events
-	return m.WithMeta(meta), nil
+	return m.Lean().WithMeta(meta), nil
 }
 
 // freezeSample is how many customers the distributions are frozen from, at most.
