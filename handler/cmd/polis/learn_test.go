@@ -219,6 +219,61 @@ func TestWhatTheLearnerIsGiven(t *testing.T) {
 	}
 }
 
+// TestWhatAModelSaysOfItself: how it did on rows held out, what a protected column has to do
+// with it, and what a constraint costs are in the file and on the page, without the table.
+func TestWhatAModelSaysOfItself(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 6))
+	table := "age,next,group,years,claims\n"
+	for range 6000 {
+		age, group := 18+r.IntN(60), "a"
+		if age < 40 != (r.IntN(5) == 0) {
+			group = "b"
+		}
+		claims := 0
+		if r.Float64() < 0.3/(1+math.Exp(float64(age-35)/8)) {
+			claims = 1
+		}
+		table += fmt.Sprintf("%d,%d,%s,1,%d\n", age, age+1+r.IntN(2), group, claims)
+	}
+	dir := write(t, t.TempDir(), map[string]string{"table.csv": table})
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if code, _, stderr := polis(t, "", "fit", "--data", at("table.csv"), "--target", "claims", "--exposure", "years", "--loss", "poisson",
+		"--protect", "group", "--monotone", "age=-", "--out", at("m.json")); code != 0 {
+		t.Fatal(stderr)
+	}
+	p, err := loadPredictor(at("m.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := tablesOf(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta := m.Meta()
+	if meta.Trial == nil || meta.Trial.Rows != 6000 || !meta.Trial.Calibration.Slope.Has(1) || meta.Trial.Gini.Low < 0.1 {
+		t.Errorf("rows held out: %+v", meta.Trial)
+	}
+	if len(meta.Proxies) == 0 || meta.Proxies[0].Protected != "group" || len(meta.Protected) != 2 || len(meta.Clusters) != 1 {
+		t.Errorf("proxies %v, groups %v, clusters %v", meta.Proxies, meta.Protected, meta.Clusters)
+	}
+	if c := meta.Comparisons; len(c) < 3 || c[len(c)-1].Name != "without monotone constraints" {
+		t.Errorf("comparisons %v", c)
+	}
+	_, page, _ := polis(t, "", "report", at("m.json"))
+	for _, want := range []string{"Gains", "Calibration", "group", "without monotone constraints"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the report lacks %s", want)
+		}
+	}
+	if code, _, stderr := polis(t, "", "predict", "--model", at("m.json"), "--data", at("table.csv"), "--reasons", "--grouped", "--out", at("p.csv")); code != 0 {
+		t.Fatal(stderr)
+	}
+	header, rows := readCSV(t, at("p.csv"))
+	if len(header) != 5 || header[4] != "age + next" || math.Abs(rows[0][3]+rows[0][4]-rows[0][2]) > 1e-12 {
+		t.Errorf("%v: %v", header, rows[0])
+	}
+}
+
 // TestOrderedNames: a promise in an order of names reaches the model.
 func TestOrderedNames(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 5))
