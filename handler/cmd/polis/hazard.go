@@ -32,8 +32,11 @@ func (m *fitCmd) hazard(ctx context.Context) error {
 	switch {
 	case m.Duration == "":
 		return fault.New(fault.Unconfigured, "a hazard needs --duration")
-	case m.Exposure != "" || m.Offset != "" || m.Cap != "":
-		return fault.New(fault.Unconfigured, "--exposure, --offset and --cap do not go with a hazard")
+	case m.Exposure != "" || m.Offset != "" || m.Cap != "" || len(m.Protect) > 0:
+		return fault.New(fault.Unconfigured, "--exposure, --offset, --cap and --protect do not go with a hazard; --exclude leaves columns out")
+	}
+	if err := writable(m.Out); err != nil {
+		return err
 	}
 	rolls, err := parseRolls(m.Roll)
 	if err != nil {
@@ -44,11 +47,10 @@ func (m *fitCmd) hazard(ctx context.Context) error {
 		return err
 	}
 	defer t.Close() // it was only read from
-	fields, protected, err := m.features(t, roles)
+	fields, _, err := m.features(t, roles)
 	if err != nil {
 		return err
 	}
-	fields = fields[:len(fields)-protected]
 	st := newProgress(os.Stderr).stage("fit")
 	fitted, err := hazard.Fit(ctx, fields, m.subjects(t, fields, ends), hazard.Options{
 		Causes: ends, Rolls: rolls,

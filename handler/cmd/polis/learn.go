@@ -40,9 +40,9 @@ type fitCmd struct {
 	Numeric  []string `help:"Columns to read as numbers, whatever they look like." placeholder:"COL,…"`
 	Ordered  []string `help:"Columns of names that have an order, from low to high: neighbours are drawn to each other." placeholder:"COL=low|high,…"`
 	Monotone []string `help:"Columns with which the prediction may only rise (COL=+) or fall (COL=-)." placeholder:"COL=+,…"`
-	Cap      string   `help:"For gamma and tweedie: learn from amounts capped at this one, or at a quantile of the positive ones (q0.98)." placeholder:"AMOUNT|qQ"`
+	Cap      string   `help:"For gamma and tweedie: learn from amounts capped at this one, or at a quantile of the positive ones (q0.98), and predict capped ones; none: learn from whole amounts." placeholder:"AMOUNT|qQ|none"`
 	Bags     int      `help:"Models that are averaged." default:"8"`
-	Pairs    int      `help:"Most pairs of columns that act together; -1 is none." default:"20"`
+	Pairs    int      `help:"Most pairs of columns that act together; --pairs=-1 is none." default:"20"`
 	Seed     uint64   `help:"Seed of the inner splits." default:"1"`
 	Out      string   `required:"" help:"File for the model."`
 
@@ -58,6 +58,9 @@ func (m *fitCmd) Run(ctx context.Context) error {
 	}
 	if len(m.Competing) > 0 || len(m.Roll) > 0 || m.Duration != "" || m.Entry != "" {
 		return fault.New(fault.Unconfigured, "--competing, --duration, --entry and --roll go with --loss hazard")
+	}
+	if err := writable(m.Out); err != nil {
+		return err
 	}
 	var loss model.Loss
 	if err := loss.UnmarshalText([]byte(m.Loss)); err != nil {
@@ -91,11 +94,15 @@ func (m *fitCmd) Run(ctx context.Context) error {
 	}
 	st := newProgress(os.Stderr).stage("fit")
 	started := time.Now()
+	whole := 0.0 // the learner's default
+	if m.Cap != "" {
+		whole = 1 // what is to be capped is, and no more
+	}
 	cases := m.cases(t, fields, limit)
-	held := heldOut{mean: make([]float32, t.N)}
+	held := model.NewHeldOut(t.N)
 	fitted, err := model.FitRows(ctx, fields, cases, model.Options{
 		Loss: loss, Seed: m.Seed, Bags: m.Bags, Pairs: m.Pairs, Protected: protected,
-		Progress: func(done, total int) { st.set(int64(done), int64(total)) }, Held: held.put,
+		Progress: func(done, total int) { st.set(int64(done), int64(total)) }, Held: held.Put, Cap: whole,
 	})
 	if err != nil {
 		st.abort()
@@ -104,7 +111,7 @@ func (m *fitCmd) Run(ctx context.Context) error {
 	took := time.Since(started)
 	meta := fitted.Meta()
 	meta.Target, meta.Exposure, meta.Weight, meta.Data, meta.Settings = m.Target, m.Exposure, m.Weight, t.Fingerprint, settings
-	if meta.Trial, err = held.try(ctx, loss, cases); err != nil {
+	if meta.Trial, err = held.Try(ctx, loss, cases); err != nil {
 		return err
 	}
 	fitted = fitted.WithMeta(meta)
@@ -117,37 +124,6 @@ func (m *fitCmd) Run(ctx context.Context) error {
 		fmt.Println(meta.Note)
 	}
 	return writeFile(m.Out, fitted.Save)
-}
-
-// heldOut is what rows that a fit held out were predicted.
-type heldOut struct {
-	mean []float32 // by row; 0 where it was not held out
-	any  bool
-}
-
-func (h *heldOut) put(row int, mean float64) {
-	h.mean[row], h.any = max(float32(mean), math.SmallestNonzeroFloat32), true
-}
-
-// try compares it with what came of the rows; nil where none was held out.
-func (h *heldOut) try(ctx context.Context, loss model.Loss, cases model.Rows) (*measure.Trial, error) {
-	if !h.any {
-		return nil, nil
-	}
-	var mean, y, exposure, weight []float32
-	n := 0
-	err := cases(ctx, func(c *model.Case) error {
-		if m := h.mean[n]; m > 0 {
-			mean, y = append(mean, m), append(y, float32(c.Y))
-			exposure, weight = append(exposure, float32(c.Exposure)), append(weight, float32(c.Weight))
-		}
-		n++
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return measure.Try(measure.Family(loss), mean, y, exposure, weight)
 }
 
 // settings are the options as the model's file keeps them.
@@ -300,9 +276,7 @@ func (m *fitCmd) cases(t *dataset.File, fields []model.Field, limit *limit) mode
 			if limit != nil {
 				c.Y = min(c.Y, limit.amount)
 			}
-			if c.Group = row.Cat[group]; c.Group == "" && m.Group != "" {
-				c.Group = "\x00" + strconv.Itoa(n) // nobody else's
-			}
+			c.Group = row.Cat[group]
 			c.Num, c.Cat = row.Num[roles:], row.Cat[roles:]
 			return do(&c)
 		})
@@ -358,6 +332,9 @@ type limit struct {
 // limit reads --cap; nil where there is none.
 func (m *fitCmd) limit(loss model.Loss) (*limit, error) {
 	if m.Cap == "" {
+		return nil, nil
+	}
+	if m.Cap == "none" {
 		return nil, nil
 	}
 	if loss != model.Gamma && loss != model.Tweedie {
@@ -422,12 +399,37 @@ func (l *limit) find(ctx context.Context, t *dataset.File, target, weight string
 	return nil
 }
 
+// writable says before a fit what would be wrong with its file after it.
+func writable(path string) error {
+	if path == "-" {
+		return nil
+	}
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+		return fault.New(fault.Unconfigured, "the folder of --out is not there")
+	}
+	return nil
+}
+
 // writeFile writes a file beside its name first, so that nobody reads half of it; "-" is
 // standard output.
 func writeFile(path string, write func(io.Writer) error) (err error) {
 	if path == "-" {
 		b := bufio.NewWriter(os.Stdout)
 		return errors.Join(write(b), b.Flush())
+	}
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() { // a device or a pipe is written to, and not replaced
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return fault.Wrap(fault.Unconfigured, err, "opening the file")
+		}
+		b := bufio.NewWriter(f)
+		return errors.Join(write(b), b.Flush(), f.Close())
+	}
+	if err == nil {
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			return fault.Wrap(fault.Unconfigured, err, "finding the file")
+		}
 	}
 	f, err := os.Create(path + ".tmp")
 	if err != nil {
@@ -441,6 +443,14 @@ func writeFile(path string, write func(io.Writer) error) (err error) {
 }
 
 func text(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+
+// decimals are those that a value of a table has in the model's file.
+func decimals(v float64) string {
+	if r := math.Round(v*1e5) / 1e5; math.Abs(r-v) < 1e-9 {
+		return text(r)
+	}
+	return text(v)
+}
 
 type tablesCmd struct {
 	Model string `arg:"" help:"File of a model." type:"existingfile"`
@@ -471,13 +481,13 @@ func writeTables(w io.Writer, causes []hazard.Cause) error {
 		}
 		return out.Write(cells)
 	}
-	if err := line("cause", "term", "first", "second", "contribution", "relativity"); err != nil {
+	if err := line("cause", "term", "first", "second", "contribution", "relativity", "error", "exposure"); err != nil {
 		return err
 	}
 	for _, cause := range causes {
 		rows := append([]model.Cell{{Term: "intercept", Value: cause.Hazard.Intercept()}}, cause.Hazard.Cells()...)
 		for _, c := range rows {
-			if err := line(cause.Name, c.Term, c.First, c.Second, text(c.Value), text(c.Relativity())); err != nil {
+			if err := line(cause.Name, c.Term, c.First, c.Second, decimals(c.Value), text(c.Relativity()), text(c.Error), text(c.Weight)); err != nil {
 				return err
 			}
 		}

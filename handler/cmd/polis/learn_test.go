@@ -122,7 +122,7 @@ func TestTheDataScientistsPath(t *testing.T) {
 	}
 
 	stdout, _ = run("tables", at("m.json"))
-	if !strings.HasPrefix(stdout, "term,first,second,contribution,relativity\nintercept,,,") || !strings.Contains(stdout, "\nage,below ") {
+	if !strings.HasPrefix(stdout, "term,first,second,contribution,relativity,error,exposure\nintercept,,,") || !strings.Contains(stdout, "\nage,below ") {
 		t.Errorf("tables:\n%.300s", stdout)
 	}
 
@@ -210,7 +210,7 @@ func TestWhatTheLearnerIsGiven(t *testing.T) {
 		}
 		want := []string{
 			`10 0.5 2 -1 19813 "7" [30 NaN NaN NaN] ["" "1000" "01" "f"]`,
-			`0 1 1 0.25 1 "\x002" [NaN NaN NaN NaN] ["" "2000" "02" "m"]`,
+			`0 1 1 0.25 1 "" [NaN NaN NaN NaN] ["" "2000" "02" "m"]`,
 			`10 2 3 0 19813 "07" [50 NaN NaN NaN] ["" "" "03" "f"]`,
 		}
 		if !slices.Equal(got, want) {

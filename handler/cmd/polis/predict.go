@@ -35,6 +35,9 @@ func (m *predictCmd) Run(ctx context.Context) error {
 		return err
 	}
 	if h, ok := p.(survival); ok {
+		if m.Grouped || m.MarketRate != nil {
+			return fault.New(fault.Unconfigured, "--grouped and --market-rate do not go with a hazard model")
+		}
 		return m.hazard(ctx, h.whole)
 	}
 	if len(m.Horizon) > 0 {
@@ -306,6 +309,8 @@ func (t *scorer) each(ctx context.Context, contributions []float64, do func(*sco
 				return fault.New(fault.Invalid, "row %d: the column %s is missing or infinite", s.row, name)
 			}
 		}
+		// On the grid of the model's values, so that what is written adds up exactly.
+		s.offset = model.OnGrid(s.offset)
 		s.others = row.Num[n+2:]
 		s.link = t.model.score(row, contributions) + s.offset
 		s.mean = t.model.mean(s.link)

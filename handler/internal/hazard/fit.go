@@ -29,7 +29,7 @@ type Subjects func(ctx context.Context, do func(*Subject) error) error
 
 // Options are how to fit. The zero value of each means its default.
 type Options struct {
-	// Learner is how to fit each cause's model. Its Loss and Held are not used; Bins are
+	// Learner is how to fit each cause's model. Its Loss, Held and Protected are not used; Bins are
 	// by default as many as make each period its own.
 	Learner model.Options
 	Causes  []string // their names, cause 1 first: the target
@@ -60,7 +60,7 @@ func Fit(ctx context.Context, fields []model.Field, subjects Subjects, o Options
 		return nil, err
 	}
 	learner := o.Learner
-	learner.Loss, learner.Held = model.Logistic, nil
+	learner.Loss, learner.Protected = model.Logistic, 0
 	if learner.Bins == 0 {
 		learner.Bins = max(64, min(m.last, 250))
 	}
@@ -74,11 +74,17 @@ func Fit(ctx context.Context, fields []model.Field, subjects Subjects, o Options
 				o.Learner.Progress(furthest, len(m.causes)*parts)
 			}
 		}
+		held := model.NewHeldOut(m.watched)
+		learner.Held = held.Put
+		periods := m.periods(subjects, i+1)
 		var err error
-		if c.Hazard, err = model.FitRows(ctx, m.fields, m.periods(subjects, i+1), learner); err != nil {
+		if c.Hazard, err = model.FitRows(ctx, m.fields, periods, learner); err != nil {
 			return nil, fault.Wrap(fault.KindOf(err), err, "fitting the hazard of %s", c.Name)
 		}
 		meta := c.Hazard.Meta()
+		if meta.Trial, err = held.Try(ctx, model.Logistic, periods); err != nil {
+			return nil, fault.Wrap(fault.KindOf(err), err, "trying the hazard of %s", c.Name)
+		}
 		meta.Name, meta.Target = "hazard of "+c.Name, c.Name
 		c.Hazard = c.Hazard.WithMeta(meta)
 	}
@@ -103,6 +109,7 @@ func (m *Model) survey(ctx context.Context, subjects Subjects) error {
 			return nil
 		}
 		m.last = max(m.last, last)
+		m.watched += last - first + 1
 		if s.Cause > 0 {
 			ends[s.Cause-1]++
 		}
@@ -148,6 +155,23 @@ func (s *Subject) span() (first, last int) {
 	return int(math.Ceil(s.Entry)) + 1, int(math.Ceil(s.Duration))
 }
 
+// hash is what the subject holds, as a number (FNV-1a).
+func (s *Subject) hash() uint64 {
+	h := uint64(14695981039346656037)
+	add := func(v uint64) { h = (h ^ v) * 1099511628211 }
+	for _, v := range append([]float64{s.Duration, s.Entry, s.Weight, s.Time, float64(s.Cause)}, s.Num...) {
+		add(math.Float64bits(v))
+		add(h >> 29)
+	}
+	for _, v := range s.Cat {
+		for i := range len(v) {
+			add(uint64(v[i]))
+		}
+		add(0x100)
+	}
+	return h
+}
+
 // seen is how much of its last period the subject counts for: all where it ended, else
 // what it was watched, as in a life table's exposure.
 func (s *Subject) seen() float64 {
@@ -162,19 +186,22 @@ func (m *Model) periods(subjects Subjects, cause int) model.Rows {
 	return func(ctx context.Context, do func(*model.Case) error) error {
 		var c Curve
 		row := model.Case{Exposure: 1}
-		n := 0
+		alike := map[uint64]int{}
 		return subjects(ctx, func(s *Subject) error {
 			if ctx.Err() != nil {
 				return fault.Wrap(fault.Cancelled, ctx.Err(), "reading the subjects")
 			}
-			n++
 			first, last := s.span()
 			if first > last {
 				return nil
 			}
 			row.Weight, row.Time, row.Group = s.Weight, s.Time, s.Group
 			if row.Group == "" {
-				row.Group = strconv.Itoa(n)
+				// Its own, by what it holds and not by where it stands: the order of the subjects
+				// makes no difference. No name of a group's begins so.
+				k := s.hash()
+				alike[k]++
+				row.Group = "\x00" + strconv.FormatUint(k, 16) + " " + strconv.Itoa(alike[k])
 			}
 			m.begin(s.Row, &c)
 			row.Row = c.row

@@ -61,6 +61,7 @@ type Model struct {
 	causes  []Cause
 	fields  []model.Field // of each cause's model: the covariates, then the period
 	last    int
+	watched int // periods in training
 	rolls   []Roll
 	rolled  []int // the field of each
 	meta    Meta

@@ -12,6 +12,9 @@ import (
 // a thousandth of a per cent, and are written as these.
 const grid = 1 << 33
 
+// OnGrid is the nearest number that can be added to a model's values exactly.
+func OnGrid(v float64) float64 { return snap(v) }
+
 func snap(v float64) float64 {
 	r := math.Round(v*grid) / grid
 	if r == 0 {
@@ -24,7 +27,8 @@ func round(v float64) float64 { return snap(math.Round(v*1e5) / 1e5) }
 
 // assemble averages the bags, folds the calibration in, moves what pairs hold of main
 // effects to these, centres every table, and drops what says nothing. Standard errors are
-// those of the delete-a-group jackknife (Kott 2001): each bag left one fold out.
+// those of the delete-a-group jackknife (Kott 2001): each bag left one fold out. So few bags
+// know a single value's variance badly: half of it is the table's mean.
 func (b *booster) assemble(fields []Field, binnings []binning, pairs []pair, cal calibration) *Model {
 	t := b.table
 	m := &Model{loss: t.loss, fields: append([]Field(nil), fields...), binnings: binnings}
@@ -58,11 +62,21 @@ func (b *booster) assemble(fields []Field, binnings []binning, pairs []pair, cal
 	add := func(c int, of []int) {
 		term := term{fields: of, table: tables[c], stride: t.columns[c].width}
 		tells := false
+		pooled, weight := 0.0, 0.0
+		for k, s := range squares[c] {
+			pooled += float64(s * t.columns[c].weight[k])
+			weight += t.columns[c].weight[k]
+		}
+		pooled /= max(weight, math.SmallestNonzeroFloat64)
 		for k, v := range term.table {
 			v = round(float64(cal.slope * v))
 			tells = tells || math.Abs(v) > least
 			term.table[k] = v
-			term.errors = append(term.errors, digits(float64(cal.slope*math.Sqrt(float64(left*squares[c][k])))))
+			if t.columns[c].weight[k] == 0 { // of which there was none
+				term.errors = append(term.errors, 0)
+				continue
+			}
+			term.errors = append(term.errors, digits(float64(cal.slope*math.Sqrt(float64(left*(squares[c][k]+pooled)/2)))))
 		}
 		for _, w := range t.columns[c].weight {
 			term.weight = append(term.weight, digits(w*t.years))

@@ -176,7 +176,7 @@ func (b *bag) keep() {
 	for c := range b.tables {
 		copy(b.best[c], b.tables[c])
 		for _, s := range b.smoothers[c] {
-			copy(s.best, s.s)
+			s.keep()
 		}
 	}
 }
@@ -188,7 +188,7 @@ func (b *bag) reset() {
 		copy(b.tables[c], best)
 		b.resting[c], b.rest[c] = 0, 0
 		for _, s := range b.smoothers[c] {
-			copy(s.s, s.best)
+			s.reset()
 		}
 	}
 	b.eachTrained(func(lo, hi int) {

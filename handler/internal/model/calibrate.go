@@ -108,8 +108,8 @@ func shift(t *table, each func(func(lo, hi int)), start float64) float64 {
 	return rightOnAverage(func(a float64) (g, h float64) {
 		each(func(lo, hi int) {
 			for i := lo; i < hi; i++ {
-				gi, hi := t.newton(a+start+t.offsetOf(i), i)
-				g, h = g+gi, h+hi
+				slope, bend := t.newton(a+start+t.offsetOf(i), i)
+				g, h = g+slope, h+bend
 			}
 		})
 		return g, h
@@ -144,12 +144,21 @@ func (b *booster) measure(c *calibration) {
 		total += t.weightOf(i)
 	})
 	start := startOf(t.loss, num, den)
+	if t.offset != nil {
+		start += rightOnAverage(func(a float64) (g, h float64) {
+			b.eachHeld(-1, func(i int, _ float64) {
+				gi, hi := newton(t.loss, a+start+t.offsetOf(i), t.actual(i), t.weightOf(i), float64(t.scale[i]))
+				g, h = g+gi, h+hi
+			})
+			return g, h
+		})
+	}
 	c.deviance, c.constant = 0, 0
 	b.eachHeld(-1, func(i int, link float64) {
 		y, w, s := t.actual(i), t.weightOf(i), float64(t.scale[i])
 		perfect := saturated(t.loss, y, w, s)
 		c.deviance += 2 * (nats(t.loss, c.at(link-t.offsetOf(i))+t.offsetOf(i)+t.load, y, w, s) - perfect)
-		c.constant += 2 * (nats(t.loss, start, y, w, s) - perfect)
+		c.constant += 2 * (nats(t.loss, start+t.offsetOf(i), y, w, s) - perfect)
 	})
 	if total > 0 {
 		c.deviance *= t.money / total

@@ -19,8 +19,8 @@ const fileVersion = 2
 // the file is corrupt, as exp would leave the range of numbers.
 const maxLink = 1e3
 
-// maxFile bounds what Load reads: a model with every limit used is smaller.
-const maxFile = 16 << 20
+// maxFile bounds what Load reads; models of tens of thousands of names have some MiB.
+const maxFile = 256 << 20
 
 // The file is JSON, one line per field and per term, so that two models differ
 // line by line. Numbers are as short as they can be without changing.

@@ -26,7 +26,7 @@ type Options struct {
 	LearningRate float64 // share of a tree's step that is taken: over 0 to 1; 0.1
 	MinLeaf      float64 // information a leaf needs (about: events, claims); 5
 	Shrink       float64 // information added to a leaf's, pulling its step to zero; 1
-	MinGain      float64 // nats of log likelihood that a split must gain; 1
+	MinGain      float64 // nats of log likelihood that a tree's split must gain; 2
 	// Cap is for Gamma and Tweedie: the quantile of the amounts over 0 at which they are capped
 	// while the tables are learnt. What is cut off is spread evenly, so that the model is of
 	// whole amounts and keeps their total. 1 caps none; 0.98.
@@ -167,8 +167,17 @@ func FitRows(ctx context.Context, fields []Field, rows Rows, o Options) (*Model,
 	}
 	note := t.tooLittle(events)
 	if note == "" {
-		if err := r.arrange(o.folds(), o.Seed, r.time != nil); err != nil {
-			note = "the mean alone: " + err.Error()
+		// Where there are fewer groups than folds, fewer folds.
+		for k := o.folds(); ; k /= 2 {
+			err := r.arrange(k, o.Seed, r.time != nil)
+			if err == nil {
+				o.Bags = min(o.Bags, k)
+				break
+			}
+			if k < 4 {
+				note = "the mean alone: " + err.Error()
+				break
+			}
 		}
 	}
 	if note != "" {
@@ -210,7 +219,7 @@ func (r *reader) fit(ctx context.Context, fields []Field, meta Meta, o Options) 
 	if r.time != nil {
 		// What was learnt of how to learn holds; the model itself is of all rows.
 		t.columns = t.columns[:t.fields]
-		if err := r.arrange(o.folds(), o.Seed, false); err != nil {
+		if err := r.arrange(len(t.bounds)-1, o.Seed, false); err != nil {
 			return nil, err
 		}
 		b = &booster{table: t, options: o}
@@ -262,16 +271,16 @@ func (r *reader) protect(b *booster, fields []Field, meta *Meta, o Options) {
 		for j, link := range bag.held {
 			i := lo + j
 			off := t.offsetOf(i)
-			mean := mean(t.loss, cal.at(link-off)+off+t.unit)
+			predicted := mean(t.loss, cal.at(link-off)+off+t.unit)
 			if o.Held != nil {
-				o.Held(int(t.order[i]), mean)
+				o.Held(int(t.order[i]), predicted)
 			}
 			for c := range t.protected {
 				g := &groups[c][t.protected[c].bin(i)]
 				exposure := float64(float64(t.scale[i]) * t.years)
 				g.Rows++
 				g.Exposure += exposure
-				g.Expected += float64(mean * exposure)
+				g.Expected += float64(predicted * exposure)
 				g.Actual += float64(float64(t.weightOf(i)*t.actual(i)) * t.amount)
 			}
 		}
@@ -356,6 +365,9 @@ func (t *table) overall() (events, start float64, err error) {
 		return 0, 0, fault.New(fault.Invalid, "the targets, weights or exposures are too large or too small to add up")
 	}
 	start = startOf(t.loss, num, den)
+	if t.offset != nil {
+		start += shift(t, func(f func(lo, hi int)) { f(0, t.rows) }, start)
+	}
 	if t.loss != Gamma && t.loss != Tweedie {
 		return num, start, nil
 	}

@@ -154,30 +154,30 @@ func distinct(names []string) bool {
 	return len(names) > 1 && len(names) < maxNames && sorted[0] != "" && len(slices.Compact(sorted)) == len(names)
 }
 
-// check says what is wrong with row i, if anything.
+// check says what is wrong with row i (from 0; rows are counted from 1 where they are named).
 func (c *Case) check(i int, loss Loss) error {
 	y := c.Y
 	switch {
 	case !finite(y):
-		return fault.New(fault.Invalid, "row %d: the target is not a finite number", i)
+		return fault.New(fault.Invalid, "row %d: the target is not a finite number", i+1)
 	case loss == Logistic && y != 0 && y != 1:
-		return fault.New(fault.Invalid, "row %d: a logistic target is 0 or 1", i)
+		return fault.New(fault.Invalid, "row %d: a logistic target is 0 or 1", i+1)
 	case loss == Poisson && y < 0:
-		return fault.New(fault.Invalid, "row %d: a count is not negative", i)
+		return fault.New(fault.Invalid, "row %d: a count is not negative", i+1)
 	case loss == Gamma && y <= 0:
-		return fault.New(fault.Invalid, "row %d: a gamma target is positive; tweedie takes amounts of 0", i)
+		return fault.New(fault.Invalid, "row %d: a gamma target is positive; tweedie takes amounts of 0", i+1)
 	case loss == Tweedie && y < 0:
-		return fault.New(fault.Invalid, "row %d: a cost is not negative", i)
+		return fault.New(fault.Invalid, "row %d: a cost is not negative", i+1)
 	case !finite(c.Weight) || c.Weight < 0:
-		return fault.New(fault.Invalid, "row %d: the weight must be finite and not negative", i)
+		return fault.New(fault.Invalid, "row %d: the weight must be finite and not negative", i+1)
 	case c.Exposure != 1 && loss != Poisson && loss != Tweedie:
 		return fault.New(fault.Invalid, "exposure goes with poisson and tweedie, not with %s", loss)
 	case !finite(c.Exposure) || c.Exposure <= 0:
-		return fault.New(fault.Invalid, "row %d: the exposure must be finite and positive", i)
+		return fault.New(fault.Invalid, "row %d: the exposure must be finite and positive", i+1)
 	case !(math.Abs(c.Offset) <= maxOffset):
-		return fault.New(fault.Invalid, "row %d: the offset must be within ±%v", i, maxOffset)
+		return fault.New(fault.Invalid, "row %d: the offset must be within ±%v", i+1, maxOffset)
 	case !finite(c.Time):
-		return fault.New(fault.Invalid, "row %d: the time is not a finite number", i)
+		return fault.New(fault.Invalid, "row %d: the time is not a finite number", i+1)
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 // Package model is Polis's learner: additive models on binned features, with
-// pairwise interactions, fitted by cyclic gradient boosting (GA2M; Lou et al.
-// 2012 and 2013, Nori et al. 2019). Shape functions are tables, so a score is a
+// pairwise interactions, fitted in rounds over the fields: tables whose smoothness is
+// learnt, then small boosted trees (GA2M; Lou et al. 2012 and 2013, Nori et al. 2019). Shape functions are tables, so a score is a
 // sum of look-ups and its reasons are the summands.
 //
 // Fit makes a Model from a Frame and a Target, Load reads one from its file, and

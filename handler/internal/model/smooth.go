@@ -20,7 +20,7 @@ type smoother struct {
 	walk      [3]*band     // of a line: the prior as a form in its steps, factored; its inverse; room for a penalty
 	df, size  []float64    // what the last update found: degrees of freedom and quadratic form, by penalty
 	s         []float64    // the values
-	best      []float64
+	best      memory
 	h, g, x   []float64
 	matrix    band
 	inverse   band
@@ -98,11 +98,36 @@ func newSmoother(kind smootherKind, group []int32, n, rows int, phi float64) *sm
 		s.lambda = append(s.lambda, phi/priorVariance)
 	}
 	s.df, s.size = make([]float64, len(s.penalties)), make([]float64, len(s.penalties))
-	s.s, s.best = make([]float64, n), make([]float64, n)
+	s.s = make([]float64, n)
+	s.keep()
 	s.h, s.g, s.x = make([]float64, n), make([]float64, n), make([]float64, n)
 	s.matrix = *newBand(n, s.penalties[0].w)
 	s.inverse = *newBand(n, s.penalties[0].w)
 	return s
+}
+
+// memory is a smoother at the best round so far.
+type memory struct {
+	s, lambda []float64
+	loose     [2][]float64
+}
+
+func (s *smoother) keep() {
+	s.best.s, s.best.lambda = append(s.best.s[:0], s.s...), append(s.best.lambda[:0], s.lambda...)
+	for i, l := range s.loose {
+		s.best.loose[i] = append(s.best.loose[i][:0], l...)
+	}
+}
+
+func (s *smoother) reset() {
+	copy(s.s, s.best.s)
+	copy(s.lambda, s.best.lambda)
+	for i, l := range s.best.loose {
+		copy(s.loose[i], l)
+	}
+	if s.kind == line {
+		s.penalise()
+	}
 }
 
 // penalise fills a line's penalties. Both are scaled by the number of steps, so that λ is

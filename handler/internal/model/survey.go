@@ -181,6 +181,19 @@ func (s *nameSurvey) binning(order []string) binning {
 	return b
 }
 
+// outside are the rows whose names an order lacks.
+func (s *nameSurvey) outside(b *binning, order []string) (rows int) {
+	if order == nil {
+		return 0
+	}
+	for v, n := range s.counts {
+		if _, ok := b.index[v]; !ok {
+			rows += n
+		}
+	}
+	return rows
+}
+
 // prefixes are the lengths of the beginnings that mean something, the longest first: for
 // postcodes of four or five digits, perhaps with letters after them, the digits, the first
 // two and the first one. None where the names are no such codes.

@@ -140,7 +140,7 @@ func (r *reader) read(ctx context.Context, rows Rows) error {
 			return fault.Wrap(fault.Cancelled, ctx.Err(), "reading the training table")
 		}
 		if len(c.Num) < len(r.fields) || len(c.Cat) < len(r.fields) {
-			return fault.New(fault.Invalid, "row %d has fewer values than there are fields", n)
+			return fault.New(fault.Invalid, "row %d has fewer values than there are fields", n+1)
 		}
 		if err := c.check(n, r.loss); err != nil {
 			return err
@@ -203,6 +203,9 @@ func (r *reader) read(ctx context.Context, rows Rows) error {
 			*b = numbers[i].binning(limit)
 		} else {
 			*b = names[i].binning(f.order())
+			if n := names[i].outside(b, f.order()); n > 0 {
+				return fault.New(fault.Invalid, "field %s: %d rows have names that its order lacks", f.Name, n)
+			}
 		}
 		numbers[i], names[i] = nil, nil
 		t.columns[i] = newColumn(b.bins(f.Kind), n)
@@ -230,11 +233,13 @@ func (r *reader) fill(ctx context.Context, rows Rows, sumY, sumScale float64) er
 	yUnit, exposureUnit := 1.0, 1.0
 	left := 0.0 // of the amounts, after capping
 	if r.loss != Logistic && sumY > 0 {
-		mean := sumY / sumScale
-		if r.loss == Gamma || r.loss == Tweedie {
-			yUnit = mean
+		// Powers of two: to divide by them rounds nothing, and they do not change with the last
+		// digit of a sum, which depends on the order of the rows.
+		_, e := math.Frexp(sumY / sumScale)
+		if r.capped() {
+			yUnit = math.Ldexp(1, e)
 		} else {
-			exposureUnit = 1 / mean
+			exposureUnit = math.Ldexp(1, -e)
 		}
 	}
 	if !finite(yUnit) || !finite(exposureUnit) || yUnit == 0 || exposureUnit == 0 {
@@ -273,7 +278,9 @@ func (r *reader) fill(ctx context.Context, rows Rows, sumY, sumScale float64) er
 			t.offset[i] = float32(c.Offset)
 		}
 		if r.group != nil {
-			r.group[i] = hashText(c.Group)
+			if c.Group != "" {
+				r.group[i] = max(1, hashText(c.Group))
+			}
 		}
 		if r.time != nil {
 			r.time[i] = c.Time
@@ -300,7 +307,7 @@ func (r *reader) fill(ctx context.Context, rows Rows, sumY, sumScale float64) er
 	}
 	t.columns, t.protected = t.columns[:t.fields:t.fields], t.columns[t.fields:]
 	if t.whole != nil && left > 0 {
-		t.load = exact.Log(sumY / left)
+		t.load = math.Round(exact.Log(sumY/left)*1e9) / 1e9
 	}
 	t.unit = exact.Log(yUnit) - exact.Log(exposureUnit) + t.load
 	t.years, t.amount, t.money = exposureUnit, yUnit, 1
@@ -324,8 +331,9 @@ func (r *reader) arrange(k int, seed uint64, inTime bool) error {
 	}
 	unit := key
 	if r.group != nil {
-		unit = r.group
-	} else {
+		unit = slices.Clone(r.group)
+	}
+	if r.group == nil || slices.Contains(r.group, 0) {
 		// Of rows that are alike each goes its own way: dealt in turn, what is chance in how
 		// often they are there would be the same in every fold, and look like a cause.
 		slices.SortFunc(at, func(a, b int32) int { return cmp.Compare(key[a], key[b]) })
@@ -342,7 +350,14 @@ func (r *reader) arrange(k int, seed uint64, inTime bool) error {
 		cut := r.cut()
 		late = func(i int32) bool { return r.time[i] >= cut }
 	}
-	event := r.events()
+	if r.group != nil {
+		for i, g := range r.group {
+			if g == 0 { // in no group: its own
+				unit[i] = key[i]
+			}
+		}
+	}
+	event := r.events(unit)
 	if t.order == nil {
 		t.order = make([]int32, t.rows)
 		for i := range t.order {
@@ -451,17 +466,17 @@ func (r *reader) cut() float64 {
 }
 
 // events tells whether a row's group has an event.
-func (r *reader) events() func(i int32) bool {
+func (r *reader) events(unit []uint64) func(i int32) bool {
 	if r.group == nil {
 		return func(i int32) bool { return r.t.y[i] > 0 }
 	}
 	has := map[uint64]bool{}
-	for i, g := range r.group {
+	for i, g := range unit {
 		if r.t.y[i] > 0 {
 			has[g] = true
 		}
 	}
-	return func(i int32) bool { return has[r.group[i]] }
+	return func(i int32) bool { return has[unit[i]] }
 }
 
 // permute puts the rows into an order.

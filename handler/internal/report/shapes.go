@@ -146,7 +146,13 @@ func (s subject) drawn() (terms []drawn, weighted bool) {
 }
 
 // bounds are the 95% interval of a value.
-func bounds(c model.Cell) (low, high float64) { return c.Value - 1.96*c.Error, c.Value + 1.96*c.Error }
+func bounds(c model.Cell) (low, high float64) {
+	return c.Value - student*c.Error, c.Value + student*c.Error
+}
+
+// student is the 97.5% point of Student's t with seven degrees of freedom: the errors are
+// those of eight bags.
+const student = 2.36
 
 // span is from the lowest to the highest value, or end of an interval.
 func span(cells []model.Cell, intervals bool) (low, high float64) {
