@@ -67,6 +67,7 @@ func closeTo(t *testing.T, what string, m *Model, w *world, cells [][]float64, s
 
 // TestRecoversKnownHazards, on average and for each age by itself.
 func TestRecoversKnownHazards(t *testing.T) {
+	long(t)
 	w := portfolio
 	subjects := w.lives(20_000, 1)
 	m := mustFit(t, w.fields, subjects, Options{Causes: twoEnds})
@@ -91,6 +92,7 @@ func TestRecoversKnownHazards(t *testing.T) {
 // TestCensoringDoesNotBias: where most are lost sight of, and the more so the older they
 // are, the truth is found all the same; without those lost sight of it would not be.
 func TestCensoringDoesNotBias(t *testing.T) {
+	long(t)
 	w := portfolio
 	r := rand.New(rand.NewPCG(3, 3))
 	subjects := w.lives(30_000, 2)
@@ -128,6 +130,7 @@ func TestCensoringDoesNotBias(t *testing.T) {
 // TestLateEntry: those who ended before they could be watched are not there, and the
 // hazard is the true one all the same.
 func TestLateEntry(t *testing.T) {
+	long(t)
 	w := portfolio
 	r := rand.New(rand.NewPCG(4, 4))
 	var subjects, ignored []Subject
@@ -163,6 +166,7 @@ func TestLateEntry(t *testing.T) {
 
 // TestAalenJohansen: without covariates the incidence is what counting gives.
 func TestAalenJohansen(t *testing.T) {
+	long(t)
 	w := portfolio
 	subjects := w.lives(20_000, 6)
 	for i := range subjects {
@@ -183,6 +187,7 @@ func TestAalenJohansen(t *testing.T) {
 // TestHazardsThatCross: those who leave early and those who leave late are told apart,
 // which takes the period and a covariate together.
 func TestHazardsThatCross(t *testing.T) {
+	long(t)
 	w := world{
 		fields: []model.Field{{Name: "noise"}, {Name: "kind"}},
 		draw:   func(r *rand.Rand) []float64 { return []float64{r.Float64(), float64(r.IntN(2))} },
@@ -216,6 +221,7 @@ func TestHazardsThatCross(t *testing.T) {
 // TestARenewalComesRound: a field that goes round carries its hazard with it, beyond the
 // last period that training saw too.
 func TestARenewalComesRound(t *testing.T) {
+	long(t)
 	w := world{
 		fields: []model.Field{{Name: "month"}},
 		draw:   func(r *rand.Rand) []float64 { return []float64{float64(1 + r.IntN(12))} },
@@ -249,6 +255,7 @@ func TestARenewalComesRound(t *testing.T) {
 // TestAPeriodOfItsOwn: a hazard that is there every twelfth period only is not smeared
 // over its neighbours, even late, where few are left.
 func TestAPeriodOfItsOwn(t *testing.T) {
+	long(t)
 	w := world{
 		draw: func(*rand.Rand) []float64 { return nil },
 		hazards: func(_ []float64, t int) []float64 {
@@ -270,6 +277,7 @@ func TestAPeriodOfItsOwn(t *testing.T) {
 }
 
 func TestWhatIsFrozenIsSaid(t *testing.T) {
+	long(t)
 	w := portfolio
 	m := mustFit(t, w.fields, w.lives(3000, 9), Options{Causes: twoEnds, Period: "month", Rolls: []Roll{{Field: "age", By: 1, Every: 12}}})
 	const want = "with the periods (month) roll forward: age by 1 every 12 periods; frozen as at entry: sign; beyond period 30, the last in training, month stands still"
@@ -296,6 +304,7 @@ func TestGroupsAreNotSplit(t *testing.T) {
 
 // TestWeights: a subject counts as much as its weight says.
 func TestWeights(t *testing.T) {
+	long(t)
 	subjects := portfolio.lives(4000, 11)
 	for i := range subjects {
 		s := &subjects[i]

@@ -74,6 +74,7 @@ func whole(t testing.TB) (fields []model.Field, subjects []Subject) {
 // TestWholeLife: on real policies the mean predicted incidence is that of Aalen and
 // Johansen, which knows of no covariates.
 func TestWholeLife(t *testing.T) {
+	long(t)
 	fields, all := whole(t)
 	var subjects []Subject
 	for i := 0; i < len(all); i += 4 {

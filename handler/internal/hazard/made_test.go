@@ -10,6 +10,15 @@ import (
 	"polis/handler/internal/model"
 )
 
+// long marks a test whose fits take minutes under the race detector: scripts/test runs it
+// without.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("SKIPPED with -short: run without the race detector")
+	}
+}
+
 // from gives subjects that are held in memory.
 func from(subjects []Subject) Subjects {
 	return func(ctx context.Context, do func(*Subject) error) error {

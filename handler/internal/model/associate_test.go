@@ -9,6 +9,7 @@ import (
 // TestWhatGoesTogether: copies, coded or noised, are a cluster; what is independent is not,
 // however many bins it has.
 func TestWhatGoesTogether(t *testing.T) {
+	long(t)
 	f, y, _ := madePoisson(20_000, 21)
 	rng := rand.New(rand.NewPCG(5, 1))
 	f.Fields = append(f.Fields, Field{Name: "age_next_year"}, Field{Name: "youth", Kind: Category})
@@ -42,6 +43,7 @@ func TestWhatGoesTogether(t *testing.T) {
 // TestProtected: a column that is kept out is not in the model, what tells of it is named,
 // and its values' outcomes add up to the whole.
 func TestProtected(t *testing.T) {
+	long(t)
 	f, y, _ := madePoisson(20_000, 22)
 	rng := rand.New(rand.NewPCG(6, 1))
 	group := make([]string, f.N)

@@ -89,6 +89,7 @@ func TestFitRefusesBadOptions(t *testing.T) {
 }
 
 func TestFitOfHardData(t *testing.T) {
+	long(t)
 	for _, c := range []struct {
 		name string
 		harm func(f *Frame, y *Target)
@@ -187,6 +188,7 @@ func TestFewEventsGiveTheMeanAndSaySo(t *testing.T) {
 }
 
 func TestScoreOfOddRows(t *testing.T) {
+	long(t)
 	f, y, _ := madePoisson(20_000, 9)
 	m := mustFit(t, f, y, Options{Loss: Poisson})
 	nan := math.NaN()

@@ -91,6 +91,7 @@ func poissonDeviance(m *Model, f Frame, y Target) float64 {
 // TestTheBelgianBook: of a fifth of the policies that were not learnt from, as much of the
 // deviance is explained as learners explain on this book, and claims are as many as expected.
 func TestTheBelgianBook(t *testing.T) {
+	long(t)
 	f, y := bemtpl(t)
 	part := func(i int) bool { return mix(1, uint64(i))%5 == 0 }
 	learn, yLearn := split(f, y, func(i int) bool { return !part(i) })

@@ -9,6 +9,7 @@ import (
 // standard errors as normal variables do. What two fields do together is left out of the
 // truth here, so that each field's effect is known by itself.
 func TestStandardErrorsCover(t *testing.T) {
+	long(t)
 	within, all := 0, 0
 	for seed := range uint64(6) {
 		f, y, _ := madePoisson(40_000, 100+seed)

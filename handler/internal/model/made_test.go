@@ -109,6 +109,15 @@ func madeTweedie(rows int, seed uint64) (Frame, Target, []float64) {
 	return f, y, link
 }
 
+// long marks a test whose fits take minutes under the race detector, which has nothing to
+// find in them that the short ones do not show: scripts/test runs it without.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("SKIPPED with -short: run without the race detector")
+	}
+}
+
 // madeBy is a made data set for each loss.
 var madeBy = map[Loss]func(rows int, seed uint64) (Frame, Target, []float64){
 	Logistic: madeLogistic, Poisson: madePoisson, Gamma: madeGamma, Tweedie: madeTweedie,

@@ -21,6 +21,7 @@ func saved(t testing.TB, m *Model) []byte {
 }
 
 func TestFitRecoversWhatMadeTheData(t *testing.T) {
+	long(t)
 	for loss, data := range madeBy {
 		t.Run(loss.String(), func(t *testing.T) {
 			f, y, link := data(40_000, 1)
@@ -45,6 +46,7 @@ func TestFitRecoversWhatMadeTheData(t *testing.T) {
 }
 
 func TestContributionsSumToTheScoreExactly(t *testing.T) {
+	long(t)
 	for loss, data := range madeBy {
 		f, y, _ := data(10_000, 2)
 		m := mustFit(t, f, y, Options{Loss: loss})

@@ -12,6 +12,7 @@ import (
 )
 
 func TestMonotoneFieldsKeepTheirPromise(t *testing.T) {
+	long(t)
 	for _, sign := range []int8{1, -1} {
 		for loss, data := range madeBy {
 			f, y, _ := data(6_000, 11)
@@ -45,6 +46,7 @@ func TestMonotoneFieldsKeepTheirPromise(t *testing.T) {
 }
 
 func TestAConstantFieldChangesNothing(t *testing.T) {
+	long(t)
 	for loss, data := range madeBy {
 		f, y, _ := data(5_000, 12)
 		without := mustFit(t, f, y, Options{Loss: loss})
@@ -68,6 +70,7 @@ func TestAConstantFieldChangesNothing(t *testing.T) {
 }
 
 func TestExposureScalesPoisson(t *testing.T) {
+	long(t)
 	// A book known for twice as long, with the same claims, has half the frequency
 	// and the same relativities.
 	f, y, _ := madePoisson(20_000, 13)
@@ -86,6 +89,7 @@ func TestExposureScalesPoisson(t *testing.T) {
 }
 
 func TestRowOrderDoesNotMatter(t *testing.T) {
+	long(t)
 	for _, grouped := range []bool{false, true} {
 		f, y, _ := madePoisson(6_000, 14)
 		for i := range f.N {
@@ -116,6 +120,7 @@ func TestRowOrderDoesNotMatter(t *testing.T) {
 
 // TestMonotoneFieldsInPairs: the promise holds on every pair of bins, of whatever else.
 func TestMonotoneFieldsInPairs(t *testing.T) {
+	long(t)
 	f, y, _ := madePoisson(60_000, 17)
 	f.Fields[0].Monotone, f.Fields[4].Monotone = -1, 1
 	m := mustFit(t, f, y, Options{Loss: Poisson})
@@ -151,6 +156,7 @@ func TestMonotoneFieldsInPairs(t *testing.T) {
 }
 
 func TestPoissonRecoversRelativities(t *testing.T) {
+	long(t)
 	f, y, _ := madePoisson(150_000, 15)
 	m := mustFit(t, f, y, Options{Loss: Poisson})
 	score := func(age float64, region string, bonus, power float64) float64 {
@@ -323,6 +329,7 @@ func TestScoringAllocatesNothing(t *testing.T) {
 }
 
 func TestPairsCanBeLeftOut(t *testing.T) {
+	long(t)
 	f, y, _ := madePoisson(60_000, 17)
 	pairs := func(o Options) (n int) {
 		o.Loss = Poisson
@@ -342,6 +349,7 @@ func TestPairsCanBeLeftOut(t *testing.T) {
 }
 
 func TestNoTermIsNoise(t *testing.T) {
+	long(t)
 	// Nothing drives the outcome: at most a trace may be learnt.
 	f, y, _ := madeLogistic(20_000, 18)
 	rng := rand.New(rand.NewPCG(9, 9))

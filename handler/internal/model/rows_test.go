@@ -14,6 +14,7 @@ import (
 
 // TestOffset: what is given beforehand is not learnt again, and not part of the model.
 func TestOffset(t *testing.T) {
+	long(t)
 	for loss, data := range madeBy {
 		f, y, link := data(30_000, 31)
 		for i := range f.N {
@@ -39,6 +40,7 @@ func TestOffset(t *testing.T) {
 
 // TestTime: rows are judged by what came before them, and by that only.
 func TestTime(t *testing.T) {
+	long(t)
 	f, y, _ := madePoisson(20_000, 32)
 	for i := range f.N {
 		y.Time = append(y.Time, float64(i/2000)) // ten years
@@ -83,6 +85,7 @@ func TestTime(t *testing.T) {
 // TestCodes: of many codes each is drawn to those that begin alike, and one that is new
 // is read as these.
 func TestCodes(t *testing.T) {
+	long(t)
 	rng := rand.New(rand.NewPCG(3, 33))
 	region := map[string]float64{}
 	f := Frame{Fields: []Field{{Name: "pc4", Kind: Category}}, Num: [][]float64{nil}, Cat: [][]string{nil}, N: 80_000}
@@ -112,6 +115,7 @@ func TestCodes(t *testing.T) {
 
 // TestOrderedCategories keep their order, and a promise in it.
 func TestOrderedCategories(t *testing.T) {
+	long(t)
 	names := []string{"none", "low", "middle", "high", "top"}
 	rng := rand.New(rand.NewPCG(3, 34))
 	f := Frame{Fields: []Field{{Name: "cover", Kind: Category, Order: strings.Join(names, "|"), Monotone: 1}}, Num: [][]float64{nil}, Cat: [][]string{nil}, N: 20_000}
@@ -141,6 +145,7 @@ func TestOrderedCategories(t *testing.T) {
 
 // TestScoreAll: many rows at once score what each scores by itself.
 func TestScoreAll(t *testing.T) {
+	long(t)
 	f, y, _ := madePoisson(20_001, 35)
 	m := mustFit(t, f, y, Options{Loss: Poisson})
 	got := make([]float64, f.N)
