@@ -29,7 +29,7 @@ func round(v float64) float64 { return snap(math.Round(v*1e5) / 1e5) }
 // effects to these, centres every table, and drops what says nothing. Standard errors are
 // those of the delete-a-group jackknife (Kott 2001): each bag left one fold out. So few bags
 // know a single value's variance badly: half of it is the table's mean.
-func (b *booster) assemble(fields []Field, binnings []binning, pairs []pair, cal calibration) *Model {
+func (b *booster) assemble(fields []Field, binnings []binning, pairs []pair, cal calibration, events float64) *Model {
 	t := b.table
 	m := &Model{loss: t.loss, fields: append([]Field(nil), fields...), binnings: binnings}
 	tables, squares := make([][]float64, len(t.columns)), make([][]float64, len(t.columns))
@@ -61,7 +61,7 @@ func (b *booster) assemble(fields []Field, binnings []binning, pairs []pair, cal
 	}
 	add := func(c int, of []int) {
 		term := term{fields: of, table: tables[c], stride: t.columns[c].width}
-		tells := false
+		moved := 0.0
 		pooled, weight := 0.0, 0.0
 		for k, s := range squares[c] {
 			pooled += float64(s * t.columns[c].weight[k])
@@ -70,7 +70,7 @@ func (b *booster) assemble(fields []Field, binnings []binning, pairs []pair, cal
 		pooled /= max(weight, math.SmallestNonzeroFloat64)
 		for k, v := range term.table {
 			v = round(float64(cal.slope * v))
-			tells = tells || math.Abs(v) > least
+			moved += float64(float64(v*v) * t.columns[c].weight[k])
 			term.table[k] = v
 			if t.columns[c].weight[k] == 0 { // of which there was none
 				term.errors = append(term.errors, 0)
@@ -81,7 +81,7 @@ func (b *booster) assemble(fields []Field, binnings []binning, pairs []pair, cal
 		for _, w := range t.columns[c].weight {
 			term.weight = append(term.weight, digits(w*t.years))
 		}
-		if tells {
+		if weight > 0 && float64(moved/weight*events) > 2*least*t.phi {
 			m.terms = append(m.terms, term)
 		}
 	}
@@ -108,8 +108,9 @@ func (b *booster) assemble(fields []Field, binnings []binning, pairs []pair, cal
 	return m
 }
 
-// least is what a table must move a score by to be kept: a twentieth of a per cent.
-const least = 5e-4
+// least is the nats that a table must say of all events together to be kept, about: less is
+// nothing to know, and would be half of many models' tables.
+const least = 0.05
 
 // digits keeps three of them, enough for an error or a weight, so that files are small.
 func digits(v float64) float64 {

@@ -229,7 +229,7 @@ func (r *reader) fit(ctx context.Context, fields []Field, meta Meta, o Options) 
 		}
 	}
 	o.Progress(1, 1)
-	m := b.assemble(fields, r.binnings, p.pairs, cal)
+	m := b.assemble(fields, r.binnings, p.pairs, cal, meta.Events)
 	m.meta = meta
 	m.seal()
 	return m, nil

@@ -374,3 +374,16 @@ func TestNoTermIsNoise(t *testing.T) {
 		t.Error("the same data twice give different models")
 	}
 }
+
+func TestNumbersAreReadAsStrconvReadsThem(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(
+			rapid.StringMatching(`-?[0-9]{0,17}(\.[0-9]{0,17})?`), rapid.StringMatching(`-?[0-9]\.[0-9]{5}`), rapid.StringMatching(`[0-9.e+-]{0,8}`),
+		).Draw(t, "text")
+		want, wantErr := strconv.ParseFloat(text, 64)
+		got, err := number([]byte(text))
+		if (err == nil) != (wantErr == nil) || err == nil && math.Float64bits(got) != math.Float64bits(want) {
+			t.Fatalf("%q is read as %v, %v; want %v, %v", text, got, err, want, wantErr)
+		}
+	})
+}

@@ -540,7 +540,7 @@ func (f *fitter) one(ctx context.Context, p place) (*model.Model, error) {
 		return model.Constant(t.fields, p.loss, p.prior, "").WithMeta(meta), nil
 	}
 	frame, target := t.training(p.loss)
-	opts := model.Options{Loss: p.loss, Seed: f.o.Seed, Bags: 2, Pairs: 4, Progress: func(done, total int) { f.o.Progress("learning "+p.title, done, total) }}
+	opts := model.Options{Loss: p.loss, Seed: f.o.Seed, Bins: 32, Bags: 2, Pairs: 4, Progress: func(done, total int) { f.o.Progress("learning "+p.title, done, total) }}
 	if p.loss == model.Gamma {
 		opts.Prior = &p.prior
 	}
