@@ -129,17 +129,8 @@ func (m *fitCmd) subjects(t *dataset.File, fields []model.Field, ends []string) 
 		s := hazard.Subject{Weight: 1}
 		return t.Each(ctx, columns, func(row model.Row) error {
 			n++
-			for at, into := range []*float64{duration: &s.Duration, entry: &s.Entry, weight: &s.Weight, when: &s.Time} {
-				if columns[at] == "" {
-					continue
-				}
-				var ok bool
-				if *into, ok = figure(row, at); !ok && at == when {
-					*into, ok = days(row.Cat[at])
-				}
-				if !ok {
-					return noFigure(n, columns[at], row.Cat[at], at == when)
-				}
+			if err := figures(n, row, columns, when, []*float64{duration: &s.Duration, entry: &s.Entry, weight: &s.Weight, when: &s.Time}); err != nil {
+				return err
 			}
 			s.Cause = 0
 			for i, name := range ends {

@@ -261,17 +261,8 @@ func (m *fitCmd) cases(t *dataset.File, fields []model.Field, limit *limit) mode
 		c := model.Case{Weight: 1, Exposure: 1}
 		return t.Each(ctx, columns, func(row model.Row) error {
 			n++
-			for at, into := range []*float64{target: &c.Y, exposure: &c.Exposure, weight: &c.Weight, offset: &c.Offset, when: &c.Time} {
-				if columns[at] == "" {
-					continue
-				}
-				var ok bool
-				if *into, ok = figure(row, at); !ok && at == when {
-					*into, ok = days(row.Cat[at])
-				}
-				if !ok {
-					return noFigure(n, columns[at], row.Cat[at], at == when)
-				}
+			if err := figures(n, row, columns, when, []*float64{target: &c.Y, exposure: &c.Exposure, weight: &c.Weight, offset: &c.Offset, when: &c.Time}); err != nil {
+				return err
 			}
 			if limit != nil {
 				c.Y = min(c.Y, limit.amount)
@@ -281,6 +272,24 @@ func (m *fitCmd) cases(t *dataset.File, fields []model.Field, limit *limit) mode
 			return do(&c)
 		})
 	}
+}
+
+// figures reads the numbers of row n that have a role: each into its place, the one at when
+// as a date too. A column without a name is not there.
+func figures(n int, row model.Row, columns []string, when int, places []*float64) error {
+	for at, into := range places {
+		if columns[at] == "" {
+			continue
+		}
+		var ok bool
+		if *into, ok = figure(row, at); !ok && at == when {
+			*into, ok = days(row.Cat[at])
+		}
+		if !ok {
+			return noFigure(n, columns[at], row.Cat[at], at == when)
+		}
+	}
+	return nil
 }
 
 // figure reads a number; yes and no are 1 and 0.
@@ -331,10 +340,7 @@ type limit struct {
 
 // limit reads --cap; nil where there is none.
 func (m *fitCmd) limit(loss model.Loss) (*limit, error) {
-	if m.Cap == "" {
-		return nil, nil
-	}
-	if m.Cap == "none" {
+	if m.Cap == "" || m.Cap == "none" {
 		return nil, nil
 	}
 	if loss != model.Gamma && loss != model.Tweedie {

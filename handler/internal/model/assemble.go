@@ -13,9 +13,7 @@ import (
 const grid = 1 << 33
 
 // OnGrid is the nearest number that can be added to a model's values exactly.
-func OnGrid(v float64) float64 { return snap(v) }
-
-func snap(v float64) float64 {
+func OnGrid(v float64) float64 {
 	r := math.Round(v*grid) / grid
 	if r == 0 {
 		return 0 // not -0
@@ -23,7 +21,7 @@ func snap(v float64) float64 {
 	return r
 }
 
-func round(v float64) float64 { return snap(math.Round(v*1e5) / 1e5) }
+func round(v float64) float64 { return OnGrid(math.Round(v*1e5) / 1e5) }
 
 // assemble averages the bags, folds the calibration in, moves what pairs hold of main
 // effects to these, centres every table, and drops what says nothing. Standard errors are

@@ -278,44 +278,46 @@ func nats(loss Loss, link, y, weight, scale float64) float64 {
 	}
 }
 
-// smooth draws each of the columns anew in turn, n times.
-func (b *bag) smooth(ctx context.Context, columns []int, n int, learn bool) error {
+// turns calls visit for each of the columns in turn, n times, and after once a round. A
+// column whose visit gave nothing is left out of the next rounds: twice as many each time.
+func (b *bag) turns(ctx context.Context, columns []int, n int, visit func(c int) (gave bool), after func()) error {
 	for range n {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		for _, c := range columns {
-			if b.resting[c] > 0 {
+			switch {
+			case b.resting[c] > 0:
 				b.resting[c]--
-				continue
-			}
-			b.rests(c, b.redraw(c, learn) > stirs)
-		}
-		if learn {
-			b.common = pool{}
-			for _, c := range columns {
-				for _, s := range b.smoothers[c] {
-					b.common.add(s)
-				}
+			case visit(c):
+				b.rest[c] = 0
+			default:
+				b.rest[c] = min(2*b.rest[c]+1, 15)
+				b.resting[c] = b.rest[c]
 			}
 		}
+		after()
 	}
 	return nil
 }
 
+// smooth draws each of the columns anew in turn, n times.
+func (b *bag) smooth(ctx context.Context, columns []int, n int, learn bool) error {
+	return b.turns(ctx, columns, n, func(c int) bool { return b.redraw(c, learn) > stirs }, func() {
+		if !learn {
+			return
+		}
+		b.common = pool{}
+		for _, c := range columns {
+			for _, s := range b.smoothers[c] {
+				b.common.add(s)
+			}
+		}
+	})
+}
+
 // stirs is a change of a table's that is worth the next round's time.
 const stirs = 2e-4
-
-// rests leaves a column out of the next rounds where it had nothing to give: twice as many
-// each time.
-func (b *bag) rests(c int, gave bool) {
-	if gave {
-		b.rest[c] = 0
-		return
-	}
-	b.rest[c] = min(2*b.rest[c]+1, 15)
-	b.resting[c] = b.rest[c]
-}
 
 // redraw is one penalised Newton step of a column's smoothers. It returns the largest change
 // of a value.
@@ -407,19 +409,7 @@ func (b *bag) step(c int, o Options) bool {
 
 // trees boosts each of the columns in turn, n times.
 func (b *bag) trees(ctx context.Context, columns []int, n int, o Options) error {
-	for range n {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		for _, c := range columns {
-			if b.resting[c] > 0 {
-				b.resting[c]--
-				continue
-			}
-			b.rests(c, b.step(c, o))
-		}
-	}
-	return nil
+	return b.turns(ctx, columns, n, func(c int) bool { return b.step(c, o) }, func() {})
 }
 
 // gradient sums, by bin of a column, the gradient of the log likelihood in the

@@ -152,7 +152,7 @@ func onGrid(text []byte, v float64) float64 {
 			return v
 		}
 	}
-	return snap(v)
+	return OnGrid(v)
 }
 
 func appendValue(out []byte, v float64) []byte {

@@ -204,11 +204,7 @@ func (r *reader) fit(ctx context.Context, fields []Field, meta Meta, o Options) 
 	meta.Metrics = p.metrics(cal)
 	meta.Comparisons = b.comparisons(&p, cal)
 	r.protect(b, fields, &meta, o)
-	var names []string
-	for _, f := range fields {
-		names = append(names, f.Name)
-	}
-	meta.Clusters = t.clusters(names)
+	meta.Clusters = t.clusters(namesOf(fields))
 	if slices.ContainsFunc(fields, func(f Field) bool { return f.Monotone != 0 }) {
 		free, err := b.unconstrained(ctx, r.binnings)
 		if err != nil {
@@ -233,6 +229,13 @@ func (r *reader) fit(ctx context.Context, fields []Field, meta Meta, o Options) 
 	m.meta = meta
 	m.seal()
 	return m, nil
+}
+
+func namesOf(fields []Field) (names []string) {
+	for _, f := range fields {
+		names = append(names, f.Name)
+	}
+	return names
 }
 
 func (p *plan) metrics(cal calibration) map[string]float64 {
@@ -285,10 +288,7 @@ func (r *reader) protect(b *booster, fields []Field, meta *Meta, o Options) {
 			}
 		}
 	}
-	var names []string
-	for _, f := range fields {
-		names = append(names, f.Name)
-	}
+	names := namesOf(fields)
 	for c := range t.protected {
 		meta.Proxies = append(meta.Proxies, t.proxies(&t.protected[c], r.fields[len(fields)+c].Name, names)...)
 		slices.SortStableFunc(groups[c], func(a, b ProtectedGroup) int { return cmp.Compare(b.Rows, a.Rows) })
