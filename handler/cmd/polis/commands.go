@@ -14,6 +14,7 @@ import (
 	"polis/handler/internal/fault"
 	"polis/handler/internal/intake"
 	"polis/handler/internal/intake/tabular"
+	"polis/handler/internal/train"
 )
 
 // place is where a command finds what is kept. Fit and predict have a --data of their
@@ -126,6 +127,7 @@ type trainCmd struct {
 	Tenant       string            `help:"Tenant." default:"sample"`
 	AsOf         string            `help:"Train on what was known on this date; by default today."`
 	Bring        map[string]string `help:"Models of LightGBM's to publish in place of ours: NAME is frequency, severity, lapse, other_end, or buy_ and a branch, FILE the model as text." mapsep:"none" placeholder:"NAME=FILE" xor:"what"`
+	Settings     string            `help:"What the tenant sets of its engines, over the settings of its current models; see polis settings." type:"existingfile" placeholder:"FILE"`
 	ExportTables string            `help:"Write what the models would learn from to this folder, as CSV, and train nothing." type:"path" placeholder:"DIR" xor:"what"`
 }
 
@@ -148,7 +150,11 @@ func (m *trainCmd) Run(ctx context.Context) error {
 				return fault.Wrap(fault.NotFound, err, "--bring %s", name)
 			}
 		}
-		models, err := s.train(ctx, newProgress(os.Stderr), t, on, brought)
+		settings, err := s.settings(ctx, t, m.Settings)
+		if err != nil {
+			return err
+		}
+		models, err := s.train(ctx, newProgress(os.Stderr), t, on, train.Options{Bring: brought, Settings: &settings})
 		if err != nil {
 			return err
 		}

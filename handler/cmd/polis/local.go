@@ -24,6 +24,7 @@ import (
 	"polis/handler/internal/fault"
 	"polis/handler/internal/localhost"
 	"polis/handler/internal/run"
+	"polis/handler/internal/train"
 )
 
 type localCmd struct {
@@ -187,8 +188,8 @@ func (m *localCmd) work(ctx context.Context, s *stack, t book.Tenant, api client
 	if err := m.fill(ctx, s, p, t, on); err != nil {
 		return err
 	}
-	if _, err := s.models.Current(ctx, t.ID); fault.Is(err, fault.Conflict) {
-		if _, err := s.train(ctx, p, t, on, nil); err != nil {
+	if _, err := s.models.Current(ctx, t.ID); fault.Is(err, fault.Conflict) || fault.Is(err, fault.Malformed) {
+		if _, err := s.train(ctx, p, t, on, train.Options{}); err != nil {
 			return err
 		}
 	} else if err != nil {

@@ -16,19 +16,20 @@ import (
 )
 
 type cli struct {
-	Local   localCmd   `cmd:"" help:"Start the Functions host on this computer, load a portfolio, score it, show whom to act on."`
-	Import  importCmd  `cmd:"" help:"Import the four tables of a folder."`
-	Sample  sampleCmd  `cmd:"" help:"Write a made portfolio as four CSV files."`
-	Train   trainCmd   `cmd:"" help:"Learn a tenant's models from its book and publish them."`
-	Run     runCmd     `cmd:"" help:"Score a tenant's whole book as of a date, here and now."`
-	Top     topCmd     `cmd:"" help:"Show the first customers of the latest action list."`
-	Send    sendCmd    `cmd:"" help:"Put a message on a queue of the local bus."`
-	Peek    peekCmd    `cmd:"" help:"Show the messages on a queue of the local bus, one JSON object a line."`
-	Replay  replayCmd  `cmd:"" help:"Put a queue's dead letters back on it."`
-	Fit     fitCmd     `cmd:"" help:"Fit a model to a table of your own, CSV or Parquet."`
-	Predict predictCmd `cmd:"" help:"Score a table with a model."`
-	Report  reportCmd  `cmd:"" help:"Write what a model is, and how it does, as one page of HTML."`
-	Tables  tablesCmd  `cmd:"" help:"Write a model's rating tables as CSV."`
+	Local    localCmd    `cmd:"" help:"Start the Functions host on this computer, load a portfolio, score it, show whom to act on."`
+	Import   importCmd   `cmd:"" help:"Import the four tables of a folder."`
+	Sample   sampleCmd   `cmd:"" help:"Write a made portfolio as four CSV files."`
+	Train    trainCmd    `cmd:"" help:"Learn a tenant's models from its book and publish them."`
+	Settings settingsCmd `cmd:"" help:"Print what a tenant has set of its engines, as JSON."`
+	Run      runCmd      `cmd:"" help:"Score a tenant's whole book as of a date, here and now."`
+	Top      topCmd      `cmd:"" help:"Show the first customers of the latest action list."`
+	Send     sendCmd     `cmd:"" help:"Put a message on a queue of the local bus."`
+	Peek     peekCmd     `cmd:"" help:"Show the messages on a queue of the local bus, one JSON object a line."`
+	Replay   replayCmd   `cmd:"" help:"Put a queue's dead letters back on it."`
+	Fit      fitCmd      `cmd:"" help:"Fit a model to a table of your own, CSV or Parquet."`
+	Predict  predictCmd  `cmd:"" help:"Score a table with a model."`
+	Report   reportCmd   `cmd:"" help:"Write what a model is, and how it does, as one page of HTML."`
+	Tables   tablesCmd   `cmd:"" help:"Write a model's rating tables as CSV."`
 }
 
 // Exit codes: 0 done, 1 something failed, 2 a wrong call or setting, 3 wrong input, 130

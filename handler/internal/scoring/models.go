@@ -12,8 +12,6 @@ import (
 	"sync"
 
 	"polis/handler/internal/churn"
-	"polis/handler/internal/clv"
-	"polis/handler/internal/defend"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/lightgbm"
@@ -32,12 +30,11 @@ type Models struct {
 	Risk     *risk.Model
 	Churn    *churn.Model
 	Nbp      *nbp.Model
-	Clv      clv.Assumptions
-	Playbook defend.Playbook
+	Settings Settings
 	Ends     portfolio.EndTable
 }
 
-const modelsFormat = 1
+const modelsFormat = 2
 
 // file is the first line of the models' file, as JSON: the settings, and the names of the
 // learnt models. Each of these is the JSON of a line of its own, in that order, so that
@@ -52,8 +49,7 @@ type file struct {
 	Losses    []float64              `json:"loss_quantiles,omitempty"`
 	Bands     map[string]score.Bands `json:"bands"`
 	Premium   map[string]float64     `json:"mean_premium"`
-	Clv       clv.Assumptions        `json:"clv"`
-	Playbook  defend.Playbook        `json:"playbook"`
+	Settings  Settings               `json:"settings"`
 	Ends      map[string]string      `json:"end_reasons"`
 	Learnt    []string               `json:"models"`
 }
@@ -64,7 +60,7 @@ func (m *Models) Save(w io.Writer) error {
 		Format: modelsFormat, Trained: m.Trained, Schema: m.Risk.Schema, Excess: m.Risk.Excess,
 		Quantiles: m.Risk.Quantiles, Losses: m.Risk.LossQuantiles,
 		Bands:   map[string]score.Bands{"risk": m.Risk.Bands, "churn": m.Churn.Bands, "nbp": m.Nbp.Bands},
-		Premium: m.Nbp.Premium, Clv: m.Clv, Playbook: m.Playbook, Ends: map[string]string{},
+		Premium: m.Nbp.Premium, Settings: m.Settings, Ends: map[string]string{},
 	}
 	for reason, end := range m.Ends {
 		f.Ends[reason] = end.String()
@@ -161,7 +157,7 @@ func Load(r io.Reader) (*Models, error) {
 		return nil, err
 	}
 	m := &Models{
-		Version: digest(body), Trained: f.Trained, Clv: f.Clv, Playbook: f.Playbook, Ends: portfolio.EndTable{},
+		Version: digest(body), Trained: f.Trained, Settings: f.Settings, Ends: portfolio.EndTable{},
 		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.Schema, Excess: f.Excess, Quantiles: f.Quantiles, LossQuantiles: f.Losses, Bands: f.Bands["risk"]},
 		Churn: &churn.Model{Lapse: learnt["lapse"], Other: learnt["other_end"], Bands: f.Bands["churn"]},
 		Nbp:   &nbp.Model{Branches: map[string]score.Model{}, Premium: f.Premium, Bands: f.Bands["nbp"]},
@@ -234,10 +230,7 @@ func (m *Models) check() error {
 			return fault.New(fault.Malformed, "the excess loading of %s is negative", b)
 		}
 	}
-	if err := m.Clv.Check(); err != nil {
-		return err
-	}
-	return m.Playbook.Check()
+	return m.Settings.Check()
 }
 
 func sameFields(name string, m score.Model, loss model.Loss, fields []model.Field) error {

@@ -52,8 +52,8 @@ func New(m *Models) (*Scorer, error) {
 		return nil, err
 	}
 	return &Scorer{
-		models: m, risk: risk.New(m.Risk), churn: churn.New(m.Churn), clv: clv.New(m.Clv),
-		nbp: nbp.New(m.Nbp), defend: defend.New(&m.Playbook),
+		models: m, risk: risk.New(m.Risk), churn: churn.New(m.Churn), clv: clv.New(m.Settings.Clv),
+		nbp: nbp.New(m.Nbp), defend: defend.New(&m.Settings.Defend),
 	}, nil
 }
 
@@ -143,7 +143,7 @@ func (s *Scorer) customer(in feature.Input, sh *Sheet, set Set, at time.Time) ti
 	objects := feature.Objects(in.View)
 	if objects {
 		s.risk.Care(in, &sh.Risk)
-		sh.object(churn.DefinitionOf(in.Group), s.models.Clv.View)
+		sh.object(churn.DefinitionOf(in.Group), s.models.Settings.Clv.View)
 	} else {
 		s.risk.Score(in, &sh.Risk)
 	}

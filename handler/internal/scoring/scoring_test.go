@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"polis/handler/internal/churn"
-	"polis/handler/internal/clv"
-	"polis/handler/internal/defend"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/model"
 	"polis/handler/internal/nbp"
@@ -59,7 +57,7 @@ func learnt(t testing.TB) *Models {
 	}
 	policy, hazard, offer := feature.PolicySchema{}.Fields(), feature.HazardFields(), feature.OfferFields()
 	m := &Models{
-		Trained: asOf, Clv: clv.Defaults, Playbook: defend.Default, Ends: portfolio.DefaultEnds,
+		Trained: asOf, Settings: DefaultSettings(), Ends: portfolio.DefaultEnds,
 		Risk:  &risk.Model{Frequency: fit(policy, model.Poisson, 9), Severity: fit(policy, model.Gamma, 9), Quantiles: []float64{0, 0.5, 1, 2, 4}, Bands: score.Bands{50, 80, 95}, Sold: map[string]bool{"liability": true}},
 		Churn: &churn.Model{Lapse: fit(hazard, model.Logistic, 8), Other: model.Constant(hazard, model.Logistic, -7, "")},
 		Nbp:   &nbp.Model{Branches: map[string]score.Model{"liability": fit(offer, model.Logistic, 8), "travel": model.Constant(offer, model.Logistic, -2, "")}, Premium: map[string]float64{"liability": 60, "travel": 90}},
@@ -269,7 +267,7 @@ func TestLoadRefuses(t *testing.T) {
 	}
 	good := buf.Bytes()
 	for name, bad := range map[string][]byte{
-		"nothing": {}, "no JSON": []byte("{"), "another format": bytes.Replace(good, []byte(`"format":1`), []byte(`"format":9`), 1),
+		"nothing": {}, "no JSON": []byte("{"), "another format": bytes.Replace(good, []byte(`"format":2`), []byte(`"format":9`), 1),
 		"a line less": good[:bytes.LastIndexByte(good[:len(good)-1], '\n')+1], "a field of another name": bytes.Replace(good, []byte(`"tenure"`), []byte(`"tenor"`), 1),
 	} {
 		if _, err := Load(bytes.NewReader(bad)); err == nil {
@@ -291,9 +289,9 @@ func FuzzDecodeStored(f *testing.F) {
 }
 
 func FuzzLoad(f *testing.F) {
-	f.Add([]byte(`{"format":1,"models":[]}`))
-	f.Add([]byte("{\"format\":1,\"models\":[\"lapse\"]}\n{}\n"))
-	f.Add([]byte("{\"format\":1,\"models\":[\"lapse\"]}\n{\"lightgbm\":\"tree\"}\n"))
+	f.Add([]byte(`{"format":2,"models":[]}`))
+	f.Add([]byte("{\"format\":2,\"models\":[\"lapse\"]}\n{}\n"))
+	f.Add([]byte("{\"format\":2,\"models\":[\"lapse\"]}\n{\"lightgbm\":\"tree\"}\n"))
 	var buf bytes.Buffer
 	if err := mixed(f).Save(&buf); err != nil {
 		f.Fatal(err)

@@ -13,8 +13,6 @@ import (
 	"strings"
 
 	"polis/handler/internal/churn"
-	"polis/handler/internal/clv"
-	"polis/handler/internal/defend"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/model"
@@ -33,8 +31,7 @@ type Source func(ctx context.Context) iter.Seq2[[]*portfolio.Aggregate, error]
 type Options struct {
 	AsOf      portfolio.Date
 	Ends      portfolio.EndTable // default portfolio.DefaultEnds
-	Clv       *clv.Assumptions   // default clv.Defaults
-	Playbook  *defend.Playbook   // default defend.Default
+	Settings  *scoring.Settings  // default scoring.DefaultSettings
 	Seed      uint64
 	Snapshots int // years looked back on, at most; 3
 	Lag       int // months after a window in which its claims may still be reported; 3
@@ -98,11 +95,12 @@ func look(ctx context.Context, source Source, o Options) (*fitter, error) {
 	if o.Ends == nil {
 		o.Ends = portfolio.DefaultEnds
 	}
-	if o.Clv == nil {
-		o.Clv = &clv.Defaults
+	if o.Settings == nil {
+		s := scoring.DefaultSettings()
+		o.Settings = &s
 	}
-	if o.Playbook == nil {
-		o.Playbook = &defend.Default
+	if err := o.Settings.Check(); err != nil {
+		return nil, err
 	}
 	defaultTo(&o.Snapshots, 3)
 	defaultTo(&o.Lag, 3)
@@ -515,7 +513,7 @@ func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, err
 		}
 	}
 	m := &scoring.Models{
-		Trained: f.o.AsOf, Clv: *f.o.Clv, Playbook: *f.o.Playbook, Ends: f.o.Ends,
+		Trained: f.o.AsOf, Settings: *f.o.Settings, Ends: f.o.Ends,
 		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.schema, Excess: f.excess},
 		Churn: &churn.Model{Lapse: learnt["lapse"], Other: learnt["other_end"]},
 		Nbp:   &nbp.Model{Branches: map[string]score.Model{}, Premium: map[string]float64{}},
@@ -614,6 +612,6 @@ func (f *fitter) freeze(ctx context.Context, source Source, m *scoring.Models) e
 	m.Risk.Quantiles, m.Risk.LossQuantiles = percentiles(ratios), percentiles(losses)
 	m.Risk.Bands = score.Bands{50, 80, 95}
 	m.Churn.Bands, m.Nbp.Bands = score.Cuts(lapses), score.Cuts(offers)
-	m.Clv.Bands = score.Cuts(values)
+	m.Settings.Clv.Bands = score.Cuts(values)
 	return nil
 }

@@ -1,0 +1,49 @@
+package scoring
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+
+	"polis/handler/internal/clv"
+	"polis/handler/internal/defend"
+	"polis/handler/internal/fault"
+)
+
+// Settings are what a tenant may set of its engines, a section each. They are frozen with
+// the models that were trained under them: a score can be told from its models alone.
+type Settings struct {
+	Clv    clv.Assumptions `json:"clv"`
+	Defend defend.Playbook `json:"defend"`
+}
+
+// DefaultSettings are the settings that Polis comes with.
+func DefaultSettings() Settings {
+	return Settings{Clv: clv.Defaults, Defend: defend.Default}
+}
+
+// ReadSettings reads a tenant's settings, one JSON object: what it leaves out is as base
+// has it. What is no such object is fault.Malformed, what Polis does not know or breaks a
+// rule fault.Invalid.
+func ReadSettings(r io.Reader, base Settings) (Settings, error) {
+	base.Defend.Plays = maps.Clone(base.Defend.Plays) // which serves others too
+	d := json.NewDecoder(r)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&base); err != nil {
+		var typed *json.UnmarshalTypeError
+		if errors.As(err, &typed) {
+			return Settings{}, fault.New(fault.Invalid, "settings: %s is a %s where %s is expected", typed.Field, typed.Value, typed.Type)
+		}
+		return Settings{}, fault.Wrap(fault.Malformed, err, "reading settings")
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return Settings{}, fault.New(fault.Malformed, "settings are one JSON object, and more follows")
+	}
+	return base, base.Check()
+}
+
+// Check makes sure that scores can be made under the settings.
+func (s *Settings) Check() error {
+	return errors.Join(s.Clv.Check(), s.Defend.Check())
+}

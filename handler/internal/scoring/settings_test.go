@@ -1,0 +1,53 @@
+package scoring
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"polis/handler/internal/defend"
+	"polis/handler/internal/fault"
+)
+
+func TestReadSettings(t *testing.T) {
+	base := DefaultSettings()
+	for _, tt := range []struct {
+		name, text string
+		kind       fault.Kind
+		says       string
+	}{
+		{"no object", `[`, fault.Malformed, "settings"},
+		{"an unknown section", `{"clw": {}}`, fault.Malformed, "clw"},
+		{"an unknown field", `{"clv": {"horizon": 3}}`, fault.Malformed, "horizon"},
+		{"a wrong type", `{"clv": {"horizon_months": "ten"}}`, fault.Invalid, "horizon_months"},
+		{"a rule broken", `{"clv": {"horizon_months": 0}}`, fault.Invalid, "horizon_months"},
+		{"two objects", `{} {}`, fault.Malformed, "more follows"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := ReadSettings(strings.NewReader(tt.text), base)
+			if !fault.Is(err, tt.kind) || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("%v; want %v that says %q", err, tt.kind, tt.says)
+			}
+		})
+	}
+	got, err := ReadSettings(strings.NewReader(`{"clv": {"horizon_months": 60}}`), base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := DefaultSettings()
+	want.Clv.HorizonMonths = 60
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("settings %+v, want the defaults but for the horizon", got)
+	}
+}
+
+// TestTenantsPlaysStayTheirOwn: plays are a map, and the defaults serve all tenants.
+func TestTenantsPlaysStayTheirOwn(t *testing.T) {
+	text := `{"defend": {"plays": {"likely_lapse": {"action": "call", "from": 1, "to": 2, "days": 3}}}}`
+	if _, err := ReadSettings(strings.NewReader(text), DefaultSettings()); err != nil {
+		t.Fatal(err)
+	}
+	if defend.Default.Plays["likely_lapse"].Action == "call" {
+		t.Error("a tenant's play went into the defaults")
+	}
+}
