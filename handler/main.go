@@ -18,6 +18,7 @@ import (
 	"polis/handler/internal/actions"
 	"polis/handler/internal/blob/folder"
 	"polis/handler/internal/book"
+	"polis/handler/internal/bus"
 	"polis/handler/internal/bus/sqlitebus"
 	"polis/handler/internal/caller"
 	"polis/handler/internal/config"
@@ -65,12 +66,18 @@ func serve() error {
 		return err
 	}
 	models := registry.New(blobs, time.Now)
-	go models.Warm(context.Background(), warmed)
 	docs := store.Open(func() (store.Store, error) { return sqlite.Open(filepath.Join(cfg.DataDir, "store.db")) })
-	queues, err := sqlitebus.Open(filepath.Join(cfg.DataDir, "bus.db"))
-	if err != nil {
-		return err
-	}
+	queues := bus.Open(func() (bus.Sender, error) { return sqlitebus.Open(filepath.Join(cfg.DataDir, "bus.db")) })
+	failed := make(chan error, 3)
+	go func() {
+		// The first request has the cores' whole attention, and most need the models alone.
+		models.Warm(context.Background(), warmed)
+		for _, wait := range []func(context.Context) error{docs.Wait, queues.Wait} {
+			if err := wait(context.Background()); err != nil {
+				failed <- err
+			}
+		}
+	}()
 	var auth caller.Authenticator = caller.Nobody{}
 	if cfg.DevKeysFile != "" {
 		if auth, err = caller.ReadKeys(cfg.DevKeysFile); err != nil {
@@ -92,13 +99,7 @@ func serve() error {
 	}), deadletter.New(blobs, time.Now), log)
 
 	server := &http.Server{Handler: route(api, calls), ReadHeaderTimeout: 30 * time.Second}
-	failed := make(chan error, 2)
 	go func() { failed <- server.Serve(l) }()
-	go func() {
-		if err := docs.Wait(context.Background()); err != nil {
-			failed <- err
-		}
-	}()
 	return <-failed
 }
 
