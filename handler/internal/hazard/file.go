@@ -110,7 +110,7 @@ func Load(r io.Reader) (*Model, error) {
 	var wg sync.WaitGroup
 	for i, name := range f.Causes {
 		m.causes[i].Name = name
-		wg.Go(func() { m.causes[i].Hazard, errs[i] = model.Load(bytes.NewReader(lines[i])) })
+		wg.Go(func() { m.causes[i].Hazard, errs[i] = model.Parse(lines[i]) })
 	}
 	wg.Wait()
 	for i, err := range errs {

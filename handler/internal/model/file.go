@@ -26,113 +26,31 @@ const maxFile = 256 << 20
 // line by line. Numbers are as short as they can be without changing.
 type (
 	fileModel struct {
-		Format    int         `json:"polis_model"`
-		Loss      Loss        `json:"loss"`
-		Intercept value       `json:"intercept"`
-		Meta      Meta        `json:"meta"`
-		Fields    []fileField `json:"fields"`
-		Terms     []fileTerm  `json:"terms"`
+		Format    int // "polis_model"
+		Loss      Loss
+		Intercept float64
+		Meta      Meta
+		Fields    []fileField
+		Terms     []fileTerm
 	}
 	fileField struct {
 		Field
-		Edges  numbers  `json:"edges,omitempty"`  // v is in bin 1 + the number of edges ≤ v; bin 0 is missing
-		Names  []string `json:"names,omitempty"`  // of bins 2, 3, …; bin 0 is missing, 1 any other
-		Coarse []int    `json:"coarse,omitempty"` // coarse bin by bin, for pairs
+		Edges  []float64 `json:"edges,omitempty"`  // v is in bin 1 + the number of edges ≤ v; bin 0 is missing
+		Names  []string  `json:"names,omitempty"`  // of bins 2, 3, …; bin 0 is missing, 1 any other
+		Coarse []int     `json:"coarse,omitempty"` // coarse bin by bin, for pairs
 		// Lengths of the beginnings that are names too, for codes that are none, the longest first.
 		Prefixes []int `json:"prefixes,omitempty"`
 	}
 	fileTerm struct {
-		Fields []int   `json:"fields"`
-		Table  values  `json:"table"`            // by bin; of a pair by coarse bins, the second changing fastest
-		Errors numbers `json:"errors,omitempty"` // standard errors of the table's values
-		Weight numbers `json:"weight,omitempty"` // exposure behind them
+		Fields []int     `json:"fields"`
+		Table  values    `json:"table"`            // by bin; of a pair by coarse bins, the second changing fastest
+		Errors []float64 `json:"errors,omitempty"` // standard errors of the table's values
+		Weight []float64 `json:"weight,omitempty"` // exposure behind them
 	}
 )
 
-// numbers is a JSON array of numbers. Most of a file is such arrays and a cold
-// start reads many files, so they are read without reflection.
-type numbers []float64
-
-func (n *numbers) UnmarshalJSON(b []byte) error {
-	*n = make(numbers, 0, bytes.Count(b, []byte{','})+1)
-	return eachNumber(b, func(_ []byte, v float64) { *n = append(*n, v) })
-}
-
-// number is strconv's, and faster for what most of a file is: up to fifteen digits, which a
-// float64 holds, over a power of ten, which it holds too, are rounded once.
-func number(text []byte) (float64, error) {
-	digits, from, point := 0, 0, -1
-	if len(text) > 0 && text[0] == '-' {
-		from = 1
-	}
-	v := 0.0
-	for i := from; i < len(text); i++ {
-		switch c := text[i]; {
-		case c >= '0' && c <= '9':
-			v = float64(v*10) + float64(c-'0')
-			digits++
-		case c == '.' && point < 0 && i > from:
-			point = i
-		default:
-			return strconv.ParseFloat(string(text), 64)
-		}
-	}
-	if digits == 0 || digits > 15 || point == len(text)-1 {
-		return strconv.ParseFloat(string(text), 64)
-	}
-	if point >= 0 {
-		v /= tens[len(text)-1-point]
-	}
-	if from == 1 {
-		v = -v
-	}
-	return v, nil
-}
-
-var tens = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
-
-// eachNumber calls add with each number of an array.
-func eachNumber(b []byte, add func(text []byte, v float64)) error {
-	// The bytes are valid JSON already; what is not a flat array of numbers fails to parse.
-	b = bytes.TrimSpace(b)
-	if len(b) < 2 || b[0] != '[' {
-		return fault.New(fault.Malformed, "an array of numbers is expected")
-	}
-	b = bytes.TrimSpace(b[1 : len(b)-1])
-	for more := len(b) > 0; more; {
-		var item []byte
-		item, b, more = bytes.Cut(b, []byte{','})
-		item = bytes.TrimSpace(item)
-		v, err := number(item)
-		if err != nil {
-			return fault.New(fault.Malformed, "an array of numbers holds something else, or a number out of range")
-		}
-		add(item, v)
-	}
-	return nil
-}
-
-// value is a value of a model's: one of up to five decimals means the nearest on its grid.
-type value float64
-
-func (v *value) UnmarshalJSON(b []byte) error {
-	f, err := strconv.ParseFloat(string(b), 64)
-	if err != nil {
-		return fault.New(fault.Malformed, "a number is expected, and within range")
-	}
-	*v = value(onGrid(b, f))
-	return nil
-}
-
-func (v value) MarshalJSON() ([]byte, error) { return appendValue(nil, float64(v)), nil }
-
-// values are many of them.
+// values are a model's, written on their grid.
 type values []float64
-
-func (n *values) UnmarshalJSON(b []byte) error {
-	*n = make(values, 0, bytes.Count(b, []byte{','})+1)
-	return eachNumber(b, func(text []byte, v float64) { *n = append(*n, onGrid(text, v)) })
-}
 
 func (n values) MarshalJSON() ([]byte, error) {
 	out := make([]byte, 1, 8*len(n)+2)
@@ -144,15 +62,6 @@ func (n values) MarshalJSON() ([]byte, error) {
 		out = appendValue(out, v)
 	}
 	return append(out, ']'), nil
-}
-
-func onGrid(text []byte, v float64) float64 {
-	for i, c := range text {
-		if c == 'e' || c == 'E' || c == '.' && len(text)-i > 6 {
-			return v
-		}
-	}
-	return OnGrid(v)
 }
 
 func appendValue(out []byte, v float64) []byte {
@@ -232,25 +141,31 @@ func Load(r io.Reader) (*Model, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "reading a model")
 	}
+	return Parse(content)
+}
+
+// Parse is Load of a file that is in memory.
+func Parse(content []byte) (*Model, error) {
 	if len(content) > maxFile {
 		return nil, fault.New(fault.Malformed, "a model file is at most %d MiB", maxFile>>20)
 	}
 	var file fileModel
-	if err := json.Unmarshal(content, &file); err != nil {
+	if err := file.decode(content); err != nil {
 		return nil, fault.Wrap(fault.Malformed, err, "this is not a model file")
 	}
 	if file.Format != fileVersion {
 		return nil, fault.New(fault.Invalid, "the model file is of version %d; this program reads version %d", file.Format, fileVersion)
 	}
-	if !(math.Abs(float64(file.Intercept)) <= maxLink) {
+	if !(math.Abs(file.Intercept) <= maxLink) {
 		return nil, fault.New(fault.Invalid, "the intercept is beyond ±%v", float64(maxLink))
 	}
 	if len(file.Fields) > MaxFields {
 		return nil, fault.New(fault.Invalid, "%d fields are more than %d", len(file.Fields), MaxFields)
 	}
+	var err error
 	m := &Model{
 		loss:      file.Loss,
-		intercept: float64(file.Intercept),
+		intercept: file.Intercept,
 		meta:      file.Meta,
 		fields:    make([]Field, len(file.Fields)),
 		binnings:  make([]binning, len(file.Fields)),

@@ -140,7 +140,7 @@ func (r *Registry) load(ctx context.Context, name, version string) (*scoring.Mod
 	if err != nil {
 		return nil, fmt.Errorf("reading models %s: %w", version, err)
 	}
-	m, err := scoring.Load(bytes.NewReader(body))
+	m, err := scoring.Parse(body)
 	if err != nil {
 		return nil, fmt.Errorf("reading models %s: %w", version, err)
 	}

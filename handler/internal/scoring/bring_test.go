@@ -88,7 +88,7 @@ func TestBroughtAmongLearnt(t *testing.T) {
 	if !strings.Contains(first.String(), "\n{\"lightgbm\":\"tree\\n") {
 		t.Errorf("saved as %.300s", first.String())
 	}
-	again, err := Load(bytes.NewReader(first.Bytes()))
+	again, err := Parse(first.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestNotBroughtIn(t *testing.T) {
 		if bytes.Equal(bad, buf.Bytes()) {
 			t.Errorf("%s: nothing was changed", name)
 		}
-		if _, err := Load(bytes.NewReader(bad)); !fault.Is(err, fault.Malformed) || !strings.Contains(err.Error(), tc.says) {
+		if _, err := Parse(bad); !fault.Is(err, fault.Malformed) || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -138,12 +138,8 @@ func digest(body []byte) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// Load reads what Save wrote. What is missing or wrong in it is fault.Malformed.
-func Load(r io.Reader) (*Models, error) {
-	body, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "reading models")
-	}
+// Parse reads what Save wrote. What is missing or wrong in it is fault.Malformed.
+func Parse(body []byte) (*Models, error) {
 	var f file
 	head, rest, _ := bytes.Cut(body, []byte{'\n'})
 	if err := json.Unmarshal(head, &f); err != nil {
@@ -189,7 +185,7 @@ func loadAll(names []string, schema feature.PolicySchema, rest []byte) (map[stri
 	for i := range names {
 		wg.Go(func() {
 			if !lightgbm.Saved(lines[i]) {
-				models[i], errs[i] = model.Load(bytes.NewReader(lines[i]))
+				models[i], errs[i] = model.Parse(lines[i])
 				return
 			}
 			_, fields, _ := place(names[i], schema)

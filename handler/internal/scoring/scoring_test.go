@@ -66,7 +66,7 @@ func learnt(t testing.TB) *Models {
 	if err := m.Save(&buf); err != nil {
 		t.Fatal(err)
 	}
-	out, err := Load(&buf)
+	out, err := Parse(buf.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +270,7 @@ func TestLoadRefuses(t *testing.T) {
 		"nothing": {}, "no JSON": []byte("{"), "another format": bytes.Replace(good, []byte(`"format":2`), []byte(`"format":9`), 1),
 		"a line less": good[:bytes.LastIndexByte(good[:len(good)-1], '\n')+1], "a field of another name": bytes.Replace(good, []byte(`"tenure"`), []byte(`"tenor"`), 1),
 	} {
-		if _, err := Load(bytes.NewReader(bad)); err == nil {
+		if _, err := Parse(bad); err == nil {
 			t.Errorf("%s is loaded", name)
 		}
 	}
@@ -298,7 +298,7 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Add(buf.Bytes())
 	f.Fuzz(func(_ *testing.T, b []byte) {
-		if m, err := Load(bytes.NewReader(b)); err == nil {
+		if m, err := Parse(b); err == nil {
 			if _, err := New(m); err != nil {
 				panic(fmt.Sprint("models that load cannot score: ", err))
 			}

@@ -1,0 +1,249 @@
+package model
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/go-faster/jx"
+
+	"polis/handler/internal/fault"
+)
+
+// A process that has just started reads the files of all engines' models before its first
+// score. encoding/json would take most of that time: the file is read without reflection,
+// its few words about itself aside.
+
+// decode reads a whole file.
+func (f *fileModel) decode(content []byte) error {
+	if !utf8.Valid(content) {
+		return errors.New("the text is not UTF-8")
+	}
+	d := jx.DecodeBytes(content)
+	err := d.ObjBytes(func(d *jx.Decoder, key []byte) (err error) {
+		switch string(key) {
+		case "polis_model":
+			f.Format, err = d.Int()
+		case "loss":
+			err = called(d, &f.Loss)
+		case "intercept":
+			var n jx.Num
+			if n, err = d.Num(); err == nil {
+				f.Intercept, err = valueOf(n)
+			}
+		case "meta":
+			err = f.Meta.decode(d)
+		case "fields":
+			f.Fields = make([]fileField, 0, 64)
+			err = d.Arr(func(d *jx.Decoder) error {
+				f.Fields = append(f.Fields, fileField{})
+				return f.Fields[len(f.Fields)-1].decode(d)
+			})
+		case "terms":
+			err = d.Arr(func(d *jx.Decoder) error {
+				f.Terms = append(f.Terms, fileTerm{})
+				return f.Terms[len(f.Terms)-1].decode(d)
+			})
+		default:
+			err = d.Skip()
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := d.Skip(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the model")
+	}
+	return nil
+}
+
+// decode leaves to encoding/json what only models have that are read by people.
+func (m *Meta) decode(d *jx.Decoder) error {
+	raw, err := d.Raw()
+	if err != nil {
+		return err
+	}
+	rich := false
+	err = jx.DecodeBytes(raw).ObjBytes(func(d *jx.Decoder, key []byte) (err error) {
+		switch string(key) {
+		case "name":
+			m.Name, err = d.Str()
+		case "note":
+			m.Note, err = d.Str()
+		case "trained":
+			m.Trained, err = d.Str()
+		case "rows":
+			m.Rows, err = d.Int()
+		case "events":
+			m.Events, err = d.Float64()
+		case "metrics":
+			m.Metrics = map[string]float64{}
+			err = d.Obj(func(d *jx.Decoder, key string) (err error) {
+				m.Metrics[key], err = d.Float64()
+				return err
+			})
+		default:
+			rich = true
+			err = d.Skip()
+		}
+		return err
+	})
+	if err != nil || !rich {
+		return err
+	}
+	*m = Meta{}
+	return json.Unmarshal(raw, m)
+}
+
+func (f *fileField) decode(d *jx.Decoder) error {
+	return d.ObjBytes(func(d *jx.Decoder, key []byte) (err error) {
+		switch string(key) {
+		case "name":
+			f.Name, err = d.Str()
+		case "kind":
+			err = called(d, &f.Kind)
+		case "monotone":
+			f.Monotone, err = d.Int8()
+		case "order":
+			f.Order, err = d.Str()
+		case "edges":
+			f.Edges, err = floats(d, number)
+		case "names":
+			err = d.Arr(func(d *jx.Decoder) error {
+				s, err := d.Str()
+				f.Names = append(f.Names, s)
+				return err
+			})
+		case "coarse":
+			f.Coarse, err = ints(d)
+		case "prefixes":
+			f.Prefixes, err = ints(d)
+		default:
+			err = d.Skip()
+		}
+		return err
+	})
+}
+
+func (t *fileTerm) decode(d *jx.Decoder) error {
+	return d.ObjBytes(func(d *jx.Decoder, key []byte) (err error) {
+		switch string(key) {
+		case "fields":
+			t.Fields, err = ints(d)
+		case "table":
+			t.Table, err = floats(d, valueOf)
+		case "errors":
+			t.Errors, err = floats(d, number)
+		case "weight":
+			t.Weight, err = floats(d, number)
+		default:
+			err = d.Skip()
+		}
+		return err
+	})
+}
+
+// called reads a kind or a loss.
+func called(d *jx.Decoder, v interface{ UnmarshalText([]byte) error }) error {
+	text, err := d.StrBytes()
+	if err != nil {
+		return err
+	}
+	return v.UnmarshalText(text)
+}
+
+func ints(d *jx.Decoder) (out []int, err error) {
+	err = d.Arr(func(d *jx.Decoder) error {
+		v, err := d.Int()
+		out = append(out, v)
+		return err
+	})
+	return out, err
+}
+
+// floats reads an array of numbers, each by its text.
+func floats(d *jx.Decoder, of func(text []byte) (float64, error)) ([]float64, error) {
+	raw, err := d.Raw()
+	if err != nil {
+		return nil, err
+	}
+	// It is valid JSON: what is not a flat array of numbers fails to parse as numbers.
+	b := bytes.TrimSpace(raw)
+	if len(b) < 2 || b[0] != '[' {
+		return nil, errNumbers
+	}
+	b = bytes.TrimSpace(b[1 : len(b)-1])
+	out := make([]float64, 0, bytes.Count(b, []byte{','})+1)
+	for more := len(b) > 0; more; {
+		var text []byte
+		text, b, more = bytes.Cut(b, []byte{','})
+		v, err := of(bytes.TrimSpace(text))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+var errNumbers = fault.New(fault.Malformed, "an array of numbers holds something else, or a number out of range")
+
+// number is strconv's, and faster for what most of a file is: up to fifteen digits, which a
+// float64 holds, over a power of ten, which it holds too, are rounded once.
+func number(text []byte) (float64, error) {
+	digits, from, point := 0, 0, -1
+	if len(text) > 0 && text[0] == '-' {
+		from = 1
+	}
+	v := 0.0
+	for i := from; i < len(text); i++ {
+		switch c := text[i]; {
+		case c >= '0' && c <= '9':
+			v = float64(v*10) + float64(c-'0')
+			digits++
+		case c == '.' && point < 0 && i > from:
+			point = i
+		default:
+			return slowNumber(text)
+		}
+	}
+	if digits == 0 || digits > 15 || point == len(text)-1 {
+		return slowNumber(text)
+	}
+	if point >= 0 {
+		v /= tens[len(text)-1-point]
+	}
+	if from == 1 {
+		v = -v
+	}
+	return v, nil
+}
+
+func slowNumber(text []byte) (float64, error) {
+	v, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) { // which strconv knows, and JSON does not
+		return 0, errNumbers
+	}
+	return v, nil
+}
+
+var tens = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+
+// valueOf is a value of a model's: one of up to five decimals means the nearest on its grid.
+func valueOf(text []byte) (float64, error) {
+	v, err := number(text)
+	if err != nil {
+		return 0, err
+	}
+	for i, c := range text {
+		if c == 'e' || c == 'E' || c == '.' && len(text)-i > 6 {
+			return v, nil
+		}
+	}
+	return OnGrid(v), nil
+}
