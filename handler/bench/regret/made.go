@@ -29,9 +29,10 @@ type maker struct {
 // heavy tails, lapses at renewal that depend on ratios of premiums, and a survey of many
 // counts of which few matter.
 var makers = []maker{
-	{"motor", model.Poisson, 130_000, func(r *rand.Rand, n int) world { return motor(r, n, false) }},
-	{"motor-small", model.Poisson, 12_000, func(r *rand.Rand, n int) world { return motor(r, n, false) }},
-	{"postcodes", model.Poisson, 130_000, func(r *rand.Rand, n int) world { return motor(r, n, true) }},
+	{"motor", model.Poisson, 130_000, func(r *rand.Rand, n int) world { return motor(r, n, country) }},
+	{"motor-small", model.Poisson, 12_000, func(r *rand.Rand, n int) world { return motor(r, n, country) }},
+	{"cities", model.Poisson, 130_000, func(r *rand.Rand, n int) world { return motor(r, n, cities) }},
+	{"postcodes", model.Poisson, 130_000, func(r *rand.Rand, n int) world { return motor(r, n, coded) }},
 	{"steps", model.Poisson, 60_000, steps},
 	{"cost", model.Tweedie, 130_000, cost},
 	{"severity", model.Gamma, 15_000, severity},
@@ -85,8 +86,25 @@ func draws(r *rand.Rand, mean float64) float64 {
 	return n
 }
 
+// land is where policyholders live, on a map of side 1: places cluster around towns, and have
+// an effect that fades with the distance from towns and one of their own.
+type land struct {
+	places, towns  int
+	scatter, reach float64 // standard deviations: of places around their town, of its effect
+	effect, own    float64 // standard deviations of effects, on the log scale
+	open           float64 // share of places that lie in the open country
+	codes          bool    // a place is known by its code alone
+}
+
+// In a country of 280 km a reach of 0.1 is a region, and one of 0.03 a city with its suburbs.
+var (
+	country = land{places: 580, towns: 10, scatter: 0.1, reach: 0.1, effect: 0.35, own: 0.08}
+	cities  = land{places: 580, towns: 25, scatter: 0.03, reach: 0.03, effect: 0.25, own: 0.08, open: 0.4}
+	coded   = land{places: 4000, towns: 10, scatter: 0.1, reach: 0.1, effect: 0.35, own: 0.08, codes: true}
+)
+
 // book is a motor book: its columns, exposures and the log of its frequencies.
-func book(r *rand.Rand, n int, codes bool) (c columns, exposure, link []float64) {
+func book(r *rand.Rand, n int, home land) (c columns, exposure, link []float64) {
 	age := c.number("age", fill(n, func() float64 { return math.Floor(clamp(46+15*r.NormFloat64(), 18, 95)) }))
 	bonus := c.number("bonus", fill(n, func() float64 { return math.Floor(clamp(math.Abs(5*r.NormFloat64()), 0, 22)) }))
 	power := c.number("power", fill(n, func() float64 { return math.Floor(clamp(math.Exp(4+0.33*r.NormFloat64()), 10, 250)) }))
@@ -97,27 +115,25 @@ func book(r *rand.Rand, n int, codes bool) (c columns, exposure, link []float64)
 	fleet := c.names("fleet", fill(n, func() int { return bern(r, 0.03) }))
 	sex := c.names("holder", fill(n, func() int { return bern(r, 0.74) }))
 
-	// A map: places lie in the unit square, cluster around towns, and have an effect that
-	// is smooth over the map and one of their own.
-	places := 580
-	if codes {
-		places = 4000
-	}
 	type place struct{ x, y, effect, weight float64 }
-	towns := make([]place, 10)
+	towns := make([]place, home.towns)
 	for t := range towns {
-		towns[t] = place{x: r.Float64(), y: r.Float64(), effect: 0.35 * r.NormFloat64()}
+		towns[t] = place{x: r.Float64(), y: r.Float64(), effect: home.effect * r.NormFloat64()}
 	}
+	places := home.places
 	all := make([]place, places)
 	total := 0.0
 	for i := range all {
 		t := towns[i*len(towns)/places]
-		p := place{x: clamp(t.x+0.1*r.NormFloat64(), 0, 1), y: clamp(t.y+0.1*r.NormFloat64(), 0, 1), weight: math.Exp(0.9 * r.NormFloat64())}
+		p := place{x: clamp(t.x+home.scatter*r.NormFloat64(), 0, 1), y: clamp(t.y+home.scatter*r.NormFloat64(), 0, 1), weight: math.Exp(0.9 * r.NormFloat64())}
+		if home.open > 0 && r.Float64() < home.open {
+			p.x, p.y = r.Float64(), r.Float64()
+		}
 		for _, o := range towns {
 			d := (p.x-o.x)*(p.x-o.x) + (p.y-o.y)*(p.y-o.y)
-			p.effect += o.effect * math.Exp(-d/0.02)
+			p.effect += o.effect * math.Exp(-d/(2*home.reach*home.reach))
 		}
-		p.effect += 0.08 * r.NormFloat64()
+		p.effect += home.own * r.NormFloat64()
 		total += p.weight
 		all[i] = p
 	}
@@ -145,7 +161,7 @@ func book(r *rand.Rand, n int, codes bool) (c columns, exposure, link []float64)
 		}
 		return out
 	}
-	if codes {
+	if home.codes {
 		shifted := make([]int, n)
 		for i, k := range at {
 			shifted[i] = 1000 + 2*k
@@ -193,8 +209,8 @@ func boolTo(b bool) int {
 	return 0
 }
 
-func motor(r *rand.Rand, n int, codes bool) world {
-	c, exposure, link := book(r, n, codes)
+func motor(r *rand.Rand, n int, l land) world {
+	c, exposure, link := book(r, n, l)
 	w := world{frame: c.f, y: model.Target{Exposure: exposure}}
 	for i, l := range link {
 		w.mean = append(w.mean, math.Exp(l))
@@ -214,7 +230,7 @@ func size(f *model.Frame, i int) float64 {
 }
 
 func cost(r *rand.Rand, n int) world {
-	c, exposure, link := book(r, n, false)
+	c, exposure, link := book(r, n, country)
 	w := world{frame: c.f, y: model.Target{Exposure: exposure}}
 	for i, l := range link {
 		m := size(&c.f, i)
@@ -229,7 +245,7 @@ func cost(r *rand.Rand, n int) world {
 }
 
 func severity(r *rand.Rand, n int) world {
-	c, _, _ := book(r, n, false)
+	c, _, _ := book(r, n, country)
 	w := world{frame: c.f}
 	for i := range n {
 		m := size(&c.f, i)
