@@ -33,6 +33,7 @@ func run() error {
 	worlds := flag.String("worlds", "", "which, by comma; all")
 	repeats := flag.Int("repeats", 3, "draws of each world")
 	dir := flag.String("csv", "", "write the tables here instead, with their truth")
+	rows := flag.Int("rows", 0, "rows of each world, in place of its own number")
 	var o model.Options
 	flag.IntVar(&o.Bins, "bins", 0, "as model.Options")
 	flag.IntVar(&o.PairBins, "pairbins", 0, "")
@@ -47,6 +48,9 @@ func run() error {
 	for _, m := range makers {
 		if *worlds != "" && !slices.Contains(strings.Split(*worlds, ","), m.name) {
 			continue
+		}
+		if *rows > 0 {
+			m.rows = *rows
 		}
 		var lost, took []float64
 		note := ""

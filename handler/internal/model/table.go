@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"math"
+	"math/bits"
 	"slices"
 
 	"polis/handler/internal/exact"
@@ -326,9 +327,6 @@ func (r *reader) arrange(k int, seed uint64, inTime bool) error {
 	t := r.t
 	key := r.keys(seed)
 	at := make([]int32, t.rows) // into the table as it lies now
-	for i := range at {
-		at[i] = int32(i)
-	}
 	unit := key
 	if r.group != nil {
 		unit = slices.Clone(r.group)
@@ -336,7 +334,7 @@ func (r *reader) arrange(k int, seed uint64, inTime bool) error {
 	if r.group == nil || slices.Contains(r.group, 0) {
 		// Of rows that are alike each goes its own way: dealt in turn, what is chance in how
 		// often they are there would be the same in every fold, and look like a cause.
-		slices.SortFunc(at, func(a, b int32) int { return cmp.Compare(key[a], key[b]) })
+		byHash(at, key, cmp.Compare[int32])
 		for i := 0; i < len(at); {
 			same := key[at[i]]
 			for n := uint64(0); i < len(at) && key[at[i]] == same; n++ {
@@ -364,15 +362,13 @@ func (r *reader) arrange(k int, seed uint64, inTime bool) error {
 			t.order[i] = int32(i)
 		}
 	}
-	slices.SortFunc(at, func(a, b int32) int {
-		if x, y := event(a), event(b); x != y {
-			if x {
-				return -1
-			}
-			return 1
+	turn := make([]uint64, t.rows) // a hash again, those with an event first
+	for i := range turn {
+		if turn[i] = mix(seed, unit[i]) >> 1; !event(int32(i)) {
+			turn[i] |= 1 << 63
 		}
-		return cmp.Or(cmp.Compare(mix(seed, unit[a]), mix(seed, unit[b])), cmp.Compare(key[a], key[b]), cmp.Compare(a, b))
-	})
+	}
+	byHash(at, turn, func(a, b int32) int { return cmp.Or(cmp.Compare(key[a], key[b]), cmp.Compare(a, b)) })
 	part := make([]uint8, t.rows) // twice the fold, and one more for the late rows
 	for i, n := 0, 0; i < len(at); n++ {
 		for j := i; i < len(at) && (i == j || r.group != nil && unit[at[i]] == unit[at[j]]); i++ {
@@ -413,6 +409,29 @@ func (r *reader) arrange(k int, seed uint64, inTime bool) error {
 		}
 	}
 	return nil
+}
+
+// byHash fills at with all rows in the order of their keys, ties by then. The keys are
+// hashes: dealt by their first digits, few rows are left to compare, and the time grows
+// with the rows and no faster.
+func byHash(at []int32, key []uint64, then func(a, b int32) int) {
+	shift := 64 - max(0, bits.Len(uint(len(at)))-3)
+	next := make([]int32, 1<<(64-shift)+1)
+	for _, k := range key {
+		next[k>>shift+1]++
+	}
+	for b := range len(next) - 1 {
+		next[b+1] += next[b]
+	}
+	for i, k := range key {
+		at[next[k>>shift]] = int32(i)
+		next[k>>shift]++
+	}
+	from := int32(0)
+	for _, to := range next[:len(next)-1] {
+		slices.SortFunc(at[from:to], func(a, b int32) int { return cmp.Or(cmp.Compare(key[a], key[b]), then(a, b)) })
+		from = to
+	}
 }
 
 // keys are what the rows hold, as one number each.
