@@ -21,7 +21,7 @@ type Options struct {
 	Bins         int     // most bins a field of numbers gets, without missing: 2 to 250; 64
 	PairBins     int     // most coarse bins a field of a pair gets: 2 to 32; 15
 	Rounds       int     // most rounds over the fields; 200
-	Bags         int     // models averaged, each holding out its own part of the rows: 1 to 32; 8
+	Bags         int     // models averaged, each holding out its own part of the rows: 1 to 32; see bagsOf
 	Pairs        int     // most pairs of fields: 0 means 20, less than 0 none
 	LearningRate float64 // share of a tree's step that is taken: over 0 to 1; 0.1
 	MinLeaf      float64 // information a leaf needs (about: events, claims); 5
@@ -75,7 +75,6 @@ func (o Options) withDefaults() (Options, error) {
 	defaultTo(&o.Bins, 64)
 	defaultTo(&o.PairBins, 15)
 	defaultTo(&o.Rounds, 200)
-	defaultTo(&o.Bags, 8)
 	defaultTo(&o.Pairs, 20)
 	for v, d := range map[*float64]float64{&o.LearningRate: 0.1, &o.MinLeaf: 5, &o.Shrink: 1, &o.MinGain: 2, &o.Cap: 0.98} {
 		if *v == 0 {
@@ -92,7 +91,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fault.New(fault.Invalid, "bins must be from 2 to 250")
 	case o.PairBins < 2 || o.PairBins > maxCoarse:
 		return o, fault.New(fault.Invalid, "bins of a pair must be from 2 to %d", maxCoarse)
-	case o.Rounds < 1 || o.Bags < 1 || o.Bags > 32:
+	case o.Rounds < 1 || o.Bags < 0 || o.Bags > 32:
 		return o, fault.New(fault.Invalid, "rounds must be at least 1, bags from 1 to 32")
 	case o.Cap > 1:
 		return o, fault.New(fault.Invalid, "the quantile at which amounts are capped must not exceed 1")
@@ -156,6 +155,9 @@ func FitRows(ctx context.Context, fields []Field, rows Rows, o Options) (*Model,
 		return nil, err
 	}
 	t := r.t
+	if o.Bags == 0 {
+		o.Bags = bagsOf(t.rows)
+	}
 	events, start, err := t.overall()
 	if err != nil {
 		return nil, err
@@ -186,6 +188,17 @@ func FitRows(ctx context.Context, fields []Field, rows Rows, o Options) (*Model,
 		return Constant(fields, o.Loss, round(start+t.unit), "").WithMeta(meta), nil
 	}
 	return r.fit(ctx, fields, meta, o)
+}
+
+// bagsOf is how many bags there are by default: eight, and of more than 250,000 rows fewer,
+// down to four of two million, as their cube root. What the average of bags gains is chance,
+// which many rows have little of; their time grows with the rows times the bags.
+func bagsOf(rows int) int {
+	bags := 8
+	for bags > 4 && bags*bags*bags*(rows/1000) > 8*8*8*250 {
+		bags--
+	}
+	return bags
 }
 
 // folds are how many parts the rows are dealt into.

@@ -387,3 +387,11 @@ func TestNumbersAreReadAsStrconvReadsThem(t *testing.T) {
 		}
 	})
 }
+
+func TestFewerBagsOfManyRows(t *testing.T) {
+	for rows, want := range map[int]int{1: 8, 250_000: 8, 500_000: 6, 1_000_000: 5, 2_000_000: 4, 100_000_000: 4} {
+		if got := bagsOf(rows); got != want {
+			t.Errorf("%d bags of %d rows, want %d", got, rows, want)
+		}
+	}
+}

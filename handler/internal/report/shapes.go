@@ -151,7 +151,8 @@ func bounds(c model.Cell) (low, high float64) {
 }
 
 // student is the 97.5% point of Student's t with seven degrees of freedom: the errors are
-// those of eight bags.
+// those of eight bags. Of large tables there may be four, but an error counts half for
+// itself and half as its table's mean: that has the chance of twelve degrees or more.
 const student = 2.36
 
 // span is from the lowest to the highest value, or end of an interval.
