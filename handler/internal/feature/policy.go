@@ -15,6 +15,9 @@ type Attr struct {
 	Numeric bool   `json:"numeric"` // nearly all values are numbers
 }
 
+// Attribute begins the names of features that are a tenant's own attributes.
+const Attribute = "attribute_"
+
 // PolicySchema is the features of a policy: the built-in ones and, after them, the
 // tenant's own rating factors as training found them.
 type PolicySchema struct {
@@ -30,34 +33,34 @@ type policyFacts struct {
 }
 
 type policyDefinition struct {
-	Name, Unit, Meaning string
-	num                 func(*policyFacts) float64
-	cat                 func(*policyFacts) string
+	Definition
+	num func(*policyFacts) float64
+	cat func(*policyFacts) string
 }
 
 // Policies are the built-in features of a policy.
 var policies = []policyDefinition{
-	{Name: "branch", Meaning: "branch", cat: func(f *policyFacts) string { return f.p.Branch }},
-	{Name: "product", Meaning: "product", cat: func(f *policyFacts) string { return f.p.Product }},
-	{Name: "carrier", Meaning: "carrier", cat: func(f *policyFacts) string { return f.p.Carrier }},
-	{Name: "segment", Meaning: "private or business", cat: func(f *policyFacts) string { return string(f.customer().Segment) }},
-	{Name: "region", Meaning: "region of the customer", cat: func(f *policyFacts) string { return f.customer().Region }},
-	{Name: "area", Meaning: "first two characters of the postcode", cat: func(f *policyFacts) string { return area(f.customer().Postcode) }},
-	{Name: "age", Unit: "years", Meaning: "age of the customer", num: func(f *policyFacts) float64 { return f.age() }},
-	{Name: "policy_age", Unit: "years", Meaning: "age of the policy", num: func(f *policyFacts) float64 { return portfolio.Years(f.p.StartDate, f.v.AsOf) }},
-	{Name: "tenure", Unit: "months", Meaning: "since the customer's first policy began", num: func(f *policyFacts) float64 { return monthsSince(f.since, f.v.AsOf) }},
-	{Name: "premium", Unit: "EUR a year", Meaning: "annual premium", num: func(f *policyFacts) float64 { return known(f.p.AnnualPremium.EUR()) }},
-	{Name: "sum_insured", Unit: "EUR", Meaning: "sum insured", num: func(f *policyFacts) float64 { return known(f.p.SumInsured.EUR()) }},
-	{Name: "deductible", Unit: "EUR", Meaning: "deductible", num: func(f *policyFacts) float64 { return known(f.p.Deductible.EUR()) }},
-	{Name: "payment_frequency", Unit: "payments a year", Meaning: "how often the premium is paid", num: func(f *policyFacts) float64 { return known(float64(f.p.PaymentFrequency)) }},
-	{Name: "employees", Unit: "people", Meaning: "employees of a business", num: func(f *policyFacts) float64 { return known(float64(f.customer().Employees)) }},
-	{Name: "policies", Unit: "count", Meaning: "policies in force of the customer", num: func(f *policyFacts) float64 { return float64(f.inForce) }},
-	{Name: "branch_claims_36m", Unit: "count", Meaning: "claims of the customer in this branch, last 36 months", num: func(f *policyFacts) float64 { return float64(f.claims) }},
-	{Name: "claims_36m", Unit: "count", Meaning: "claims of the customer, last 36 months", num: func(f *policyFacts) float64 { return float64(f.claims36) }},
-	{Name: "at_fault_36m", Unit: "count", Meaning: "claims at fault, last 36 months", num: func(f *policyFacts) float64 { return float64(f.atFault36) }},
-	{Name: "relation_claims_36m", Unit: "count", Meaning: "claims of the relation, last 36 months", num: func(f *policyFacts) float64 { return float64(f.g.Claims) }},
-	{Name: "claim_free", Unit: "months", Meaning: "since the customer's last loss in this branch", num: func(f *policyFacts) float64 { return f.freeMonths }},
-	{Name: "contacts_12m", Unit: "count", Meaning: "contacts in the last 12 months", num: func(f *policyFacts) float64 { return float64(f.contacts12) }},
+	{Definition: Definition{Name: "branch", Group: insured, Meaning: "branch"}, cat: func(f *policyFacts) string { return f.p.Branch }},
+	{Definition: Definition{Name: "product", Group: insured, Meaning: "product", CurrentOnly: true}, cat: func(f *policyFacts) string { return f.p.Product }},
+	{Definition: Definition{Name: "carrier", Group: insured, Meaning: "carrier", CurrentOnly: true}, cat: func(f *policyFacts) string { return f.p.Carrier }},
+	{Definition: Definition{Name: "segment", Group: who, Meaning: "private or business"}, cat: func(f *policyFacts) string { return string(f.customer().Segment) }},
+	{Definition: Definition{Name: "region", Group: who, Meaning: "region of the customer", CurrentOnly: true}, cat: func(f *policyFacts) string { return f.customer().Region }},
+	{Definition: Definition{Name: "area", Group: who, Meaning: "first two characters of the postcode", CurrentOnly: true}, cat: func(f *policyFacts) string { return area(f.customer().Postcode) }},
+	{Definition: Definition{Name: "age", Group: who, Unit: "years", Meaning: "age of the customer"}, num: func(f *policyFacts) float64 { return f.age() }},
+	{Definition: Definition{Name: "policy_age", Group: held, Unit: "years", Meaning: "age of the policy"}, num: func(f *policyFacts) float64 { return portfolio.Years(f.p.StartDate, f.v.AsOf) }},
+	{Definition: Definition{Name: "tenure", Group: who, Unit: "months", Meaning: "since the customer's first policy began"}, num: func(f *policyFacts) float64 { return monthsSince(f.since, f.v.AsOf) }},
+	{Definition: Definition{Name: "premium", Group: terms, Unit: "EUR a year", Meaning: "annual premium", CurrentOnly: true}, num: func(f *policyFacts) float64 { return known(f.p.AnnualPremium.EUR()) }},
+	{Definition: Definition{Name: "sum_insured", Group: terms, Unit: "EUR", Meaning: "sum insured", CurrentOnly: true}, num: func(f *policyFacts) float64 { return known(f.p.SumInsured.EUR()) }},
+	{Definition: Definition{Name: "deductible", Group: terms, Unit: "EUR", Meaning: "deductible", CurrentOnly: true}, num: func(f *policyFacts) float64 { return known(f.p.Deductible.EUR()) }},
+	{Definition: Definition{Name: "payment_frequency", Group: terms, Unit: "payments a year", Meaning: "how often the premium is paid", CurrentOnly: true}, num: func(f *policyFacts) float64 { return known(float64(f.p.PaymentFrequency)) }},
+	{Definition: Definition{Name: "employees", Group: who, Unit: "people", Meaning: "employees of a business", CurrentOnly: true}, num: func(f *policyFacts) float64 { return known(float64(f.customer().Employees)) }},
+	{Definition: Definition{Name: "policies", Group: held, Unit: "count", Meaning: "policies in force of the customer"}, num: func(f *policyFacts) float64 { return float64(f.inForce) }},
+	{Definition: Definition{Name: "branch_claims_36m", Group: claims, Unit: "count", Meaning: "claims of the customer in this branch, last 36 months"}, num: func(f *policyFacts) float64 { return float64(f.claims) }},
+	{Definition: Definition{Name: "claims_36m", Group: claims, Unit: "count", Meaning: "claims of the customer, last 36 months"}, num: func(f *policyFacts) float64 { return float64(f.claims36) }},
+	{Definition: Definition{Name: "at_fault_36m", Group: claims, Unit: "count", Meaning: "claims at fault, last 36 months", CurrentOnly: true}, num: func(f *policyFacts) float64 { return unless(f.vague, float64(f.atFault36)) }},
+	{Definition: Definition{Name: "relation_claims_36m", Group: claims, Unit: "count", Meaning: "claims of the relation, last 36 months"}, num: func(f *policyFacts) float64 { return float64(f.g.Claims) }},
+	{Definition: Definition{Name: "claim_free", Group: claims, Unit: "months", Meaning: "since the customer's last loss in this branch"}, num: func(f *policyFacts) float64 { return f.freeMonths }},
+	{Definition: Definition{Name: "contacts_12m", Group: contacts, Unit: "count", Meaning: "contacts in the last 12 months"}, num: func(f *policyFacts) float64 { return float64(f.contacts12) }},
 }
 
 // Fields are the fields of Policy's rows.
@@ -71,7 +74,7 @@ func (s PolicySchema) Fields() []model.Field {
 		out = append(out, f)
 	}
 	for _, a := range s.Attributes {
-		f := model.Field{Name: "attribute_" + a.Key, Kind: model.Category}
+		f := model.Field{Name: Attribute + a.Key, Kind: model.Category}
 		if a.Numeric {
 			f.Kind = model.Numeric
 		}
@@ -86,7 +89,7 @@ type Care struct{ Claims, Complaints, Unresolved, Mutations, Contacts int }
 // Care is that of the customer that was read last.
 func (r *Reader) Care() Care {
 	f := &r.facts
-	return Care{f.claims12, f.complaints12, f.unresolved, f.mutations, f.contacts12}
+	return Care{f.claims12, f.about[complaint], f.unresolved12, f.mutations, f.contacts12}
 }
 
 // Announced is the largest change of a premium that is recorded and not yet valid, of
@@ -99,19 +102,25 @@ func (r *Reader) Policies(in Input) {
 	// Once a customer and not once a policy: a fleet has thousands of either.
 	r.claimed = r.claimed[:0]
 	for i := range in.View.Claims {
-		r.claimed = append(r.claimed, in.View.Policy(in.View.Claims[i].PolicyID))
+		c := &in.View.Claims[i]
+		p := in.View.Policy(c.PolicyID)
+		if c.Status == portfolio.ClaimRejected || delicate(p, c) {
+			p = nil
+		}
+		r.claimed = append(r.claimed, p)
 	}
 }
 
 // Policy fills a row for policy i of the view that Policies was called with.
 func (r *Reader) Policy(s PolicySchema, i int, row *model.Row) {
 	resize(row, len(policies)+len(s.Attributes))
-	f := policyFacts{facts: &r.facts, p: &r.facts.v.Policies[i], freeMonths: missing}
+	f := &r.policy // kept, since what definitions are given escapes
+	*f = policyFacts{facts: &r.facts, p: &r.facts.v.Policies[i], freeMonths: missing}
 	since := f.v.AsOf.AddMonths(-window)
 	for j := range f.v.Claims {
 		c := &f.v.Claims[j]
 		q := r.claimed[j]
-		if q == nil || q.Branch != f.p.Branch || c.Status == portfolio.ClaimRejected {
+		if q == nil || q.Branch != f.p.Branch {
 			continue
 		}
 		if c.LossDate > since {
@@ -123,9 +132,9 @@ func (r *Reader) Policy(s PolicySchema, i int, row *model.Row) {
 	}
 	for k := range policies {
 		if policies[k].cat != nil {
-			row.Cat[k] = policies[k].cat(&f)
+			row.Cat[k] = policies[k].cat(f)
 		} else {
-			row.Num[k] = policies[k].num(&f)
+			row.Num[k] = policies[k].num(f)
 		}
 	}
 	for k, a := range s.Attributes {
@@ -154,9 +163,6 @@ func number(s string) float64 {
 	}
 	return v
 }
-
-// never are words for which an attribute is left out: they must not be rated on.
-var never = []string{"gender", "sex", "geslacht", "health", "gezondheid", "injury", "letsel", "name", "naam", "bsn", "ethnic", "religi"}
 
 // Survey counts the attributes of policies, to find a tenant's rating factors.
 type Survey struct {
@@ -188,13 +194,17 @@ func (s *Survey) Add(p *portfolio.Policy) {
 	}
 }
 
+// has reports whether a policy has the attribute.
+func (s *Survey) has(key string) bool { return s.keys[key] != nil }
+
 // Schema is the features with the attributes that at least one policy in fifty has, at
-// most 40 of them, the commonest first and then by name.
-func (s *Survey) Schema() PolicySchema {
+// most 40 of them, the commonest first and then by name. Those are left out that may
+// never be a feature, and those that the tenant excludes.
+func (s *Survey) Schema(settings Settings) PolicySchema {
 	var out PolicySchema
 	keys := make([]string, 0, len(s.keys))
 	for k, t := range s.keys {
-		if t.seen*50 >= s.policies && !forbidden(k) {
+		if t.seen*50 >= s.policies && !Forbidden(k) && !settings.Excludes(Attribute+k) {
 			keys = append(keys, k)
 		}
 	}
@@ -210,14 +220,4 @@ func (s *Survey) Schema() PolicySchema {
 		out.Attributes = append(out.Attributes, Attr{Key: k, Numeric: t.numbers*20 >= t.seen*19})
 	}
 	return out
-}
-
-func forbidden(key string) bool {
-	k := strings.ToLower(key)
-	for _, w := range never {
-		if strings.Contains(k, w) {
-			return true
-		}
-	}
-	return false
 }

@@ -1,6 +1,9 @@
 package portfolio
 
-import "slices"
+import (
+	"slices"
+	"sort"
+)
 
 // View is what was known of a customer on the as-of date: the newest version of each
 // row that was recorded by then. Features, engines and ledgers read views only, so
@@ -12,6 +15,9 @@ type View struct {
 	Policies []PolicyView
 	Claims   []ClaimView
 	Contacts []Contact // up to and including the as-of date, oldest first
+	// CurrentOnly marks a customer of an undated row seen before it was recorded: only the
+	// year of birth and the segment are known.
+	CurrentOnly bool
 
 	member  *Customer // whose relation it was in then; nil where nothing at all was known
 	early   Customer  // stands in for an undated row before it was recorded
@@ -43,7 +49,7 @@ func (p *PolicyView) InForce(on Date) bool {
 
 // Reset fills the view from an aggregate, which must be sorted, as of a date.
 func (v *View) Reset(a *Aggregate, asOf Date, ends EndTable) {
-	v.AsOf, v.ID, v.Customer = asOf, a.ID(), nil
+	v.AsOf, v.ID, v.Customer, v.CurrentOnly = asOf, a.ID(), nil, false
 	v.Policies, v.Claims, v.undated = v.Policies[:0], v.Claims[:0], v.undated[:0]
 	for i := range a.Customers {
 		c := &a.Customers[i]
@@ -55,7 +61,7 @@ func (v *View) Reset(a *Aggregate, asOf Date, ends EndTable) {
 		// A birth year cannot have changed; all else of an undated row may have.
 		c := &a.Customers[0]
 		v.early = Customer{ID: c.ID, BirthYear: c.BirthYear, Segment: c.Segment}
-		v.Customer = &v.early
+		v.Customer, v.CurrentOnly = &v.early, true
 	}
 	// Growing while PolicyViews point into it would leave them behind.
 	v.undated, v.losses = slices.Grow(v.undated, len(a.Policies)), slices.Grow(v.losses[:0], len(a.Claims))
@@ -80,7 +86,7 @@ func (v *View) Reset(a *Aggregate, asOf Date, ends EndTable) {
 		n--
 	}
 	v.Contacts = a.Contacts[:n]
-	if v.member = v.Customer; v.Customer == &v.early || v.Customer == nil && len(v.Policies) > 0 && len(a.Customers) > 0 {
+	if v.member = v.Customer; v.CurrentOnly || v.Customer == nil && len(v.Policies) > 0 && len(a.Customers) > 0 {
 		// Undated, or recorded after its policies: of its relation there is no earlier word.
 		v.member = &a.Customers[0]
 	}
@@ -174,12 +180,12 @@ func (v *View) markReplaced() {
 	}
 }
 
-// Policy finds a policy of the view by id; nil if it was not known.
+// Policy finds a policy of the view by id; nil if it was not known. They stand in the
+// order of their ids.
 func (v *View) Policy(id string) *PolicyView {
-	for i := range v.Policies {
-		if v.Policies[i].ID == id {
-			return &v.Policies[i]
-		}
+	i := sort.Search(len(v.Policies), func(i int) bool { return v.Policies[i].ID >= id })
+	if i == len(v.Policies) || v.Policies[i].ID != id {
+		return nil
 	}
-	return nil
+	return &v.Policies[i]
 }

@@ -215,6 +215,9 @@ func (m *Models) check() error {
 		if err := sameFields(name, learnt[name], loss, fields); err != nil {
 			return err
 		}
+		if err := m.Settings.Allow(learnt[name]); err != nil {
+			return fault.Wrap(fault.Malformed, err, "model %s", name)
+		}
 	}
 	for _, q := range [][]float64{m.Risk.Quantiles, m.Risk.LossQuantiles} {
 		if !slices.IsSorted(q) {

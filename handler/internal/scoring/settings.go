@@ -5,17 +5,21 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"slices"
 
 	"polis/handler/internal/clv"
 	"polis/handler/internal/defend"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/feature"
+	"polis/handler/internal/score"
 )
 
 // Settings are what a tenant may set of its engines, a section each. They are frozen with
 // the models that were trained under them: a score can be told from its models alone.
 type Settings struct {
-	Clv    clv.Assumptions `json:"clv"`
-	Defend defend.Playbook `json:"defend"`
+	Features feature.Settings `json:"features"`
+	Clv      clv.Assumptions  `json:"clv"`
+	Defend   defend.Playbook  `json:"defend"`
 }
 
 // DefaultSettings are the settings that Polis comes with.
@@ -27,7 +31,9 @@ func DefaultSettings() Settings {
 // has it. What is no such object is fault.Malformed, what Polis does not know or breaks a
 // rule fault.Invalid.
 func ReadSettings(r io.Reader, base Settings) (Settings, error) {
-	base.Defend.Plays = maps.Clone(base.Defend.Plays) // which serves others too
+	// What is decoded into serves others too.
+	base.Defend.Plays = maps.Clone(base.Defend.Plays)
+	base.Features.Exclude = slices.Clone(base.Features.Exclude)
 	d := json.NewDecoder(r)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&base); err != nil {
@@ -45,5 +51,18 @@ func ReadSettings(r io.Reader, base Settings) (Settings, error) {
 
 // Check makes sure that scores can be made under the settings.
 func (s *Settings) Check() error {
-	return errors.Join(s.Clv.Check(), s.Defend.Check())
+	return errors.Join(s.Features.Check(), s.Clv.Check(), s.Defend.Check())
+}
+
+// Allow makes sure that a model has no term of a feature that is excluded.
+func (s *Settings) Allow(m score.Model) error {
+	hidden := s.Features.Hidden(m.Fields())
+	for _, t := range m.Terms() {
+		for _, f := range t.Fields {
+			if hidden[f] {
+				return fault.New(fault.Invalid, "the model reads %s, which the settings exclude", m.Fields()[f].Name)
+			}
+		}
+	}
+	return nil
 }

@@ -7,6 +7,9 @@ import (
 
 	"polis/handler/internal/defend"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/feature"
+	"polis/handler/internal/model"
+	"polis/handler/internal/score/scoretest"
 )
 
 func TestReadSettings(t *testing.T) {
@@ -21,6 +24,7 @@ func TestReadSettings(t *testing.T) {
 		{"an unknown field", `{"clv": {"horizon": 3}}`, fault.Malformed, "horizon"},
 		{"a wrong type", `{"clv": {"horizon_months": "ten"}}`, fault.Invalid, "horizon_months"},
 		{"a rule broken", `{"clv": {"horizon_months": 0}}`, fault.Invalid, "horizon_months"},
+		{"no such feature", `{"features": {"exclude": ["regoin"]}}`, fault.Invalid, "regoin"},
 		{"two objects", `{} {}`, fault.Malformed, "more follows"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -49,5 +53,22 @@ func TestTenantsPlaysStayTheirOwn(t *testing.T) {
 	}
 	if defend.Default.Plays["likely_lapse"].Action == "call" {
 		t.Error("a tenant's play went into the defaults")
+	}
+}
+
+// TestExcluded: what a tenant excludes no model reads, and its list stays its own.
+func TestExcluded(t *testing.T) {
+	base := DefaultSettings()
+	base.Features.Exclude = []string{"region"}
+	s, err := ReadSettings(strings.NewReader(`{"features": {"exclude": ["age"]}}`), base)
+	if err != nil || base.Features.Exclude[0] != "region" {
+		t.Errorf("%v, and before it %v was excluded", err, base.Features.Exclude)
+	}
+	aged := scoretest.Model(t, feature.HazardFields(), model.Logistic, -4, scoretest.Step{Field: "age", Edges: []float64{40}, Values: []float64{0, 1, -1}})
+	if err := s.Allow(aged); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "age") {
+		t.Errorf("a model that reads what is excluded: %v", err)
+	}
+	if err := base.Allow(aged); err != nil {
+		t.Error(err)
 	}
 }

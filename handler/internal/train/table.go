@@ -2,6 +2,7 @@ package train
 
 import (
 	"hash/fnv"
+	"math"
 
 	"polis/handler/internal/model"
 )
@@ -11,6 +12,7 @@ import (
 // does not depend on how many come or in which order.
 type table struct {
 	fields   []model.Field
+	hidden   []bool // of each field, whether its values are left missing
 	max      int
 	n        int
 	num      [][]float64
@@ -24,9 +26,9 @@ type table struct {
 	words    map[string]string // one copy of each category: rows outlive what they were read from
 }
 
-func newTable(fields []model.Field, max int) *table {
+func newTable(fields []model.Field, hidden []bool, max int) *table {
 	return &table{
-		fields: fields, max: max, num: make([][]float64, len(fields)), cat: make([][]string, len(fields)),
+		fields: fields, hidden: hidden, max: max, num: make([][]float64, len(fields)), cat: make([][]string, len(fields)),
 		below: 1<<64 - 1, words: map[string]string{},
 	}
 }
@@ -63,9 +65,14 @@ func (t *table) add(key string, row *model.Row, y, weight, exposure float64) {
 		}
 	}
 	for i, f := range t.fields {
-		if f.Kind == model.Numeric {
+		switch {
+		case f.Kind == model.Numeric && t.hidden[i]:
+			t.num[i] = append(t.num[i], math.NaN())
+		case f.Kind == model.Numeric:
 			t.num[i] = append(t.num[i], row.Num[i])
-		} else {
+		case t.hidden[i]:
+			t.cat[i] = append(t.cat[i], "")
+		default:
 			t.cat[i] = append(t.cat[i], t.word(row.Cat[i]))
 		}
 	}

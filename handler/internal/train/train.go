@@ -215,7 +215,10 @@ func (f *fitter) survey(ctx context.Context, source Source) error {
 			f.o.Progress("looking at the book", f.relations, 0)
 		}
 	}
-	f.schema = s.Schema()
+	if err := f.o.Settings.Features.CheckAttributes(&s); err != nil {
+		return err
+	}
+	f.schema = s.Schema(f.o.Settings.Features)
 	f.caps, f.excess = map[string]float64{}, map[string]float64{}
 	for branch, amounts := range f.claims {
 		cap := score.Quantile(amounts, capQuantile)
@@ -233,6 +236,9 @@ func (f *fitter) survey(ctx context.Context, source Source) error {
 func (f *fitter) bring() error {
 	for _, name := range slices.Sorted(maps.Keys(f.o.Bring)) {
 		m, err := scoring.Bring(name, f.o.Bring[name], f.schema)
+		if err == nil {
+			err = f.o.Settings.Allow(m)
+		}
 		if branch, ok := strings.CutPrefix(name, "buy_"); err == nil && ok && !f.offered(branch) {
 			err = fault.New(fault.Invalid, "the branch %s is not offered: the book has no premium of it, or it is life or health", branch)
 		}
@@ -248,13 +254,15 @@ func clone(s string) string { return string([]byte(s)) }
 
 // collect fills the tables, snapshot by snapshot.
 func (f *fitter) collect(ctx context.Context, source Source) error {
-	fields := f.schema.Fields()
-	f.frequency, f.severity = newTable(fields, f.o.MaxRows), newTable(fields, f.o.MaxRows)
-	f.lapse, f.other = newTable(feature.HazardFields(), f.o.MaxRows), newTable(feature.HazardFields(), f.o.MaxRows)
+	made := func(fields []model.Field, max int) *table {
+		return newTable(fields, f.o.Settings.Features.Hidden(fields), max)
+	}
+	f.frequency, f.severity = made(f.schema.Fields(), f.o.MaxRows), made(f.schema.Fields(), f.o.MaxRows)
+	f.lapse, f.other = made(feature.HazardFields(), f.o.MaxRows), made(feature.HazardFields(), f.o.MaxRows)
 	f.offers = map[string]*table{}
 	for _, b := range portfolio.Branches {
 		if !b.LifeOrHealth {
-			f.offers[b.Name] = newTable(feature.OfferFields(), f.o.MaxRows/8)
+			f.offers[b.Name] = made(feature.OfferFields(), f.o.MaxRows/8)
 		}
 	}
 	n := 0

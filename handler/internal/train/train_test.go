@@ -71,7 +71,7 @@ func source(relations ...[]*portfolio.Aggregate) Source {
 // collected are the tables of one look back at relations.
 func collected(t *testing.T, relations ...[]*portfolio.Aggregate) *fitter {
 	t.Helper()
-	f := &fitter{o: Options{AsOf: asOf, Ends: portfolio.DefaultEnds, Snapshots: 1, Lag: 3, MaxRows: 10_000, Progress: func(string, int, int) {}}, rates: &rates{}}
+	f := &fitter{o: Options{AsOf: asOf, Ends: portfolio.DefaultEnds, Settings: &scoring.Settings{}, Snapshots: 1, Lag: 3, MaxRows: 10_000, Progress: func(string, int, int) {}}, rates: &rates{}}
 	if err := f.survey(t.Context(), source(relations...)); err != nil {
 		t.Fatal(err)
 	}
@@ -471,7 +471,7 @@ func TestNotBroughtIn(t *testing.T) {
 func TestTablesKeepWhatTheyKeep(t *testing.T) {
 	relations := town(600)
 	keep := func() []string {
-		f := &fitter{o: Options{AsOf: asOf, Ends: portfolio.DefaultEnds, Snapshots: 1, Lag: 3, MaxRows: 100, Progress: func(string, int, int) {}}, rates: &rates{}}
+		f := &fitter{o: Options{AsOf: asOf, Ends: portfolio.DefaultEnds, Settings: &scoring.Settings{}, Snapshots: 1, Lag: 3, MaxRows: 100, Progress: func(string, int, int) {}}, rates: &rates{}}
 		for _, pass := range []func(context.Context, Source) error{f.survey, f.collect} {
 			if err := pass(t.Context(), source(relations...)); err != nil {
 				t.Fatal(err)

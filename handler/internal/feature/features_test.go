@@ -1,0 +1,509 @@
+package feature
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"polis/handler/internal/fault"
+	"polis/handler/internal/model"
+	"polis/handler/internal/portfolio"
+)
+
+// TestThePageIsFresh: docs/features.md is what `polis features` prints.
+func TestThePageIsFresh(t *testing.T) {
+	path := filepath.Join("..", "..", "..", "docs", "features.md")
+	body, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(body) != Page() {
+		t.Error("docs/features.md is stale: go run ./handler/cmd/polis features > docs/features.md")
+	}
+	if strings.Contains(Page(), "{{") {
+		t.Error("the page has a place that nothing was put into")
+	}
+}
+
+// TestDefinitions are complete, and no name is one that may not be a feature.
+func TestDefinitions(t *testing.T) {
+	if len(Customers) < 40 {
+		t.Errorf("%d features of a customer", len(Customers))
+	}
+	for _, set := range Catalogue() {
+		seen := map[string]bool{}
+		for _, d := range set.Features {
+			if d.Name == "" || d.Group == "" || d.Meaning == "" || seen[d.Name] {
+				t.Errorf("%s feature %+v: something is missing, or there are two", set.Name, d)
+			}
+			seen[d.Name] = true
+			// Branches and what was claimed are named; of no other feature may a name be one
+			// that an attribute would be left out for.
+			if set.Name != "holding" && d.Name != "employees" && d.Name != "phone_12m" && d.Name != "mail_12m" && Forbidden(d.Name) {
+				t.Errorf("%s may not be a feature", d.Name)
+			}
+		}
+	}
+}
+
+// undated is what an export without dates would say on the day of the import of what
+// history made: the last word of each row.
+func undated(a *portfolio.Aggregate, on portfolio.Date) *portfolio.Aggregate {
+	out := &portfolio.Aggregate{Contacts: a.Contacts}
+	for i, c := range a.Customers {
+		if i == len(a.Customers)-1 {
+			c.Version = portfolio.Version{}
+			out.Customers = append(out.Customers, c)
+		}
+	}
+	for i, p := range a.Policies {
+		if i == len(a.Policies)-1 || a.Policies[i+1].ID != p.ID {
+			p.Version = portfolio.Version{}
+			out.Policies = append(out.Policies, p)
+		}
+	}
+	for i, c := range a.Claims {
+		if i == len(a.Claims)-1 || a.Claims[i+1].ID != c.ID {
+			c.Version = portfolio.Version{}
+			out.Claims = append(out.Claims, c)
+		}
+	}
+	out.Normalise(on)
+	return out
+}
+
+// plain is a history in which all was recorded on the day it happened, and nothing changed
+// that an undated row would not tell: it differs from its undated form in versions only.
+func plain(r *rand.Rand, id string) *portfolio.Aggregate {
+	a := &portfolio.Aggregate{Customers: []portfolio.Customer{{
+		ID: id, BirthYear: 1960 + r.IntN(30), Region: "Utrecht", Postcode: "1011", Origin: "broker", OfficeID: "O1", Employees: 3,
+		Consents: []portfolio.Consent{{Purpose: "marketing", Channel: "email", Given: true, On: asOf - 2000}}, Version: portfolio.Version{RecordedAt: asOf - 3000, ValidFrom: asOf - 3000},
+	}}}
+	for i := range 1 + r.IntN(4) {
+		start := asOf - portfolio.Date(900+r.IntN(900))
+		p := portfolio.Policy{
+			ID: fmt.Sprint(id, i), CustomerID: id, Branch: portfolio.Branches[r.IntN(6)].Name, StartDate: start, AnnualPremium: 50_000, Status: portfolio.Active, Product: "plus", Carrier: "North",
+			PaymentFrequency: 12, CommissionRate: 0.1, NoticeMonths: 1, ContractEnd: asOf + 100, SumInsured: 1000, Deductible: 100, Attributes: []portfolio.Attribute{{Key: "bm", Value: "4"}},
+			Version: portfolio.Version{RecordedAt: start, ValidFrom: start},
+		}
+		a.Policies = append(a.Policies, p)
+		if r.IntN(3) == 0 {
+			p.EndDate = asOf - portfolio.Date(r.IntN(700)-200)
+			p.Status, p.EndReason, p.Version = portfolio.Ended, pick(r, "lapse", "sold"), portfolio.Version{RecordedAt: p.EndDate, ValidFrom: p.EndDate}
+			a.Policies = append(a.Policies, p)
+		}
+		for c := range r.IntN(3) {
+			loss := asOf - portfolio.Date(r.IntN(1200)-100)
+			a.Claims = append(a.Claims, portfolio.Claim{
+				ID: fmt.Sprint(p.ID, c), PolicyID: p.ID, CustomerID: id, LossDate: loss, ReportedDate: loss + 9, AtFault: portfolio.AtFault, Paid: 70_000, Status: portfolio.ClaimOpen,
+				Version: portfolio.Version{RecordedAt: loss + 9, ValidFrom: loss + 9},
+			})
+		}
+	}
+	for range r.IntN(4) {
+		a.Contacts = append(a.Contacts, portfolio.Contact{CustomerID: id, At: at(asOf - portfolio.Date(r.IntN(900)-100)), Channel: "phone", Reason: "complaint"})
+	}
+	a.Normalise(asOf)
+	return a
+}
+
+// TestCurrentOnly: as of a date before rows without dates were recorded, what is marked as
+// current only is missing, and what is not says what it says of the same rows with dates.
+func TestCurrentOnly(t *testing.T) {
+	schema := PolicySchema{Attributes: []Attr{{Key: "bm", Numeric: true}}}
+	var own []Definition
+	for _, p := range policies {
+		own = append(own, p.Definition)
+	}
+	own = append(own, Definition{Name: "attribute_bm", CurrentOnly: true})
+	all := [][]Definition{Customers, offers, append(append([]Definition(nil), Customers...), Months...), own}
+	fields := [][]model.Field{CustomerFields(), OfferFields(), HazardFields(), schema.Fields()}
+	said := map[string]bool{}
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 6))
+		a := plain(r, "c")
+		dated, bare := read(asOf, a), read(asOf, undated(a, asOf+500))
+		if len(dated) != len(bare) {
+			t.Fatalf("seed %d: %d rows, %d without dates", seed, len(dated), len(bare))
+		}
+		for i := range dated {
+			for k := range all {
+				if len(dated[i].Num) != len(fields[k]) {
+					continue
+				}
+				for j, d := range all[k] {
+					number := fields[k][j].Kind == model.Numeric
+					known := !number && dated[i].Cat[j] != "" || number && !math.IsNaN(dated[i].Num[j])
+					said[d.Name] = said[d.Name] || known
+					switch alike := number && math.Float64bits(bare[i].Num[j]) == math.Float64bits(dated[i].Num[j]) || !number && bare[i].Cat[j] == dated[i].Cat[j]; {
+					case !d.CurrentOnly && !alike:
+						t.Fatalf("seed %d: %s is %v%v, without dates %v%v", seed, d.Name, dated[i].Num[j], dated[i].Cat[j], bare[i].Num[j], bare[i].Cat[j])
+					case !d.CurrentOnly || alike && number && bare[i].Num[j] == 0:
+						// Where there is no row that lacks a history, none is counted.
+					case number && !math.IsNaN(bare[i].Num[j]), !number && bare[i].Cat[j] != "":
+						t.Fatalf("seed %d: %s is current only and is %v%v", seed, d.Name, bare[i].Num[j], bare[i].Cat[j])
+					}
+				}
+			}
+		}
+	}
+	for k := range all {
+		for _, d := range all[k] {
+			if d.CurrentOnly && !said[d.Name] && d.Name != "announced_change" {
+				t.Errorf("%s is never known, so that this test says nothing of it", d.Name)
+			}
+		}
+	}
+}
+
+// TestUndatedRowsSayNothingElse: whatever an undated row says beyond its own dates may be
+// otherwise, and no feature as of a date before changes.
+func TestUndatedRowsSayNothingElse(t *testing.T) {
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 7))
+		a := history(r, "c")
+		x, y := undated(a, asOf+900), undated(a, asOf+900)
+		for i := range y.Customers {
+			c := &y.Customers[i]
+			c.Region, c.Postcode, c.Origin, c.OfficeID, c.Employees, c.Consents, c.Objects = "Drenthe", "9999", "direct", "O7", 77, nil, !c.Objects
+		}
+		for i := range y.Policies {
+			p := &y.Policies[i]
+			p.AnnualPremium, p.Carrier, p.Product, p.ContractEnd, p.NoticeMonths, p.PaymentFrequency, p.CommissionRate, p.Attributes = 1, "Other", "x", asOf+9, 9, 4, 0.5, nil
+			p.SumInsured, p.Deductible = 1, 1
+			if p.EndDate > asOf { // what comes is not known
+				p.EndDate, p.EndReason, p.Status = 0, "", portfolio.Active
+			}
+		}
+		for i := range y.Claims {
+			c := &y.Claims[i]
+			c.Paid, c.Reserve, c.Status, c.AtFault, c.SettledDate = 1, 1, portfolio.ClaimRejected, "", 0
+		}
+		if !same(rows(x), rows(y)) {
+			t.Fatalf("seed %d: a field without a history is read as of a date before it was recorded", seed)
+		}
+	}
+}
+
+// value is a feature of the first of the members, as of the date.
+func value(t *testing.T, name string, members ...*portfolio.Aggregate) float64 {
+	t.Helper()
+	for _, a := range members {
+		a.Normalise(asOf)
+	}
+	row := rows(members...)[0]
+	for i, f := range CustomerFields() {
+		if f.Name == name {
+			return row.Num[i]
+		}
+	}
+	t.Fatalf("there is no feature %s", name)
+	return 0
+}
+
+func version(on portfolio.Date) portfolio.Version {
+	return portfolio.Version{RecordedAt: on, ValidFrom: on}
+}
+
+// policyOf is a policy in its versions: pairs of a day and the premium from then on.
+func policyOf(start portfolio.Date, steps ...int) *portfolio.Aggregate {
+	a := &portfolio.Aggregate{Customers: []portfolio.Customer{{ID: "c", Version: version(start)}}}
+	for i := 0; i < len(steps); i += 2 {
+		on := start + portfolio.Date(steps[i])
+		a.Policies = append(a.Policies, portfolio.Policy{
+			ID: "p", CustomerID: "c", Branch: "motor", StartDate: start, AnnualPremium: portfolio.Cents(steps[i+1]), Status: portfolio.Active, Version: version(on),
+		})
+	}
+	return a
+}
+
+// TestPremiumChanges: the renewal's and the others', of a policy that began so many days
+// before the as-of date.
+func TestPremiumChanges(t *testing.T) {
+	nan := math.NaN()
+	for name, tc := range map[string]struct {
+		age                              int
+		steps                            []int
+		year, renewal, midterm, in36, mu float64
+	}{
+		"new":                        {100, []int{0, 1000}, 0, nan, 0, 0, 0},
+		"renewed at the same":        {400, []int{0, 1000}, 0, 0, 0, 0, 0},
+		"a rise at the renewal":      {400, []int{0, 1000, 365, 1100}, 0.1, 0.1, 0, 0.1, 0},
+		"ten days after it":          {400, []int{0, 1000, 375, 1100}, 0.1, 0.1, 0, 0.1, 0},
+		"ten days before it":         {400, []int{0, 1000, 355, 1100}, 0.1, 0.1, 0, 0.1, 0},
+		"mid-term":                   {400, []int{0, 1000, 200, 1200}, 0.2, 0, 0.2, 0.2, 1},
+		"both":                       {500, []int{0, 1000, 365, 1100, 450, 1320}, 0.32, 0.1, 0.2, 0.32, 1},
+		"the renewal before":         {800, []int{0, 1000, 365, 2000}, 0, 0, 0, 1, 0},
+		"over five years":            {1800, []int{0, 1000, 400, 2000, 1100, 3000}, 0, 0, 0, 0.5, 0},
+		"seen late":                  {800, []int{740, 1000}, nan, nan, nan, nan, 0},
+		"seen before the renewal":    {800, []int{600, 1000, 730, 1300}, nan, 0.3, nan, nan, 0},
+		"a correction of the past":   {400, []int{0, 1000, 365, 1100, 365, 1050}, 0.05, 0.05, 0, 0.05, 0},
+		"it began with no premium":   {400, []int{0, 0, 200, 1000}, nan, 0, nan, nan, 1},
+		"a renewal of the same year": {366, []int{0, 1000, 365, 1100}, 0.1, 0.1, 0, 0.1, 0},
+	} {
+		start := asOf - portfolio.Date(tc.age)
+		for feature, want := range map[string]float64{
+			"premium_change": tc.year, "renewal_change": tc.renewal, "midterm_change": tc.midterm, "premium_change_36m": tc.in36, "mutations_12m": tc.mu,
+		} {
+			a := policyOf(start, tc.steps...)
+			for i := range a.Policies { // a correction is recorded after what it corrects
+				a.Policies[i].RecordedAt += portfolio.Date(i)
+			}
+			if got := value(t, feature, a); math.IsNaN(got) != math.IsNaN(want) || math.Abs(got-want) > 1e-12 || want == 0 && got != 0 {
+				t.Errorf("%s: %s is %v, want %v", name, feature, got, want)
+			}
+		}
+	}
+}
+
+// TestOddData has the answers of docs/features.md.
+func TestOddData(t *testing.T) {
+	customer := func() *portfolio.Aggregate {
+		return &portfolio.Aggregate{Customers: []portfolio.Customer{{ID: "c", BirthYear: 1980, Version: version(asOf - 2000)}}}
+	}
+	with := func(start, end portfolio.Date) *portfolio.Aggregate {
+		a := customer()
+		p := portfolio.Policy{ID: "p", CustomerID: "c", Branch: "motor", StartDate: start, AnnualPremium: 1000, Status: portfolio.Active, Version: version(min(start, asOf))}
+		if end != 0 {
+			p.EndDate, p.Status, p.EndReason = end, portfolio.Ended, "lapse"
+		}
+		a.Policies = []portfolio.Policy{p}
+		return a
+	}
+	claimed := func(a *portfolio.Aggregate, loss, recorded portfolio.Date, set func(*portfolio.Claim)) *portfolio.Aggregate {
+		c := portfolio.Claim{ID: "k", PolicyID: "p", CustomerID: "c", LossDate: loss, Paid: 500, Status: portfolio.ClaimOpen, Version: version(recorded)}
+		if set != nil {
+			set(&c)
+		}
+		a.Claims = append(a.Claims, c)
+		return a
+	}
+	nan := math.NaN()
+	for name, tc := range map[string]struct {
+		a    *portfolio.Aggregate
+		want map[string]float64
+	}{
+		"no policies": {customer(), map[string]float64{
+			"policies": 0, "premium": 0, "tenure": nan, "policy_age": nan, "renewal_change": nan, "contract_end": nan, "policies_per_member": 0, "silence": nan,
+		}},
+		"only an ended one": {with(asOf-1000, asOf-100), map[string]float64{
+			"policies": 0, "premium": 0, "tenure": 1000 / 30.4375, "policy_age": nan, "lapsed_12m": 1, "ended_12m": 1, "newest_policy": nan,
+		}},
+		"one that starts tomorrow": {with(asOf+1, 0), map[string]float64{
+			"policies": 0, "premium": 0, "tenure": nan, "relation_policies": 0, "newest_policy": nan, "silence": nan,
+		}},
+		"one that started today": {with(asOf, 0), map[string]float64{"policies": 1, "premium": 10, "tenure": 0, "silence": 0}},
+		"a claim before its policy": {claimed(with(asOf-100, 0), asOf-200, asOf-150, nil), map[string]float64{
+			"claims_12m": 1, "open_claims": 1, "last_claim": 200 / 30.4375, "incurred_36m": 5,
+		}},
+		"a claim of an unknown policy": {claimed(customer(), asOf-200, asOf-150, nil), map[string]float64{"claims_12m": 1, "burden_36m": nan}},
+		"a claim reported late":        {claimed(with(asOf-900, 0), asOf-500, asOf-1, nil), map[string]float64{"claims_12m": 0, "claims_36m": 1}},
+		"a claim reported later":       {claimed(with(asOf-900, 0), asOf-500, asOf+1, nil), map[string]float64{"claims_36m": 0, "last_claim": nan}},
+		"a rejected claim": {claimed(with(asOf-900, 0), asOf-90, asOf-80, func(c *portfolio.Claim) { c.Status = portfolio.ClaimRejected }), map[string]float64{
+			"claims_36m": 0, "last_claim": nan, "relation_claims_36m": 0,
+		}},
+		"an injury": {claimed(with(asOf-900, 0), asOf-90, asOf-80, func(c *portfolio.Claim) { c.Cover = "Letsel" }), map[string]float64{
+			"claims_36m": 0, "last_claim": nan, "relation_claims_36m": 0, "open_claims": 0, "incurred_36m": 0,
+		}},
+	} {
+		for feature, want := range tc.want {
+			if got := value(t, feature, tc.a); got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
+				t.Errorf("%s: %s is %v, want %v", name, feature, got, want)
+			}
+		}
+	}
+	for _, branch := range []string{"health", "disability", "life", "accident"} {
+		a := claimed(with(asOf-900, 0), asOf-90, asOf-80, nil)
+		a.Policies[0].Branch = branch
+		if n := value(t, "claims_36m", a) + value(t, "relation_claims_36m", a) + value(t, "open_claims", a); n != 0 {
+			t.Errorf("a claim of %s is counted", branch)
+		}
+	}
+	for year, want := range map[int]float64{1980: 46, 2026: 0, 2027: nan, 2300: nan, 1900: nan, 0: nan} {
+		a := customer()
+		a.Customers[0].BirthYear = year
+		if got := value(t, "age", a); got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
+			t.Errorf("born in %d: age is %v, want %v", year, got, want)
+		}
+	}
+}
+
+// TestRelationsOfThen: a group that points at itself, and two households that merge.
+func TestRelationsOfThen(t *testing.T) {
+	member := func(id, household, group string) *portfolio.Aggregate {
+		a := policyOf(asOf-900, 0, 1000)
+		a.Customers[0] = portfolio.Customer{ID: id, HouseholdID: household, CompanyGroupID: group, Version: version(asOf - 900)}
+		a.Policies[0].ID, a.Policies[0].CustomerID = "p"+id, id
+		return a
+	}
+	if n := value(t, "relation_members", member("c", "", "c")); n != 1 {
+		t.Errorf("a company that is its own group has %v members", n)
+	}
+	if n := value(t, "relation_members", member("c", "", "c"), member("d", "", "c")); n != 2 {
+		t.Errorf("a company that is its own group, and its daughter, have %v members", n)
+	}
+	merging := func() (*portfolio.Aggregate, *portfolio.Aggregate) {
+		a, b := member("a", "h1", ""), member("b", "h2", "")
+		for _, m := range []*portfolio.Aggregate{a, b} {
+			moved := m.Customers[0]
+			moved.HouseholdID, moved.Version = "h3", version(asOf-30)
+			m.Customers = append(m.Customers, moved)
+			m.Normalise(asOf)
+		}
+		return a, b
+	}
+	a, b := merging()
+	place := 0
+	for i, f := range CustomerFields() {
+		if f.Name == "relation_policies" {
+			place = i
+		}
+	}
+	for on, want := range map[portfolio.Date]float64{asOf - 31: 1, asOf - 30: 2, asOf: 2} {
+		if got := read(on, a, b)[0].Num[place]; got != want {
+			t.Errorf("as of %d days before: the relation has %v policies, want %v", asOf-on, got, want)
+		}
+	}
+}
+
+// TestMembersWhoWereThere: of undated rows, only who had something by then.
+func TestMembersWhoWereThere(t *testing.T) {
+	row := func(id string) *portfolio.Aggregate {
+		return undated(&portfolio.Aggregate{Customers: []portfolio.Customer{{ID: id, HouseholdID: "h"}}}, asOf+100)
+	}
+	there, later, never, called := row("a"), row("b"), row("c"), row("d")
+	for a, start := range map[*portfolio.Aggregate]portfolio.Date{there: asOf - 100, later: asOf + 50} {
+		a.Policies = []portfolio.Policy{{ID: a.ID(), CustomerID: a.ID(), Branch: "motor", StartDate: start, Status: portfolio.Active}}
+	}
+	called.Contacts = []portfolio.Contact{{CustomerID: "d", At: at(asOf - 3)}}
+	for _, a := range []*portfolio.Aggregate{there, later, never, called} {
+		a.Normalise(asOf + 100)
+	}
+	for i, f := range CustomerFields() {
+		if f.Name == "relation_members" {
+			if got := rows(there, later, never, called)[0].Num[i]; got != 2 {
+				t.Errorf("%v members, want 2", got)
+			}
+		}
+	}
+}
+
+// TestContacts: by channel and reason in any case, the unresolved of any age.
+func TestContacts(t *testing.T) {
+	contact := func(days portfolio.Date, channel, reason, direction string, resolved portfolio.Date) portfolio.Contact {
+		c := portfolio.Contact{CustomerID: "c", At: at(asOf - days), Channel: channel, Reason: reason, Direction: direction}
+		if resolved != 0 {
+			c.ResolvedAt = at(resolved)
+		}
+		return c
+	}
+	a := policyOf(asOf-3000, 0, 1000)
+	a.Contacts = []portfolio.Contact{
+		contact(2000, "phone", "complaint", "in", 0),
+		contact(1500, "phone", "complaint", "in", asOf-1400),
+		contact(400, "phone", "question", "in", 0),
+		contact(300, "Telefoon", "KLACHT", "in", asOf-1),
+		contact(200, "E-mail", "invoice", "in", 0),
+		contact(100, "whatsapp", "mutatie", "in", 0),
+		contact(50, "visit", "review", "out", 0),
+		contact(20, "pigeon", "schade", "in", 0),
+		contact(10, "", "complaint", "in", asOf+1),
+	}
+	for name, want := range map[string]float64{
+		"contacts_12m": 6, "phone_12m": 1, "mail_12m": 1, "online_12m": 1, "visits_12m": 1, "outreach_12m": 1, "questions_12m": 1, "changes_12m": 1,
+		"claim_contacts_12m": 1, "advice_12m": 1, "complaints_12m": 2, "unresolved": 2, "unresolved_age": 2000 / 30.4375, "last_contact": 10 / 30.4375, "silence": 10 / 30.4375,
+		"relation_complaints_12m": 2,
+	} {
+		if got := value(t, name, a); got != want {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+}
+
+func TestForbidden(t *testing.T) {
+	for _, key := range []string{
+		"gender", "Gender", "policyholder_gender", "sex", "insured-sex", "insuredSex", "geslacht", "GeslachtVerzekerde", "M/V", "aanhef", "salutation",
+		"health", "healthDeclaration", "gezondheidsverklaring", "medical_history", "medisch", "letselschade", "injury_grade", "smoker", "is_smoker", "roker", "isRoker", "BMI", "arbeidsongeschiktheid", "verzuimpercentage", "zwangerschap", "diagnose",
+		"ethnicity", "nationaliteit", "religion", "geloof", "vakbond", "strafrechtelijk_verleden",
+		"name", "driver_name", "driverName", "bestuurdersnaam", "achternaam", "BSN", "iban", "e_mail", "email", "telefoon", "kenteken", "geboortedatum", "birth_date",
+		"advisor", "advisor_id", "adviseurscode", "medewerker", "account_manager", "acceptant", "behandelaar",
+		"notes", "remark", "opmerkingen", "omschrijving", "vrije_tekst", "free text", "memo", "toelichting",
+	} {
+		if !Forbidden(key) {
+			t.Errorf("%q may be a feature", key)
+		}
+	}
+	for _, key := range []string{
+		"bm", "power_kw", "kilometers", "build_year", "vehicles", "claim_free_years", "fuel", "brandstof", "ras", "sextant", "essex_area", "manual_gearbox", "catalogue_value", "dagwaarde", "gewicht",
+		"oppervlakte", "bouwaard", "rieten_dak", "alarm", "private_use", "leeftijd", "regio", "no_claim", "millimetres", "usage", "deductible_glass", "notebook_cover", "contextual",
+	} {
+		if Forbidden(key) {
+			t.Errorf("%q may not be a feature", key)
+		}
+	}
+}
+
+func TestExclude(t *testing.T) {
+	var found Survey
+	found.Add(&portfolio.Policy{Attributes: []portfolio.Attribute{{Key: "bm", Value: "3"}, {Key: "fuel", Value: "x"}, {Key: "gender", Value: "x"}}})
+	for _, tc := range []struct {
+		exclude []string
+		says    string
+	}{
+		{nil, ""},
+		{[]string{"region", "month_renewal", "holds_motor", "sum_insured", "attribute_fuel", "attribute_gender"}, ""},
+		{[]string{"region", "regoin"}, `exclude[1]: no feature is called "regoin"`},
+		{[]string{"attribute_feul"}, `exclude[0]: no policy has the attribute "feul"`},
+		{[]string{""}, `exclude[0]: no feature is called ""`},
+	} {
+		s := Settings{Exclude: tc.exclude}
+		err := s.Check()
+		if err == nil {
+			err = s.CheckAttributes(&found)
+		}
+		if (err == nil) != (tc.says == "") || err != nil && (!fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), tc.says)) {
+			t.Errorf("%v: %v", tc.exclude, err)
+		}
+	}
+	s := Settings{Exclude: []string{"region", "attribute_fuel"}}
+	if got := found.Schema(s).Attributes; len(got) != 1 || got[0].Key != "bm" {
+		t.Errorf("attributes %v", got)
+	}
+	for i, f := range CustomerFields() {
+		if s.Hidden(CustomerFields())[i] != (f.Name == "region") {
+			t.Errorf("%s is hidden, or is not", f.Name)
+		}
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	a := history(rand.New(rand.NewPCG(3, 4)), "c")
+	for i := range 4 {
+		more := history(rand.New(rand.NewPCG(uint64(i), 8)), fmt.Sprint("c", i))
+		a.Policies, a.Claims = append(a.Policies, more.Policies...), append(a.Claims, more.Claims...)
+	}
+	a.Sort()
+	var v portfolio.View
+	var g Group
+	var r Reader
+	var row model.Row
+	v.Reset(a, asOf, portfolio.DefaultEnds)
+	b.ReportMetric(float64(len(v.Policies)), "policies")
+	b.Run("group", func(b *testing.B) {
+		refs := []*portfolio.View{&v}
+		for b.Loop() {
+			g.Reset(refs)
+		}
+	})
+	g.Reset([]*portfolio.View{&v})
+	b.Run("customer", func(b *testing.B) {
+		b.ReportMetric(float64(len(v.Policies)), "policies")
+		for b.Loop() {
+			r.Offer(Input{&v, &g}, &row)
+		}
+	})
+}

@@ -1,0 +1,62 @@
+package feature
+
+import (
+	"slices"
+	"strings"
+
+	"polis/handler/internal/fault"
+	"polis/handler/internal/model"
+)
+
+// Settings are what a tenant may set of its features.
+type Settings struct {
+	// Exclude are the names of features that no model may learn from, as docs/features.md
+	// has them; that of an attribute is attribute_ and its key. An excluded feature keeps
+	// its place in the rows, is missing in all that is learnt from, and no model with a term
+	// of it is published or loaded.
+	Exclude []string `json:"exclude,omitempty"`
+}
+
+// Check makes sure that what is excluded exists. Which attributes there are only a book
+// can tell: see CheckAttributes.
+func (s Settings) Check() error {
+	for i, name := range s.Exclude {
+		if !builtIn(name) && !strings.HasPrefix(name, Attribute) {
+			return fault.New(fault.Invalid, "features.exclude[%d]: no feature is called %q", i, name)
+		}
+	}
+	return nil
+}
+
+// CheckAttributes makes sure that the attributes that are excluded are those of policies.
+func (s Settings) CheckAttributes(found *Survey) error {
+	for i, name := range s.Exclude {
+		if key, ok := strings.CutPrefix(name, Attribute); ok && !builtIn(name) && !found.has(key) {
+			return fault.New(fault.Invalid, "features.exclude[%d]: no policy has the attribute %q", i, key)
+		}
+	}
+	return nil
+}
+
+// Excludes reports whether models may not read the feature.
+func (s Settings) Excludes(name string) bool { return slices.Contains(s.Exclude, name) }
+
+// Hidden says of each field whether models may not read it.
+func (s Settings) Hidden(fields []model.Field) []bool {
+	out := make([]bool, len(fields))
+	for i, f := range fields {
+		out[i] = s.Excludes(f.Name)
+	}
+	return out
+}
+
+func builtIn(name string) bool {
+	for _, set := range Catalogue() {
+		for _, d := range set.Features {
+			if d.Name == name {
+				return true
+			}
+		}
+	}
+	return false
+}
