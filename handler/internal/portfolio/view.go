@@ -108,6 +108,15 @@ func (v *View) Related(w *View) bool {
 	return a.ID == b.ID
 }
 
+// Relation is the key of the relation that the customer belonged to as far as was known on
+// the as-of date; "" where nothing was known of it.
+func (v *View) Relation() string {
+	if v.member == nil {
+		return ""
+	}
+	return v.member.Relation()
+}
+
 func (v *View) addPolicy(versions []Policy, ends EndTable) {
 	known := 0
 	for known < len(versions) && versions[known].RecordedAt <= v.AsOf {

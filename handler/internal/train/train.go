@@ -34,7 +34,7 @@ type Options struct {
 	Settings  *scoring.Settings  // default scoring.DefaultSettings
 	Seed      uint64
 	Snapshots int // years looked back on, at most; 3
-	Lag       int // months after a window in which its claims may still be reported; 3
+	Lag       int // months after a window in which what happened in it may still be reported; 3
 	MaxRows   int // rows of one model's table, at most; 120,000
 	// Bring are model files of LightGBM's by the names of the models whose places they
 	// take: see scoring.Bring.
@@ -139,9 +139,10 @@ type fitter struct {
 	premium                           map[string]*mean
 	rates                             *rates
 	relations                         int
+	moved                             movers
 	brought                           map[string]score.Model // by place
 
-	then, now rel
+	then, now rel   // as of a snapshot, and of when its labels close
 	of        []int // which relation each member was in then
 	reader    feature.Reader
 	row       model.Row
@@ -189,6 +190,7 @@ func (f *fitter) survey(ctx context.Context, source Source) error {
 			return err
 		}
 		f.relations++
+		f.moved.note(members)
 		f.now.reset(members, f.o.AsOf, f.o.Ends)
 		for _, v := range f.now.refs {
 			for i := range v.Policies {
@@ -266,26 +268,30 @@ func (f *fitter) collect(ctx context.Context, source Source) error {
 		}
 	}
 	n := 0
-	for members, err := range source(ctx) {
+	for rel, err := range f.lived(ctx, source) {
 		if err != nil {
 			return err
 		}
-		f.now.reset(members, f.o.AsOf, f.o.Ends)
-		key := relationKey(members)
 		for k := range f.o.Snapshots {
 			then := f.o.AsOf.AddMonths(-f.o.Lag - 12*(k+1))
-			f.then.reset(members, then, f.o.Ends)
+			f.then.reset(rel.members, then, f.o.Ends)
+			// Labels close when what belongs to them should have been reported: what comes
+			// to be known later is no label, or older snapshots would know more.
+			f.now.reset(rel.members, then.AddMonths(12+f.o.Lag), f.o.Ends)
 			relations := 0
 			f.of, relations = feature.Relations(f.then.all, f.of[:0])
 			for r := range relations {
 				f.then.only(f.of, r)
 				f.now.only(f.of, r)
+				if f.then.refs[0].Relation() != rel.key {
+					continue // it has its own turn
+				}
 				if f.then.group.Reset(f.then.refs); f.then.group.Policies == 0 {
 					continue
 				}
-				f.policies(key, then)
-				f.hazards(key, then)
-				f.purchases(key, then)
+				f.policies(rel.key, then)
+				f.hazards(rel.key, then)
+				f.purchases(rel.key, then)
 			}
 		}
 		if n++; n%1000 == 0 {
@@ -585,18 +591,22 @@ func (f *fitter) freeze(ctx context.Context, source Source, m *scoring.Models) e
 	var subjects []scoring.Subject
 	keep := max(1, f.relations/freezeSample)
 	n := 0
-	for members, err := range source(ctx) {
+	for rel, err := range f.lived(ctx, source) {
 		if err != nil {
 			return err
 		}
-		if n++; hash(relationKey(members), 1, 2)%uint64(keep) != 0 {
+		if n++; hash(rel.key, 1, 2)%uint64(keep) != 0 {
 			continue
 		}
 		subjects = subjects[:0]
-		for _, a := range members {
+		for _, a := range rel.members {
 			subjects = append(subjects, scoring.Subject{Aggregate: a})
 		}
-		for _, sh := range scorer.Relation(subjects, f.o.AsOf, scoring.NewSet(scoring.Engines...)) {
+		f.now.reset(rel.members, f.o.AsOf, f.o.Ends)
+		for i, sh := range scorer.Relation(subjects, f.o.AsOf, scoring.NewSet(scoring.Engines...)) {
+			if f.now.all[i].Relation() != rel.key {
+				continue
+			}
 			if sh.Risk.Status == score.Scored {
 				losses = append(losses, sh.Risk.PerPolicy())
 				if !math.IsNaN(sh.Risk.Ratio) {

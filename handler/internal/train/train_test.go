@@ -68,10 +68,17 @@ func source(relations ...[]*portfolio.Aggregate) Source {
 	}
 }
 
+func newFitter(snapshots, rows int) *fitter {
+	return &fitter{
+		o:     Options{AsOf: asOf, Ends: portfolio.DefaultEnds, Settings: &scoring.Settings{}, Snapshots: snapshots, Lag: 3, MaxRows: rows, Progress: func(string, int, int) {}},
+		rates: &rates{},
+	}
+}
+
 // collected are the tables of one look back at relations.
 func collected(t *testing.T, relations ...[]*portfolio.Aggregate) *fitter {
 	t.Helper()
-	f := &fitter{o: Options{AsOf: asOf, Ends: portfolio.DefaultEnds, Settings: &scoring.Settings{}, Snapshots: 1, Lag: 3, MaxRows: 10_000, Progress: func(string, int, int) {}}, rates: &rates{}}
+	f := newFitter(1, 10_000)
 	if err := f.survey(t.Context(), source(relations...)); err != nil {
 		t.Fatal(err)
 	}
@@ -471,7 +478,7 @@ func TestNotBroughtIn(t *testing.T) {
 func TestTablesKeepWhatTheyKeep(t *testing.T) {
 	relations := town(600)
 	keep := func() []string {
-		f := &fitter{o: Options{AsOf: asOf, Ends: portfolio.DefaultEnds, Settings: &scoring.Settings{}, Snapshots: 1, Lag: 3, MaxRows: 100, Progress: func(string, int, int) {}}, rates: &rates{}}
+		f := newFitter(1, 100)
 		for _, pass := range []func(context.Context, Source) error{f.survey, f.collect} {
 			if err := pass(t.Context(), source(relations...)); err != nil {
 				t.Fatal(err)

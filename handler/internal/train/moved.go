@@ -1,0 +1,90 @@
+package train
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"slices"
+
+	"polis/handler/internal/fault"
+	"polis/handler/internal/portfolio"
+)
+
+// movers are customers who once were of another relation than they are of now, encoded, by
+// the key of the relation that they left. A book yields relations as they are; looking
+// back at one without those who left it since would tell who was going to leave.
+type movers struct {
+	left map[string][][]byte
+	enc  portfolio.Encoder
+	dec  []*portfolio.Decoder
+	seen []string
+}
+
+// note keeps those of a relation's members who come from others.
+func (m *movers) note(members []*portfolio.Aggregate) {
+	key := relationKey(members)
+	for _, a := range members {
+		m.seen = m.seen[:0]
+		for i := range a.Customers {
+			if was := a.Customers[i].Relation(); was != key && !slices.Contains(m.seen, was) {
+				m.seen = append(m.seen, was)
+			}
+		}
+		for _, was := range m.seen {
+			if m.left == nil {
+				m.left = map[string][][]byte{}
+			}
+			m.left[was] = append(m.left[was], m.enc.Append(nil, a))
+		}
+	}
+}
+
+// back appends those who left a relation. They are good until the next call.
+func (m *movers) back(key string, members []*portfolio.Aggregate) ([]*portfolio.Aggregate, error) {
+	for i, body := range m.left[key] {
+		if i == len(m.dec) {
+			m.dec = append(m.dec, &portfolio.Decoder{})
+		}
+		a, err := m.dec[i].Decode(body)
+		if err != nil {
+			return nil, fault.Wrap(fault.Internal, err, "decoding a customer who moved")
+		}
+		members = append(members, a)
+	}
+	return members, nil
+}
+
+// relation is one that is or was, with all who are or ever were of it.
+type relation struct {
+	key     string
+	members []*portfolio.Aggregate
+}
+
+// lived yields every relation that is or was: those of the book with those who left them,
+// and then those that nobody is of any more. What it yields is good until the next step.
+func (f *fitter) lived(ctx context.Context, source Source) iter.Seq2[relation, error] {
+	return func(yield func(relation, error) bool) {
+		gone := maps.Clone(f.moved.left)
+		var all []*portfolio.Aggregate
+		give := func(key string, members []*portfolio.Aggregate) bool {
+			delete(gone, key)
+			var err error
+			all, err = f.moved.back(key, append(all[:0], members...))
+			return yield(relation{key, all}, err) && err == nil
+		}
+		for members, err := range source(ctx) {
+			if err != nil {
+				yield(relation{}, err)
+				return
+			}
+			if !give(relationKey(members), members) {
+				return
+			}
+		}
+		for _, key := range slices.Sorted(maps.Keys(gone)) {
+			if !give(key, nil) {
+				return
+			}
+		}
+	}
+}
