@@ -480,30 +480,35 @@ func TestExclude(t *testing.T) {
 	}
 }
 
+// BenchmarkRead is of a customer with five policies in force in four versions each, ten
+// claims and twelve contacts.
 func BenchmarkRead(b *testing.B) {
-	a := history(rand.New(rand.NewPCG(3, 4)), "c")
-	for i := range 4 {
-		more := history(rand.New(rand.NewPCG(uint64(i), 8)), fmt.Sprint("c", i))
-		a.Policies, a.Claims = append(a.Policies, more.Policies...), append(a.Claims, more.Claims...)
+	a := &portfolio.Aggregate{Customers: []portfolio.Customer{{ID: "c", BirthYear: 1980, Version: version(asOf - 2000)}}}
+	for i := range 5 {
+		start := asOf - portfolio.Date(1200+10*i)
+		for v := range 4 {
+			a.Policies = append(a.Policies, portfolio.Policy{
+				ID: fmt.Sprint("p", i), CustomerID: "c", Branch: portfolio.Branches[i].Name, StartDate: start, ContractEnd: start + portfolio.Date(365*(v+1)), AnnualPremium: portfolio.Cents(20_000 + 100*v),
+				Status: portfolio.Active, PaymentFrequency: 12, CommissionRate: 0.2, Version: version(start + portfolio.Date(365*v)),
+			})
+		}
+		for k := range 2 {
+			loss := asOf - portfolio.Date(400*k+90)
+			a.Claims = append(a.Claims, portfolio.Claim{ID: fmt.Sprint("k", i, k), PolicyID: fmt.Sprint("p", i), CustomerID: "c", LossDate: loss, Paid: 10_000, Cover: "theft", Version: version(loss)})
+		}
 	}
-	a.Sort()
+	for i := range 12 {
+		a.Contacts = append(a.Contacts, portfolio.Contact{CustomerID: "c", At: at(asOf - portfolio.Date(60*i)), Channel: "phone", Reason: "question"})
+	}
+	a.Normalise(asOf)
 	var v portfolio.View
 	var g Group
 	var r Reader
 	var row model.Row
-	v.Reset(a, asOf, portfolio.DefaultEnds)
-	b.ReportMetric(float64(len(v.Policies)), "policies")
-	b.Run("group", func(b *testing.B) {
-		refs := []*portfolio.View{&v}
-		for b.Loop() {
-			g.Reset(refs)
-		}
-	})
-	g.Reset([]*portfolio.View{&v})
-	b.Run("customer", func(b *testing.B) {
-		b.ReportMetric(float64(len(v.Policies)), "policies")
-		for b.Loop() {
-			r.Offer(Input{&v, &g}, &row)
-		}
-	})
+	refs := []*portfolio.View{&v}
+	for b.Loop() {
+		v.Reset(a, asOf, portfolio.DefaultEnds)
+		g.Reset(refs)
+		r.Offer(Input{&v, &g}, &row)
+	}
 }

@@ -21,7 +21,19 @@ func (p *PolicyView) EarnedPremium(from, to Date) Cents {
 	if from >= to || p.CurrentOnly {
 		return 0
 	}
-	return p.earnedUntil(to) - p.earnedUntil(from)
+	// Totals run from the start, and the years up to where a premium changes are found once.
+	total, before, years := 0.0, Cents(0), 0.0
+	for day := p.StartDate; day < to; {
+		premium, until := p.premiumOn(day)
+		if day < from && from <= until {
+			before = Cents(math.Round(total + float64(float64(premium)*(yearsSince(p.StartDate, from)-years))))
+		}
+		until = min(until, to)
+		next := yearsSince(p.StartDate, until)
+		total += float64(float64(premium) * (next - years))
+		day, years = until, next
+	}
+	return Cents(math.Round(total)) - before
 }
 
 // clip cuts a window to the time in force.
@@ -31,18 +43,6 @@ func (p *PolicyView) clip(from, to Date) (Date, Date) {
 		to = min(to, p.EndDate)
 	}
 	return from, to
-}
-
-// earnedUntil is the premium earned from the start until the date.
-func (p *PolicyView) earnedUntil(to Date) Cents {
-	total := 0.0
-	for day := p.StartDate; day < to; {
-		premium, until := p.premiumOn(day)
-		until = min(until, to)
-		total += float64(premium) * (yearsSince(p.StartDate, until) - yearsSince(p.StartDate, day))
-		day = until
-	}
-	return Cents(math.Round(total))
 }
 
 // premiumOn is the annual premium in effect on a day, and the day it next changes.
