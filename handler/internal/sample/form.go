@@ -316,10 +316,13 @@ func (formNull) severity(_ *household, _ *person, q *policy) float64 {
 func (formNull) leave(*household, *person) float64                { return 0.0115 }
 func (formNull) lapse(*household, *person, *policy, bool) float64 { return 0 }
 
-// buy is for the first of a household only: two would buy twice as often.
-func (formNull) buy(_ *household, p *person, _ int) float64 {
-	if p.no > 0 {
-		return 0
+// buy is for one of a relation, the first who holds anything: two would buy twice as often,
+// and nobody would of a household whose first is not there.
+func (formNull) buy(h *household, p *person, _ int) float64 {
+	for i := range h.members[:p.no] {
+		if q := &h.members[i]; !p.duplicate && !q.duplicate && h.holds(q) {
+			return 0
+		}
 	}
 	return 0.003
 }
