@@ -174,9 +174,9 @@ func fill(defs []Definition, f *facts, row *model.Row) {
 
 // Reader makes rows. Its buffers are reused, so it is for one goroutine.
 type Reader struct {
-	facts   facts
-	policy  policyFacts
-	claimed []*portfolio.PolicyView // by claim that counts, of the customer that Policies was called with
+	facts  facts
+	policy policyFacts
+	claims []branchClaims // of the customer that Policies was called with
 }
 
 // Customer fills a row of CustomerFields.

@@ -392,6 +392,40 @@ func TestMembersWhoWereThere(t *testing.T) {
 	}
 }
 
+// TestAFleetOfOne is 2,000 vehicles with two claims each: each is read once, whatever the
+// others are.
+func TestAFleetOfOne(t *testing.T) {
+	const vehicles = 2000
+	a := &portfolio.Aggregate{Customers: []portfolio.Customer{{ID: "c", Segment: portfolio.Business, Version: version(asOf - 2000)}}}
+	for i := range vehicles {
+		id := fmt.Sprintf("p%04d", i)
+		a.Policies = append(a.Policies, portfolio.Policy{
+			ID: id, CustomerID: "c", Branch: "fleet", StartDate: asOf - 900, AnnualPremium: 100_01, Carrier: fmt.Sprint("carrier", i%20), Status: portfolio.Active, Version: version(asOf - 900),
+		})
+		for k := range 2 {
+			loss := asOf - portfolio.Date(300+400*k)
+			a.Claims = append(a.Claims, portfolio.Claim{ID: fmt.Sprint(id, k), PolicyID: id, CustomerID: "c", LossDate: loss, Paid: 100, Status: portfolio.ClaimClosed, Version: version(loss)})
+		}
+	}
+	for name, want := range map[string]float64{
+		"policies": vehicles, "relation_policies": vehicles, "branches": 1, "premium": 200_020, "claims_12m": vehicles, "claims_36m": 2 * vehicles, "incurred_36m": 4000, "carriers": 8,
+		"policies_per_member": vehicles, "tenure": 900 / 30.4375,
+	} {
+		if got := value(t, name, a); got != want {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+	all := rows(a)
+	fields := PolicySchema{}.Fields()
+	for _, row := range all[len(all)-vehicles:] {
+		for i, f := range fields {
+			if want := map[string]float64{"premium": 100.01, "branch_claims_36m": 2 * vehicles, "policies": vehicles}[f.Name]; want != 0 && row.Num[i] != want {
+				t.Fatalf("of a vehicle %s is %v, want %v", f.Name, row.Num[i], want)
+			}
+		}
+	}
+}
+
 // TestContacts: by channel and reason in any case, the unresolved of any age.
 func TestContacts(t *testing.T) {
 	contact := func(days portfolio.Date, channel, reason, direction string, resolved portfolio.Date) portfolio.Contact {

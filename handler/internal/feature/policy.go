@@ -96,19 +96,45 @@ func (r *Reader) Care() Care {
 // the customer that was read last; NaN for none.
 func (r *Reader) Announced() float64 { return r.facts.announced }
 
+// branchClaims are a customer's claims in a branch.
+type branchClaims struct {
+	branch string
+	n      int // with a loss in the last 36 months
+	last   portfolio.Date
+}
+
 // Policies readies the reader for the policies of a customer.
 func (r *Reader) Policies(in Input) {
 	r.facts.reset(in)
 	// Once a customer and not once a policy: a fleet has thousands of either.
-	r.claimed = r.claimed[:0]
+	r.claims = r.claims[:0]
+	since := in.View.AsOf.AddMonths(-window)
 	for i := range in.View.Claims {
 		c := &in.View.Claims[i]
 		p := in.View.Policy(c.PolicyID)
-		if c.Status == portfolio.ClaimRejected || delicate(p, c) {
-			p = nil
+		if p == nil || c.Status == portfolio.ClaimRejected || delicate(p, c) {
+			continue
 		}
-		r.claimed = append(r.claimed, p)
+		b := r.claimsIn(p.Branch)
+		if b == nil {
+			r.claims = append(r.claims, branchClaims{branch: p.Branch})
+			b = &r.claims[len(r.claims)-1]
+		}
+		b.last = max(b.last, c.LossDate)
+		if c.LossDate > since {
+			b.n++
+		}
 	}
+}
+
+// claimsIn are the customer's claims in a branch; nil where there are none.
+func (r *Reader) claimsIn(branch string) *branchClaims {
+	for i := range r.claims {
+		if r.claims[i].branch == branch {
+			return &r.claims[i]
+		}
+	}
+	return nil
 }
 
 // Policy fills a row for policy i of the view that Policies was called with.
@@ -116,19 +142,8 @@ func (r *Reader) Policy(s PolicySchema, i int, row *model.Row) {
 	resize(row, len(policies)+len(s.Attributes))
 	f := &r.policy // kept, since what definitions are given escapes
 	*f = policyFacts{facts: &r.facts, p: &r.facts.v.Policies[i], freeMonths: missing}
-	since := f.v.AsOf.AddMonths(-window)
-	for j := range f.v.Claims {
-		c := &f.v.Claims[j]
-		q := r.claimed[j]
-		if q == nil || q.Branch != f.p.Branch {
-			continue
-		}
-		if c.LossDate > since {
-			f.claims++
-		}
-		if m := monthsSince(c.LossDate, f.v.AsOf); !(m >= f.freeMonths) {
-			f.freeMonths = m
-		}
+	if b := r.claimsIn(f.p.Branch); b != nil {
+		f.claims, f.freeMonths = b.n, monthsSince(b.last, f.v.AsOf)
 	}
 	for k := range policies {
 		if policies[k].cat != nil {
