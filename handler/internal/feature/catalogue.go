@@ -66,6 +66,8 @@ func Page() string {
 		"{{never parts}}", codeList(neverParts),
 		"{{private}}", codeList(branchNames(commonPrivate)),
 		"{{business}}", codeList(branchNames(commonBusiness)),
+		"{{snapshots}}", fmt.Sprint(Defaults.Snapshots),
+		"{{lag}}", fmt.Sprint(Defaults.ReportingLag),
 		"{{seen}}", fmt.Sprint(seenFrom),
 		"{{around}}", fmt.Sprint(aroundRenewal),
 	).Replace(page)

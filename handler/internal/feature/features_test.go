@@ -494,13 +494,21 @@ func TestExclude(t *testing.T) {
 		{[]string{"attribute_feul"}, `exclude[0]: no policy has the attribute "feul"`},
 		{[]string{""}, `exclude[0]: no feature is called ""`},
 	} {
-		s := Settings{Exclude: tc.exclude}
+		s := Defaults
+		s.Exclude = tc.exclude
 		err := s.Check()
 		if err == nil {
 			err = s.CheckAttributes(&found)
 		}
 		if (err == nil) != (tc.says == "") || err != nil && (!fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), tc.says)) {
 			t.Errorf("%v: %v", tc.exclude, err)
+		}
+	}
+	for field, s := range map[string]Settings{
+		"snapshots": {Snapshots: 0, ReportingLag: 3}, "features.snapshots": {Snapshots: 21}, "reporting_lag_months": {Snapshots: 3, ReportingLag: -1}, "features.reporting_lag": {Snapshots: 3, ReportingLag: 25},
+	} {
+		if err := s.Check(); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), field) {
+			t.Errorf("%+v: %v", s, err)
 		}
 	}
 	s := Settings{Exclude: []string{"region", "attribute_fuel"}}

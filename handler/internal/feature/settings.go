@@ -8,22 +8,38 @@ import (
 	"polis/handler/internal/model"
 )
 
-// Settings are what a tenant may set of its features.
+// Settings are what a tenant may set of its features, and of the snapshots of them that are
+// learnt from.
 type Settings struct {
 	// Exclude are the names of features that no model may learn from, as docs/features.md
 	// has them; that of an attribute is attribute_ and its key. An excluded feature keeps
 	// its place in the rows, is missing in all that is learnt from, and no model with a term
 	// of it is published or loaded.
 	Exclude []string `json:"exclude,omitempty"`
+	// Snapshots are how many years a training looks back on, at most. More see rarer things,
+	// and older ways; our choice.
+	Snapshots int `json:"snapshots"`
+	// ReportingLag is how many months after a year what happened in it may still be reported
+	// and be a label. Of the claims of branches that settle soon nearly all are by then; our choice.
+	ReportingLag int `json:"reporting_lag_months"`
 }
 
-// Check makes sure that what is excluded exists. Which attributes there are only a book
-// can tell: see CheckAttributes.
+// Defaults are the settings that Polis comes with.
+var Defaults = Settings{Snapshots: 3, ReportingLag: 3}
+
+// Check makes sure that what is excluded exists, and names the field that breaks a rule.
+// Which attributes there are only a book can tell: see CheckAttributes.
 func (s Settings) Check() error {
 	for i, name := range s.Exclude {
 		if !builtIn(name) && !strings.HasPrefix(name, Attribute) {
 			return fault.New(fault.Invalid, "features.exclude[%d]: no feature is called %q", i, name)
 		}
+	}
+	if s.Snapshots < 1 || s.Snapshots > 20 {
+		return fault.New(fault.Invalid, "features.snapshots is not between 1 and 20")
+	}
+	if s.ReportingLag < 0 || s.ReportingLag > 24 {
+		return fault.New(fault.Invalid, "features.reporting_lag_months is not between 0 and 24")
 	}
 	return nil
 }

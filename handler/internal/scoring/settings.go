@@ -24,7 +24,7 @@ type Settings struct {
 
 // DefaultSettings are the settings that Polis comes with.
 func DefaultSettings() Settings {
-	return Settings{Clv: clv.Defaults, Defend: defend.Default}
+	return Settings{Features: feature.Defaults, Clv: clv.Defaults, Defend: defend.Default}
 }
 
 // ReadSettings reads a tenant's settings, one JSON object: what it leaves out is as base

@@ -33,8 +33,7 @@ type Options struct {
 	Ends      portfolio.EndTable // default portfolio.DefaultEnds
 	Settings  *scoring.Settings  // default scoring.DefaultSettings
 	Seed      uint64
-	Snapshots int // years looked back on, at most; 3
-	Lag       int // months after a window in which what happened in it may still be reported; 3
+	Snapshots int // years looked back on, at most; as the settings have it
 	MaxRows   int // rows of one model's table, at most; 120,000
 	// Bring are model files of LightGBM's by the names of the models whose places they
 	// take: see scoring.Bring.
@@ -102,8 +101,7 @@ func look(ctx context.Context, source Source, o Options) (*fitter, error) {
 	if err := o.Settings.Check(); err != nil {
 		return nil, err
 	}
-	defaultTo(&o.Snapshots, 3)
-	defaultTo(&o.Lag, 3)
+	defaultTo(&o.Snapshots, o.Settings.Features.Snapshots)
 	defaultTo(&o.MaxRows, 120_000)
 	if o.Progress == nil {
 		o.Progress = func(string, int, int) {}
@@ -267,17 +265,17 @@ func (f *fitter) collect(ctx context.Context, source Source) error {
 			f.offers[b.Name] = made(feature.OfferFields(), f.o.MaxRows/8)
 		}
 	}
-	n := 0
+	n, lag := 0, f.o.Settings.Features.ReportingLag
 	for rel, err := range f.lived(ctx, source) {
 		if err != nil {
 			return err
 		}
 		for k := range f.o.Snapshots {
-			then := f.o.AsOf.AddMonths(-f.o.Lag - 12*(k+1))
+			then := f.o.AsOf.AddMonths(-lag - 12*(k+1))
 			f.then.reset(rel.members, then, f.o.Ends)
 			// Labels close when what belongs to them should have been reported: what comes
 			// to be known later is no label, or older snapshots would know more.
-			f.now.reset(rel.members, then.AddMonths(12+f.o.Lag), f.o.Ends)
+			f.now.reset(rel.members, then.AddMonths(12+lag), f.o.Ends)
 			relations := 0
 			f.of, relations = feature.Relations(f.then.all, f.of[:0])
 			for r := range relations {

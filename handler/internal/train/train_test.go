@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"polis/handler/internal/fault"
+	"polis/handler/internal/feature"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/scoring"
 )
@@ -70,7 +71,7 @@ func source(relations ...[]*portfolio.Aggregate) Source {
 
 func newFitter(snapshots, rows int) *fitter {
 	return &fitter{
-		o:     Options{AsOf: asOf, Ends: portfolio.DefaultEnds, Settings: &scoring.Settings{}, Snapshots: snapshots, Lag: 3, MaxRows: rows, Progress: func(string, int, int) {}},
+		o:     Options{AsOf: asOf, Ends: portfolio.DefaultEnds, Settings: &scoring.Settings{Features: feature.Defaults}, Snapshots: snapshots, MaxRows: rows, Progress: func(string, int, int) {}},
 		rates: &rates{},
 	}
 }
