@@ -42,6 +42,16 @@ type ClaimView struct {
 	CurrentOnly bool // amounts are not known: see PolicyView.CurrentOnly
 }
 
+// Reported is when the claim was reported as far as is known: where that is not said, when
+// it was first recorded, and of an undated row when it happened. Never before the loss.
+func (c *ClaimView) Reported() Date {
+	on := c.ReportedDate
+	if on == 0 && len(c.Versions) > 0 && !c.Versions[0].Undated {
+		on = c.Versions[0].RecordedAt
+	}
+	return max(on, c.LossDate)
+}
+
 // InForce reports whether the policy gives cover on the date.
 func (p *PolicyView) InForce(on Date) bool {
 	return p.StartDate <= on && (p.EndDate == 0 || on < p.EndDate)
