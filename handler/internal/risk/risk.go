@@ -1,6 +1,6 @@
 // Package risk answers what each policy will cost and which customers need care.
 // Expected loss is claim frequency (Poisson, with exposure) times mean claim (Gamma on
-// amounts capped per branch) times the excess loading that keeps the branch's total.
+// amounts capped per branch), at the level of the branch: see Branch.
 package risk
 
 import (
@@ -18,7 +18,7 @@ type Model struct {
 	Frequency score.Model // claims per policy-year
 	Severity  score.Model // EUR per claim, capped
 	Schema    feature.PolicySchema
-	Excess    map[string]float64 // by branch: total incurred over capped incurred; 1 where not listed
+	Branches  map[string]Branch // "" is of those that are not listed
 	// Quantiles are 101 points of the loss ratio over the book when the model was
 	// published: a score is a place among them, and stays comparable until the next.
 	// LossQuantiles are the same of Ranked, for customers without a known premium.
@@ -32,13 +32,22 @@ type Model struct {
 
 // Policy is what a policy is expected to do in a year.
 type Policy struct {
-	ID        string
-	Branch    string
-	Frequency float64 // claims a year
-	Severity  float64 // EUR a claim
-	Loss      float64 // EUR a year
-	Ratio     float64 // Loss over annual premium; NaN where the premium is not known
+	ID          string
+	Branch      string
+	Frequency   float64 // claims a year with something incurred, covers apart aside
+	Nil         float64 // claims a year with nothing incurred, of the branch
+	Severity    float64 // EUR a claim
+	Loss        float64 // EUR a year: frequency × severity, and the covers apart
+	Undeveloped float64 // Loss without the load for development
+	Ratio       float64 // Loss over annual premium; NaN where the premium is not known
+
+	proper float64 // frequency × severity
+	level  *level
 }
+
+// Basis is what the level of the policy's branch rests on, and the weight that the book's
+// own claims have in it.
+func (p *Policy) Basis() (Basis, float64) { return p.level.Basis, p.level.Credibility }
 
 // Signal is something in the file that asks for care, with what triggered it.
 type Signal struct {
@@ -54,29 +63,48 @@ type Gap struct {
 
 // Result is what the engine says of a customer.
 type Result struct {
-	Status   score.Status
-	Score    float64 // 0–100: the share of the book with a lower expected loss ratio
-	Band     score.Band
-	Loss     float64 // EUR a year, policies in scope
-	Ratio    float64 // of loss to premium, where that is known; NaN where no policy's is
-	Policies []Policy
-	Signals  []Signal
-	Gaps     []Gap
-	Of       string // the policy that the reasons are of: the one with the largest expected loss
-	Reasons  score.Reasons
+	Status score.Status
+	Score  float64 // 0–100: the share of the book with a lower expected loss ratio
+	Band   score.Band
+	Loss   float64 // EUR a year, policies in scope
+	// Undeveloped is Loss without the load for development, beside it.
+	Undeveloped float64
+	Ratio       float64 // of loss to premium, where that is known; NaN where no policy's is
+	Policies    []Policy
+	Signals     []Signal
+	Gaps        []Gap
+	Of          string // the policy that the reasons are of: the one with the largest expected loss
+	Reasons     score.Reasons
 }
 
 // Engine scores customers with a model. One per goroutine.
 type Engine struct {
-	model   *Model
-	reader  feature.Reader
-	explain *score.Explainer
-	row     model.Row
+	model    *Model
+	settings *Settings
+	levels   map[string]*level
+	others   *level
+	reader   feature.Reader
+	explain  *score.Explainer
+	row      model.Row
 }
 
-// New is an engine with a model.
-func New(m *Model) *Engine {
-	return &Engine{model: m, explain: score.NewExplainer(m.Frequency, m.Severity)}
+// New is an engine with a model and the settings that it was trained under.
+func New(m *Model, s *Settings) *Engine {
+	e := &Engine{model: m, settings: s, levels: map[string]*level{}, others: newLevel(&neutral), explain: score.NewExplainer(m.Frequency, m.Severity)}
+	for name, b := range m.Branches {
+		e.levels[name] = newLevel(&b)
+	}
+	if l := e.levels[""]; l != nil {
+		e.others = l
+	}
+	return e
+}
+
+func (e *Engine) level(branch string) *level {
+	if l := e.levels[branch]; l != nil {
+		return l
+	}
+	return e.others
 }
 
 // PerPolicy is the mean expected loss of the policies in scope, EUR a year.
@@ -110,23 +138,29 @@ func (e *Engine) Score(in feature.Input, r *Result) {
 		}
 		inForce = true
 		// EU AI Act, Annex III 5(c): risk scoring of people in life and health
-		// insurance is high-risk, and off.
-		if b, _ := portfolio.BranchOf(p.Branch); b.LifeOrHealth {
+		// insurance is high-risk, and off unless a tenant answers for it.
+		if !e.settings.InScope(p.Branch) {
 			continue
 		}
 		e.reader.Policy(e.model.Schema, i, &e.row)
-		frequency := e.model.Frequency.Mean(e.model.Frequency.Score(e.row, nil))
-		severity := e.model.Severity.Mean(e.model.Severity.Score(e.row, nil)) * e.excess(p.Branch)
-		q := Policy{ID: p.ID, Branch: p.Branch, Frequency: frequency, Severity: severity, Loss: frequency * severity, Ratio: math.NaN()}
+		l := e.level(p.Branch)
+		q := Policy{ID: p.ID, Branch: p.Branch, Nil: l.nilClaims, Ratio: math.NaN(), level: l}
+		q.Frequency = e.model.Frequency.Mean(e.model.Frequency.Score(e.row, nil)) * l.frequency
+		q.Severity = e.model.Severity.Mean(e.model.Severity.Score(e.row, nil)) * l.severity
+		q.proper = q.Frequency * q.Severity
+		q.Loss = float64(q.proper) + l.apart
+		q.Undeveloped = float64(q.proper/l.Development) + l.apart
 		if p.AnnualPremium > 0 {
 			q.Ratio = q.Loss / p.AnnualPremium.EUR()
 			premium += p.AnnualPremium.EUR()
 			covered += q.Loss
 		}
 		r.Loss += q.Loss
+		r.Undeveloped += q.Undeveloped
 		if q.Loss > most {
 			most, r.Of = q.Loss, p.ID
 			e.explain.Explain(e.row, &r.Reasons)
+			l.explain(&q, &r.Reasons)
 		}
 		r.Policies = append(r.Policies, q)
 	}
@@ -149,33 +183,24 @@ func (e *Engine) Score(in feature.Input, r *Result) {
 	r.Band = e.model.Bands.Of(r.Score)
 }
 
-func (e *Engine) excess(branch string) float64 {
-	if x, ok := e.model.Excess[branch]; ok {
-		return x
-	}
-	return 1
-}
-
-// place is the percentage of a frozen distribution below v; the middle where there is
-// no distribution.
+// place is the percentage of a frozen distribution below v, half of what equals it
+// counted as below; the middle where there is no distribution.
 func place(quantiles []float64, v float64) float64 {
 	n := len(quantiles)
 	if n < 2 {
 		return 50
 	}
-	i := sort.SearchFloat64s(quantiles, v)
+	from, to := sort.SearchFloat64s(quantiles, v), sort.Search(n, func(i int) bool { return quantiles[i] > v })
 	switch {
-	case i == 0:
+	case from < to:
+		return 100 * float64(from+to-1) / float64(2*(n-1))
+	case from == 0:
 		return 0
-	case i == n:
+	case from == n:
 		return 100
 	}
-	lo, hi := quantiles[i-1], quantiles[i]
-	share := 1.0
-	if hi > lo {
-		share = (v - lo) / (hi - lo)
-	}
-	return 100 * (float64(i-1) + share) / float64(n-1)
+	lo, hi := quantiles[from-1], quantiles[from]
+	return 100 * (float64(from-1) + (v-lo)/(hi-lo)) / float64(n-1)
 }
 
 // Thresholds of the care signals: counts in 12 months, and the incurred amount from

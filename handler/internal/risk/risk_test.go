@@ -3,8 +3,12 @@ package risk_test
 import (
 	"math"
 	"strconv"
+	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
+	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/model"
 	"polis/handler/internal/portfolio"
@@ -24,7 +28,7 @@ func made(t *testing.T) *Model {
 	return &Model{
 		Frequency: scoretest.Model(t, fields, model.Poisson, math.Log(0.1), scoretest.Step{Field: "age", Edges: []float64{30}, Values: []float64{0, math.Log(3), 0}}),
 		Severity:  model.Constant(fields, model.Gamma, math.Log(1000), ""),
-		Excess:    map[string]float64{"motor": 1.5},
+		Branches:  map[string]Branch{"motor": {Basis: Blended, Credibility: 0.7, Frequency: 1, Severity: 1, Excess: 1.5, Reporting: 1, Development: 1, Inflation: 1}},
 		Quantiles: []float64{0, 0.25, 0.5, 1, 2}, LossQuantiles: []float64{0, 100, 200},
 		Bands: score.Bands{50, 80, 95},
 		Sold:  map[string]bool{"liability": true, "contents": true},
@@ -42,7 +46,7 @@ func person(birth int, policies ...portfolio.Policy) *portfolio.Aggregate {
 func scored(t *testing.T, members ...*portfolio.Aggregate) *Result {
 	t.Helper()
 	var r Result
-	New(made(t)).Score(scoretest.Input(asOf, members...), &r)
+	New(made(t), &Defaults).Score(scoretest.Input(asOf, members...), &r)
 	return &r
 }
 
@@ -72,15 +76,223 @@ func TestExpectedLoss(t *testing.T) {
 	}
 }
 
-// TestReasonsAreOfTheLargestLoss: they add up to the log of that policy's expected loss,
-// which is frequency times severity before the excess loading.
+// TestReasonsAreOfTheLargestLoss: they add up to the log of that policy's expected loss.
 func TestReasonsAreOfTheLargestLoss(t *testing.T) {
 	r := scored(t, person(2000, policy("x", "liability", 6000), policy("m", "motor", 30000)))
-	if r.Of != "m" || len(r.Reasons.Top) != 1 || r.Reasons.Top[0].Code != "age" || r.Reasons.Top[0].Number != 26 {
+	if r.Of != "m" || len(r.Reasons.Top) != 2 || r.Reasons.Top[0].Code != "age" || r.Reasons.Top[0].Number != 26 {
 		t.Fatalf("of %s: %+v", r.Of, r.Reasons)
 	}
-	near(t, "the link", r.Reasons.Link, math.Log(0.3*1000))
-	near(t, "score minus intercept", r.Reasons.Top[0].Contribution+r.Reasons.Rest, r.Reasons.Link-r.Reasons.Base)
+	if load := r.Reasons.Top[1]; load.Code != LargeClaims || load.Number != 1.5 {
+		t.Errorf("the second reason is %+v", load)
+	}
+	near(t, "the link", r.Reasons.Link, math.Log(0.3*1500))
+	near(t, "the reasons", r.Reasons.Top[0].Contribution+r.Reasons.Top[1].Contribution+r.Reasons.Rest, r.Reasons.Link-r.Reasons.Base)
+}
+
+// loaded is a branch with every load there is.
+var loaded = Branch{
+	Basis: Own, Credibility: 1, Exposure: 200, Nil: 10, Frequency: 1.1, Severity: 0.9, Excess: 1.25, Reporting: 1.05, Development: 0.8, Inflation: 1.06,
+	Covers: []Cover{{"theft", 0.25, 0.5}, {"collision", 0.75, 0.5}},
+	Apart:  []Cover{{"glass", 0.07, 30}, {"roadside", 0.1, 9}},
+}
+
+// TestEveryLoadIsAReason of its own name, and nothing of the level hides in the rest: they
+// add up to the log of the loss for any levels.
+func TestEveryLoadIsAReason(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		factor := rapid.Float64Range(0.2, 5)
+		b := loaded
+		for name, v := range map[string]*float64{"f": &b.Frequency, "s": &b.Severity, "x": &b.Excess, "r": &b.Reporting, "d": &b.Development, "i": &b.Inflation} {
+			*v = factor.Draw(rt, name)
+		}
+		if rapid.Bool().Draw(rt, "nothing apart") {
+			b.Apart = nil
+		}
+		m := made(t)
+		m.Branches = map[string]Branch{"": b}
+		var r Result
+		New(m, &Defaults).Score(scoretest.Input(asOf, person(2000, policy("m", "drone", 30000))), &r)
+		sum, said := r.Reasons.Base+r.Reasons.Rest, map[string]float64{}
+		for _, top := range r.Reasons.Top {
+			sum += top.Contribution
+			said[top.Code] = top.Number
+		}
+		if got := math.Exp(sum); math.Abs(got/r.Loss-1) > 1e-9 || math.Abs(r.Reasons.Rest) > 1e-9 {
+			rt.Fatalf("reasons say EUR %v, the loss is %v", got, r.Loss)
+		}
+		want := map[string]float64{BranchLevel: b.Frequency * b.Severity, LargeClaims: b.Excess, DevelopmentLoad: b.Development, InflationLoad: b.Inflation}
+		if b.Apart != nil {
+			want[ApartLoad] = r.Loss / (r.Loss - 39)
+		}
+		for code, v := range want {
+			if math.Abs(said[code]-v) > 1e-9*v && v != 1 {
+				rt.Fatalf("%s is said to be %v, want %v", code, said[code], v)
+			}
+		}
+	})
+}
+
+// TestCovers: a loss is split over the branch's covers, those apart by themselves, and the
+// parts make the whole.
+func TestCovers(t *testing.T) {
+	m := made(t)
+	m.Branches = map[string]Branch{"motor": loaded}
+	var r Result
+	New(m, &Defaults).Score(scoretest.Input(asOf, person(1980, policy("m", "motor", 30000), policy("x", "liability", 6000))), &r)
+	p := &r.Policies[0]
+	frequency, severity := 0.1*1.1*1.05, 1000*0.9*1.25*(0.8/1.05)*1.06
+	near(t, "frequency", p.Frequency, frequency)
+	near(t, "severity", p.Severity, severity)
+	near(t, "loss", p.Loss, frequency*severity+39)
+	near(t, "undeveloped loss", p.Undeveloped, frequency*severity/0.8+39)
+	near(t, "claims with nothing incurred", p.Nil, 0.05)
+	want := []CoverLoss{
+		{"theft", false, frequency / 4, frequency * severity / 2}, {"collision", false, 3 * frequency / 4, frequency * severity / 2},
+		{"glass", true, 0.07, 30}, {"roadside", true, 0.1, 9},
+	}
+	sum := 0.0
+	for i := range p.Covers() {
+		c := p.Cover(i)
+		if c.Cover != want[i].Cover || c.Apart != want[i].Apart {
+			t.Errorf("cover %d is %+v", i, c)
+		}
+		near(t, c.Cover+"'s claims", c.Frequency, want[i].Frequency)
+		near(t, c.Cover+"'s loss", c.Loss, want[i].Loss)
+		sum += c.Loss
+	}
+	near(t, "all covers", sum, p.Loss)
+	near(t, "the customer's undeveloped loss", r.Undeveloped, p.Undeveloped+100)
+	if b, z := p.Basis(); b != Own || z != 1 || r.Policies[1].Covers() != 0 {
+		t.Errorf("basis %s, credibility %v; covers of a branch without claims: %d", b, z, r.Policies[1].Covers())
+	}
+}
+
+// TestTies: who stands with many stands in their middle.
+func TestTies(t *testing.T) {
+	for name, tc := range map[string]struct {
+		quantiles []float64
+		score     float64 // of a ratio of exactly 1
+	}{
+		"all alike":      {[]float64{1, 1, 1, 1, 1}, 50},
+		"half below":     {[]float64{0, 0.5, 1, 1, 1}, 75},
+		"the lowest":     {[]float64{1, 1, 1, 2, 3}, 25},
+		"one of many":    {[]float64{0, 0.5, 1, 2, 3}, 50},
+		"below all":      {[]float64{2, 2, 3}, 0},
+		"above all":      {[]float64{0, 0.5, 0.5}, 100},
+		"between":        {[]float64{0, 0.5, 1.5, 2, 3}, 37.5},
+		"one alone":      {[]float64{3}, 50},
+		"without a book": {nil, 50},
+	} {
+		m := made(t)
+		// A claim a year of EUR 1 for a premium of EUR 1: a ratio of exactly 1.
+		m.Frequency, m.Severity = model.Constant(m.Schema.Fields(), model.Poisson, 0, ""), model.Constant(m.Schema.Fields(), model.Gamma, 0, "")
+		m.Quantiles = tc.quantiles
+		var r Result
+		New(m, &Defaults).Score(scoretest.Input(asOf, person(1980, policy("x", "liability", 100))), &r)
+		near(t, "the score of one "+name, r.Score, tc.score)
+	}
+}
+
+// TestLifeAndHealth are in scope for who answers for it, and for nobody else.
+func TestLifeAndHealth(t *testing.T) {
+	s := Defaults.Clone()
+	s.LifeAndHealth = true
+	for _, assessment := range []string{"", " \t"} {
+		s.Assessment = assessment
+		if err := s.Check(); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "life_and_health_assessment") {
+			t.Errorf("switched on without an assessment: %v", err)
+		}
+	}
+	s.Assessment = "FRIA 2026-04, register no. 12"
+	if err := s.Check(); err != nil {
+		t.Fatal(err)
+	}
+	a := person(1980, policy("h", "health", 9000), policy("m", "motor", 30000))
+	for _, tc := range []struct {
+		s    *Settings
+		want int
+	}{{&Defaults, 1}, {&s, 2}} {
+		var r Result
+		New(made(t), tc.s).Score(scoretest.Input(asOf, a), &r)
+		if len(r.Policies) != tc.want {
+			t.Errorf("%d policies are scored, want %d", len(r.Policies), tc.want)
+		}
+	}
+}
+
+func TestSettings(t *testing.T) {
+	if err := Defaults.Check(); err != nil {
+		t.Fatal(err)
+	}
+	for says, change := range map[string]func(*Settings){
+		"cap_quantile":            func(s *Settings) { s.CapQuantile = 0.2 },
+		"development_quarters":    func(s *Settings) { s.Quarters = 0 },
+		"tail_factor":             func(s *Settings) { s.Tail = math.NaN() },
+		"claims_inflation":        func(s *Settings) { s.Inflation = 2 },
+		"minimum_events":          func(s *Settings) { s.MinimumEvents = 0 },
+		"full_credibility_events": func(s *Settings) { s.FullEvents = 0 },
+		"prior_events":            func(s *Settings) { s.PriorEvents = math.Inf(1) },
+		`no entry ""`:             func(s *Settings) { delete(s.Market, "") },
+		"market.pet.frequency":    func(s *Settings) { s.Market["pet"] = Prior{0, 1, "x"} },
+		"market.pet.severity":     func(s *Settings) { s.Market["pet"] = Prior{1, -1, "x"} },
+		"market.pet.source":       func(s *Settings) { s.Market["pet"] = Prior{1, 1, ""} },
+	} {
+		s := Defaults.Clone()
+		change(&s)
+		if err := s.Check(); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", says, err)
+		}
+	}
+	for cover, want := range map[string]bool{"glass": true, "Glas": true, " RUIT ": true, "pechhulp": true, "theft": false, "": false} {
+		if Defaults.IsApart(cover) != want {
+			t.Errorf("cover %q is apart: %v", cover, !want)
+		}
+	}
+}
+
+func TestBranchesThatCannotBe(t *testing.T) {
+	if err := CheckBranches(map[string]Branch{"motor": loaded}); err != nil {
+		t.Fatal(err)
+	}
+	for says, change := range map[string]func(*Branch){
+		"basis":              func(b *Branch) { b.Basis = "guessed" },
+		"credibility":        func(b *Branch) { b.Credibility = 1.1 },
+		"frequency_factor":   func(b *Branch) { b.Frequency = 0 },
+		"severity_factor":    func(b *Branch) { b.Severity = math.Inf(1) },
+		"excess_load":        func(b *Branch) { b.Excess = -1 },
+		"reporting_factor":   func(b *Branch) { b.Reporting = math.NaN() },
+		"development_factor": func(b *Branch) { b.Development = 0 },
+		"inflation_factor":   func(b *Branch) { b.Inflation = 0 },
+		"a cover's":          func(b *Branch) { b.Apart = []Cover{{"glass", -1, 2}} },
+	} {
+		b := loaded
+		change(&b)
+		if err := CheckBranches(map[string]Branch{"motor": b}); !fault.Is(err, fault.Malformed) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", says, err)
+		}
+	}
+}
+
+// TestNothingIsAllocated per score once an engine is warm, beside what reading the
+// features does.
+func TestNothingIsAllocated(t *testing.T) {
+	m := made(t)
+	m.Branches = map[string]Branch{"": loaded}
+	e := New(m, &Defaults)
+	in := scoretest.Input(asOf, person(2000, policy("a", "motor", 30000), policy("b", "liability", 6000), policy("c", "contents", 9000)))
+	var r Result
+	e.Score(in, &r)
+	var reader feature.Reader
+	var row model.Row
+	read := testing.AllocsPerRun(100, func() {
+		reader.Policies(in)
+		for i := range in.View.Policies {
+			reader.Policy(m.Schema, i, &row)
+		}
+	})
+	if n := testing.AllocsPerRun(100, func() { e.Score(in, &r) }); n > read {
+		t.Errorf("a score allocates %v times, reading the features %v", n, read)
+	}
 }
 
 func TestThePlaceInTheBook(t *testing.T) {
@@ -121,7 +333,7 @@ func TestPremiumsThatAreNotKnown(t *testing.T) {
 	m := made(t)
 	m.Quantiles = nil
 	var got Result
-	New(m).Score(scoretest.Input(asOf, person(1980, policy("a", "motor", 15000))), &got)
+	New(m, &Defaults).Score(scoretest.Input(asOf, person(1980, policy("a", "motor", 15000))), &got)
 	near(t, "the place in a book without a distribution", got.Score, 50)
 }
 
@@ -210,7 +422,7 @@ func TestCareSignals(t *testing.T) {
 				t.Errorf("%v, want %v", r.Signals, tc.want)
 			}
 			var r Result // care is the same for who objects
-			New(made(t)).Care(scoretest.Input(asOf, a), &r)
+			New(made(t), &Defaults).Care(scoretest.Input(asOf, a), &r)
 			if r.Status != score.Objected || !same(r.Signals, tc.want) || len(r.Policies) != 0 {
 				t.Errorf("of an objector: %s %v", r.Status, r.Signals)
 			}

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"polis/handler/internal/portfolio"
+	"polis/handler/internal/risk"
 	"polis/handler/internal/score"
 )
 
@@ -102,13 +103,11 @@ func (sh *Sheet) risk(j *appender) {
 	r := &sh.Risk
 	j.head(r.Status, r.Band)
 	if r.Status == score.Scored {
-		j.raw(`,"score":`).num(r.Score, 2).raw(`,"expected_loss":`).num(r.Loss, 2).raw(`,"loss_ratio":`).num(r.Ratio, 4)
+		j.raw(`,"score":`).num(r.Score, 2).raw(`,"expected_loss":`).num(r.Loss, 2)
+		j.raw(`,"expected_loss_undeveloped":`).num(r.Undeveloped, 2).raw(`,"loss_ratio":`).num(r.Ratio, 4)
 		j.raw(`,"policies":[`)
 		for i := range r.Policies {
-			p := &r.Policies[i]
-			j.comma(i).raw(`{"policy_id":`).text(p.ID).raw(`,"branch":`).text(p.Branch)
-			j.raw(`,"frequency":`).num(p.Frequency, 6).raw(`,"severity":`).num(p.Severity, 2)
-			j.raw(`,"expected_loss":`).num(p.Loss, 2).raw(`,"loss_ratio":`).num(p.Ratio, 4).raw(`}`)
+			j.comma(i).policy(&r.Policies[i])
 		}
 		j.raw(`]`)
 	}
@@ -124,8 +123,23 @@ func (sh *Sheet) risk(j *appender) {
 	}
 	j.raw(`]`)
 	if r.Status == score.Scored {
-		j.reasons("log expected loss of policy, before the excess loading", r.Of, &r.Reasons)
+		j.reasons("log expected loss of policy", r.Of, &r.Reasons)
 	}
+}
+
+func (j *appender) policy(p *risk.Policy) {
+	basis, z := p.Basis()
+	j.raw(`{"policy_id":`).text(p.ID).raw(`,"branch":`).text(p.Branch)
+	j.raw(`,"basis":"`).raw(string(basis)).raw(`","credibility":`).num(z, 4)
+	j.raw(`,"frequency":`).num(p.Frequency, 6).raw(`,"nil_frequency":`).num(p.Nil, 6).raw(`,"severity":`).num(p.Severity, 2)
+	j.raw(`,"expected_loss":`).num(p.Loss, 2).raw(`,"expected_loss_undeveloped":`).num(p.Undeveloped, 2)
+	j.raw(`,"loss_ratio":`).num(p.Ratio, 4).raw(`,"covers":[`)
+	for i := range p.Covers() {
+		c := p.Cover(i)
+		j.comma(i).raw(`{"cover":`).text(c.Cover).raw(`,"apart":`).bool(c.Apart)
+		j.raw(`,"frequency":`).num(c.Frequency, 6).raw(`,"expected_loss":`).num(c.Loss, 2).raw(`}`)
+	}
+	j.raw(`]}`)
 }
 
 // horizons are the months that are shown.

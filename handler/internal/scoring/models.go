@@ -34,7 +34,7 @@ type Models struct {
 	Ends     portfolio.EndTable
 }
 
-const modelsFormat = 2
+const modelsFormat = 3
 
 // file is the first line of the models' file, as JSON: the settings, and the names of the
 // learnt models. Each of these is the JSON of a line of its own, in that order, so that
@@ -44,7 +44,7 @@ type file struct {
 	Format    int                    `json:"format"`
 	Trained   portfolio.Date         `json:"trained_as_of"`
 	Schema    feature.PolicySchema   `json:"policy_schema"`
-	Excess    map[string]float64     `json:"excess_loading"`
+	Branches  map[string]risk.Branch `json:"branches"`
 	Quantiles []float64              `json:"loss_ratio_quantiles"`
 	Losses    []float64              `json:"loss_quantiles,omitempty"`
 	Bands     map[string]score.Bands `json:"bands"`
@@ -57,7 +57,7 @@ type file struct {
 // Save writes the models as JSON and sets their version, the digest of what it wrote.
 func (m *Models) Save(w io.Writer) error {
 	f := file{
-		Format: modelsFormat, Trained: m.Trained, Schema: m.Risk.Schema, Excess: m.Risk.Excess,
+		Format: modelsFormat, Trained: m.Trained, Schema: m.Risk.Schema, Branches: m.Risk.Branches,
 		Quantiles: m.Risk.Quantiles, Losses: m.Risk.LossQuantiles,
 		Bands:   map[string]score.Bands{"risk": m.Risk.Bands, "churn": m.Churn.Bands, "nbp": m.Nbp.Bands},
 		Premium: m.Nbp.Premium, Settings: m.Settings, Ends: map[string]string{},
@@ -154,7 +154,7 @@ func Parse(body []byte) (*Models, error) {
 	}
 	m := &Models{
 		Version: digest(body), Trained: f.Trained, Settings: f.Settings, Ends: portfolio.EndTable{},
-		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.Schema, Excess: f.Excess, Quantiles: f.Quantiles, LossQuantiles: f.Losses, Bands: f.Bands["risk"]},
+		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.Schema, Branches: f.Branches, Quantiles: f.Quantiles, LossQuantiles: f.Losses, Bands: f.Bands["risk"]},
 		Churn: &churn.Model{Lapse: learnt["lapse"], Other: learnt["other_end"], Bands: f.Bands["churn"]},
 		Nbp:   &nbp.Model{Branches: map[string]score.Model{}, Premium: f.Premium, Bands: f.Bands["nbp"]},
 	}
@@ -224,10 +224,8 @@ func (m *Models) check() error {
 			return fault.New(fault.Malformed, "quantiles do not ascend")
 		}
 	}
-	for _, b := range slices.Sorted(maps.Keys(m.Risk.Excess)) {
-		if !(m.Risk.Excess[b] >= 0) {
-			return fault.New(fault.Malformed, "the excess loading of %s is negative", b)
-		}
+	if err := risk.CheckBranches(m.Risk.Branches); err != nil {
+		return err
 	}
 	return m.Settings.Check()
 }

@@ -52,7 +52,7 @@ func New(m *Models) (*Scorer, error) {
 		return nil, err
 	}
 	return &Scorer{
-		models: m, risk: risk.New(m.Risk), churn: churn.New(m.Churn), clv: clv.New(m.Settings.Clv),
+		models: m, risk: risk.New(m.Risk, &m.Settings.Risk), churn: churn.New(m.Churn), clv: clv.New(m.Settings.Clv),
 		nbp: nbp.New(m.Nbp), defend: defend.New(&m.Settings.Defend),
 	}, nil
 }

@@ -267,7 +267,7 @@ func TestLoadRefuses(t *testing.T) {
 	}
 	good := buf.Bytes()
 	for name, bad := range map[string][]byte{
-		"nothing": {}, "no JSON": []byte("{"), "another format": bytes.Replace(good, []byte(`"format":2`), []byte(`"format":9`), 1),
+		"nothing": {}, "no JSON": []byte("{"), "another format": bytes.Replace(good, []byte(`"format":3`), []byte(`"format":9`), 1),
 		"a line less": good[:bytes.LastIndexByte(good[:len(good)-1], '\n')+1], "a field of another name": bytes.Replace(good, []byte(`"tenure"`), []byte(`"tenor"`), 1),
 	} {
 		if _, err := Parse(bad); err == nil {
@@ -289,9 +289,9 @@ func FuzzDecodeStored(f *testing.F) {
 }
 
 func FuzzLoad(f *testing.F) {
-	f.Add([]byte(`{"format":2,"models":[]}`))
-	f.Add([]byte("{\"format\":2,\"models\":[\"lapse\"]}\n{}\n"))
-	f.Add([]byte("{\"format\":2,\"models\":[\"lapse\"]}\n{\"lightgbm\":\"tree\"}\n"))
+	f.Add([]byte(`{"format":3,"models":[]}`))
+	f.Add([]byte("{\"format\":3,\"models\":[\"lapse\"]}\n{}\n"))
+	f.Add([]byte("{\"format\":3,\"models\":[\"lapse\"]}\n{\"lightgbm\":\"tree\"}\n"))
 	var buf bytes.Buffer
 	if err := mixed(f).Save(&buf); err != nil {
 		f.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"polis/handler/internal/defend"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
+	"polis/handler/internal/risk"
 	"polis/handler/internal/score"
 )
 
@@ -18,13 +19,14 @@ import (
 // the models that were trained under them: a score can be told from its models alone.
 type Settings struct {
 	Features feature.Settings `json:"features"`
+	Risk     risk.Settings    `json:"risk"`
 	Clv      clv.Assumptions  `json:"clv"`
 	Defend   defend.Playbook  `json:"defend"`
 }
 
 // DefaultSettings are the settings that Polis comes with.
 func DefaultSettings() Settings {
-	return Settings{Features: feature.Defaults, Clv: clv.Defaults, Defend: defend.Default}
+	return Settings{Features: feature.Defaults, Risk: risk.Defaults.Clone(), Clv: clv.Defaults, Defend: defend.Default}
 }
 
 // ReadSettings reads a tenant's settings, one JSON object: what it leaves out is as base
@@ -34,6 +36,7 @@ func ReadSettings(r io.Reader, base Settings) (Settings, error) {
 	// What is decoded into serves others too.
 	base.Defend.Plays = maps.Clone(base.Defend.Plays)
 	base.Features.Exclude = slices.Clone(base.Features.Exclude)
+	base.Risk = base.Risk.Clone()
 	d := json.NewDecoder(r)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&base); err != nil {
@@ -51,7 +54,7 @@ func ReadSettings(r io.Reader, base Settings) (Settings, error) {
 
 // Check makes sure that scores can be made under the settings.
 func (s *Settings) Check() error {
-	return errors.Join(s.Features.Check(), s.Clv.Check(), s.Defend.Check())
+	return errors.Join(s.Features.Check(), s.Risk.Check(), s.Clv.Check(), s.Defend.Check())
 }
 
 // Allow makes sure that a model has no term of a feature that is excluded.

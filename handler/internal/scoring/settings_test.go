@@ -9,6 +9,7 @@ import (
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/model"
+	"polis/handler/internal/risk"
 	"polis/handler/internal/score/scoretest"
 )
 
@@ -25,6 +26,7 @@ func TestReadSettings(t *testing.T) {
 		{"a wrong type", `{"clv": {"horizon_months": "ten"}}`, fault.Invalid, "horizon_months"},
 		{"a rule broken", `{"clv": {"horizon_months": 0}}`, fault.Invalid, "horizon_months"},
 		{"no such feature", `{"features": {"exclude": ["regoin"]}}`, fault.Invalid, "regoin"},
+		{"risk without a source", `{"risk": {"market": {"boat": {"frequency": 0.1, "severity": 900}}}}`, fault.Invalid, "market.boat.source"},
 		{"two objects", `{} {}`, fault.Malformed, "more follows"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -70,5 +72,24 @@ func TestExcluded(t *testing.T) {
 	}
 	if err := base.Allow(aged); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTenantsRiskStaysTheirOwn: a branch's prior is set beside those of the others, a list
+// of covers takes the place of the built-in one, and neither goes into the defaults.
+func TestTenantsRiskStaysTheirOwn(t *testing.T) {
+	text := `{"risk": {"market": {"drone": {"frequency": 0.2, "severity": 900, "source": "our own book"}}, "apart_covers": ["ruitbreuk"]}}`
+	got, err := ReadSettings(strings.NewReader(text), DefaultSettings())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Risk.Expected("drone").Frequency != 0.2 || got.Risk.Expected("motor") != risk.Defaults.Expected("motor") {
+		t.Errorf("of drones %+v, of motor %+v", got.Risk.Expected("drone"), got.Risk.Expected("motor"))
+	}
+	if !got.Risk.IsApart("Ruitbreuk") || got.Risk.IsApart("glass") || !risk.Defaults.IsApart("glass") || risk.Defaults.IsApart("ruitbreuk") {
+		t.Error("covers apart are not the tenant's own")
+	}
+	if _, ok := risk.Defaults.Market["drone"]; ok {
+		t.Error("a tenant's prior went into the defaults")
 	}
 }

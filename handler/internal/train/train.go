@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"polis/handler/internal/churn"
+	"polis/handler/internal/develop"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/model"
@@ -44,15 +45,12 @@ type Options struct {
 // What an office may expect where its own book says too little: published orders of
 // magnitude, with the weight of so many events of its own.
 const (
-	marketFrequency = 0.08 // claims a policy-year over all branches; motor liability alone has about 0.14
-	marketSeverity  = 1300 // EUR a claim
-	marketLapse     = 0.13 // of relations a year
-	marketOther     = 0.02 // other ends of relations a year
-	marketPurchase  = 0.02 // of relations without the branch, a year
-	priorEvents     = 20   // limited fluctuation: own experience counts n/(n+20)
-	fewEvents       = 50   // below this nothing but a mean is learnt
-	capQuantile     = 0.98 // of a branch's claims; amounts above are spread by the excess loading
-	monthsKept      = 4    // of person-months without an end one in four is kept, and counts four
+	marketLapse    = 0.13 // of relations a year
+	marketOther    = 0.02 // other ends of relations a year
+	marketPurchase = 0.02 // of relations without the branch, a year
+	priorEvents    = 20   // limited fluctuation: own experience counts n/(n+20)
+	fewEvents      = 50   // below this nothing but a mean is learnt
+	monthsKept     = 4    // of person-months without an end one in four is kept, and counts four
 )
 
 // Fit learns all models. Two passes over the book: what attributes there are and what
@@ -130,7 +128,10 @@ type fitter struct {
 	schema feature.PolicySchema
 	claims map[string][]float64 // incurred by branch
 	caps   map[string]float64
-	excess map[string]float64
+
+	lines      map[line]*develop.Claims
+	patterns   map[line]*pattern
+	experience map[string]*experience
 
 	frequency, severity, lapse, other *table
 	offers                            map[string]*table
@@ -182,7 +183,7 @@ func (r *rel) only(of []int, n int) {
 // survey finds the rating factors, and what claims cost by branch.
 func (f *fitter) survey(ctx context.Context, source Source) error {
 	var s feature.Survey
-	f.claims, f.premium = map[string][]float64{}, map[string]*mean{}
+	f.claims, f.premium, f.lines = map[string][]float64{}, map[string]*mean{}, map[line]*develop.Claims{}
 	for members, err := range source(ctx) {
 		if err != nil {
 			return err
@@ -204,10 +205,18 @@ func (f *fitter) survey(ctx context.Context, source Source) error {
 				}
 			}
 			for i := range v.Claims {
-				if c := &v.Claims[i]; c.Incurred() > 0 && c.Status != portfolio.ClaimRejected {
-					if p := v.Policy(c.PolicyID); p != nil && len(f.claims[p.Branch]) < 200_000 {
-						f.claims[clone(p.Branch)] = append(f.claims[p.Branch], c.Incurred().EUR())
-					}
+				c := &v.Claims[i]
+				p := v.Policy(c.PolicyID)
+				if p == nil || !f.o.Settings.Risk.InScope(p.Branch) {
+					continue
+				}
+				l := f.lineOf(p, c)
+				if f.lines[l] == nil {
+					f.lines[line{clone(l.branch), l.apart}] = develop.NewClaims(f.o.AsOf, f.o.Settings.Risk.Quarters)
+				}
+				f.lines[l].Add(c, counts(c))
+				if counts(c) && !l.apart && len(f.claims[p.Branch]) < 200_000 {
+					f.claims[clone(p.Branch)] = append(f.claims[p.Branch], c.Incurred().EUR())
 				}
 			}
 		}
@@ -219,16 +228,11 @@ func (f *fitter) survey(ctx context.Context, source Source) error {
 		return err
 	}
 	f.schema = s.Schema(f.o.Settings.Features)
-	f.caps, f.excess = map[string]float64{}, map[string]float64{}
+	f.caps = map[string]float64{}
 	for branch, amounts := range f.claims {
-		cap := score.Quantile(amounts, capQuantile)
-		total, capped := 0.0, 0.0
-		for _, a := range amounts {
-			total += a
-			capped += min(a, cap)
-		}
-		f.caps[branch], f.excess[branch] = cap, math.Round(total/capped*1e4)/1e4
+		f.caps[branch] = score.Quantile(amounts, f.o.Settings.Risk.CapQuantile)
 	}
+	f.develop()
 	return nil
 }
 
@@ -259,7 +263,7 @@ func (f *fitter) collect(ctx context.Context, source Source) error {
 	}
 	f.frequency, f.severity = made(f.schema.Fields(), f.o.MaxRows), made(f.schema.Fields(), f.o.MaxRows)
 	f.lapse, f.other = made(feature.HazardFields(), f.o.MaxRows), made(feature.HazardFields(), f.o.MaxRows)
-	f.offers = map[string]*table{}
+	f.offers, f.experience = map[string]*table{}, map[string]*experience{}
 	for _, b := range portfolio.Branches {
 		if !b.LifeOrHealth {
 			f.offers[b.Name] = made(feature.OfferFields(), f.o.MaxRows/8)
@@ -287,7 +291,7 @@ func (f *fitter) collect(ctx context.Context, source Source) error {
 				if f.then.group.Reset(f.then.refs); f.then.group.Policies == 0 {
 					continue
 				}
-				f.policies(rel.key, then)
+				f.policies(rel.key, k, then)
 				f.hazards(rel.key, then)
 				f.purchases(rel.key, then)
 			}
@@ -306,19 +310,22 @@ func relationKey(members []*portfolio.Aggregate) string {
 	return ""
 }
 
-// policies adds each policy in force: what it was then, and its claims in the year from
-// the day after, since a loss of the day itself may be known already.
-func (f *fitter) policies(key string, then portfolio.Date) {
+// policies adds each policy in force at snapshot k: what it was then, and its claims in the
+// year from the day after, since a loss of the day itself may be known already. A claim
+// whose loss lies before its policy or after it counts by its loss date like all others:
+// policies are renumbered, and some covers reach back or run off.
+func (f *fitter) policies(key string, k int, then portfolio.Date) {
 	from, until := then+1, then.AddMonths(12)+1
 	for m, v := range f.then.refs {
 		in := feature.Input{View: v, Group: &f.then.group}
 		f.reader.Policies(in)
+		now := f.now.refs[m]
 		for i := range v.Policies {
 			p := &v.Policies[i]
-			if b, _ := portfolio.BranchOf(p.Branch); !p.InForce(then) || b.LifeOrHealth {
+			if !p.InForce(then) || !f.o.Settings.Risk.InScope(p.Branch) {
 				continue
 			}
-			later := f.now.refs[m].Policy(p.ID)
+			later := now.Policy(p.ID)
 			if later == nil {
 				continue
 			}
@@ -326,26 +333,26 @@ func (f *fitter) policies(key string, then portfolio.Date) {
 			if exposure <= 0 {
 				continue
 			}
-			claims, costly, amount := 0.0, 0.0, 0.0
-			for j := range f.now.refs[m].Claims {
-				c := &f.now.refs[m].Claims[j]
-				if c.PolicyID != p.ID || c.LossDate < from || c.LossDate >= until || c.Status == portfolio.ClaimRejected {
+			x := f.seen(p.Branch)
+			x.exposure += exposure
+			x.year(k).exposure += exposure
+			claims, amount := 0.0, 0.0
+			for j := range now.Claims {
+				c := &now.Claims[j]
+				if c.PolicyID != p.ID || c.LossDate < from || c.LossDate >= until {
 					continue
 				}
-				claims++
-				if a := c.Incurred().EUR(); a > 0 {
-					costly++
-					amount += min(a, f.caps[p.Branch])
+				if learnt, a := f.claim(x, k, f.lineOf(p, c), c); learnt {
+					claims++
+					amount += a
 				}
 			}
 			f.rates.exposure += exposure
 			f.rates.claims += claims
 			f.reader.Policy(f.schema, i, &f.row)
 			f.frequency.add(key, &f.row, claims, 1, exposure)
-			if costly > 0 {
-				f.rates.costly += costly
-				f.rates.amount += amount
-				f.severity.add(key, &f.row, amount/costly, costly, 0)
+			if claims > 0 {
+				f.severity.add(key, &f.row, amount/claims, claims, 0)
 			}
 		}
 	}
@@ -464,7 +471,7 @@ func heldBefore(views []*portfolio.View, branch string, start portfolio.Date) bo
 
 // rates are the book's own means.
 type rates struct {
-	exposure, claims, costly, amount  float64
+	exposure, claims                  float64
 	relations, months, lapses, others float64
 	asked, bought                     float64
 }
@@ -495,11 +502,11 @@ func (f *fitter) offered(branch string) bool {
 
 // places are the models to be learnt, in their order.
 func (f *fitter) places() []place {
-	r := f.rates
+	r, market := f.rates, f.o.Settings.Risk.Expected("")
 	monthly := func(yearly float64) float64 { return 1 - math.Pow(1-yearly, 1.0/12) }
 	out := []place{
-		{"frequency", "claim frequency", f.frequency, model.Poisson, r.claims, math.Log(shrunk(r.claims, r.exposure, marketFrequency))},
-		{"severity", "claim severity", f.severity, model.Gamma, r.costly, math.Log(marketSeverity)},
+		{"frequency", "claim frequency", f.frequency, model.Poisson, r.claims, math.Log(shrunk(r.claims, r.exposure, market.Frequency))},
+		{"severity", "claim severity", f.severity, model.Gamma, r.claims, math.Log(market.Severity)},
 		{"lapse", "lapse", f.lapse, model.Logistic, r.lapses, logit(shrunk(r.lapses, r.months, monthly(marketLapse)))},
 		{"other_end", "other ends", f.other, model.Logistic, r.others, logit(shrunk(r.others, r.months, monthly(marketOther)))},
 	}
@@ -526,7 +533,7 @@ func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, err
 	}
 	m := &scoring.Models{
 		Trained: f.o.AsOf, Settings: *f.o.Settings, Ends: f.o.Ends,
-		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.schema, Excess: f.excess},
+		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.schema, Branches: f.levels(learnt["frequency"], learnt["severity"])},
 		Churn: &churn.Model{Lapse: learnt["lapse"], Other: learnt["other_end"]},
 		Nbp:   &nbp.Model{Branches: map[string]score.Model{}, Premium: map[string]float64{}},
 	}
@@ -544,7 +551,11 @@ func logit(p float64) float64 { return math.Log(p / (1 - p)) }
 
 func (f *fitter) one(ctx context.Context, p place) (*model.Model, error) {
 	t := p.table
-	if p.events < fewEvents && (p.loss != model.Gamma || p.events < 1) {
+	few := float64(fewEvents)
+	if p.loss == model.Poisson || p.loss == model.Gamma {
+		few = f.o.Settings.Risk.MinimumEvents
+	}
+	if p.events < few && (p.loss != model.Gamma || p.events < 1) {
 		note := fmt.Sprintf("the mean alone: %.0f events in the book; weighed with the market's rate as if that were %d", p.events, priorEvents)
 		meta := model.Meta{Name: p.title, Trained: f.o.AsOf.String(), Rows: t.n, Events: p.events, Note: note}
 		return model.Constant(t.fields, p.loss, p.prior, "").WithMeta(meta), nil

@@ -71,9 +71,14 @@ func source(relations ...[]*portfolio.Aggregate) Source {
 
 func newFitter(snapshots, rows int) *fitter {
 	return &fitter{
-		o:     Options{AsOf: asOf, Ends: portfolio.DefaultEnds, Settings: &scoring.Settings{Features: feature.Defaults}, Snapshots: snapshots, MaxRows: rows, Progress: func(string, int, int) {}},
+		o:     Options{AsOf: asOf, Ends: portfolio.DefaultEnds, Settings: settings(), Snapshots: snapshots, MaxRows: rows, Progress: func(string, int, int) {}},
 		rates: &rates{},
 	}
+}
+
+func settings() *scoring.Settings {
+	s := scoring.DefaultSettings()
+	return &s
 }
 
 // collected are the tables of one look back at relations.
@@ -91,8 +96,8 @@ func collected(t *testing.T, relations ...[]*portfolio.Aggregate) *fitter {
 
 func alone(a *portfolio.Aggregate) []*portfolio.Aggregate { return []*portfolio.Aggregate{a} }
 
-// TestClaimsOfTheYear: claims count where their loss lies in the year, over the part of
-// it in which the policy was in force.
+// TestClaimsOfTheYear: claims count where something is incurred and their loss lies in the
+// year, over the part of it in which the policy was in force.
 func TestClaimsOfTheYear(t *testing.T) {
 	a := customer(
 		policy("stays", "motor", then-500, 0, ""),
@@ -113,11 +118,14 @@ func TestClaimsOfTheYear(t *testing.T) {
 	}
 	a.Normalise(asOf)
 	f := collected(t, alone(a))
-	if want := []float64{1, 3}; !slices.Equal(sorted(f.frequency.y), want) {
+	if want := []float64{1, 2}; !slices.Equal(sorted(f.frequency.y), want) {
 		t.Errorf("claims are %v, want %v", f.frequency.y, want)
 	}
 	if want := []float64{0.2, 1}; !near(sorted(f.frequency.exposure), want) {
 		t.Errorf("exposure is %v, want %v", f.frequency.exposure, want)
+	}
+	if x := f.experience["motor"]; x.claims != 3 || x.nil != 1 || !near([]float64{x.exposure}, []float64{1.2}) || f.experience["life"] != nil {
+		t.Errorf("of the branch: %+v", x)
 	}
 	if y, w := f.severity.y, f.severity.weight; !slices.Equal(sorted(y), []float64{300, 300}) || !slices.Equal(sorted(w), []float64{1, 2}) {
 		t.Errorf("mean amounts %v of %v claims", y, w)
@@ -139,8 +147,9 @@ func TestLargeClaimsAreCapped(t *testing.T) {
 		relations = append(relations, alone(a))
 	}
 	f := collected(t, relations...)
-	if most := slices.Max(f.severity.y); most != 1000 || math.Abs(f.excess["motor"]-10.99) > 1e-9 {
-		t.Errorf("the largest counts as %v, and the excess is %v", most, f.excess["motor"])
+	x := f.experience["motor"]
+	if most := slices.Max(f.severity.y); most != 1000 || math.Abs(x.dear/x.cappedDear-10.99) > 1e-9 {
+		t.Errorf("the largest counts as %v, and the excess is %v", most, x.dear/x.cappedDear)
 	}
 }
 
