@@ -172,6 +172,7 @@ func (m *trainCmd) Run(ctx context.Context) error {
 			}
 			fmt.Println()
 		}
+		printBranches(os.Stdout, models.Risk.Branches)
 		return nil
 	})
 }

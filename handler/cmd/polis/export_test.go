@@ -54,7 +54,11 @@ func TestBringYourOwn(t *testing.T) {
 	}
 
 	stdout, _ := run(0, append(train, "--bring", "frequency="+model("frequency"), "--bring", "lapse="+model("lapse"))...)
-	for line := range strings.Lines(stdout) {
+	learnt, branches, _ := strings.Cut(stdout, "\n\n")
+	if !strings.Contains(branches, "motor") || !strings.Contains(branches, "blended") {
+		t.Errorf("of branches it says %s", branches)
+	}
+	for line := range strings.Lines(learnt) {
 		name := strings.TrimSpace(line[:24])
 		if want := name == "claim frequency" || name == "lapse"; strings.Contains(line, "brought in: 8 trees of LightGBM's") != want {
 			t.Error(line)
