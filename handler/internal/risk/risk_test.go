@@ -509,3 +509,22 @@ func TestAFleetIsScored(t *testing.T) {
 	}
 	near(t, "2,000 times EUR 150", r.Loss, 300_000)
 }
+
+// BenchmarkScore is a customer with five policies, with the reasons.
+func BenchmarkScore(b *testing.B) {
+	fields := feature.PolicySchema{}.Fields()
+	m := &Model{
+		Frequency: model.Constant(fields, model.Poisson, -2, ""), Severity: model.Constant(fields, model.Gamma, 7, ""),
+		Branches: map[string]Branch{"": loaded}, Quantiles: []float64{0, 0.25, 0.5, 1, 2}, Bands: score.Bands{50, 80, 95},
+	}
+	e := New(m, &Defaults)
+	var policies []portfolio.Policy
+	for _, branch := range []string{"motor", "liability", "contents", "building", "travel"} {
+		policies = append(policies, policy(branch, branch, 30000))
+	}
+	in := scoretest.Input(asOf, person(1980, policies...))
+	var r Result
+	for b.Loop() {
+		e.Score(in, &r)
+	}
+}

@@ -102,6 +102,7 @@ type experience struct {
 	incurred, ultimate, dear        float64
 	capped, cappedLater, cappedDear float64
 	claims, happened                float64 // reported, and with those that are not
+	large                           float64 // claims above the cap
 	exposure                        float64
 	covers, apart                   map[string]*cover
 }
@@ -186,6 +187,9 @@ func (f *fitter) claim(x *experience, k int, l line, c *portfolio.ClaimView) (le
 	dear := amount * developed * inflation
 	x.claims++
 	x.happened += n
+	if known > amount {
+		x.large++
+	}
 	x.capped += amount
 	x.cappedLater += amount * inflation
 	x.cappedDear += dear
@@ -225,12 +229,19 @@ func (f *fitter) levels(frequency, severity score.Model) map[string]risk.Branch 
 		total.dear += x.dear
 		total.cappedDear += x.cappedDear
 		total.claims += x.claims
+		total.large += x.large
 	}
 	all := loaded(total.dear, total.cappedDear)
 	for i, n := range names {
 		x, market := f.experience[n], s.Expected(n)
 		z := credibility.Limited(x.claims, s.FullEvents)
-		excess[i] = float64(z*loaded(x.dear, x.cappedDear)) + float64((1-z)*all)
+		// What the few large claims of a branch were is chance; that so many were cut is
+		// not, and of a branch in which none was there is nothing to give back.
+		usual := 1.0
+		if x.large > 0 {
+			usual += float64((all - 1) * (x.large / x.claims) / (total.large / total.claims))
+		}
+		excess[i] = float64(z*loaded(x.dear, x.cappedDear)) + float64((1-z)*max(usual, leastLoad))
 		for _, k := range slices.Sorted(maps.Keys(x.years)) {
 			y := x.years[k]
 			often[i].Add(y.exposure*market.Frequency, y.claims)

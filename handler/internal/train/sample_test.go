@@ -154,7 +154,7 @@ func (m *made) judge(t *testing.T, models *scoring.Models) judged {
 			for _, q := range sh.Risk.Policies {
 				if w, ok := m.truth[q.ID]; ok && w.exposure > 0 {
 					loss := w.loss * net(q.Branch)
-					add(&policies, q.Loss, loss/w.exposure, w.exposure)
+					add(&policies, q.Loss, loss, w.exposure)
 					mean, actual = mean+q.Loss*w.exposure, actual+loss
 				}
 			}
@@ -165,11 +165,7 @@ func (m *made) judge(t *testing.T, models *scoring.Models) judged {
 		}
 	}
 	try := func(r rows) *measure.Trial {
-		weight := make([]float64, len(r.mean))
-		for i := range weight {
-			weight[i] = 1
-		}
-		trial, err := measure.Try(measure.Tweedie, r.mean, r.actual, r.exposure, weight)
+		trial, err := measure.Try(measure.Tweedie, r.mean, r.actual, r.exposure, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
