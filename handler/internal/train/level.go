@@ -280,6 +280,7 @@ func (f *fitter) levels(frequency, severity score.Model) map[string]risk.Branch 
 		b.Frequency = market.Frequency * blend(&oftenAll, &often[i], zo) / b.Reporting / m.frequency()
 		b.Severity = market.Severity * blend(&dearAll, &dear[i], zd) / (b.Excess * (b.Development / b.Reporting) * b.Inflation) / m.severity()
 		b.Covers, b.Apart = split(x.covers, s.PriorEvents), apart(x.apart, x.exposure)
+		steady(&b)
 		out[n] = b
 	}
 	// Branches that the market knows and the book does not, and those that nobody knows.
@@ -288,14 +289,31 @@ func (f *fitter) levels(frequency, severity score.Model) map[string]risk.Branch 
 			continue
 		}
 		market, m := s.Market[n], means.of(n)
-		out[n] = risk.Branch{
+		b := risk.Branch{
 			Basis:     risk.Market,
 			Frequency: market.Frequency * blend(&oftenAll, &credibility.Class{}, 0) / m.frequency(),
 			Severity:  market.Severity * blend(&dearAll, &credibility.Class{}, 0) / m.severity(),
 			Excess:    1, Reporting: 1, Development: 1, Inflation: 1,
 		}
+		steady(&b)
+		out[n] = b
 	}
 	return out
+}
+
+// steady leaves of factors and shares what they would be whatever the order of the rows:
+// sums in another order differ in their last digits.
+func steady(b *risk.Branch) {
+	round := func(v *float64) { *v = math.Round(*v*1e9) / 1e9 }
+	for _, v := range [...]*float64{&b.Frequency, &b.Severity, &b.Excess, &b.Reporting, &b.Development, &b.Inflation} {
+		round(v)
+	}
+	for _, covers := range [...][]risk.Cover{b.Covers, b.Apart} {
+		for i := range covers {
+			round(&covers[i].Claims)
+			round(&covers[i].Loss)
+		}
+	}
 }
 
 // errorOf is Mack's standard error of what the losses of the years that are learnt from

@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"polis/handler/internal/fault"
-	"polis/handler/internal/feature"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/scoring"
 )
