@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"polis/handler/internal/fault"
 	"polis/handler/internal/model"
 	"polis/handler/internal/portfolio"
@@ -456,6 +458,43 @@ func TestContacts(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, got, want)
 		}
 	}
+}
+
+// TestRenewalAndMidterm make the year together, whatever versions there are.
+func TestRenewalAndMidterm(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		start := asOf - portfolio.Date(rapid.IntRange(0, 2000).Draw(t, "age"))
+		p := portfolio.PolicyView{}
+		for i, n := 0, rapid.IntRange(1, 6).Draw(t, "versions"); i < n; i++ {
+			on := start + portfolio.Date(rapid.IntRange(0, 2000).Draw(t, "from"))
+			if i == 0 {
+				on = start
+			}
+			p.Versions = append(p.Versions, portfolio.Policy{StartDate: start, AnnualPremium: portfolio.Cents(rapid.IntRange(1, 1_000_000).Draw(t, "premium")), Version: version(on)})
+		}
+		if rapid.Bool().Draw(t, "ends") {
+			for i := range p.Versions {
+				p.Versions[i].ContractEnd = start + 400
+			}
+		}
+		p.Policy = &p.Versions[0]
+		for i := range p.Versions {
+			if w := &p.Versions[i]; w.ValidFrom <= asOf && w.ValidFrom >= p.ValidFrom {
+				p.Policy = w
+			}
+		}
+		c := premiumChanges(&p, asOf, asOf.AddMonths(-12))
+		renewal := c.renewal
+		if math.IsNaN(renewal) {
+			renewal = 0
+		}
+		if got := (1+renewal)*(1+c.midterm) - 1; math.Abs(got-c.year) > 1e-9*(1+c.year) {
+			t.Fatalf("renewal %v and mid-term %v make %v, the year is %v", c.renewal, c.midterm, got, c.year)
+		}
+		if !(c.year > -1) || c.renewal <= -1 || !(c.midterm > -1) {
+			t.Fatalf("%+v", c)
+		}
+	})
 }
 
 func TestForbidden(t *testing.T) {

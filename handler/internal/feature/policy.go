@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"polis/handler/internal/fault"
 	"polis/handler/internal/model"
 	"polis/handler/internal/portfolio"
 )
@@ -22,6 +23,17 @@ const Attribute = "attribute_"
 // tenant's own rating factors as training found them.
 type PolicySchema struct {
 	Attributes []Attr `json:"attributes,omitempty"`
+}
+
+// Check makes sure that no attribute is one that may never be a feature, or that the
+// settings exclude.
+func (s PolicySchema) Check(settings Settings) error {
+	for _, a := range s.Attributes {
+		if Forbidden(a.Key) || settings.Excludes(Attribute+a.Key) {
+			return fault.New(fault.Invalid, "the attribute %q may not be a feature", a.Key)
+		}
+	}
+	return nil
 }
 
 // policyFacts are what one look at a policy finds.

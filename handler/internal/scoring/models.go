@@ -209,6 +209,9 @@ func (m *Models) check() error {
 	if m.Risk == nil || m.Churn == nil || m.Nbp == nil {
 		return fault.New(fault.Malformed, "the models of an engine are missing")
 	}
+	if err := m.Risk.Schema.Check(m.Settings.Features); err != nil {
+		return fault.Wrap(fault.Malformed, err, "the models' schema of policies")
+	}
 	learnt := m.learnt()
 	for _, name := range slices.Sorted(maps.Keys(learnt)) {
 		loss, fields, _ := place(name, m.Risk.Schema)

@@ -93,3 +93,30 @@ func TestTenantsRiskStaysTheirOwn(t *testing.T) {
 		t.Error("a tenant's prior went into the defaults")
 	}
 }
+
+// TestNoModelsOfWhatMayNotBe: models that were made otherwise are not scored with.
+func TestNoModelsOfWhatMayNotBe(t *testing.T) {
+	for name, change := range map[string]func(*Models){
+		"a forbidden attribute": func(m *Models) { m.Risk.Schema.Attributes = []feature.Attr{{Key: "geslacht"}} },
+		"an excluded attribute": func(m *Models) {
+			m.Risk.Schema.Attributes, m.Settings.Features.Exclude = []feature.Attr{{Key: "fuel"}}, []string{"attribute_fuel"}
+		},
+		"an excluded feature":     func(m *Models) { m.Settings.Features.Exclude = []string{"age"} },
+		"what is not a feature":   func(m *Models) { m.Settings.Features.Exclude = []string{"regoin"} },
+		"nothing to look back on": func(m *Models) { m.Settings.Features.Snapshots = 0 },
+	} {
+		m := learnt(t)
+		m.Churn.Lapse = scoretest.Model(t, feature.HazardFields(), model.Logistic, -4, scoretest.Step{Field: "age", Edges: []float64{40}, Values: []float64{0, 1, -1}})
+		if _, err := New(m); err != nil {
+			t.Fatal(err)
+		}
+		change(m)
+		if m.Risk.Schema.Attributes != nil {
+			fields := m.Risk.Schema.Fields()
+			m.Risk.Frequency, m.Risk.Severity = model.Constant(fields, model.Poisson, -2, ""), model.Constant(fields, model.Gamma, 7, "")
+		}
+		if _, err := New(m); err == nil {
+			t.Errorf("%s: is scored with", name)
+		}
+	}
+}
