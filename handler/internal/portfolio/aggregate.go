@@ -100,6 +100,14 @@ type Attribute struct {
 	Value string `json:"value"`
 }
 
+// The attributes that hold what the insured thing would cost to rebuild or replace, in EUR,
+// who says so, and as of when: see package enrichment.
+const (
+	RebuildValue  = "enrichment:rebuild_value"
+	RebuildSource = "enrichment:rebuild_value:source"
+	RebuildDate   = "enrichment:rebuild_value:date"
+)
+
 // Fault says whether the insured caused a motor claim.
 type Fault string
 

@@ -166,8 +166,23 @@ func (p *Policy) Check(asOf Date, add func(Breach)) {
 		}
 		checkText("attributes", a.Key, add)
 		checkText("attributes", a.Value, add)
+		checkRebuild(a, asOf, add)
 	}
 	checkVersion(p.Version, asOf, add)
+}
+
+// checkRebuild checks the attributes that Polis reads itself.
+func checkRebuild(a Attribute, asOf Date, add func(Breach)) {
+	switch a.Key {
+	case RebuildValue:
+		if v, ok := ParseCents(a.Value); !ok || v <= 0 {
+			add(Breach{"attributes", RebuildValue + " is not an amount above 0"})
+		}
+	case RebuildDate:
+		if d, ok := ParseDate(a.Value); !ok || d > asOf {
+			add(Breach{"attributes", RebuildDate + " is not an ISO 8601 date up to the as-of date"})
+		}
+	}
 }
 
 // Check adds the rules that the row breaks.

@@ -102,6 +102,9 @@ func TestCheckPolicy(t *testing.T) {
 		{func(p *Policy) { p.Status = Suspended }, ""},
 		{func(p *Policy) { p.Attributes = []Attribute{{Value: "x"}} }, "attributes has a value without a key"},
 		{func(p *Policy) { p.Attributes = []Attribute{{"k", "\x02"}} }, "attributes holds a control character"},
+		{func(p *Policy) { p.Attributes = []Attribute{{RebuildValue, "412000.50"}, {RebuildDate, "2026-03-31"}} }, ""},
+		{func(p *Policy) { p.Attributes = []Attribute{{RebuildValue, "0"}} }, "attributes enrichment:rebuild_value is not an amount above 0"},
+		{func(p *Policy) { p.Attributes = []Attribute{{RebuildDate, "2026-04-01"}} }, "attributes enrichment:rebuild_value:date is not an ISO 8601 date up to the as-of date"},
 		{func(p *Policy) { p.Carrier = "\r" }, "carrier holds a control character"},
 	} {
 		row := example().Policies[0]

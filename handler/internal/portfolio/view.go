@@ -9,8 +9,10 @@ import (
 // row that was recorded by then. Features, engines and ledgers read views only, so
 // that none of them can see the future. A View is reused: Reset overwrites it.
 type View struct {
-	AsOf     Date
-	ID       string
+	AsOf Date
+	ID   string
+	// Versions are all that were known of the customer, oldest first.
+	Versions []Customer
 	Customer *Customer // nil where nothing was known yet
 	Policies []PolicyView
 	Claims   []ClaimView
@@ -61,8 +63,12 @@ func (p *PolicyView) InForce(on Date) bool {
 func (v *View) Reset(a *Aggregate, asOf Date, ends EndTable) {
 	v.AsOf, v.ID, v.Customer, v.CurrentOnly = asOf, a.ID(), nil, false
 	v.Policies, v.Claims, v.undated = v.Policies[:0], v.Claims[:0], v.undated[:0]
+	v.Versions = nil
 	for i := range a.Customers {
 		c := &a.Customers[i]
+		if c.RecordedAt <= asOf {
+			v.Versions = a.Customers[:i+1]
+		}
 		if c.RecordedAt <= asOf && c.ValidFrom <= asOf && (v.Customer == nil || c.ValidFrom >= v.Customer.ValidFrom) {
 			v.Customer = c
 		}
