@@ -11,9 +11,11 @@ import (
 
 	"polis/handler/internal/actions"
 	"polis/handler/internal/bus"
+	"polis/handler/internal/enrichment"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/intake"
 	"polis/handler/internal/intake/tabular"
+	"polis/handler/internal/portfolio"
 	"polis/handler/internal/train"
 )
 
@@ -35,11 +37,25 @@ func (c place) with(f func(*stack) error) (err error) {
 
 type importCmd struct {
 	place
-	From   string `arg:"" name:"dir" help:"Folder with customers.csv, policies.csv, claims.csv, contacts.csv (or .ndjson, or .gz)." type:"path"`
-	Tenant string `help:"Tenant; by default the folder's name."`
-	AsOf   string `help:"Date that rows without recorded_at are recorded at; by default today."`
-	JSON   bool   `name:"json" help:"Print the summary as JSON."`
+	From       string `arg:"" name:"dir" help:"Folder with customers.csv, policies.csv, claims.csv, contacts.csv (or .ndjson, or .gz)." type:"path"`
+	Tenant     string `help:"Tenant; by default the folder's name."`
+	AsOf       string `help:"Date that rows without recorded_at are recorded at; by default today."`
+	Enrichment string `help:"CSV of what the insured things of policies would cost to rebuild or replace: policy_id, or postcode and branch; value, source, date. See docs/care.md." type:"existingfile" placeholder:"FILE"`
+	JSON       bool   `name:"json" help:"Print the summary as JSON."`
 	written
+}
+
+// enrichment reads the table that is named, if one is.
+func (m *importCmd) enrichment(asOf portfolio.Date) (*enrichment.Table, error) {
+	if m.Enrichment == "" {
+		return nil, nil
+	}
+	f, err := os.Open(m.Enrichment)
+	if err != nil {
+		return nil, fault.Wrap(fault.NotFound, err, "--enrichment")
+	}
+	defer f.Close() // only read
+	return enrichment.Read(m.Enrichment, f, asOf)
 }
 
 // written says how files are written where that is not to be guessed.
@@ -65,12 +81,16 @@ func (m *importCmd) Run(ctx context.Context) error {
 	if m.Tenant == "" {
 		m.Tenant = tenantOf(m.From)
 	}
+	brought, err := m.enrichment(on)
+	if err != nil {
+		return err
+	}
 	return m.with(func(s *stack) error {
 		t, err := s.tenant(ctx, m.Tenant)
 		if err != nil {
 			return err
 		}
-		sum, err := s.load(ctx, newProgress(os.Stderr), t, m.From, on, m.detected())
+		sum, err := s.load(ctx, newProgress(os.Stderr), t, m.From, on, m.detected(), brought)
 		if err != nil {
 			return err
 		}

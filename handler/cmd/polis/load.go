@@ -17,6 +17,7 @@ import (
 
 	"polis/handler/internal/book"
 	"polis/handler/internal/bus"
+	"polis/handler/internal/enrichment"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/intake"
 	"polis/handler/internal/portfolio"
@@ -47,8 +48,9 @@ func tables(dir string) (map[portfolio.Table]intake.Source, error) {
 	return out, nil
 }
 
-// load imports a folder, with a stage of progress, and writes the report beside the data.
-func (s *stack) load(ctx context.Context, p *progress, t book.Tenant, dir string, asOf portfolio.Date, as intake.Detected) (intake.Summary, error) {
+// load imports a folder and what was brought with it, with a stage of progress, and writes
+// the report beside the data.
+func (s *stack) load(ctx context.Context, p *progress, t book.Tenant, dir string, asOf portfolio.Date, as intake.Detected, brought *enrichment.Table) (intake.Summary, error) {
 	files, err := tables(dir)
 	if err != nil {
 		return intake.Summary{}, err
@@ -68,7 +70,7 @@ func (s *stack) load(ctx context.Context, p *progress, t book.Tenant, dir string
 	}
 	st := p.stage("import")
 	sum, err := intake.Import(ctx, s.book, intake.Options{
-		Tenant: t.ID, AsOf: asOf, Files: files, Overrides: overrides, Report: report,
+		Tenant: t.ID, AsOf: asOf, Files: files, Enrichment: brought, Overrides: overrides, Report: report,
 		Progress: func(_ string, done, total int64) { st.set(done, total) },
 	})
 	if err != nil {

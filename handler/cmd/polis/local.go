@@ -236,7 +236,7 @@ func (m *localCmd) fill(ctx context.Context, s *stack, p *progress, t book.Tenan
 			return err
 		}
 	}
-	_, err := s.load(ctx, p, t, dir, on, m.detected())
+	_, err := s.load(ctx, p, t, dir, on, m.detected(), nil)
 	return err
 }
 

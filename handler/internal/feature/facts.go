@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/bits"
 
+	"polis/handler/internal/enrichment"
 	"polis/handler/internal/portfolio"
 )
 
@@ -71,7 +72,7 @@ func (g *Group) Reset(views []*portfolio.View) {
 			most, g.Primary = own, v
 		}
 		for i := range v.Claims {
-			if c := &v.Claims[i]; c.LossDate > years3 && c.Status != portfolio.ClaimRejected && !delicate(v.Policy(c.PolicyID), c) {
+			if c := &v.Claims[i]; c.LossDate > years3 && c.Status != portfolio.ClaimRejected && !Delicate(v.Policy(c.PolicyID), c) {
 				g.Claims++
 				g.Incurred += c.Incurred()
 			}
@@ -198,7 +199,7 @@ func (f *facts) reset(in Input) {
 			f.unseen = true
 		}
 		for j := 1; j < len(p.Versions); j++ {
-			if w := &p.Versions[j]; w.RecordedAt > year && !renews(&p.Versions[j-1], w.ValidFrom) {
+			if w := &p.Versions[j]; w.RecordedAt > year && w.Reason != enrichment.Reason && !renews(&p.Versions[j-1], w.ValidFrom) {
 				f.mutations++
 			}
 		}
@@ -220,7 +221,7 @@ func (f *facts) reset(in Input) {
 	}
 	for i := range v.Claims {
 		c := &v.Claims[i]
-		if c.Status == portfolio.ClaimRejected || delicate(v.Policy(c.PolicyID), c) {
+		if c.Status == portfolio.ClaimRejected || Delicate(v.Policy(c.PolicyID), c) {
 			continue
 		}
 		f.vague = f.vague || c.CurrentOnly

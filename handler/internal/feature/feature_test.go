@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"testing"
 
+	"polis/handler/internal/enrichment"
 	"polis/handler/internal/model"
 	"polis/handler/internal/portfolio"
 )
@@ -335,5 +336,29 @@ func TestReadingAllocatesNothing(t *testing.T) {
 	})
 	if n != 0 {
 		t.Errorf("%v allocations a customer", n)
+	}
+}
+
+// TestWhatIsBroughtInIsNoFeature: a version that holds only that is no mutation, and its
+// attributes are no rating factors.
+func TestWhatIsBroughtInIsNoFeature(t *testing.T) {
+	var s Survey
+	for _, key := range []string{portfolio.RebuildValue, portfolio.RebuildDate, portfolio.RebuildSource, "build_year"} {
+		s.Add(&portfolio.Policy{Attributes: []portfolio.Attribute{{Key: key, Value: "1"}}})
+	}
+	if got := s.Schema(Settings{}).Attributes; len(got) != 1 || got[0].Key != "build_year" {
+		t.Errorf("rating factors are %v", got)
+	}
+	known := portfolio.Policy{ID: "p", CustomerID: "c", Branch: "building", StartDate: asOf - 900, Status: portfolio.Active, Version: portfolio.Version{RecordedAt: asOf - 900, ValidFrom: asOf - 900}}
+	brought := known
+	brought.RecordedAt, brought.Reason = asOf-9, enrichment.Reason
+	a := &portfolio.Aggregate{Customers: []portfolio.Customer{{ID: "c", Version: known.Version}}, Policies: []portfolio.Policy{known, brought}}
+	var v portfolio.View
+	v.Reset(a, asOf, portfolio.DefaultEnds)
+	var g Group
+	g.Reset([]*portfolio.View{&v})
+	var f facts
+	if f.reset(Input{View: &v, Group: &g}); f.mutations != 0 {
+		t.Errorf("%d mutations", f.mutations)
 	}
 }

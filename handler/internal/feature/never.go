@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode"
 
+	"polis/handler/internal/enrichment"
 	"polis/handler/internal/portfolio"
 )
 
@@ -42,10 +43,11 @@ var (
 	}
 )
 
-// Forbidden reports whether an attribute's key says that it may not be a feature.
+// Forbidden reports whether an attribute's key says that it may not be a feature, or that it
+// was brought in later and not known when its policy was.
 func Forbidden(key string) bool {
 	k := strings.ToLower(strings.TrimSpace(key))
-	if slices.Contains(neverKeys, k) {
+	if slices.Contains(neverKeys, k) || strings.HasPrefix(k, enrichment.Prefix) {
 		return true
 	}
 	for _, part := range neverParts {
@@ -82,9 +84,9 @@ func words(key string) []string {
 // delicateCovers are covers whose claims are about health or injury.
 var delicateCovers = fold("injury", "bodily_injury", "letsel", "letselschade", "medical", "health", "sickness", "ziekte", "verzuim", "income", "disability")
 
-// delicate reports whether a claim tells of somebody's health or injury: no feature counts
+// Delicate reports whether a claim tells of somebody's health or injury: no feature counts
 // it. Of which policy it is may not be known yet.
-func delicate(p *portfolio.PolicyView, c *portfolio.ClaimView) bool {
+func Delicate(p *portfolio.PolicyView, c *portfolio.ClaimView) bool {
 	if p != nil {
 		if b, _ := portfolio.BranchOf(p.Branch); b.LifeOrHealth || b.Name == "accident" {
 			return true

@@ -124,7 +124,7 @@ func (r *Reader) Policies(in Input) {
 	for i := range in.View.Claims {
 		c := &in.View.Claims[i]
 		p := in.View.Policy(c.PolicyID)
-		if p == nil || c.Status == portfolio.ClaimRejected || delicate(p, c) {
+		if p == nil || c.Status == portfolio.ClaimRejected || Delicate(p, c) {
 			continue
 		}
 		b := r.claimsIn(p.Branch)

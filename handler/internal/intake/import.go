@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"polis/handler/internal/book"
+	"polis/handler/internal/enrichment"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/intake/spill"
 	"polis/handler/internal/portfolio"
@@ -32,6 +33,9 @@ type Options struct {
 	AsOf   portfolio.Date // what rows without recorded_at are recorded at; nothing may lie after it
 	// Files has the customers at least.
 	Files map[portfolio.Table]Source
+	// Enrichment is what was brought of the policies from outside the administration; nil
+	// for nothing.
+	Enrichment *enrichment.Table
 	// Overrides say how files are written where that is not to be guessed.
 	Overrides map[portfolio.Table]Detected
 	Scratch   string // a folder; "" is the system's
@@ -144,7 +148,7 @@ func Import(ctx context.Context, b *book.Book, o Options) (_ Summary, err error)
 	if err := r.done(); err != nil {
 		return Summary{}, err
 	}
-	j := &joining{book: b, tenant: tenant, reading: r, pieces: groups, findings: fs}
+	j := &joining{book: b, tenant: tenant, reading: r, pieces: groups, findings: fs, enrichment: o.Enrichment}
 	both, working := errgroup.WithContext(ctx)
 	both.Go(func() (err error) {
 		j.lost, err = r.shared(working)

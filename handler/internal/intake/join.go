@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"polis/handler/internal/book"
+	"polis/handler/internal/enrichment"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/intake/spill"
 	"polis/handler/internal/portfolio"
@@ -26,6 +27,8 @@ type joining struct {
 	given    [4]bool // which tables were given
 	pieces   *spill.File
 	findings *findings
+
+	enrichment *enrichment.Table // nil: none was brought
 
 	counts   CustomerCounts
 	vanished vanished
@@ -187,6 +190,7 @@ func (w *joiner) one(g *group) error {
 		return nil
 	}
 	w.findVanished(stored)
+	enrichment.Carry(w.in.Policies, stored.Policies)
 	w.in.Normalise(w.reading.asOf)
 	var conflicts error
 	stored.Merge(&w.in, func(t portfolio.Table, i int) {
@@ -196,6 +200,9 @@ func (w *joiner) one(g *group) error {
 	})
 	if conflicts != nil {
 		return conflicts
+	}
+	if w.enrichment != nil {
+		w.enrichment.Add(stored, w.reading.asOf)
 	}
 	from := len(w.bodies)
 	w.bodies = w.enc.Append(w.bodies, stored)
