@@ -1,0 +1,71 @@
+package care
+
+import (
+	"math"
+	"strconv"
+	"strings"
+)
+
+// placeholder is where a rule's sentence shows the trigger's number.
+const placeholder = "{number}"
+
+// Unit is that of the rule's number; "" where it has none.
+func (r *Rule) Unit() string {
+	if r.number < 0 {
+		return ""
+	}
+	return FactList[r.number].Unit
+}
+
+// Dutch is the rule's sentence for a trigger's number.
+func (r *Rule) Dutch(number float64) string {
+	return strings.ReplaceAll(r.NL, placeholder, say(number, r.Unit(), ",", words2{"dag", "dagen"}, words2{"maand", "maanden"}, "jaar", "keer"))
+}
+
+// English is the rule's sentence for a trigger's number.
+func (r *Rule) English(number float64) string {
+	years := "years"
+	if rounded(number, 1) == 1 {
+		years = "year"
+	}
+	return strings.ReplaceAll(r.EN, placeholder, say(number, r.Unit(), ".", words2{"day", "days"}, words2{"month", "months"}, years, "times"))
+}
+
+type words2 struct{ one, more string }
+
+// say writes a number with its unit as a customer would read it.
+func say(v float64, unit, point string, days, months words2, years, times string) string {
+	if math.IsNaN(v) {
+		return "?"
+	}
+	number := func(decimals int) string {
+		return strings.Replace(strconv.FormatFloat(rounded(v, decimals), 'f', -1, 64), ".", point, 1)
+	}
+	counted := func(w words2) string {
+		if rounded(v, 0) == 1 {
+			return "1 " + w.one
+		}
+		return number(0) + " " + w.more
+	}
+	switch unit {
+	case unitShare:
+		v *= 100
+		return number(0) + "%"
+	case unitEUR, unitEURYear:
+		return "EUR " + number(0)
+	case unitTimes:
+		return number(1) + " " + times
+	case unitDays:
+		return counted(days)
+	case unitMonths:
+		return counted(months)
+	case unitYears:
+		return number(1) + " " + years
+	}
+	return number(0)
+}
+
+func rounded(v float64, decimals int) float64 {
+	scale := math.Pow(10, float64(decimals))
+	return math.Round(v*scale) / scale
+}
