@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"polis/handler/internal/care"
 	"polis/handler/internal/churn"
 	"polis/handler/internal/clv"
 	"polis/handler/internal/fault"
@@ -26,8 +27,8 @@ type Play struct {
 	EN     string  `json:"en"`
 }
 
-// Playbook is the plays by trigger, care before commerce. It is data: a tenant may have
-// its own.
+// Playbook is the plays by trigger, care before commerce: a rule of care that holds offers
+// back has its code for a trigger. It is data: a tenant may have its own.
 type Playbook struct {
 	Plays       map[string]Play `json:"plays"`
 	StakeScale  float64         `json:"stake_scale"`  // EUR at stake that is half of very much
@@ -37,27 +38,26 @@ type Playbook struct {
 
 // Triggers of plays, in the order in which they are looked at.
 const (
-	Complaint = risk.Complaint
-	Claims    = risk.Claims
-	Lapse     = "likely_lapse"
-	Rise      = "announced_premium_rise"
-	Gap       = "coverage_gap"
-	Buy       = "likely_purchase"
+	Care  = "care" // of whatever holds offers back and has no play of its own by its code
+	Lapse = "likely_lapse"
+	Rise  = "announced_premium_rise"
+	Gap   = "coverage_gap"
+	Buy   = "likely_purchase"
 )
 
 // Default is the playbook that Polis comes with.
 var Default = Playbook{
 	StakeScale: 400, PremiumRise: 0.12, OfferFrom: 0.15,
 	Plays: map[string]Play{
-		Complaint: {
+		"unresolved_complaint": {
 			"resolve_complaint", 90, 100, 1,
 			"Er staat een klacht open. Bel de klant, vat de klacht samen, zeg wat er nu gebeurt en wanneer.",
 			"A complaint is open. Call the customer, sum it up, say what happens now and when.",
 		},
-		Claims: {
+		Care: {
 			"care_review", 75, 90, 7,
-			"Er waren in korte tijd meerdere schades. Vraag hoe het gaat en loop de dekking en preventie door.",
-			"There were several claims in a short time. Ask how things are and go through cover and prevention.",
+			"Er is iets dat eerst aandacht vraagt. Vraag hoe het gaat, zeg wat er nu gebeurt en loop de dekking en preventie door.",
+			"Something needs attention first. Ask how things are, say what happens now, and go through cover and prevention.",
 		},
 		Lapse: {
 			"retention_call", 40, 75, 14,
@@ -132,32 +132,38 @@ func (e *Engine) Score(asOf portfolio.Date, rk *risk.Result, ch *churn.Result, c
 	value := max(0, cv.Value)
 	lapse := ch.Lapsed[12]
 	likely := ch.Status == score.Scored && (ch.Band == score.High || ch.Band == score.VeryHigh)
+	gap := rk.Care.Gap()
 	switch {
-	case has(rk, Complaint):
-		e.play(asOf, Complaint, max(value, 1), r)
-	case has(rk, Claims):
-		e.play(asOf, Claims, value, r)
+	case rk.Care.Held() != "":
+		e.care(asOf, &rk.Care, value, r)
 	// A low or negative value orders the work and is no reason to leave a customer out.
 	case likely:
 		e.play(asOf, Lapse, lapse*value, r)
 	case announced >= e.book.PremiumRise:
 		e.play(asOf, Rise, lapse*value, r)
-	case len(rk.Gaps) > 0:
+	case gap != nil:
 		e.play(asOf, Gap, 0, r)
-		r.About = rk.Gaps[0].Branch
+		r.About = gap.Branch
 	case nb.Status == score.Scored && nb.MayContact && nb.Withheld == "" && len(nb.Offers) > 0 && nb.Offers[0].Probability >= e.book.OfferFrom:
 		e.play(asOf, Buy, nb.Offers[0].Value, r)
 		r.About = nb.Offers[0].Branch
 	}
 }
 
-func has(rk *risk.Result, code string) bool {
-	for _, s := range rk.Signals {
-		if s.Code == code {
-			return true
+// care plays the weightiest of what holds offers back that has a play of its own, else the
+// play for care. The trigger is the rule's code.
+func (e *Engine) care(asOf portfolio.Date, c *care.Result, value float64, r *Result) {
+	for i := range c.Triggers {
+		if code := c.Triggers[i].Code; c.Triggers[i].Holds {
+			if _, own := e.book.Plays[code]; own {
+				e.play(asOf, code, value, r)
+				return
+			}
 		}
 	}
-	return false
+	if e.play(asOf, Care, value, r); r.Action != "" {
+		r.Trigger = c.Held()
+	}
 }
 
 func (e *Engine) play(asOf portfolio.Date, trigger string, stake float64, r *Result) {

@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"polis/handler/internal/care"
 	"polis/handler/internal/churn"
 	"polis/handler/internal/clv"
 	. "polis/handler/internal/defend"
@@ -40,13 +41,47 @@ func suggested(change func(*said)) *Result {
 	return &r
 }
 
-func complaint(s *said) { s.rk.Signals = append(s.rk.Signals, risk.Signal{Code: Complaint, Count: 1}) }
-func claims(s *said)    { s.rk.Signals = append(s.rk.Signals, risk.Signal{Code: Claims, Count: 3}) }
+const (
+	openComplaint = "unresolved_complaint"
+	manyClaims    = "claims_in_short_time"
+)
+
+func triggered(s *said, x care.Trigger) { s.rk.Care.Triggers = append(s.rk.Care.Triggers, x) }
+
+func complaint(s *said) { triggered(s, care.Trigger{Code: openComplaint, Holds: true}) }
+func claims(s *said)    { triggered(s, care.Trigger{Code: manyClaims, Holds: true}) }
 func leaving(s *said)   { s.ch.Band, s.ch.Lapsed[12] = score.High, 0.4 }
 func rise(s *said)      { s.announced = 0.15 }
-func gap(s *said)       { s.rk.Gaps = []risk.Gap{{Branch: "liability", Code: "household_without_liability"}} }
+func gap(s *said) {
+	triggered(s, care.Trigger{Branch: "liability", Code: "household_without_liability"})
+}
 
 func buying(s *said) { s.nb.Offers = []nbp.Offer{{Branch: "travel", Probability: 0.3, Value: 20}} }
+
+// days until the play of a trigger is due.
+func days(trigger string) int {
+	p, own := Default.Plays[trigger]
+	if !own {
+		p = Default.Plays[Care]
+	}
+	return p.Days
+}
+
+// TestAPlayOfItsOwn: what holds offers back is played by its code where the playbook has
+// that, though something weightier has not; what holds nothing back is not played.
+func TestAPlayOfItsOwn(t *testing.T) {
+	r := suggested(func(s *said) {
+		triggered(s, care.Trigger{Code: "turning_18", Points: 90})
+		claims(s)
+		complaint(s)
+	})
+	if r.Trigger != openComplaint || r.Action != "resolve_complaint" {
+		t.Errorf("%+v", r)
+	}
+	if r := suggested(func(s *said) { triggered(s, care.Trigger{Code: "turning_18", Points: 90}) }); r.Action != "" {
+		t.Errorf("%+v", r)
+	}
+}
 
 // TestCareComesFirst: of all that could be done the first in this order is.
 func TestCareComesFirst(t *testing.T) {
@@ -54,8 +89,8 @@ func TestCareComesFirst(t *testing.T) {
 		trigger, action, about string
 		cause                  func(*said)
 	}{
-		{Complaint, "resolve_complaint", "", complaint},
-		{Claims, "care_review", "", claims},
+		{openComplaint, "resolve_complaint", "", complaint},
+		{manyClaims, "care_review", "", claims},
 		{Lapse, "retention_call", "", leaving},
 		{Rise, "renewal_review", "", rise},
 		{Gap, "coverage_advice", "liability", gap},
@@ -70,7 +105,7 @@ func TestCareComesFirst(t *testing.T) {
 		if r.Trigger != first.trigger || r.Action != first.action || r.About != first.about {
 			t.Errorf("%s before %s: %s, %s, about %q", r.Trigger, first.trigger, r.Action, first.action, r.About)
 		}
-		if r.Due != asOf+portfolio.Date(Default.Plays[first.trigger].Days) || r.NL == "" || r.EN == "" {
+		if r.Due != asOf+portfolio.Date(days(first.trigger)) || r.NL == "" || r.EN == "" {
 			t.Errorf("%s: %+v", first.trigger, r)
 		}
 	}
@@ -82,7 +117,7 @@ func TestCareComesFirst(t *testing.T) {
 func TestWhenNothingIsOffered(t *testing.T) {
 	for name, change := range map[string]func(*said){
 		"marketing is refused":   func(s *said) { buying(s); s.nb.MayContact = false },
-		"care withholds it":      func(s *said) { buying(s); s.nb.Withheld = risk.Severe },
+		"care withholds it":      func(s *said) { buying(s); s.nb.Withheld = "open_severe_claim" },
 		"the customer objects":   func(s *said) { buying(s); s.nb.Status = score.Objected },
 		"it is unlikely":         func(s *said) { buying(s); s.nb.Offers[0].Probability = 0.149 },
 		"a small rise":           func(s *said) { s.announced = 0.119 },
@@ -174,7 +209,7 @@ func TestPlaybooksAreChecked(t *testing.T) {
 		t.Errorf("a playbook may leave plays out: %v", err)
 	}
 	var r Result
-	New(&none).Score(asOf, &risk.Result{Status: score.Scored, Signals: []risk.Signal{{Code: Complaint, Count: 1}}}, &churn.Result{}, &clv.Result{}, &nbp.Result{}, math.NaN(), &r)
+	New(&none).Score(asOf, &risk.Result{Status: score.Scored, Care: care.Result{Triggers: []care.Trigger{{Code: openComplaint, Holds: true}}}}, &churn.Result{}, &clv.Result{}, &nbp.Result{}, math.NaN(), &r)
 	if r.Action != "" {
 		t.Errorf("a play that is left out is suggested: %s", r.Action)
 	}

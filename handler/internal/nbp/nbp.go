@@ -103,7 +103,7 @@ func (e *Engine) Score(in feature.Input, rk *risk.Result, r *Result) {
 		return
 	}
 	r.Status = score.Scored
-	r.Withheld = withheld(rk)
+	r.Withheld = rk.Care.Held()
 	e.reader.Offer(in, &e.row)
 	for i := range e.branches {
 		b := &e.branches[i]
@@ -115,10 +115,8 @@ func (e *Engine) Score(in feature.Input, rk *risk.Result, r *Result) {
 		if b.Essential {
 			o.Need = "essential"
 		}
-		for _, g := range rk.Gaps {
-			if g.Branch == b.Name {
-				o.Need = "gap"
-			}
+		if rk.Care.Misses(b.Name) {
+			o.Need = "gap"
 		}
 		r.Offers = append(r.Offers, o)
 	}
@@ -159,17 +157,6 @@ func rank(need string) int {
 		return 0
 	}
 	return 1
-}
-
-// withheld is the care signal that forbids an offer for now.
-func withheld(rk *risk.Result) string {
-	for _, s := range rk.Signals {
-		switch s.Code {
-		case risk.Complaint, risk.Claims, risk.Severe:
-			return s.Code
-		}
-	}
-	return ""
 }
 
 // mayContact is false where the customer's last word on marketing was no.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"polis/handler/internal/care"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/model"
 	. "polis/handler/internal/nbp"
@@ -67,11 +68,11 @@ func TestWhatIsOffered(t *testing.T) {
 	partner.Customers[0].ID = "d"
 	for name, tc := range map[string]struct {
 		members []*portfolio.Aggregate
-		gaps    []risk.Gap
+		gaps    []care.Trigger
 		want    []string
 	}{
 		"by probability":          {[]*portfolio.Aggregate{person(1980, "motor")}, nil, []string{"travel", "contents", "liability", "building", "legal"}},
-		"a gap comes first":       {[]*portfolio.Aggregate{person(1980, "motor")}, []risk.Gap{{Branch: "liability"}}, []string{"liability", "travel", "contents", "building", "legal"}},
+		"a gap comes first":       {[]*portfolio.Aggregate{person(1980, "motor")}, []care.Trigger{{Branch: "liability"}}, []string{"liability", "travel", "contents", "building", "legal"}},
 		"what the partner holds":  {[]*portfolio.Aggregate{person(1980, "motor"), partner}, nil, []string{"contents", "liability", "building", "legal", "accident"}},
 		"what a business can buy": {[]*portfolio.Aggregate{business}, nil, []string{"cyber", "legal"}},
 		"too old for accident":    {[]*portfolio.Aggregate{person(1950, "motor", "travel")}, nil, []string{"contents", "liability", "building", "legal"}},
@@ -79,14 +80,14 @@ func TestWhatIsOffered(t *testing.T) {
 		"born in the future":      {[]*portfolio.Aggregate{person(2090, "motor", "travel", "contents")}, nil, []string{"liability", "building", "legal", "accident"}},
 		"no year of birth":        {[]*portfolio.Aggregate{person(1900, "motor", "travel", "contents")}, nil, []string{"liability", "building", "legal", "accident"}},
 	} {
-		if got := branches(scored(t, &risk.Result{Gaps: tc.gaps}, tc.members...)); !slices.Equal(got, tc.want) {
+		if got := branches(scored(t, &risk.Result{Care: care.Result{Triggers: tc.gaps}}, tc.members...)); !slices.Equal(got, tc.want) {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
 		}
 	}
 }
 
 func TestTheFirstOffer(t *testing.T) {
-	r := scored(t, &risk.Result{Gaps: []risk.Gap{{Branch: "liability"}}}, person(1980, "motor", "pet"))
+	r := scored(t, &risk.Result{Care: care.Result{Triggers: []care.Trigger{{Branch: "liability"}}}}, person(1980, "motor", "pet"))
 	p := 1 / (1 + math.Exp(-logit(0.04)-0.5))
 	first := r.Offers[0]
 	if first.Need != "gap" || math.Abs(first.Probability-p) > 1e-12 || math.Abs(first.Value-p*100*0.17) > 1e-12 || r.Band != score.Medium {
@@ -114,12 +115,17 @@ func TestAReplacedPolicyIsStillHeld(t *testing.T) {
 }
 
 func TestCareWithholdsOffers(t *testing.T) {
-	for code, want := range map[string]string{
-		risk.Complaint: risk.Complaint, risk.Claims: risk.Claims, risk.Severe: risk.Severe, "many_mutations": "", "repeated_complaints": "",
+	for name, tc := range map[string]struct {
+		triggers []care.Trigger
+		want     string
+	}{
+		"nothing":              {nil, ""},
+		"what holds none back": {[]care.Trigger{{Code: "turning_18", Points: 90}}, ""},
+		"the weightiest":       {[]care.Trigger{{Code: "turning_18", Points: 90}, {Code: "unresolved_complaint", Points: 45, Holds: true}, {Code: "claims_in_short_time", Points: 30, Holds: true}}, "unresolved_complaint"},
 	} {
-		r := scored(t, &risk.Result{Signals: []risk.Signal{{Code: code, Count: 1}}}, person(1980, "motor"))
-		if r.Withheld != want {
-			t.Errorf("on %s offers are withheld for %q", code, r.Withheld)
+		r := scored(t, &risk.Result{Care: care.Result{Triggers: tc.triggers}}, person(1980, "motor"))
+		if r.Withheld != tc.want {
+			t.Errorf("%s: offers are withheld for %q", name, r.Withheld)
 		}
 	}
 }

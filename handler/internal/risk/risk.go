@@ -7,9 +7,9 @@ import (
 	"math"
 	"sort"
 
+	"polis/handler/internal/care"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/model"
-	"polis/handler/internal/portfolio"
 	"polis/handler/internal/score"
 )
 
@@ -25,9 +25,6 @@ type Model struct {
 	Quantiles     []float64
 	LossQuantiles []float64
 	Bands         score.Bands // of the score
-	// Sold are the branches that the book has: what an office does not sell, its
-	// customers hold elsewhere, and missing it here is no gap.
-	Sold map[string]bool
 }
 
 // Policy is what a policy is expected to do in a year.
@@ -49,18 +46,6 @@ type Policy struct {
 // own claims have in it.
 func (p *Policy) Basis() (Basis, float64) { return p.level.Basis, p.level.Credibility }
 
-// Signal is something in the file that asks for care, with what triggered it.
-type Signal struct {
-	Code  string
-	Count int
-}
-
-// Gap is a branch that the relation misses, and why it would be expected to have it.
-type Gap struct {
-	Branch string
-	Code   string
-}
-
 // Result is what the engine says of a customer.
 type Result struct {
 	Status score.Status
@@ -71,8 +56,7 @@ type Result struct {
 	Undeveloped float64
 	Ratio       float64 // of loss to premium, where that is known; NaN where no policy's is
 	Policies    []Policy
-	Signals     []Signal
-	Gaps        []Gap
+	Care        care.Result
 	Of          string // the policy that the reasons are of: the one with the largest expected loss
 	Reasons     score.Reasons
 }
@@ -81,6 +65,7 @@ type Result struct {
 type Engine struct {
 	model    *Model
 	settings *Settings
+	care     *care.Engine
 	levels   map[string]*level
 	others   *level
 	reader   feature.Reader
@@ -88,9 +73,13 @@ type Engine struct {
 	row      model.Row
 }
 
-// New is an engine with a model and the settings that it was trained under.
-func New(m *Model, s *Settings) *Engine {
-	e := &Engine{model: m, settings: s, levels: map[string]*level{}, others: newLevel(&neutral), explain: score.NewExplainer(m.Frequency, m.Severity)}
+// New is an engine with a model and the settings that it was trained under, and with one
+// that finds the care that is owed.
+func New(m *Model, s *Settings, c *care.Engine) *Engine {
+	if m == nil || s == nil || c == nil {
+		panic("risk: a dependency is missing")
+	}
+	e := &Engine{model: m, settings: s, care: c, levels: map[string]*level{}, others: newLevel(&neutral), explain: score.NewExplainer(m.Frequency, m.Severity)}
 	for name, b := range m.Branches {
 		e.levels[name] = newLevel(&b)
 	}
@@ -112,17 +101,17 @@ func (r *Result) PerPolicy() float64 { return r.Loss / float64(len(r.Policies)) 
 
 func (r *Result) reset(s score.Status) {
 	*r = Result{
-		Status: s, Band: score.Low, Ratio: math.NaN(), Policies: r.Policies[:0], Signals: r.Signals[:0], Gaps: r.Gaps[:0],
+		Status: s, Band: score.Low, Ratio: math.NaN(), Policies: r.Policies[:0],
+		Care:    care.Result{Triggers: r.Care.Triggers[:0]},
 		Reasons: score.Reasons{Top: r.Reasons.Top[:0]},
 	}
 }
 
-// Care fills the result for a customer who objects to profiling: signals and gaps come
-// from the file and not from a model, and care is owed all the same.
+// Care fills the result for a customer who objects to profiling: care comes from the file
+// and not from a model, and is owed all the same.
 func (e *Engine) Care(in feature.Input, r *Result) {
 	r.reset(score.Objected)
-	e.reader.Policies(in)
-	e.care(in, r)
+	e.care.Score(in, &r.Care)
 }
 
 // Score fills the result for a customer.
@@ -164,7 +153,7 @@ func (e *Engine) Score(in feature.Input, r *Result) {
 		}
 		r.Policies = append(r.Policies, q)
 	}
-	e.care(in, r)
+	e.care.Score(in, &r.Care)
 	switch {
 	case len(r.Policies) > 0:
 		r.Status = score.Scored
@@ -201,85 +190,4 @@ func place(quantiles []float64, v float64) float64 {
 	}
 	lo, hi := quantiles[from-1], quantiles[from]
 	return 100 * (float64(from-1) + (v-lo)/(hi-lo)) / float64(n-1)
-}
-
-// Thresholds of the care signals: counts in 12 months, and the incurred amount from
-// which on an open claim is one that upsets a household or a small business.
-const (
-	manyClaims     = 3
-	manyMutations  = 6
-	manyComplaints = 2
-	severeClaim    = portfolio.Cents(10_000_00)
-)
-
-// Codes of the care signals that keep offers away.
-const (
-	Claims    = "claims_in_short_time"
-	Severe    = "open_severe_claim"
-	Complaint = "unresolved_complaint"
-)
-
-// care looks for what asks for care whatever it costs: the duty of care of Dutch law
-// (Wft art. 4:23) is owed to every customer.
-func (e *Engine) care(in feature.Input, r *Result) {
-	c := e.reader.Care()
-	for _, s := range [...]Signal{
-		{Claims, over(c.Claims, manyClaims)},
-		{Severe, severe(in.View)},
-		{Complaint, c.Unresolved},
-		{"repeated_complaints", over(c.Complaints, manyComplaints)},
-		{"many_mutations", over(c.Mutations, manyMutations)},
-	} {
-		if s.Count > 0 {
-			r.Signals = append(r.Signals, s)
-		}
-	}
-	g := in.Group
-	business := in.View.Customer != nil && in.View.Customer.Segment == portfolio.Business
-	for _, rule := range gaps {
-		if rule.business == business && g.Policies > 0 && e.model.Sold[rule.missing[0]] && !holdsAny(g, rule.missing) && holdsAny(g, rule.holding) {
-			r.Gaps = append(r.Gaps, Gap{rule.missing[0], rule.code})
-		}
-	}
-}
-
-// severe counts open claims that are large.
-func severe(v *portfolio.View) int {
-	n := 0
-	for i := range v.Claims {
-		if c := &v.Claims[i]; c.Status == portfolio.ClaimOpen && c.Incurred() >= severeClaim {
-			n++
-		}
-	}
-	return n
-}
-
-func over(n, limit int) int {
-	if n < limit {
-		return 0
-	}
-	return n
-}
-
-// gaps are the rules by which a branch is missed: who holds one of these and none of
-// those.
-var gaps = []struct {
-	code     string
-	business bool
-	holding  []string
-	missing  []string
-}{
-	{"household_without_liability", false, []string{"motor", "contents", "building", "travel"}, []string{"liability"}},
-	{"building_without_contents", false, []string{"building"}, []string{"contents"}},
-	{"business_without_liability", true, []string{"business_property", "fleet", "business_interruption"}, []string{"business_liability"}},
-	{"property_without_interruption", true, []string{"business_property"}, []string{"business_interruption"}},
-}
-
-func holdsAny(g *feature.Group, branches []string) bool {
-	for _, b := range branches {
-		if i := portfolio.BranchIndex(b); i >= 0 && g.Holds(i) {
-			return true
-		}
-	}
-	return false
 }

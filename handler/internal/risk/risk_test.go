@@ -2,12 +2,14 @@ package risk_test
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"polis/handler/internal/care"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/model"
@@ -31,7 +33,6 @@ func made(t *testing.T) *Model {
 		Branches:  map[string]Branch{"motor": {Basis: Blended, Credibility: 0.7, Frequency: 1, Severity: 1, Excess: 1.5, Reporting: 1, Development: 1, Inflation: 1}},
 		Quantiles: []float64{0, 0.25, 0.5, 1, 2}, LossQuantiles: []float64{0, 100, 200},
 		Bands: score.Bands{50, 80, 95},
-		Sold:  map[string]bool{"liability": true, "contents": true},
 	}
 }
 
@@ -46,8 +47,23 @@ func person(birth int, policies ...portfolio.Policy) *portfolio.Aggregate {
 func scored(t *testing.T, members ...*portfolio.Aggregate) *Result {
 	t.Helper()
 	var r Result
-	New(made(t), &Defaults).Score(scoretest.Input(asOf, members...), &r)
+	New(made(t), &Defaults, careful(t)).Score(scoretest.Input(asOf, members...), &r)
 	return &r
+}
+
+// careful finds the care that is owed in a book that sells liability and contents.
+func careful(t testing.TB) *care.Engine {
+	t.Helper()
+	s := care.Defaults()
+	rules, err := care.Compile(&s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := care.New(rules, care.Book{Sold: map[string]bool{"liability": true, "contents": true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }
 
 func near(t *testing.T, what string, got, want float64) {
@@ -111,7 +127,7 @@ func TestEveryLoadIsAReason(t *testing.T) {
 		m := made(t)
 		m.Branches = map[string]Branch{"": b}
 		var r Result
-		New(m, &Defaults).Score(scoretest.Input(asOf, person(2000, policy("m", "drone", 30000))), &r)
+		New(m, &Defaults, careful(t)).Score(scoretest.Input(asOf, person(2000, policy("m", "drone", 30000))), &r)
 		sum, said := r.Reasons.Base+r.Reasons.Rest, map[string]float64{}
 		for _, top := range r.Reasons.Top {
 			sum += top.Contribution
@@ -138,7 +154,7 @@ func TestCovers(t *testing.T) {
 	m := made(t)
 	m.Branches = map[string]Branch{"motor": loaded}
 	var r Result
-	New(m, &Defaults).Score(scoretest.Input(asOf, person(1980, policy("m", "motor", 30000), policy("x", "liability", 6000))), &r)
+	New(m, &Defaults, careful(t)).Score(scoretest.Input(asOf, person(1980, policy("m", "motor", 30000), policy("x", "liability", 6000))), &r)
 	p := &r.Policies[0]
 	frequency, severity := 0.1*1.1*1.05, 1000*0.9*1.25*(0.8/1.05)*1.06
 	near(t, "frequency", p.Frequency, frequency)
@@ -188,7 +204,7 @@ func TestTies(t *testing.T) {
 		m.Frequency, m.Severity = model.Constant(m.Schema.Fields(), model.Poisson, 0, ""), model.Constant(m.Schema.Fields(), model.Gamma, 0, "")
 		m.Quantiles = tc.quantiles
 		var r Result
-		New(m, &Defaults).Score(scoretest.Input(asOf, person(1980, policy("x", "liability", 100))), &r)
+		New(m, &Defaults, careful(t)).Score(scoretest.Input(asOf, person(1980, policy("x", "liability", 100))), &r)
 		near(t, "the score of one "+name, r.Score, tc.score)
 	}
 }
@@ -213,7 +229,7 @@ func TestLifeAndHealth(t *testing.T) {
 		want int
 	}{{&Defaults, 1}, {&s, 2}} {
 		var r Result
-		New(made(t), tc.s).Score(scoretest.Input(asOf, a), &r)
+		New(made(t), tc.s, careful(t)).Score(scoretest.Input(asOf, a), &r)
 		if len(r.Policies) != tc.want {
 			t.Errorf("%d policies are scored, want %d", len(r.Policies), tc.want)
 		}
@@ -278,7 +294,7 @@ func TestBranchesThatCannotBe(t *testing.T) {
 func TestNothingIsAllocated(t *testing.T) {
 	m := made(t)
 	m.Branches = map[string]Branch{"": loaded}
-	e := New(m, &Defaults)
+	e := New(m, &Defaults, careful(t))
 	in := scoretest.Input(asOf, person(2000, policy("a", "motor", 30000), policy("b", "liability", 6000), policy("c", "contents", 9000)))
 	var r Result
 	e.Score(in, &r)
@@ -333,7 +349,7 @@ func TestPremiumsThatAreNotKnown(t *testing.T) {
 	m := made(t)
 	m.Quantiles = nil
 	var got Result
-	New(m, &Defaults).Score(scoretest.Input(asOf, person(1980, policy("a", "motor", 15000))), &got)
+	New(m, &Defaults, careful(t)).Score(scoretest.Input(asOf, person(1980, policy("a", "motor", 15000))), &got)
 	near(t, "the place in a book without a distribution", got.Score, 50)
 }
 
@@ -369,113 +385,20 @@ func claim(id string, on portfolio.Date, reserve portfolio.Cents, status portfol
 	return portfolio.Claim{ID: id, PolicyID: "m", CustomerID: "c", LossDate: on, Reserve: reserve, Status: status, Version: portfolio.Version{RecordedAt: on, ValidFrom: on}}
 }
 
-func contact(on portfolio.Date, reason string, resolved portfolio.Date) portfolio.Contact {
-	c := portfolio.Contact{CustomerID: "c", At: portfolio.Instant(on.Time().Unix()), Reason: reason}
-	if resolved != 0 {
-		c.ResolvedAt = portfolio.Instant(resolved.Time().Unix())
-	}
-	return c
-}
-
-func TestCareSignals(t *testing.T) {
-	for name, tc := range map[string]struct {
-		change func(*portfolio.Aggregate)
-		want   []Signal
-	}{
-		"nothing": {func(*portfolio.Aggregate) {}, nil},
-		"two claims": {func(a *portfolio.Aggregate) {
-			a.Claims = []portfolio.Claim{claim("1", asOf-30, 100, portfolio.ClaimClosed), claim("2", asOf-60, 100, portfolio.ClaimClosed)}
-		}, nil},
-		"three claims": {func(a *portfolio.Aggregate) {
-			a.Claims = []portfolio.Claim{claim("1", asOf-30, 100, portfolio.ClaimClosed), claim("2", asOf-60, 100, portfolio.ClaimClosed), claim("3", asOf-90, 100, portfolio.ClaimClosed)}
-		}, []Signal{{Claims, 3}}},
-		"three claims, one rejected": {func(a *portfolio.Aggregate) {
-			a.Claims = []portfolio.Claim{claim("1", asOf-30, 100, portfolio.ClaimClosed), claim("2", asOf-60, 100, portfolio.ClaimClosed), claim("3", asOf-90, 100, portfolio.ClaimRejected)}
-		}, nil},
-		"a large open claim": {func(a *portfolio.Aggregate) {
-			a.Claims = []portfolio.Claim{claim("1", asOf-30, 1_000_000, portfolio.ClaimOpen)}
-		}, []Signal{{Severe, 1}}},
-		"a large closed claim": {func(a *portfolio.Aggregate) {
-			a.Claims = []portfolio.Claim{claim("1", asOf-30, 1_000_000, portfolio.ClaimClosed)}
-		}, nil},
-		"an open complaint":    {func(a *portfolio.Aggregate) { a.Contacts = []portfolio.Contact{contact(asOf-9, "complaint", 0)} }, []Signal{{Complaint, 1}}},
-		"resolved tomorrow":    {func(a *portfolio.Aggregate) { a.Contacts = []portfolio.Contact{contact(asOf-9, "complaint", asOf+1)} }, []Signal{{Complaint, 1}}},
-		"a resolved complaint": {func(a *portfolio.Aggregate) { a.Contacts = []portfolio.Contact{contact(asOf-9, "complaint", asOf-8)} }, nil},
-		"a complaint of long ago": {func(a *portfolio.Aggregate) {
-			a.Contacts = []portfolio.Contact{contact(asOf-500, "complaint", 0)}
-		}, nil},
-		"two resolved complaints": {func(a *portfolio.Aggregate) {
-			a.Contacts = []portfolio.Contact{contact(asOf-19, "complaint", asOf-18), contact(asOf-9, "complaint", asOf-8)}
-		}, []Signal{{"repeated_complaints", 2}}},
-		"six mutations": {func(a *portfolio.Aggregate) {
-			for i := range 6 {
-				p := policy("m", "motor", portfolio.Cents(30000+i))
-				p.RecordedAt = asOf - portfolio.Date(100-i)
-				a.Policies = append(a.Policies, p)
-			}
-		}, []Signal{{"many_mutations", 6}}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			a := person(1980, policy("m", "motor", 30000), policy("x", "liability", 6000))
-			tc.change(a)
-			if r := scored(t, a); !same(r.Signals, tc.want) {
-				t.Errorf("%v, want %v", r.Signals, tc.want)
-			}
-			var r Result // care is the same for who objects
-			New(made(t), &Defaults).Care(scoretest.Input(asOf, a), &r)
-			if r.Status != score.Objected || !same(r.Signals, tc.want) || len(r.Policies) != 0 {
-				t.Errorf("of an objector: %s %v", r.Status, r.Signals)
-			}
-		})
-	}
-}
-
-func same(got, want []Signal) bool {
-	if len(got) != len(want) {
-		return false
-	}
-	for i := range got {
-		if got[i] != want[i] {
-			return false
+// TestCareIsForEverybody: it is the same of who is scored, of who objects, and of who has
+// nothing in scope.
+func TestCareIsForEverybody(t *testing.T) {
+	for name, branch := range map[string]string{"scored": "motor", "not in scope": "health"} {
+		a := person(1980, policy("m", branch, 30000))
+		a.Contacts = []portfolio.Contact{{CustomerID: "c", At: portfolio.Instant((asOf - 9).Time().Unix()), Reason: "complaint"}}
+		r := scored(t, a)
+		var objected Result
+		New(made(t), &Defaults, careful(t)).Care(scoretest.Input(asOf, a), &objected)
+		if r.Care.Held() != "unresolved_complaint" || r.Care.Misses("liability") != (branch == "motor") {
+			t.Errorf("%s: %+v", name, r.Care)
 		}
-	}
-	return true
-}
-
-func TestCoverageGaps(t *testing.T) {
-	motor, liability, building := policy("m", "motor", 30000), policy("x", "liability", 6000), policy("b", "building", 20000)
-	for name, tc := range map[string]struct {
-		segment portfolio.Segment
-		holds   []portfolio.Policy
-		partner []portfolio.Policy
-		want    []string
-	}{
-		"motor alone":                        {"", []portfolio.Policy{motor}, nil, []string{"household_without_liability"}},
-		"motor and liability":                {"", []portfolio.Policy{motor, liability}, nil, nil},
-		"the partner has liability":          {"", []portfolio.Policy{motor}, []portfolio.Policy{liability}, nil},
-		"a building alone":                   {"", []portfolio.Policy{building}, nil, []string{"household_without_liability", "building_without_contents"}},
-		"health alone":                       {"", []portfolio.Policy{policy("h", "health", 9000)}, nil, nil},
-		"nothing":                            {"", nil, nil, nil},
-		"a business with motor":              {portfolio.Business, []portfolio.Policy{motor}, nil, nil},
-		"what the office does not sell":      {portfolio.Business, []portfolio.Policy{policy("f", "fleet", 9000)}, nil, nil},
-		"a partner's motor is the household": {"", nil, []portfolio.Policy{motor}, []string{"household_without_liability"}},
-	} {
-		a := person(1980, tc.holds...)
-		a.Customers[0].Segment = tc.segment
-		b := person(1981, tc.partner...)
-		b.Customers[0].ID = "d"
-		r, codes := scored(t, a, b), []string(nil)
-		for _, g := range r.Gaps {
-			codes = append(codes, g.Code)
-		}
-		if len(codes) != len(tc.want) {
-			t.Errorf("%s: %v, want %v", name, codes, tc.want)
-			continue
-		}
-		for i := range codes {
-			if codes[i] != tc.want[i] {
-				t.Errorf("%s: %v, want %v", name, codes, tc.want)
-			}
+		if objected.Status != score.Objected || len(objected.Policies) != 0 || objected.Care.Score != r.Care.Score || !slices.Equal(objected.Care.Triggers, r.Care.Triggers) {
+			t.Errorf("%s: %+v, of an objector %+v", name, r.Care, objected)
 		}
 	}
 }
@@ -487,8 +410,8 @@ func TestALateClaimIsNotSeen(t *testing.T) {
 	late := claim("1", asOf-30, 1_000_000, portfolio.ClaimOpen)
 	late.RecordedAt = asOf + 5
 	a.Claims = append(a.Claims, late)
-	if r := scored(t, a); r.Loss != before.Loss || len(r.Signals) != 0 {
-		t.Errorf("loss %v and signals %v, before %v", r.Loss, r.Signals, before.Loss)
+	if r := scored(t, a); r.Loss != before.Loss || r.Care.Held() != "" {
+		t.Errorf("loss %v and care %v, before %v", r.Loss, r.Care, before.Loss)
 	}
 }
 
@@ -517,7 +440,7 @@ func BenchmarkScore(b *testing.B) {
 		Frequency: model.Constant(fields, model.Poisson, -2, ""), Severity: model.Constant(fields, model.Gamma, 7, ""),
 		Branches: map[string]Branch{"": loaded}, Quantiles: []float64{0, 0.25, 0.5, 1, 2}, Bands: score.Bands{50, 80, 95},
 	}
-	e := New(m, &Defaults)
+	e := New(m, &Defaults, careful(b))
 	var policies []portfolio.Policy
 	for _, branch := range []string{"motor", "liability", "contents", "building", "travel"} {
 		policies = append(policies, policy(branch, branch, 30000))

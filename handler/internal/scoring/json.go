@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"polis/handler/internal/care"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/risk"
 	"polis/handler/internal/score"
@@ -111,17 +112,7 @@ func (sh *Sheet) risk(j *appender) {
 		}
 		j.raw(`]`)
 	}
-	j.raw(`,"signals":[`)
-	for i, s := range r.Signals {
-		j.comma(i).raw(`{"code":"`).raw(s.Code).raw(`","count":`)
-		j.b = strconv.AppendInt(j.b, int64(s.Count), 10)
-		j.raw(`}`)
-	}
-	j.raw(`],"gaps":[`)
-	for i, g := range r.Gaps {
-		j.comma(i).raw(`{"code":"`).raw(g.Code).raw(`","branch":"`).raw(g.Branch).raw(`"}`)
-	}
-	j.raw(`]`)
+	j.care(&r.Care)
 	if r.Status == score.Scored {
 		j.reasons("log expected loss of policy", r.Of, &r.Reasons)
 	}
@@ -140,6 +131,33 @@ func (j *appender) policy(p *risk.Policy) {
 		j.raw(`,"frequency":`).num(c.Frequency, 6).raw(`,"expected_loss":`).num(c.Loss, 2).raw(`}`)
 	}
 	j.raw(`]}`)
+}
+
+// care appends the score, the triggers that made it, and the coverage gaps among them.
+func (j *appender) care(c *care.Result) {
+	j.raw(`,"care":`).num(c.Score, 2).raw(`,"signals":[`)
+	for i := range c.Triggers {
+		t := &c.Triggers[i]
+		j.comma(i).raw(`{"code":"`).raw(t.Code).raw(`","number":`).num(t.Number, 4).raw(`,"points":`).num(t.Points, 2)
+		if t.Holds {
+			j.raw(`,"holds_offers":true`)
+		}
+		if t.Source != "" {
+			j.raw(`,"source":`).text(t.Source).raw(`,"value_as_of":"`)
+			j.b = t.On.AppendTo(j.b)
+			j.raw(`"`)
+		}
+		j.raw(`}`)
+	}
+	j.raw(`],"gaps":[`)
+	n := 0
+	for i := range c.Triggers {
+		if t := &c.Triggers[i]; t.Branch != "" {
+			j.comma(n).raw(`{"code":"`).raw(t.Code).raw(`","branch":"`).raw(t.Branch).raw(`"}`)
+			n++
+		}
+	}
+	j.raw(`]`)
 }
 
 // horizons are the months that are shown.

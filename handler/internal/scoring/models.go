@@ -32,6 +32,8 @@ type Models struct {
 	Nbp      *nbp.Model
 	Settings Settings
 	Ends     portfolio.EndTable
+	// ContactsSince is the first contact of the book; no date where it keeps none.
+	ContactsSince portfolio.Date
 }
 
 const modelsFormat = 3
@@ -51,6 +53,7 @@ type file struct {
 	Premium   map[string]float64     `json:"mean_premium"`
 	Settings  Settings               `json:"settings"`
 	Ends      map[string]string      `json:"end_reasons"`
+	Contacts  portfolio.Date         `json:"contacts_since,omitzero"`
 	Learnt    []string               `json:"models"`
 }
 
@@ -60,7 +63,7 @@ func (m *Models) Save(w io.Writer) error {
 		Format: modelsFormat, Trained: m.Trained, Schema: m.Risk.Schema, Branches: m.Risk.Branches,
 		Quantiles: m.Risk.Quantiles, Losses: m.Risk.LossQuantiles,
 		Bands:   map[string]score.Bands{"risk": m.Risk.Bands, "churn": m.Churn.Bands, "nbp": m.Nbp.Bands},
-		Premium: m.Nbp.Premium, Settings: m.Settings, Ends: map[string]string{},
+		Premium: m.Nbp.Premium, Settings: m.Settings, Ends: map[string]string{}, Contacts: m.ContactsSince,
 	}
 	for reason, end := range m.Ends {
 		f.Ends[reason] = end.String()
@@ -153,12 +156,11 @@ func Parse(body []byte) (*Models, error) {
 		return nil, err
 	}
 	m := &Models{
-		Version: digest(body), Trained: f.Trained, Settings: f.Settings, Ends: portfolio.EndTable{},
+		Version: digest(body), Trained: f.Trained, Settings: f.Settings, Ends: portfolio.EndTable{}, ContactsSince: f.Contacts,
 		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.Schema, Branches: f.Branches, Quantiles: f.Quantiles, LossQuantiles: f.Losses, Bands: f.Bands["risk"]},
 		Churn: &churn.Model{Lapse: learnt["lapse"], Other: learnt["other_end"], Bands: f.Bands["churn"]},
 		Nbp:   &nbp.Model{Branches: map[string]score.Model{}, Premium: f.Premium, Bands: f.Bands["nbp"]},
 	}
-	m.Risk.Sold = m.Nbp.Sold()
 	for reason, name := range f.Ends {
 		end, ok := portfolio.ParseEnd(name)
 		if !ok {

@@ -138,8 +138,8 @@ func TestCareIsOwedToObjectors(t *testing.T) {
 		objects(a)
 		a.Contacts[0].Reason = "complaint"
 	})), asOf, NewSet(Engines...))[0]
-	if len(sh.Risk.Signals) != 1 || sh.Defend.Action != "resolve_complaint" {
-		t.Errorf("signals %v, action %q", sh.Risk.Signals, sh.Defend.Action)
+	if sh.Risk.Care.Held() != "unresolved_complaint" || sh.Defend.Action != "resolve_complaint" {
+		t.Errorf("care %v, action %q", sh.Risk.Care, sh.Defend.Action)
 	}
 	if sh.Risk.Score != 0 || len(sh.Risk.Policies) != 0 || sh.Risk.Loss != 0 {
 		t.Errorf("an objector has a risk score: %+v", sh.Risk)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"polis/handler/internal/care"
 	"polis/handler/internal/churn"
 	"polis/handler/internal/clv"
 	"polis/handler/internal/defend"
@@ -51,8 +52,16 @@ func New(m *Models) (*Scorer, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
+	rules, err := care.Compile(&m.Settings.Care)
+	if err != nil {
+		return nil, err
+	}
+	careful, err := care.New(rules, care.Book{Sold: m.Nbp.Sold(), ContactsSince: m.ContactsSince})
+	if err != nil {
+		return nil, err
+	}
 	return &Scorer{
-		models: m, risk: risk.New(m.Risk, &m.Settings.Risk), churn: churn.New(m.Churn), clv: clv.New(m.Settings.Clv),
+		models: m, risk: risk.New(m.Risk, &m.Settings.Risk, careful), churn: churn.New(m.Churn), clv: clv.New(m.Settings.Clv),
 		nbp: nbp.New(m.Nbp), defend: defend.New(&m.Settings.Defend),
 	}, nil
 }

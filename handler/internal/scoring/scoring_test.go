@@ -58,7 +58,7 @@ func learnt(t testing.TB) *Models {
 	policy, hazard, offer := feature.PolicySchema{}.Fields(), feature.HazardFields(), feature.OfferFields()
 	m := &Models{
 		Trained: asOf, Settings: DefaultSettings(), Ends: portfolio.DefaultEnds,
-		Risk:  &risk.Model{Frequency: fit(policy, model.Poisson, 9), Severity: fit(policy, model.Gamma, 9), Quantiles: []float64{0, 0.5, 1, 2, 4}, Bands: score.Bands{50, 80, 95}, Sold: map[string]bool{"liability": true}},
+		Risk:  &risk.Model{Frequency: fit(policy, model.Poisson, 9), Severity: fit(policy, model.Gamma, 9), Quantiles: []float64{0, 0.5, 1, 2, 4}, Bands: score.Bands{50, 80, 95}},
 		Churn: &churn.Model{Lapse: fit(hazard, model.Logistic, 8), Other: model.Constant(hazard, model.Logistic, -7, "")},
 		Nbp:   &nbp.Model{Branches: map[string]score.Model{"liability": fit(offer, model.Logistic, 8), "travel": model.Constant(offer, model.Logistic, -2, "")}, Premium: map[string]float64{"liability": 60, "travel": 90}},
 	}

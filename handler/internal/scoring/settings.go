@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"polis/handler/internal/care"
 	"polis/handler/internal/clv"
 	"polis/handler/internal/defend"
 	"polis/handler/internal/fault"
@@ -20,13 +21,14 @@ import (
 type Settings struct {
 	Features feature.Settings `json:"features"`
 	Risk     risk.Settings    `json:"risk"`
+	Care     care.Settings    `json:"care"`
 	Clv      clv.Assumptions  `json:"clv"`
 	Defend   defend.Playbook  `json:"defend"`
 }
 
 // DefaultSettings are the settings that Polis comes with.
 func DefaultSettings() Settings {
-	return Settings{Features: feature.Defaults, Risk: risk.Defaults.Clone(), Clv: clv.Defaults, Defend: defend.Default}
+	return Settings{Features: feature.Defaults, Care: care.Defaults(), Risk: risk.Defaults.Clone(), Clv: clv.Defaults, Defend: defend.Default}
 }
 
 // ReadSettings reads a tenant's settings, one JSON object: what it leaves out is as base
@@ -37,6 +39,7 @@ func ReadSettings(r io.Reader, base Settings) (Settings, error) {
 	base.Defend.Plays = maps.Clone(base.Defend.Plays)
 	base.Features.Exclude = slices.Clone(base.Features.Exclude)
 	base.Risk = base.Risk.Clone()
+	base.Care = base.Care.Clone()
 	d := json.NewDecoder(r)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&base); err != nil {
@@ -54,7 +57,7 @@ func ReadSettings(r io.Reader, base Settings) (Settings, error) {
 
 // Check makes sure that scores can be made under the settings.
 func (s *Settings) Check() error {
-	return errors.Join(s.Features.Check(), s.Risk.Check(), s.Clv.Check(), s.Defend.Check())
+	return errors.Join(s.Features.Check(), s.Care.Check(), s.Risk.Check(), s.Clv.Check(), s.Defend.Check())
 }
 
 // Allow makes sure that a model has no term of a feature that is excluded.

@@ -26,7 +26,7 @@ type Stored struct {
 // key is what is compared of an engine's score.
 type key struct {
 	value float64
-	state uint8 // status and band, and a digest of signals, gaps, offer or action
+	state uint8 // status and band, and a digest of signals, offer or action
 }
 
 const (
@@ -115,11 +115,8 @@ func (sh *Sheet) keyOf(e Engine) key {
 	switch e {
 	case Risk:
 		k := key{sh.Risk.Score, state(sh.Risk.Status, sh.Risk.Band)}
-		for i := range sh.Risk.Signals {
-			k.mix(sh.Risk.Signals[i].Code)
-		}
-		for i := range sh.Risk.Gaps {
-			k.mix(sh.Risk.Gaps[i].Code)
+		for i := range sh.Risk.Care.Triggers {
+			k.mix(sh.Risk.Care.Triggers[i].Code)
 		}
 		return k
 	case Churn:

@@ -139,6 +139,7 @@ type fitter struct {
 	rates                             *rates
 	relations                         int
 	moved                             movers
+	contacts                          portfolio.Date         // the first of the book
 	brought                           map[string]score.Model // by place
 
 	then, now rel   // as of a snapshot, and of when its labels close
@@ -202,6 +203,11 @@ func (f *fitter) survey(ctx context.Context, source Source) error {
 						f.premium[clone(p.Branch)] = m
 					}
 					m.sum, m.n = m.sum+p.AnnualPremium.EUR(), m.n+1
+				}
+			}
+			if len(v.Contacts) > 0 {
+				if on := v.Contacts[0].At.Date(); f.contacts == 0 || on < f.contacts {
+					f.contacts = on
 				}
 			}
 			for i := range v.Claims {
@@ -532,7 +538,7 @@ func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, err
 		}
 	}
 	m := &scoring.Models{
-		Trained: f.o.AsOf, Settings: *f.o.Settings, Ends: f.o.Ends,
+		Trained: f.o.AsOf, Settings: *f.o.Settings, Ends: f.o.Ends, ContactsSince: f.contacts,
 		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.schema, Branches: f.levels(learnt["frequency"], learnt["severity"])},
 		Churn: &churn.Model{Lapse: learnt["lapse"], Other: learnt["other_end"]},
 		Nbp:   &nbp.Model{Branches: map[string]score.Model{}, Premium: map[string]float64{}},
@@ -543,7 +549,6 @@ func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, err
 			m.Nbp.Branches[b] = learnt["buy_"+b]
 		}
 	}
-	m.Risk.Sold = m.Nbp.Sold()
 	return m, f.freeze(ctx, source, m)
 }
 
