@@ -15,7 +15,8 @@
 //
 //	p ␟ shelf                      their places
 //
-// Scores that were superseded lie under h ␟ relation ␟ customer ␟ as of, and expire.
+// Scores that were superseded lie under h ␟ relation ␟ customer ␟ as of and when they
+// were made, and expire.
 package book
 
 import (
@@ -304,10 +305,29 @@ func (b *Book) Settle(ctx context.Context, t Tenant, p Place) (Place, error) {
 			}
 		}
 	}
+	if err := b.moveHistory(ctx, t, left, p); err != nil {
+		return p, err
+	}
 	if err := b.deleteMember(ctx, t, left, p.ID); err != nil {
 		return p, err
 	}
 	return p, b.PutPlaces(ctx, t, t.HomeBucket(p.ID), []Place{p})
+}
+
+// moveHistory copies a customer's superseded scores to its new relation: what was relied
+// on must stay there to be contested.
+func (b *Book) moveHistory(ctx context.Context, t Tenant, left string, p Place) error {
+	w := b.Writer(t, t.RelationBucket(p.Relation))
+	for d, err := range b.History(ctx, t, left, p.ID) {
+		if err != nil {
+			return err
+		}
+		d.Key = historyKey(p.Relation, p.ID) + strings.TrimPrefix(d.Key, historyKey(left, p.ID))
+		if err := w.add(ctx, store.Op{Document: store.Document{Key: d.Key, Body: d.Body, Expires: d.Expires}}); err != nil {
+			return err
+		}
+	}
+	return w.Flush(ctx)
 }
 
 // deleteMember removes all that a relation's partition holds of a customer.
@@ -329,11 +349,14 @@ func (b *Book) deleteMember(ctx context.Context, t Tenant, relation, id string) 
 	return w.Flush(ctx)
 }
 
-// Erase removes a customer: aggregate, scores, history and place. It reports whether
+// Erase removes a customer: aggregate, scores, history, records of decisions and place. It reports whether
 // there was one.
 func (b *Book) Erase(ctx context.Context, t Tenant, id string) (bool, error) {
 	p, ok, err := b.Place(ctx, t, id)
 	if err != nil || !ok {
+		return false, err
+	}
+	if err := b.forgetDecisions(ctx, t, id); err != nil {
 		return false, err
 	}
 	if p.Leaving != "" {
@@ -350,8 +373,7 @@ func (b *Book) Erase(ctx context.Context, t Tenant, id string) (bool, error) {
 
 func historyKey(relation, id string) string { return "h" + sep + relation + sep + id + sep }
 
-// History yields a customer's superseded scores, oldest first; the key ends in the
-// as-of date.
+// History yields a customer's superseded scores, oldest first.
 func (b *Book) History(ctx context.Context, t Tenant, relation, id string) iter.Seq2[store.Document, error] {
 	return b.store.Scan(ctx, t.partition(relation), historyKey(relation, id), "")
 }

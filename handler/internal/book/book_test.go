@@ -106,7 +106,7 @@ func TestAMoveCutOffAnywhere(t *testing.T) {
 		b, m, tenant := newBook(t)
 		must(t, b.Put(t.Context(), tenant, customer("c", "old"), ""))
 		w := b.Writer(tenant, tenant.RelationBucket("h:old"))
-		must(t, w.PutScores(t.Context(), "h:old", "c", []byte("scores"), nil, 0, time.Time{}))
+		must(t, w.PutScores(t.Context(), "h:old", "c", []byte("scores"), []byte("history"), day.String(), time.Now().Add(time.Hour)))
 		must(t, w.Flush(t.Context()))
 		must(t, b.PutFeedback(t.Context(), tenant, "h:old", "c", []byte("feedback"), ""))
 		r, err := b.Customer(t.Context(), tenant, "c")
@@ -133,6 +133,14 @@ func TestAMoveCutOffAnywhere(t *testing.T) {
 		if r.Relation != "h:new" || string(r.Scores) != "scores" || string(r.Feedback) != "feedback" {
 			t.Errorf("kill before write %d: relation %s, scores %q, feedback %q", n, r.Relation, r.Scores, r.Feedback)
 		}
+		var history []string
+		for d, err := range b.History(t.Context(), tenant, "h:new", "c") {
+			must(t, err)
+			history = append(history, string(d.Body))
+		}
+		if len(history) != 1 || history[0] != "history" {
+			t.Errorf("kill before write %d: the history is %q", n, history)
+		}
 		for _, k := range everything(t, m, tenant) {
 			if strings.Contains(k, "h:old") {
 				t.Errorf("kill before write %d leaves %q", n, k)
@@ -152,9 +160,11 @@ func TestEraseLeavesNothing(t *testing.T) {
 		must(t, b.Put(t.Context(), tenant, customer("gone", "h"), ""))
 		must(t, b.Put(t.Context(), tenant, customer("stays", "h"), ""))
 		w := b.Writer(tenant, tenant.RelationBucket("h:h"))
-		must(t, w.PutScores(t.Context(), "h:h", "gone", []byte("new"), []byte("old"), day, time.Now().Add(time.Hour)))
+		must(t, w.PutScores(t.Context(), "h:h", "gone", []byte("new"), []byte("old"), day.String(), time.Now().Add(time.Hour)))
 		must(t, w.Flush(t.Context()))
 		must(t, b.PutFeedback(t.Context(), tenant, "h:h", "gone", []byte("feedback"), ""))
+		must(t, b.PutDecision(t.Context(), tenant, "gone", "decision of gone", []byte("record"), "", time.Time{}))
+		must(t, b.OpenReview(t.Context(), tenant, "decision of gone", true))
 		m.left = n
 		_, err := b.Erase(t.Context(), tenant, "gone")
 		m.left = immortal
@@ -190,7 +200,7 @@ func TestRelationsComeWhole(t *testing.T) {
 	}
 	// What a run was writing while its customer was erased.
 	w := b.Writer(tenant, 3)
-	must(t, w.PutScores(t.Context(), "c:ghost", "ghost", []byte("s"), nil, 0, time.Time{}))
+	must(t, w.PutScores(t.Context(), "c:ghost", "ghost", []byte("s"), nil, "", time.Time{}))
 	must(t, w.Flush(t.Context()))
 	orphans := 0
 	for bucket := range tenant.Buckets {

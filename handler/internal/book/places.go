@@ -3,7 +3,6 @@ package book
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -49,7 +48,7 @@ func (t Tenant) places(bucket int) store.Partition {
 
 // shelfKey is of the shelf, within its home bucket, of a customer's place.
 func (t Tenant) shelfKey(customer string) string {
-	return fmt.Sprintf("p%s%02x", sep, portfolio.Bucket(customer, t.Buckets*shelves)/t.Buckets)
+	return shelfOf(portfolio.Bucket(customer, t.Buckets*shelves) / t.Buckets)
 }
 
 // split cuts the first place off a shelf's body.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"polis/handler/internal/portfolio"
 	"polis/handler/internal/store"
 )
 
@@ -33,16 +32,20 @@ func (w *Writer) PutAggregate(ctx context.Context, relation, id string, body []b
 	return w.add(ctx, op)
 }
 
+// HistoryKept is how long superseded scores stay: what was relied on must be there to
+// contest for as long as a decision can be (GDPR art. 22; Dutch limitation, 5 years).
+const HistoryKept = 5 * 366 * 24 * time.Hour
+
 // PutScores stores a customer's latest scores and, where old is not nil, keeps old as
-// history under its as-of date until expires, in the same batch: a repeat finds either
+// history under its name, which begins with its as-of date, until expires, in the same batch: a repeat finds either
 // both or neither.
-func (w *Writer) PutScores(ctx context.Context, relation, id string, scores, old []byte, oldAsOf portfolio.Date, expires time.Time) error {
+func (w *Writer) PutScores(ctx context.Context, relation, id string, scores, old []byte, name string, expires time.Time) error {
 	latest := store.Op{Document: store.Document{Key: memberKey(relation, id, kindScores), Body: scores}}
 	if old == nil {
 		return w.add(ctx, latest)
 	}
 	return w.add(ctx, latest, store.Op{Document: store.Document{
-		Key: historyKey(relation, id) + oldAsOf.String(), Body: old, Expires: expires,
+		Key: historyKey(relation, id) + name, Body: old, Expires: expires,
 	}})
 }
 

@@ -23,16 +23,18 @@ const (
 	ScoresRun      Role = "scores.run"
 	PortfolioWrite Role = "portfolio.write"
 	ActionsWrite   Role = "actions.write"
-	Admin          Role = "admin" // all of them
+	ReviewsWrite   Role = "reviews.write" // a person who may change what is done with a score (GDPR art. 22(3))
+	Admin          Role = "admin"         // all of them
 )
 
 // Roles are all roles but Admin.
-var Roles = []Role{ScoresRead, ScoresRun, PortfolioWrite, ActionsWrite}
+var Roles = []Role{ScoresRead, ScoresRun, PortfolioWrite, ActionsWrite, ReviewsWrite}
 
 // Caller is who calls.
 type Caller struct {
-	Tenant string
-	Roles  []Role
+	Tenant  string
+	Subject string // who it is, by an id that the one who lets callers in has for it
+	Roles   []Role
 }
 
 // May reports whether the caller has the role.
@@ -55,9 +57,10 @@ func (Nobody) Authenticate(*http.Request) (Caller, error) {
 
 // Key is a development key: who has it is the tenant. The file holds a digest only.
 type Key struct {
-	SHA256 string `json:"sha256"` // hex, of the key
-	Tenant string `json:"tenant"`
-	Roles  []Role `json:"roles"`
+	SHA256  string `json:"sha256"` // hex, of the key
+	Tenant  string `json:"tenant"`
+	Subject string `json:"subject,omitempty"` // by default the digest's beginning
+	Roles   []Role `json:"roles"`
 }
 
 // Keys lets in who has a development key, on one's own computer.
@@ -84,7 +87,11 @@ func NewKeys(list []Key) (*Keys, error) {
 		if err != nil || len(sum) != sha256.Size || e.Tenant == "" {
 			return nil, fault.New(fault.Unconfigured, "a development key needs sha256, 64 hex digits, and a tenant")
 		}
-		k.by[[sha256.Size]byte(sum)] = Caller{e.Tenant, e.Roles}
+		c := Caller{e.Tenant, e.Subject, e.Roles}
+		if c.Subject == "" {
+			c.Subject = "key-" + strings.ToLower(e.SHA256[:8])
+		}
+		k.by[[sha256.Size]byte(sum)] = c
 	}
 	return k, nil
 }

@@ -35,13 +35,20 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%q: the error shows the key: %v", header, err)
 		}
 	}
+	for key, want := range map[string]string{"one": "key-" + Digest("one")[:8], "two": "key-" + Digest("two")[:8]} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Authorization", "Bearer "+key)
+		if c, _ := keys.Authenticate(r); c.Subject != want {
+			t.Errorf("%s is %q", key, c.Subject)
+		}
+	}
 	if _, err := (Nobody{}).Authenticate(httptest.NewRequest("GET", "/", nil)); !fault.Is(err, fault.Unauthenticated) {
 		t.Errorf("nobody is let in: %v", err)
 	}
 }
 
 func TestMay(t *testing.T) {
-	reader, admin := Caller{"a", []Role{ScoresRead}}, Caller{"a", []Role{Admin}}
+	reader, admin := Caller{"a", "s", []Role{ScoresRead}}, Caller{"a", "s", []Role{Admin}}
 	for _, r := range Roles {
 		if reader.May(r) != (r == ScoresRead) || !admin.May(r) || (Caller{}).May(r) {
 			t.Errorf("%s: %v %v", r, reader.May(r), admin.May(r))

@@ -228,7 +228,10 @@ func (c *Customer) Relation() string {
 
 // Bucket spreads keys evenly over n buckets. The count is fixed when a tenant is
 // made: changing it, or this function, would move every customer.
-func Bucket(key string, n int) int {
+func Bucket(key string, n int) int { return int(Hash(key) % uint64(n)) }
+
+// Hash is what Bucket spreads keys by.
+func Hash(key string) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(key))
 	s := h.Sum64()
@@ -236,5 +239,5 @@ func Bucket(key string, n int) int {
 	s ^= s >> 29
 	s *= 0xbf58476d1ce4e5b9
 	s ^= s >> 32
-	return int(s % uint64(n))
+	return s
 }

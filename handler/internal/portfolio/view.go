@@ -21,10 +21,11 @@ type View struct {
 	// year of birth and the segment are known.
 	CurrentOnly bool
 
-	member  *Customer // whose relation it was in then; nil where nothing at all was known
-	early   Customer  // stands in for an undated row before it was recorded
-	undated []Policy  // what could be said of undated rows before they were recorded
-	losses  []Claim   // likewise
+	member   *Customer // whose relation it was in then; nil where nothing at all was known
+	early    Customer  // stands in for an undated row before it was recorded
+	objector Customer  // stands in for a row that does not know that the customer objects
+	undated  []Policy  // what could be said of undated rows before they were recorded
+	losses   []Claim   // likewise
 }
 
 // PolicyView is a policy as known on the as-of date.
@@ -78,6 +79,13 @@ func (v *View) Reset(a *Aggregate, asOf Date, ends EndTable) {
 		c := &a.Customers[0]
 		v.early = Customer{ID: c.ID, BirthYear: c.BirthYear, Segment: c.Segment}
 		v.Customer, v.CurrentOnly = &v.early, true
+	}
+	if v.Customer != nil && !v.Customer.Objects {
+		if i := a.said(asOf); i >= 0 && a.Customers[i].Objects {
+			v.objector = *v.Customer
+			v.objector.Objects = true
+			v.Customer = &v.objector
+		}
 	}
 	// Growing while PolicyViews point into it would leave them behind.
 	v.undated, v.losses = slices.Grow(v.undated, len(a.Policies)), slices.Grow(v.losses[:0], len(a.Claims))

@@ -14,10 +14,6 @@ import (
 	"polis/handler/internal/store"
 )
 
-// historyKept is how long superseded scores stay: what was relied on must be there to
-// contest for as long as a decision can be (GDPR art. 22; Dutch limitation, 5 years).
-const historyKept = 5 * 366 * 24 * time.Hour
-
 // chunk is what a chunk that is done records of itself.
 type chunk struct {
 	Bucket int `json:"bucket"`
@@ -198,7 +194,7 @@ func (w *worker) sheet(ctx context.Context, relation string, m *book.Member, sh 
 		if m.Scores != nil && err == nil {
 			superseded = m.Scores
 		}
-		if err := w.out.PutScores(ctx, relation, m.ID, body, superseded, old.AsOf(), w.started.Add(historyKept)); err != nil {
+		if err := w.out.PutScores(ctx, relation, m.ID, body, superseded, old.Name(), w.started.Add(book.HistoryKept)); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package scoring
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"time"
 
@@ -53,11 +54,24 @@ func (s *Stored) AsOf() portfolio.Date {
 	return newest
 }
 
+// Name tells the scores from others of the customer: when they are of, when they were made,
+// and by which run. Names are in the order of the dates.
+func (s *Stored) Name() string {
+	var made int64
+	for _, o := range s.origin {
+		made = max(made, o.at)
+	}
+	return fmt.Sprintf("%s %012d %016x", s.AsOf(), made, s.mark)
+}
+
 // WrittenBy reports whether the run with the mark wrote the scores.
 func (s *Stored) WrittenBy(mark uint64) bool { return s.mark == mark }
 
 // Has reports whether there is a score of the engine.
 func (s *Stored) Has(e Engine) bool { return s.has.Has(e) }
+
+// Engines are those of which there is a score.
+func (s *Stored) Engines() Set { return s.has }
 
 // AppendJSON appends an engine's score, which must be there, as Sheet.AppendJSON does.
 func (s *Stored) AppendJSON(b []byte, e Engine, tenant, customer string) []byte {
