@@ -87,6 +87,7 @@ type Reason struct {
 	Text         string  // the feature's value if it is a name
 	Numeric      bool
 	Contribution float64
+	Book         Book // how the value compares to the book; see Norms
 }
 
 // Reasons are the largest reasons of a score, and what the others add up to:

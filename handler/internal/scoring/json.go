@@ -1,9 +1,6 @@
 package scoring
 
 import (
-	"crypto/sha256"
-	"encoding/base32"
-	"encoding/binary"
 	"math"
 	"strconv"
 	"time"
@@ -73,6 +70,14 @@ func (sh *Sheet) appendBody(b []byte, e Engine) []byte {
 	case Defend:
 		sh.defend(&j)
 	}
+	switch e {
+	case Churn:
+		j.shares("probability", probabilityDecimals, &sh.Lapse)
+	case Clv:
+		j.shares("value", moneyDecimals, &sh.Value)
+	case Nbp:
+		j.shares("offers/0/value", moneyDecimals, &sh.Offer)
+	}
 	return j.b
 }
 
@@ -82,22 +87,6 @@ func appendHex(b []byte, v uint64) []byte {
 		b = append(b, digits[v>>shift&15])
 	}
 	return b
-}
-
-var base = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
-
-// decisionID appends the name of a decision: the same customer, engine, date, model and
-// data give the same.
-func (o origin) decisionID(dst []byte, e Engine, tenant, customer string) []byte {
-	var buf [256]byte
-	b := append(buf[:0], tenant...)
-	b = append(append(b, 0x1f), customer...)
-	b = append(b, 0x1f, byte(e))
-	b = binary.BigEndian.AppendUint32(b, uint32(o.asOf))
-	b = binary.BigEndian.AppendUint64(b, o.fingerprint)
-	b = binary.BigEndian.AppendUint64(b, o.model)
-	sum := sha256.Sum256(b)
-	return base.AppendEncode(dst, sum[:16])
 }
 
 func (sh *Sheet) risk(j *appender) {
@@ -160,6 +149,9 @@ func (j *appender) care(c *care.Result) {
 	j.raw(`]`)
 }
 
+// anotherMember is whom reasons are of that are not of the customer; see Sheet.Another.
+const anotherMember = "another_member"
+
 // horizons are the months that are shown.
 var horizons = [...]int{1, 3, 6, 12, 36}
 
@@ -177,7 +169,11 @@ func (sh *Sheet) churn(j *appender) {
 		j.raw(`,"lapsed":`).num(r.Lapsed[k], 6).raw(`,"alive":`).num(r.Alive[k], 6).raw(`}`)
 	}
 	j.raw(`]`)
-	j.reasons("log-odds of a lapse in the first month", "", &r.Reasons)
+	of := ""
+	if sh.Another {
+		of = anotherMember
+	}
+	j.reasons("log-odds of a lapse in the first month", of, &r.Reasons)
 }
 
 func (sh *Sheet) clv(j *appender) {
@@ -259,7 +255,7 @@ func (j *appender) num(v float64, decimals int) *appender {
 	at := len(j.b)
 	j.b = strconv.AppendFloat(j.b, v, 'f', decimals, 64)
 	end := len(j.b)
-	for j.b[end-1] == '0' {
+	for decimals > 0 && j.b[end-1] == '0' {
 		end--
 	}
 	if j.b[end-1] == '.' {
@@ -321,9 +317,34 @@ func (j *appender) reasons(scale, of string, r *score.Reasons) {
 		case t.Text != "":
 			j.raw(`,"value":`).text(t.Text)
 		}
-		j.raw(`,"contribution":`).exact(t.Contribution).raw(`}`)
+		j.raw(`,"contribution":`).exact(t.Contribution)
+		if t.Book.Known {
+			j.book(&t.Book, t.Numeric)
+		}
+		j.raw(`}`)
 	}
 	j.raw(`],"rest":`).exact(r.Rest).raw(`,"link":`).exact(r.Link).raw(`}`)
+}
+
+// book appends how a reason's value compares to the book.
+func (j *appender) book(b *score.Book, numeric bool) {
+	if numeric {
+		j.raw(`,"book":{"median":`).num(b.Median, 4).raw(`,"percentile":`).num(b.Percentile, 0).raw(`}`)
+		return
+	}
+	j.raw(`,"book":{"common":`).text(b.Common).raw(`,"share":`).num(b.Share, 4).raw(`}`)
+}
+
+// shares appends what a number is made of, by its name in the score.
+func (j *appender) shares(of string, decimals int, s *Shares) {
+	if s.Codes == nil {
+		return
+	}
+	j.raw(`,"explained":{"of":"`).raw(of).raw(`","reference":`).num(s.Reference, decimals).raw(`,"parts":[`)
+	for i, code := range s.Codes {
+		j.comma(i).raw(`{"code":"`).raw(code).raw(`","contribution":`).num(s.Parts[i], decimals).raw(`}`)
+	}
+	j.raw(`]}`)
 }
 
 // exact keeps ten decimals: models have five, and sums of a few hundred of them lose

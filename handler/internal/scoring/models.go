@@ -25,7 +25,8 @@ import (
 // Models are all that scoring a tenant's book takes beside the book: what training
 // found and what was assumed. They do not change; a new training makes new ones.
 type Models struct {
-	Version  string // digest of the file
+	Version  string // the first 16 digits of SHA256
+	SHA256   string // of the file, in hex
 	Trained  portfolio.Date
 	Risk     *risk.Model
 	Churn    *churn.Model
@@ -34,6 +35,7 @@ type Models struct {
 	Ends     portfolio.EndTable
 	// ContactsSince is the first contact of the book; no date where it keeps none.
 	ContactsSince portfolio.Date
+	Usual         Usual
 }
 
 const modelsFormat = 3
@@ -54,6 +56,7 @@ type file struct {
 	Settings  Settings               `json:"settings"`
 	Ends      map[string]string      `json:"end_reasons"`
 	Contacts  portfolio.Date         `json:"contacts_since,omitzero"`
+	Usual     Usual                  `json:"usual"`
 	Learnt    []string               `json:"models"`
 }
 
@@ -65,6 +68,7 @@ func (m *Models) Save(w io.Writer) error {
 		Bands:   map[string]score.Bands{"risk": m.Risk.Bands, "churn": m.Churn.Bands, "nbp": m.Nbp.Bands},
 		Premium: m.Nbp.Premium, Settings: m.Settings, Ends: map[string]string{}, Contacts: m.ContactsSince,
 	}
+	f.Usual = m.Usual
 	for reason, end := range m.Ends {
 		f.Ends[reason] = end.String()
 	}
@@ -85,7 +89,7 @@ func (m *Models) Save(w io.Writer) error {
 		}
 		out.WriteByte('\n')
 	}
-	m.Version = digest(out.Bytes())
+	m.Version, m.SHA256 = digest(out.Bytes()), sha256Of(out.Bytes())
 	_, err := w.Write(out.Bytes())
 	return err
 }
@@ -136,9 +140,11 @@ func Bring(name string, file []byte, schema feature.PolicySchema) (score.Model, 
 	return b, nil
 }
 
-func digest(body []byte) string {
+func digest(body []byte) string { return sha256Of(body)[:16] }
+
+func sha256Of(body []byte) string {
 	sum := sha256.Sum256(body)
-	return hex.EncodeToString(sum[:8])
+	return hex.EncodeToString(sum[:])
 }
 
 // Parse reads what Save wrote. What is missing or wrong in it is fault.Malformed.
@@ -161,6 +167,7 @@ func Parse(body []byte) (*Models, error) {
 		Churn: &churn.Model{Lapse: learnt["lapse"], Other: learnt["other_end"], Bands: f.Bands["churn"]},
 		Nbp:   &nbp.Model{Branches: map[string]score.Model{}, Premium: f.Premium, Bands: f.Bands["nbp"]},
 	}
+	m.Usual, m.SHA256 = f.Usual, sha256Of(body)
 	for reason, name := range f.Ends {
 		end, ok := portfolio.ParseEnd(name)
 		if !ok {
@@ -213,6 +220,9 @@ func (m *Models) check() error {
 	}
 	if err := m.Risk.Schema.Check(m.Settings.Features); err != nil {
 		return fault.Wrap(fault.Malformed, err, "the models' schema of policies")
+	}
+	if err := m.Usual.check(); err != nil {
+		return err
 	}
 	learnt := m.learnt()
 	for _, name := range slices.Sorted(maps.Keys(learnt)) {

@@ -83,6 +83,11 @@ type Sheet struct {
 	Clv         clv.Result
 	Nbp         nbp.Result
 	Defend      defend.Result
+	// Another is that churn's reasons are of another member: the one that stands for the
+	// relation. They are then not for this customer to hear.
+	Another bool
+	// What numbers that several models make together are made of.
+	Lapse, Value, Offer Shares
 
 	model uint64 // the models' version
 }
@@ -128,6 +133,7 @@ func (s *Scorer) Relation(members []Subject, asOf portfolio.Date, set Set) []She
 			sh := &s.sheets[i]
 			sh.Customer, sh.AsOf, sh.Fingerprint, sh.model = members[i].Aggregate.ID(), asOf, fingerprint, model
 			started = s.customer(feature.Input{View: v, Group: &s.group}, sh, set, started)
+			s.tell(v, sh, set)
 		}
 	}
 	return s.sheets[:len(members)]

@@ -62,6 +62,7 @@ func learnt(t testing.TB) *Models {
 		Churn: &churn.Model{Lapse: fit(hazard, model.Logistic, 8), Other: model.Constant(hazard, model.Logistic, -7, "")},
 		Nbp:   &nbp.Model{Branches: map[string]score.Model{"liability": fit(offer, model.Logistic, 8), "travel": model.Constant(offer, model.Logistic, -2, "")}, Premium: map[string]float64{"liability": 60, "travel": 90}},
 	}
+	m.Usual = usualOf()
 	var buf bytes.Buffer
 	if err := m.Save(&buf); err != nil {
 		t.Fatal(err)
@@ -268,7 +269,7 @@ func TestLoadRefuses(t *testing.T) {
 	good := buf.Bytes()
 	for name, bad := range map[string][]byte{
 		"nothing": {}, "no JSON": []byte("{"), "another format": bytes.Replace(good, []byte(`"format":3`), []byte(`"format":9`), 1),
-		"a line less": good[:bytes.LastIndexByte(good[:len(good)-1], '\n')+1], "a field of another name": bytes.Replace(good, []byte(`"tenure"`), []byte(`"tenor"`), 1),
+		"a line less": good[:bytes.LastIndexByte(good[:len(good)-1], '\n')+1], "a field of another name": bytes.Replace(good, []byte(`"name":"tenure"`), []byte(`"name":"tenor"`), 1),
 	} {
 		if _, err := Parse(bad); err == nil {
 			t.Errorf("%s is loaded", name)

@@ -602,6 +602,8 @@ func (f *fitter) freeze(ctx context.Context, source Source, m *scoring.Models) e
 		return err
 	}
 	var ratios, losses, lapses, values, offers []float64
+	usual := newUsual(f.schema)
+	var referee scoring.Referee
 	var subjects []scoring.Subject
 	keep := max(1, f.relations/freezeSample)
 	n := 0
@@ -617,10 +619,12 @@ func (f *fitter) freeze(ctx context.Context, source Source, m *scoring.Models) e
 			subjects = append(subjects, scoring.Subject{Aggregate: a})
 		}
 		f.now.reset(rel.members, f.o.AsOf, f.o.Ends)
+		f.usual(usual, rel.key, max(1, f.relations/usualSample))
 		for i, sh := range scorer.Relation(subjects, f.o.AsOf, scoring.NewSet(scoring.Engines...)) {
 			if f.now.all[i].Relation() != rel.key {
 				continue
 			}
+			referee.Add(&sh, m.Settings.Clv.HorizonMonths, m.Settings.Clv.DiscountRate)
 			if sh.Risk.Status == score.Scored {
 				losses = append(losses, sh.Risk.PerPolicy())
 				if !math.IsNaN(sh.Risk.Ratio) {
@@ -645,5 +649,7 @@ func (f *fitter) freeze(ctx context.Context, source Source, m *scoring.Models) e
 	m.Risk.Bands = score.Bands{50, 80, 95}
 	m.Churn.Bands, m.Nbp.Bands = score.Cuts(lapses), score.Cuts(offers)
 	m.Settings.Clv.Bands = score.Cuts(values)
+	m.Usual = usual.found()
+	m.Usual.Reference = referee.Reference()
 	return nil
 }

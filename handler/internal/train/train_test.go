@@ -504,3 +504,34 @@ func TestTablesKeepWhatTheyKeep(t *testing.T) {
 		t.Error("in another order other relations are kept")
 	}
 }
+
+// TestTheBookIsFrozen finds what is usual in a book in its models.
+func TestTheBookIsFrozen(t *testing.T) {
+	var book [][]*portfolio.Aggregate
+	for i := range 40 {
+		a := customer(policy("p", "motor", then-portfolio.Date(400+i), 0, ""))
+		a.Customers[0].Origin = "broker"
+		a.Policies[0].AnnualPremium = portfolio.Cents(10000 + 1000*i)
+		a.Customers[0].Objects = i == 39 // and is left out
+		book = append(book, []*portfolio.Aggregate{a})
+	}
+	m, err := Fit(t.Context(), source(book...), Options{AsOf: asOf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := m.Usual
+	if got := u.Policies["premium"]; got.Median() != 290 || got.Quantiles[len(got.Quantiles)-1] != 480 {
+		t.Errorf("premium: %v", got)
+	}
+	if got := u.Customers["origin"]; got.Common != "broker" || got.Share != 1 {
+		t.Errorf("origin: %+v", got)
+	}
+	for _, name := range []string{"month_renewal", "holds_motor", "tenure"} {
+		if len(u.Customers[name].Quantiles) == 0 {
+			t.Errorf("%s is not compared", name)
+		}
+	}
+	if r := u.Reference; r == nil || !(r.Lapse < 0) || !(r.Years > 1) || !(r.Income > 0) {
+		t.Errorf("the reference customer: %+v", r)
+	}
+}
