@@ -1,0 +1,311 @@
+package wording
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"polis/handler/internal/care"
+	"polis/handler/internal/defend"
+	"polis/handler/internal/feature"
+	"polis/handler/internal/model"
+	"polis/handler/internal/portfolio"
+)
+
+// rules are those that Polis comes with.
+var rules = func() *care.Rules {
+	s := care.Defaults()
+	r, err := care.Compile(&s)
+	if err != nil {
+		panic(err)
+	}
+	return r
+}()
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// features are the fields that reasons can be of, by whether they are of a policy.
+func features() map[bool][]model.Field {
+	return map[bool][]model.Field{
+		false: append(feature.HazardFields(), feature.OfferFields()[len(feature.CustomerFields()):]...),
+		true:  feature.PolicySchema{Attributes: []feature.Attr{{Key: "roof_kind"}, {Key: "power_kw", Numeric: true}}}.Fields(),
+	}
+}
+
+// TestEveryCodeHasSentences finds each code that a score can hold in both languages. A new
+// feature needs a line in sentences.csv.
+func TestEveryCodeHasSentences(t *testing.T) {
+	s := Default()
+	for policy, list := range features() {
+		for _, f := range list {
+			if !s.HasFeature(policy, f.Name) {
+				t.Errorf("sentences.csv has no name and sentence, in both languages, for the feature %s (of a policy: %v)", f.Name, policy)
+			}
+		}
+	}
+	for _, b := range portfolio.Branches {
+		if !s.Has("value", "branch."+b.Name) {
+			t.Errorf("the branch %s has no name", b.Name)
+		}
+	}
+	codes := map[string][]string{
+		"status":     {"no_policies", "objected", "not_in_scope"},
+		"band":       {"low", "medium", "high", "very_high"},
+		"signal":     {"off by now"},
+		"gap":        {"any"},
+		"need":       {"gap", "essential", "useful"},
+		"withheld":   {"unresolved_complaint", "claims_in_short_time", "open_severe_claim", "one of a tenant's own"},
+		"definition": {"all_essential", "all"},
+		"summary":    {"risk", "churn", "clv", "clv.negative", "nbp", "nbp.nothing"},
+		"part":       {"churn.lapse_level", "churn.renewal_timing", "churn.other_ends", "clv.premium", "clv.loss", "clv.cost", "clv.survival", "nbp.probability", "nbp.worth"},
+		"direction":  {"risk.raises", "risk.lowers", "churn.raises", "churn.lowers", "nbp.raises", "nbp.lowers"},
+		"action":     {"none"},
+		"contact":    {"refused"},
+		"pair":       {""}, "another": {""}, "about": {"risk", "nbp"}, "missing": {""}, "unknown": {""},
+	}
+	for trigger, play := range defend.Default.Plays {
+		codes["trigger"], codes["action"] = append(codes["trigger"], trigger), append(codes["action"], play.Action)
+	}
+	for group, list := range codes {
+		for _, code := range list {
+			if !s.Has(group, code) {
+				t.Errorf("sentences.csv has no sentence in both languages for %s %s", group, code)
+			}
+		}
+	}
+}
+
+// value is one that a feature could have, and the book's.
+func value(s *Sentences, f model.Field) (v any, book map[string]any) {
+	r, _ := s.feature("policy", f.Name)
+	if f.Kind == model.Category {
+		v := map[string]string{"value:segment": "business", "value:origin": "broker", "value:branch": "contents"}[r.format]
+		if v == "" {
+			v = "Noord"
+		}
+		return v, map[string]any{"common": "Zuid", "share": 0.624}
+	}
+	switch r.format {
+	case "eur":
+		return 1234.5, map[string]any{"median": 640, "percentile": 93}
+	case "share":
+		return 0.045, map[string]any{"median": 0.2, "percentile": 3}
+	case "change", "coming":
+		return 0.18, map[string]any{"median": 0.04, "percentile": 97}
+	case "months":
+		return 38.2, map[string]any{"median": 61, "percentile": 31}
+	case "years":
+		return 46.0, map[string]any{"median": 51, "percentile": 40}
+	case "decimal_years":
+		return 3.17, map[string]any{"median": 5, "percentile": 40}
+	case "mood":
+		return -0.6, map[string]any{"median": 0.1, "percentile": 4}
+	}
+	return 3.0, map[string]any{"median": 1, "percentile": 80}
+}
+
+// TestReasons reads every feature's sentences as they come out: raising, with a value, and
+// lowering, not known. Read the golden files when a sentence changes: a customer will.
+func TestReasons(t *testing.T) {
+	s := Default()
+	for _, l := range []Lang{NL, EN} {
+		var b strings.Builder
+		say := func(engine, code string, v any, book map[string]any, contribution float64) {
+			body, err := json.Marshal(map[string]any{"code": code, "value": v, "book": book, "contribution": contribution})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var r Reason
+			if err := json.Unmarshal(body, &r); err != nil {
+				t.Fatal(err)
+			}
+			text := s.Reason(l, engine, &r)
+			if strings.ContainsAny(text, "{}|") || strings.Contains(text, "  ") || !strings.HasSuffix(text, ".") {
+				t.Errorf("%s %s in %s: %q", engine, code, l, text)
+			}
+			fmt.Fprintf(&b, "%s %s\n  %s\n", engine, code, text)
+		}
+		for _, policy := range []bool{false, true} {
+			engine := "churn"
+			if policy {
+				engine = "risk"
+			}
+			for _, f := range features()[policy] {
+				v, book := value(s, f)
+				say(engine, f.Name, v, book, 0.3)
+				say(engine, f.Name, nil, book, -0.3)
+			}
+		}
+		say("nbp", "holds_motor", 0.0, nil, 0.1)
+		say("nbp", "claims_12m", 1.0, nil, 0.1)
+		say("churn", "age × main_branch", nil, nil, -0.2)
+		say("churn", "premium_change", -0.031, map[string]any{"median": -0.02, "percentile": 40}, -0.2)
+		say("churn", "origin", "direct", map[string]any{"common": "direct", "share": 0.7}, -0.2)
+		say("churn", "not listed", 3.0, nil, -0.2)
+		golden(t, "reasons."+l.String()+".txt", b.String())
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s is not as it was; go test -update writes it anew. It is now:\n%s", path, got)
+	}
+}
+
+// TestScores puts whole scores into words.
+func TestScores(t *testing.T) {
+	scores := []string{
+		`{"engine":"risk","status":"scored","band":"high","expected_loss":312.4,"signals":[{"code":"claims_in_short_time","number":3},{"code":"house_rule","number":1}],"gaps":[{"code":"household_without_liability","branch":"liability"},{"code":"house_rule","branch":"travel"}],"policies":[{"policy_id":"p0","branch":"travel"},{"policy_id":"p1","branch":"motor"}],"reasons":{"of":"p1","top":[{"code":"claims_36m","value":3,"book":{"median":0,"percentile":96},"contribution":0.41}]}}`,
+		`{"engine":"churn","status":"scored","band":"very_high","definition":"all_essential","probability":0.2371,"explained":{"parts":[{"code":"lapse_level","contribution":0.11},{"code":"renewal_timing","contribution":-0.0031},{"code":"other_ends","contribution":0}]},"reasons":{"top":[{"code":"premium_change","value":0.18,"book":{"median":0.04,"percentile":97},"contribution":0.5}]}}`,
+		`{"engine":"churn","status":"scored","band":"low","definition":"all","probability":0.01,"reasons":{"of":"another_member","top":[{"code":"age","value":51,"contribution":0.5}]}}`,
+		`{"engine":"churn","status":"objected","definition":"all"}`,
+		`{"engine":"clv","status":"scored","band":"low","value":-1234.5,"explained":{"parts":[{"code":"premium","contribution":12.3},{"code":"loss","contribution":-900},{"code":"cost","contribution":0.01},{"code":"survival","contribution":-3}]}}`,
+		`{"engine":"nbp","status":"scored","band":"medium","may_contact":false,"withheld":"unresolved_complaint","offers":[{"branch":"liability","probability":0.08,"need":"gap"},{"branch":"travel","probability":0.03,"need":"useful"}],"reasons":{"of":"liability","top":[{"code":"tenure","value":38,"contribution":-0.1}]},"explained":{"parts":[{"code":"probability","contribution":1},{"code":"worth","contribution":-1}]}}`,
+		`{"engine":"nbp","status":"scored","band":"low","may_contact":true,"offers":[]}`,
+		`{"engine":"defend","status":"scored","band":"high","action":"resolve_complaint","trigger":"unresolved_complaint"}`,
+		`{"engine":"defend","status":"no_policies","action":"none"}`,
+	}
+	for _, l := range []Lang{NL, EN} {
+		var b strings.Builder
+		for _, score := range scores {
+			list, err := Default().Text(l, []byte(score), rules)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, line := range list {
+				if strings.ContainsAny(line.Text, "{}|") {
+					t.Errorf("%q", line.Text)
+				}
+				fmt.Fprintf(&b, "%s %s\n  %s\n", line.About, line.Code, line.Text)
+			}
+			out, err := Default().Append(l, []byte(score), rules)
+			if err != nil || !json.Valid(out) {
+				t.Errorf("%v: %s", err, out)
+			}
+			b.WriteByte('\n')
+		}
+		golden(t, "scores."+l.String()+".txt", b.String())
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	s := Default()
+	for _, tc := range []struct {
+		format string
+		v      float64
+		nl, en string
+	}{
+		{"eur", 1234.5, "1.234,50 euro", "€1,234.50"},
+		{"eur", 1234567, "1.234.567 euro", "€1,234,567"},
+		{"eur", -12.345, "−12,35 euro", "−€12.35"},
+		{"eur", -0.001, "0 euro", "€0"},
+		{"months", 38, "3 jaar en 2 maanden", "3 years and 2 months"},
+		{"months", 12, "1 jaar", "1 year"},
+		{"months", 13.4, "1 jaar en 1 maand", "1 year and 1 month"},
+		{"months", 0.2, "minder dan een maand", "less than a month"},
+		{"decimal_years", 3.17, "3 jaar en 2 maanden", "3 years and 2 months"},
+		{"share", 0.184, "18%", "18%"},
+		{"share", 0.0451, "4,5%", "4.5%"},
+		{"share", 12.3, "1.230%", "1,230%"},
+		{"change", 0.18, "ging 18% omhoog", "rose by 18%"},
+		{"change", -0.002, "ging 0,2% omlaag", "fell by 0.2%"},
+		{"coming", 0.0001, "blijft gelijk", "will stay the same"},
+		{"points", 0.0001, "niet anders", "no different"},
+		{"points", -0.0213, "2,1 procentpunt lager", "2.1 percentage points lower"},
+		{"difference", 12.3, "12,30 euro hoger", "€12.30 higher"},
+		{"month", 3, "maart", "March"},
+		{"number", 1.5, "1,5", "1.5"},
+		{"count", 2000, "2.000", "2,000"},
+		{"years", 46, "46 jaar", "46 years"},
+	} {
+		if nl, en := s.write(NL, tc.format, tc.v, false), s.write(EN, tc.format, tc.v, false); nl != tc.nl || en != tc.en {
+			t.Errorf("%s %v: %q and %q, want %q and %q", tc.format, tc.v, nl, en, tc.nl, tc.en)
+		}
+	}
+	for _, v := range []float64{math.Inf(1), math.Inf(-1), 1e300, -1e300} {
+		for format := range formats {
+			s.write(NL, format, v, false) // and does not panic
+		}
+	}
+}
+
+func TestChoose(t *testing.T) {
+	for _, tc := range []struct {
+		query, accept string
+		want          Lang
+		asked         bool
+	}{
+		{"", "", EN, false},
+		{"nl", "", NL, true},
+		{"NL-be", "en", NL, true},
+		{"fr", "nl", EN, true},
+		{"", "nl-NL,nl;q=0.9,en;q=0.8", NL, true},
+		{"", "en-GB, nl;q=0.9", EN, true},
+		{"", "fr, nl;q=0.2, en;q=0.1", NL, true},
+		{"", "fr", EN, true},
+		{"", "*", EN, true},
+		{"", "nl;q=0", EN, true},
+		{"", ";;q=,,", EN, true},
+	} {
+		if got, asked := Choose(tc.query, tc.accept); got != tc.want || asked != tc.asked {
+			t.Errorf("lang=%s, Accept-Language %q: %s, %v", tc.query, tc.accept, got, asked)
+		}
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	head := strings.Join(header, ";") + "\n"
+	for name, tc := range map[string]struct{ file, says string }{
+		"nothing":          {"", "none"},
+		"no lines":         {head, "none"},
+		"another header":   {strings.Replace(head, "format", "unit", 1) + "band;low;;;a;;;b;\n", "column 3"},
+		"a cell too few":   {head + "band;low;;;a;;;b\n", "line 2"},
+		"the same twice":   {head + "band;low;;;a;;;b;\nband;low;;;a;;;b;\n", "line 3"},
+		"an open brace":    {head + "band;low;;;{a;;;b;\n", "line 2"},
+		"an unknown style": {head + "band;low;roman;;a;;;b;\n", "roman"},
+	} {
+		if _, err := Read(strings.NewReader(tc.file)); err == nil || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := Read(strings.NewReader("\ufeff" + head + "band;low;;;a;;;b;\n")); err != nil {
+		t.Errorf("a spreadsheet's mark: %v", err)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add(string(embedded))
+	f.Add("group;code\n")
+	f.Fuzz(func(_ *testing.T, file string) {
+		if s, err := Read(strings.NewReader(file)); err == nil {
+			s.Reason(NL, "churn", &Reason{Code: "age", Value: 3.0})
+		}
+	})
+}
+
+func FuzzText(f *testing.F) {
+	f.Add([]byte(`{"engine":"churn","status":"scored","reasons":{"top":[{"code":"age × premium"},{"code":"holds_","value":1}]}}`))
+	f.Fuzz(func(_ *testing.T, score []byte) {
+		for _, l := range []Lang{NL, EN} {
+			if out, err := Default().Append(l, score, rules); err == nil && !json.Valid(out) {
+				panic("what was JSON is none any more")
+			}
+		}
+	})
+}
