@@ -23,6 +23,7 @@ import (
 	"polis/handler/internal/caller"
 	"polis/handler/internal/config"
 	"polis/handler/internal/deadletter"
+	"polis/handler/internal/decision"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/functions"
 	"polis/handler/internal/httpapi"
@@ -90,9 +91,11 @@ func serve() error {
 	runs := run.New(customers, docs, queues, models, lists, time.Now)
 	loads := imports.New(customers, docs, blobs, queues, time.Now)
 	scores := scoring.NewService(customers, models, time.Now)
+	decisions := decision.New(customers, models, time.Now)
 
 	api := httpapi.New(httpapi.API{
-		Auth: auth, Book: customers, Scores: scores, Runs: runs, Lists: lists, Imports: loads, Keep: docs, Now: time.Now, Log: log,
+		Auth: auth, Book: customers, Scores: scores, Runs: runs, Lists: lists, Imports: loads,
+		Decisions: decisions, Keep: docs, Now: time.Now, Log: log,
 	})
 	calls := invoke.New(functions.New(functions.Services{
 		Book: customers, Runs: runs, Imports: loads, Scores: scores, Bus: queues, Now: time.Now,

@@ -15,6 +15,8 @@ import (
 	"polis/handler/internal/actions"
 	"polis/handler/internal/book"
 	"polis/handler/internal/caller"
+	"polis/handler/internal/care"
+	"polis/handler/internal/decision"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/imports"
 	"polis/handler/internal/portfolio"
@@ -55,17 +57,30 @@ type Imports interface {
 	Report(ctx context.Context, tenant, id string) (io.ReadCloser, error)
 }
 
+// Decisions explains decisions and keeps what people did with them.
+type Decisions interface {
+	Get(ctx context.Context, t book.Tenant, id string) (*decision.Decision, error)
+	Rely(ctx context.Context, t book.Tenant, id string, r decision.Reliance) (*decision.Decision, error)
+	Review(ctx context.Context, t book.Tenant, id string, r decision.Review) (*decision.Review, bool, error)
+	Decide(ctx context.Context, t book.Tenant, id, status string, o decision.Outcome) (*decision.Review, error)
+	Open(ctx context.Context, t book.Tenant) ([]decision.Open, error)
+	Care(ctx context.Context, t book.Tenant) (*care.Rules, error)
+	Object(ctx context.Context, t book.Tenant, customer string, o portfolio.Objection) (decision.Objection, string, error)
+	Objection(ctx context.Context, t book.Tenant, customer string) (decision.Objection, error)
+}
+
 // API is what the routes need. All of it is required.
 type API struct {
-	Auth    caller.Authenticator
-	Book    *book.Book
-	Scores  Scores
-	Runs    Runs
-	Lists   Lists
-	Imports Imports
-	Keep    store.Store // idempotency records
-	Now     func() time.Time
-	Log     zerolog.Logger
+	Auth      caller.Authenticator
+	Book      *book.Book
+	Scores    Scores
+	Runs      Runs
+	Lists     Lists
+	Imports   Imports
+	Decisions Decisions
+	Keep      store.Store // idempotency records
+	Now       func() time.Time
+	Log       zerolog.Logger
 }
 
 // route is one operation: a function of functions/, which it names, answers it.
@@ -102,6 +117,14 @@ func routes() []route {
 		{"PUT /api/v1/customers/{customer}", "Customer", caller.PortfolioWrite, false, false, (*API).putCustomer},
 		{"DELETE /api/v1/customers/{customer}", "Customer", caller.PortfolioWrite, false, false, (*API).eraseCustomer},
 		{"GET /api/v1/customers/{customer}/scores", "CustomerScores", caller.ScoresRead, false, false, (*API).customerScores},
+		{"GET /api/v1/customers/{customer}/objection", "CustomerObjection", caller.ScoresRead, false, false, (*API).getObjection},
+		{"POST /api/v1/customers/{customer}/objection", "CustomerObjection", caller.ActionsWrite, true, false, (*API).object},
+		{"POST /api/v1/customers/{customer}/objection/withdrawal", "CustomerObjectionWithdrawal", caller.ActionsWrite, true, false, (*API).withdraw},
+		{"GET /api/v1/decisions/{decision}", "Decision", caller.ScoresRead, false, false, (*API).getDecision},
+		{"POST /api/v1/decisions/{decision}/reliance", "DecisionReliance", caller.ActionsWrite, true, false, (*API).rely},
+		{"POST /api/v1/decisions/{decision}/review", "DecisionReview", caller.ActionsWrite, true, false, (*API).review},
+		{"POST /api/v1/decisions/{decision}/review/outcome", "DecisionReviewOutcome", caller.ReviewsWrite, true, false, (*API).decide},
+		{"GET /api/v1/reviews", "Reviews", caller.ScoresRead, false, false, (*API).listReviews},
 		{"GET /api/v1/scores", "Scores", caller.ScoresRead, false, false, (*API).listScores},
 		{"POST /api/v1/runs", "Runs", caller.ScoresRun, true, false, (*API).startRun},
 		{"GET /api/v1/runs", "Runs", caller.ScoresRead, false, false, (*API).listRuns},
@@ -122,7 +145,7 @@ func routes() []route {
 
 // New is the API's handler. It panics where something that it needs is missing.
 func New(a API) http.Handler {
-	if a.Auth == nil || a.Book == nil || a.Scores == nil || a.Runs == nil || a.Lists == nil || a.Imports == nil || a.Keep == nil || a.Now == nil {
+	if a.Auth == nil || a.Book == nil || a.Scores == nil || a.Runs == nil || a.Lists == nil || a.Imports == nil || a.Decisions == nil || a.Keep == nil || a.Now == nil {
 		panic("httpapi: a dependency is missing")
 	}
 	mux := http.NewServeMux()

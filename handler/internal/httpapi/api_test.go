@@ -25,6 +25,7 @@ import (
 	"polis/handler/internal/book"
 	"polis/handler/internal/bus/sqlitebus"
 	"polis/handler/internal/caller"
+	"polis/handler/internal/decision"
 	"polis/handler/internal/imports"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/registry"
@@ -80,7 +81,8 @@ func newWorld(t *testing.T) *world {
 	w.runs = run.New(b, docs, queues, models, lists, now)
 	w.imports = imports.New(b, docs, blobs, queues, now)
 	w.api = New(API{
-		Auth: auth, Book: b, Scores: scoring.NewService(b, models, now), Runs: w.runs, Lists: lists, Imports: w.imports, Keep: docs, Now: now, Log: zerolog.Nop(),
+		Auth: auth, Book: b, Scores: scoring.NewService(b, models, now), Runs: w.runs, Lists: lists, Imports: w.imports,
+		Decisions: decision.New(b, models, now), Keep: docs, Now: now, Log: zerolog.Nop(),
 	})
 	doc, err := libopenapi.NewDocument(spec)
 	must(t, err)

@@ -36,10 +36,17 @@ func (a *API) score(w http.ResponseWriter, r *http.Request, c call, e scoring.En
 	if err != nil {
 		return err
 	}
+	in, err := a.wanted(w, r, c)
+	if err != nil {
+		return err
+	}
 	b := append(make([]byte, 0, 2048), `{"results":[`...)
 	for i, s := range ans.Scores {
 		if i > 0 {
 			b = append(b, ',')
+		}
+		if s, err = in.add(s); err != nil {
+			return err
 		}
 		b = append(b, s...)
 	}
@@ -159,6 +166,9 @@ func (a *API) putCustomer(w http.ResponseWriter, r *http.Request, c call) error 
 	if err := precondition(r, exists, rec.ETag); err != nil {
 		return err
 	}
+	if exists {
+		agg.KeepObjection(rec.Aggregate)
+	}
 	if err := a.Book.Put(r.Context(), c.tenant, &agg, rec.ETag); err != nil {
 		return err
 	}
@@ -218,22 +228,35 @@ func (a *API) customerScores(w http.ResponseWriter, r *http.Request, c call) err
 	if err != nil {
 		return err
 	}
-	return writeBody(w, http.StatusOK, "application/json", appendScores(nil, &stored, c.tenant.ID, r.PathValue("customer")))
+	in, err := a.wanted(w, r, c)
+	if err != nil {
+		return err
+	}
+	body, err := appendScores(nil, &stored, c.tenant.ID, r.PathValue("customer"), in)
+	if err != nil {
+		return err
+	}
+	return writeBody(w, http.StatusOK, "application/json", body)
 }
 
 // appendScores appends {"scores": […]}: the latest of each engine.
-func appendScores(b []byte, s *scoring.Stored, tenant, customer string) []byte {
+func appendScores(b []byte, s *scoring.Stored, tenant, customer string, in words) ([]byte, error) {
 	b = append(b, `{"scores":[`...)
 	first := true
 	for _, e := range scoring.Engines {
-		if s.Has(e) {
-			if !first {
-				b = append(b, ',')
-			}
-			b, first = s.AppendJSON(b, e, tenant, customer), false
+		if !s.Has(e) {
+			continue
 		}
+		if !first {
+			b = append(b, ',')
+		}
+		score, err := in.add(s.AppendJSON(nil, e, tenant, customer))
+		if err != nil {
+			return nil, err
+		}
+		b, first = append(b, score...), false
 	}
-	return append(b, "]}"...)
+	return append(b, "]}"...), nil
 }
 
 // limit reads ?limit=, 1 to most.
@@ -260,6 +283,10 @@ func (a *API) listScores(w http.ResponseWriter, r *http.Request, c call) error {
 	if err != nil {
 		return err
 	}
+	in, err := a.wanted(w, r, c)
+	if err != nil {
+		return err
+	}
 	b := []byte(`{"customers":[`)
 	count, next := 0, ""
 	for ; bucket < c.tenant.Buckets && next == ""; bucket, after = bucket+1, "" {
@@ -278,7 +305,9 @@ func (a *API) listScores(w http.ResponseWriter, r *http.Request, c call) error {
 			if count > 0 {
 				b = append(b, ',')
 			}
-			b = appendScores(b, &stored, c.tenant.ID, book.ScoredCustomer(s.Key))
+			if b, err = appendScores(b, &stored, c.tenant.ID, book.ScoredCustomer(s.Key), in); err != nil {
+				return err
+			}
 			after, count = s.Key, count+1
 		}
 	}

@@ -1,0 +1,344 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// scored is a world in which B1 has scores of a run.
+func scored(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.want(201, w.json("key-one", "PUT", "/api/v1/customers/B1", aggregate("B1")))
+	w.want(202, w.json("key-one", "POST", "/api/v1/runs", map[string]any{"as_of": "2026-03-30"}))
+	w.work()
+	return w
+}
+
+func (w *world) want(code int, out *httptest.ResponseRecorder) *httptest.ResponseRecorder {
+	w.t.Helper()
+	if out.Code != code {
+		w.t.Fatalf("%d, want %d: %s", out.Code, code, out.Body)
+	}
+	return out
+}
+
+// decided is what of a decision tests look at.
+type decided struct {
+	ID         string `json:"decision_id"`
+	Engine     string
+	Customer   string `json:"customer_id"`
+	Source     string
+	Reproduced bool
+	Difference string
+	KeptAt     string `json:"kept_at"`
+	Model      struct{ Version, SHA256 string }
+	Score      struct {
+		Status string
+		Text   *struct{ Lang string }
+	}
+	Record struct {
+		Inputs  []struct{ Values map[string]any }
+		RestsOn []string `json:"rests_on"`
+	}
+	Reliance []struct {
+		Outcome string
+		By      struct{ Subject, Role string }
+	}
+	Reviews []struct {
+		Status, Text string
+		Outcome      *struct{ Text string }
+	}
+}
+
+func (w *world) decision(id string) decided {
+	w.t.Helper()
+	var d decided
+	must(w.t, json.Unmarshal(w.want(200, w.do("key-one", "GET", "/api/v1/decisions/"+id, "", nil)).Body.Bytes(), &d))
+	return d
+}
+
+// ids are the decisions of a customer's stored scores, by engine.
+func (w *world) ids(customer string) map[string]string {
+	w.t.Helper()
+	var s struct {
+		Scores []struct {
+			Engine   string
+			Decision string `json:"decision_id"`
+			Status   string
+		}
+	}
+	must(w.t, json.Unmarshal(w.want(200, w.do("key-one", "GET", "/api/v1/customers/"+customer+"/scores", "", nil)).Body.Bytes(), &s))
+	out := map[string]string{}
+	for _, e := range s.Scores {
+		out[e.Engine], out[e.Engine+" status"] = e.Decision, e.Status
+	}
+	return out
+}
+
+// TestADecisionIsExplained finds every engine's decision, makes it again, and follows it to
+// those that it rests on.
+func TestADecisionIsExplained(t *testing.T) {
+	w := scored(t)
+	ids := w.ids("B1")
+	for _, e := range []string{"risk", "churn", "clv", "nbp", "defend"} {
+		d := w.decision(ids[e])
+		if d.Engine != e || d.Customer != "B1" || d.Source != "latest" || !d.Reproduced || len(d.Model.SHA256) != 64 || !strings.HasPrefix(d.Model.SHA256, d.Model.Version) {
+			t.Errorf("%s: %+v", e, d)
+		}
+		if e != "defend" && len(d.Record.Inputs) == 0 {
+			t.Errorf("%s has no inputs", e)
+		}
+		for _, before := range d.Record.RestsOn {
+			if b := w.decision(before); b.Customer != "B1" || !b.Reproduced {
+				t.Errorf("%s rests on %+v", e, b)
+			}
+		}
+	}
+	if v := w.decision(ids["risk"]).Record.Inputs[0].Values; v["premium"] != 640.25 || v["sum_insured"] != nil {
+		t.Errorf("the inputs are %v", v)
+	}
+
+	// Scores on request are found for as long as the data stands.
+	out := w.want(200, w.json("key-one", "POST", "/api/v1/churn/scores", map[string]any{"as_of": "2026-02-01", "customers": []string{"B1"}}))
+	var asked struct {
+		Results []struct {
+			Decision string `json:"decision_id"`
+		}
+	}
+	must(t, json.Unmarshal(out.Body.Bytes(), &asked))
+	if d := w.decision(asked.Results[0].Decision); d.Source != "on_request" || !d.Reproduced {
+		t.Errorf("on request: %+v", d)
+	}
+
+	// More rows, recorded after, change nothing; others in place of what was known then do.
+	more := aggregate("B1")
+	more["contacts"] = append(more["contacts"].([]any), map[string]any{"customer_id": "B1", "contacted_at": "2026-03-31T09:00:00Z", "direction": "in"})
+	w.want(204, w.json("key-one", "PUT", "/api/v1/customers/B1", more))
+	if d := w.decision(ids["risk"]); !d.Reproduced {
+		t.Errorf("what came after it changes a score: %+v", d)
+	}
+	w.want(404, w.do("key-one", "GET", "/api/v1/decisions/"+asked.Results[0].Decision, "", nil))
+	other := aggregate("B1")
+	other["policies"].([]any)[0].(map[string]any)["annual_premium"] = 999
+	w.want(204, w.json("key-one", "PUT", "/api/v1/customers/B1", other))
+	if d := w.decision(ids["risk"]); d.Reproduced || d.Difference == "" || d.Score.Status != "scored" {
+		t.Errorf("another premium gives the same score: %+v", d)
+	}
+
+	// A later run supersedes it, and it is still there.
+	w.want(202, w.json("key-one", "POST", "/api/v1/runs", map[string]any{"as_of": "2026-03-31", "again": true}))
+	w.work()
+	if w.ids("B1")["risk"] == ids["risk"] {
+		t.Fatal("other data has the same decision")
+	}
+	if d := w.decision(ids["risk"]); d.Source != "history" {
+		t.Errorf("superseded: %+v", d)
+	}
+}
+
+// TestHouseholdsMergeAndPart follows decisions through both.
+func TestHouseholdsMergeAndPart(t *testing.T) {
+	w := newWorld(t)
+	in := func(id, household, since string) map[string]any {
+		a := aggregate(id)
+		row := func(h, at string) map[string]any {
+			r := map[string]any{"customer_id": id, "birth_year": 1980, "recorded_at": at}
+			if h != "" {
+				r["household_id"] = h
+			}
+			return r
+		}
+		a["customers"] = []any{row("", "2020-01-01")}
+		if since != "" {
+			a["customers"] = []any{row("", "2020-01-01"), row(household, since)}
+		}
+		return a
+	}
+	for _, id := range []string{"H1", "H2"} {
+		w.want(201, w.json("key-one", "PUT", "/api/v1/customers/"+id, in(id, "", "")))
+	}
+	w.want(202, w.json("key-one", "POST", "/api/v1/runs", map[string]any{"as_of": "2026-03-30"}))
+	w.work()
+	before := w.ids("H1")
+	for _, id := range []string{"H1", "H2"} {
+		w.want(204, w.json("key-one", "PUT", "/api/v1/customers/"+id, in(id, "home", "2026-03-31")))
+	}
+	w.want(202, w.json("key-one", "POST", "/api/v1/runs", map[string]any{"as_of": "2026-03-31"}))
+	w.work()
+	together := w.ids("H1")
+	for _, e := range []string{"churn", "clv"} {
+		if d := w.decision(before[e]); d.Source != "history" || !d.Reproduced {
+			t.Errorf("%s, before the merger: %+v", e, d)
+		}
+		if d := w.decision(together[e]); d.Source != "latest" || !d.Reproduced {
+			t.Errorf("%s, together: %+v", e, d)
+		}
+	}
+	w.want(200, w.json("key-one", "POST", "/api/v1/decisions/"+together["churn"]+"/reliance", map[string]any{"outcome": "followed"}))
+	w.want(204, w.json("key-one", "PUT", "/api/v1/customers/H1", in("H1", "", "")))
+	if d := w.decision(together["clv"]); d.Source != "latest" {
+		t.Errorf("after they parted: %+v", d)
+	}
+	if d := w.decision(together["churn"]); d.KeptAt == "" || !d.Reproduced {
+		t.Errorf("what somebody relied on is as it was: %+v", d)
+	}
+}
+
+// TestPeople relies on a decision, asks for a person, who changes it, and erases it all.
+func TestPeople(t *testing.T) {
+	w := scored(t)
+	id := w.ids("B1")["churn"]
+	path := "/api/v1/decisions/" + id
+	for range 2 { // the second says nothing new
+		w.want(200, w.json("key-one", "POST", path+"/reliance", map[string]any{"outcome": "overridden", "reason_code": "knows_the_customer"}))
+	}
+	w.want(200, w.json("key-one", "POST", path+"/reliance", map[string]any{"outcome": "followed"}))
+	secret := "Ik ben het er niet mee eens"
+	first := w.want(201, w.json("key-one", "POST", path+"/review", map[string]any{"reason_code": "wrong_data", "text": secret}, "Idempotency-Key", "r"))
+	again := w.want(201, w.json("key-one", "POST", path+"/review", map[string]any{"reason_code": "wrong_data", "text": secret}, "Idempotency-Key", "r"))
+	w.want(200, w.json("key-one", "POST", path+"/review", map[string]any{"reason_code": "other"}))
+	if first.Body.String() != again.Body.String() || strings.Contains(first.Body.String(), secret) {
+		t.Errorf("%s\n%s", first.Body, again.Body)
+	}
+	if list := w.want(200, w.do("key-one", "GET", "/api/v1/reviews", "", nil)).Body.String(); strings.Count(list, `"decision_id"`) != 1 || !strings.Contains(list, `"due_on":"2026-04-30"`) {
+		t.Errorf("open reviews: %s", list)
+	}
+	w.want(422, w.json("key-one", "POST", path+"/review/outcome", map[string]any{"outcome": "maybe", "reason_code": "a"}))
+	for range 2 {
+		w.want(200, w.json("key-one", "POST", path+"/review/outcome", map[string]any{"outcome": "changed", "reason_code": "data_was_wrong", "text": "Premie hersteld"}))
+	}
+	w.want(409, w.json("key-one", "POST", path+"/review/outcome", map[string]any{"outcome": "upheld", "reason_code": "data_was_wrong"}))
+	if list := w.want(200, w.do("key-one", "GET", "/api/v1/reviews", "", nil)).Body.String(); list != `{"reviews":[]}` {
+		t.Errorf("a review that is done is open: %s", list)
+	}
+	d := w.decision(id)
+	if len(d.Reliance) != 2 || d.Reliance[0].By.Role != "actions.write" || !strings.HasPrefix(d.Reliance[0].By.Subject, "key-") {
+		t.Errorf("relied on: %+v", d.Reliance)
+	}
+	if len(d.Reviews) != 1 || d.Reviews[0].Status != "changed" || d.Reviews[0].Text != secret || d.Reviews[0].Outcome.Text != "Premie hersteld" {
+		t.Errorf("reviews: %+v", d.Reviews)
+	}
+	w.want(201, w.json("key-one", "POST", path+"/review", map[string]any{"reason_code": "once_more", "text": secret}))
+
+	w.want(403, w.json("key-reader", "POST", path+"/review/outcome", map[string]any{"outcome": "upheld", "reason_code": "a"}))
+	w.want(404, w.do("key-two", "GET", path, "", nil))
+	w.want(204, w.do("key-one", "DELETE", "/api/v1/customers/B1", "", nil))
+	w.want(404, w.do("key-one", "GET", path, "", nil))
+	w.want(404, w.json("key-one", "POST", path+"/review", map[string]any{"reason_code": "late"}))
+	if list := w.want(200, w.do("key-one", "GET", "/api/v1/reviews", "", nil)).Body.String(); list != `{"reviews":[]}` {
+		t.Errorf("an erased customer's review is open: %s", list)
+	}
+}
+
+// TestAnObjectionIsHeard scores a customer who then objects, and then no longer does.
+func TestAnObjectionIsHeard(t *testing.T) {
+	w := scored(t)
+	before := w.ids("B1")
+	path := "/api/v1/customers/B1/objection"
+	if got := w.want(200, w.do("key-one", "GET", path, "", nil)).Body.String(); got != `{"customer_id":"B1","objects_to_profiling":false}` {
+		t.Errorf("%s", got)
+	}
+	for range 2 {
+		got := w.want(200, w.json("key-one", "POST", path, map[string]any{"source": "letter", "date": "2026-03-28"})).Body.String()
+		if got != `{"customer_id":"B1","objects_to_profiling":true,"source":"letter","since":"2026-03-28"}` {
+			t.Errorf("%s", got)
+		}
+	}
+	after := w.ids("B1")
+	for _, e := range []string{"risk", "churn", "clv", "nbp"} {
+		if after[e+" status"] != "objected" {
+			t.Errorf("%s is %s", e, after[e+" status"])
+		}
+		out := w.want(200, w.json("key-one", "POST", "/api/v1/"+e+"/scores?lang=nl", map[string]any{"customers": []string{"B1"}}))
+		if !strings.Contains(out.Body.String(), `"status":"objected"`) || !strings.Contains(out.Body.String(), "U wilt niet dat wij voorspellingen") {
+			t.Errorf("%s on request: %s", e, out.Body)
+		}
+		if d := w.decision(before[e]); d.Source != "history" || d.Score.Status != "scored" {
+			t.Errorf("what was decided before can no longer be explained: %+v", d)
+		}
+	}
+	if list := w.want(200, w.do("key-one", "GET", "/api/v1/action-lists/latest", "", nil)).Body.String(); !strings.Contains(list, "resolve_complaint") {
+		t.Errorf("an objection takes care away: %s", list)
+	}
+	// Neither an import nor a replacement undoes it.
+	w.want(204, w.json("key-one", "PUT", "/api/v1/customers/B1", aggregate("B1")))
+	media, body := upload(t, "customers", "customer_id,birth_year\nB1,1981\n")
+	w.want(202, w.do("key-one", "POST", "/api/v1/imports", media, body))
+	w.work()
+	if got := w.want(200, w.do("key-one", "GET", path, "", nil)).Body.String(); !strings.Contains(got, `"objects_to_profiling":true`) {
+		t.Errorf("after an import: %s", got)
+	}
+	w.want(200, w.json("key-one", "POST", path+"/withdrawal", map[string]any{"source": "phone"}))
+	if got := w.ids("B1")["churn status"]; got != "scored" {
+		t.Errorf("after the withdrawal churn is %s", got)
+	}
+	if d := w.decision(before["churn"]); d.Source != "history" {
+		t.Errorf("three scores of one day: %+v", d)
+	}
+}
+
+// TestScoresInWords asks every endpoint of scores for sentences.
+func TestScoresInWords(t *testing.T) {
+	w := scored(t)
+	post := func(path string, header ...string) *httptest.ResponseRecorder {
+		return w.want(200, w.json("key-one", "POST", path, map[string]any{"customers": []string{"B1"}}, header...))
+	}
+	for _, out := range []*httptest.ResponseRecorder{
+		post("/api/v1/churn/scores?lang=nl"),
+		post("/api/v1/churn/scores", "Accept-Language", "nl-NL,nl;q=0.9"),
+		w.want(200, w.do("key-one", "GET", "/api/v1/customers/B1/scores?lang=nl", "", nil)),
+		w.want(200, w.do("key-one", "GET", "/api/v1/scores?lang=nl", "", nil)),
+		w.want(200, w.do("key-one", "GET", "/api/v1/decisions/"+w.ids("B1")["churn"]+"?lang=nl", "", nil)),
+	} {
+		if !strings.Contains(out.Body.String(), "Wij schatten de kans dat u binnen een jaar") || out.Header().Get("Content-Language") != "nl" {
+			t.Errorf("%s: %s", out.Header().Get("Content-Language"), out.Body)
+		}
+	}
+	if out := post("/api/v1/churn/scores?lang=fr"); !strings.Contains(out.Body.String(), "We estimate") {
+		t.Errorf("another language: %s", out.Body)
+	}
+	if out := post("/api/v1/churn/scores"); strings.Contains(out.Body.String(), `"text"`) || out.Header().Get("Content-Language") != "" {
+		t.Errorf("nobody asked for words: %s", out.Body)
+	}
+}
+
+func TestWrongPeople(t *testing.T) {
+	w := scored(t)
+	path := "/api/v1/decisions/" + w.ids("B1")["risk"]
+	long := strings.Repeat("x", 2001)
+	for _, tc := range []struct {
+		path string
+		body any
+		want int
+		says string
+	}{
+		{path + "/reliance", map[string]any{}, 422, "/outcome"},
+		{path + "/reliance", map[string]any{"outcome": "overridden"}, 422, "/reason_code"},
+		{path + "/reliance", map[string]any{"outcome": "followed", "reason_code": "Mrs Jansen said so"}, 422, "/reason_code"},
+		{path + "/reliance", map[string]any{"outcome": "followed", "who": "me"}, 422, "/who"},
+		{path + "/review", map[string]any{}, 422, "/reason_code"},
+		{path + "/review", map[string]any{"reason_code": "a", "text": long}, 422, "/text"},
+		{path + "/review", map[string]any{"reason_code": "a", "text": "\x00"}, 422, "/text"},
+		{path + "/review/outcome", map[string]any{"outcome": "upheld", "reason_code": "a"}, 409, "open"},
+		{path + "/review/outcome", map[string]any{"outcome": "upheld", "reason_code": "a", "text": long}, 422, "/text"},
+		{"/api/v1/decisions/nonsense/reliance", map[string]any{"outcome": "followed"}, 404, "decision"},
+		{"/api/v1/customers/B1/objection", map[string]any{}, 422, "/source"},
+		{"/api/v1/customers/B1/objection", map[string]any{"source": "pigeon"}, 422, "/source"},
+		{"/api/v1/customers/B1/objection", map[string]any{"source": "phone", "date": "2026-04-01"}, 422, "/date"},
+		{"/api/v1/customers/nobody/objection", map[string]any{"source": "phone"}, 404, "customer"},
+	} {
+		out := w.json("key-one", "POST", tc.path, tc.body)
+		if out.Code != tc.want || !strings.Contains(out.Body.String(), tc.says) || strings.Contains(out.Body.String(), "xxx") || strings.Contains(out.Body.String(), "Jansen") {
+			t.Errorf("%s %v: %d, want %d saying %s: %s", tc.path, tc.body, out.Code, tc.want, tc.says, out.Body)
+		}
+	}
+	for _, id := range []string{"", "x", strings.Repeat("0", 32), strings.Repeat("z", 32), fmt.Sprint(w.ids("B1")["risk"][:31], "0")} {
+		if out := w.do("key-one", "GET", "/api/v1/decisions/"+id, "", nil); out.Code != 404 {
+			t.Errorf("decision %q: %d", id, out.Code)
+		}
+	}
+}
