@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	fileVersion = 1
+	fileVersion = 2
 	maxCauses   = 16
 	maxFile     = 64 << 20
 )
@@ -24,7 +24,8 @@ const (
 const Prefix = `{"polis_hazard":`
 
 // file is the first line of the file, as JSON. The causes' models follow, a line each, in
-// their order, so that they can be read side by side and compared with diff.
+// their order, so that they can be read side by side and compared with diff; and in the
+// last line the checksum of all lines before.
 type file struct {
 	Format int      `json:"polis_hazard"`
 	Period string   `json:"period"`
@@ -63,7 +64,16 @@ func (m *Model) encode() []byte {
 	if err != nil {
 		panic("hazard: " + err.Error())
 	}
-	return out.Bytes()
+	return seal(out.Bytes())
+}
+
+func seal(lines []byte) []byte {
+	return append(bytes.Clone(lines), `{"sha256":"`+sumOf(lines)+"\"}\n"...)
+}
+
+func sumOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
 }
 
 // WithMeta is the same model with another Meta, hence of another Version. Metrics that
@@ -78,10 +88,7 @@ func (m *Model) WithMeta(meta Meta) *Model {
 
 func (m *Model) seal() { m.version = versionOf(m.encode()) }
 
-func versionOf(content []byte) string {
-	sum := sha256.Sum256(content)
-	return hex.EncodeToString(sum[:6])
-}
+func versionOf(content []byte) string { return sumOf(content)[:12] }
 
 // Load reads what Save wrote and checks all of it: what is not such a file is
 // fault.Malformed, what contradicts itself or is of another version fault.Invalid.
@@ -102,6 +109,11 @@ func Load(r io.Reader) (*Model, error) {
 		return nil, fault.New(fault.Invalid, "the hazard model's file is of version %d; this program reads version %d", f.Format, fileVersion)
 	}
 	lines := bytes.Split(bytes.TrimSuffix(rest, []byte{'\n'}), []byte{'\n'})
+	last := len(lines) - 1
+	body := content[:max(0, len(content)-len(lines[last])-1)]
+	if lines = lines[:last]; !bytes.Equal(seal(body), content) {
+		return nil, fault.New(fault.Malformed, "the hazard model's file is not as it was written: its checksum is of another, or missing")
+	}
 	if len(f.Causes) == 0 || len(f.Causes) > maxCauses || len(lines) != len(f.Causes) {
 		return nil, fault.New(fault.Malformed, "%d causes in %d lines; there must be from 1 to %d, a line each", len(f.Causes), len(lines), maxCauses)
 	}

@@ -2,7 +2,9 @@ package hazard_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -31,10 +33,28 @@ func assembled(t testing.TB, head string, causes ...*model.Model) []byte {
 		}
 		out.WriteByte('\n')
 	}
-	return out.Bytes()
+	return sealed(out.Bytes())
 }
 
-const head = `{"polis_hazard":1,"period":"tenure","last":10,"rolls":[{"field":"age","by":1,"every":4}],"causes":["lapse","death"],"meta":{"rows":9,"events":1,"subjects":2}}`
+func sealed(lines []byte) []byte {
+	return fmt.Appendf(bytes.Clone(lines), "{\"sha256\":\"%x\"}\n", sha256.Sum256(lines))
+}
+
+// resealed is a file that was changed, with checksums as if it had been written so.
+func resealed(t testing.TB, content string) []byte {
+	t.Helper()
+	lines := strings.Split(strings.TrimSuffix(content, "\n"), "\n")
+	var out bytes.Buffer
+	for i, line := range lines[:len(lines)-1] {
+		if i == 0 || json.Compact(&out, model.Seal([]byte(line))) != nil {
+			out.WriteString(line) // of the head, or broken
+		}
+		out.WriteByte('\n')
+	}
+	return sealed(out.Bytes())
+}
+
+const head = `{"polis_hazard":2,"period":"tenure","last":10,"rolls":[{"field":"age","by":1,"every":4}],"causes":["lapse","death"],"meta":{"rows":9,"events":1,"subjects":2}}`
 
 func loaded(t testing.TB, content []byte) *Model {
 	t.Helper()
@@ -181,8 +201,8 @@ func TestSaveThenLoad(t *testing.T) {
 	if err := got.Save(&second); err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(first.Bytes(), second.Bytes()) || !strings.HasPrefix(first.String(), Prefix) || bytes.Count(first.Bytes(), []byte{'\n'}) != 3 {
-		t.Error("a loaded model saves to other bytes, or not in three lines")
+	if !bytes.Equal(first.Bytes(), second.Bytes()) || !strings.HasPrefix(first.String(), Prefix) || bytes.Count(first.Bytes(), []byte{'\n'}) != 4 {
+		t.Error("a loaded model saves to other bytes, or not in four lines")
 	}
 	if got.Version() != m.Version() || m.Version() == fitted.Version() {
 		t.Errorf("versions: fitted %s, renamed %s, loaded %s", fitted.Version(), m.Version(), got.Version())
@@ -207,11 +227,11 @@ func TestLoadRefuses(t *testing.T) {
 		name, old, new string
 		kind           fault.Kind
 	}{
-		{"another version", `"polis_hazard":1`, `"polis_hazard":2`, fault.Invalid},
-		{"no version", `"polis_hazard":1`, `"polis":1`, fault.Invalid},
+		{"another version", `"polis_hazard":2`, `"polis_hazard":3`, fault.Invalid},
+		{"no version", `"polis_hazard":2`, `"polis":1`, fault.Invalid},
 		{"a line short", lines[2] + "\n", "", fault.Malformed},
 		{"a line more", lines[2] + "\n", lines[2] + "\n" + lines[2] + "\n", fault.Malformed},
-		{"half a line", `"terms":[]}`, `"terms":[`, fault.Malformed},
+		{"half a line", `"terms":[],`, `"terms":[`, fault.Malformed},
 		{"no causes", `["lapse","death"]`, `[]`, fault.Malformed},
 		{"a cause without a name", `"lapse"`, `""`, fault.Invalid},
 		{"a cause twice", `"lapse"`, `"death"`, fault.Invalid},
@@ -226,17 +246,20 @@ func TestLoadRefuses(t *testing.T) {
 		{"a roll round backwards", `"every":4`, `"every":4,"low":3,"high":2`, fault.Invalid},
 		{"another loss", `"loss":"logistic"`, `"loss":"poisson"`, fault.Invalid},
 		{"other fields", `{"name":"age","kind":"numeric"}`, `{"name":"power","kind":"numeric"}`, fault.Invalid},
-		{"no fields", `"fields":[`, `"fields":[],"x":[`, fault.Invalid},
+		{"no fields", `"fields":[`, `"fields":[],"x":[`, fault.Malformed},
 		{"a model of another version", `"polis_model":`, `"polis_model":9`, fault.Invalid},
 	} {
 		content := strings.Replace(good, c.old, c.new, 1)
 		if content == good {
 			t.Fatalf("%s: nothing replaced", c.name)
 		}
-		m, err := Load(strings.NewReader(content))
+		m, err := Load(bytes.NewReader(resealed(t, content)))
 		if m != nil || !fault.Is(err, c.kind) {
 			t.Errorf("%s: got %v, %v; want %v", c.name, m, err, c.kind)
 		}
+	}
+	if _, err := Load(strings.NewReader(strings.Replace(good, `"last":10`, `"last":11`, 1))); !fault.Is(err, fault.Malformed) {
+		t.Errorf("a digit that is another loads: %v", err)
 	}
 	for _, content := range []string{"", "null", "[]", "not json", "{}\n{}\n"} {
 		if m, err := Load(strings.NewReader(content)); err == nil {
@@ -250,7 +273,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add(assembled(f, head, age, constant(0.01)))
 	f.Add(assembled(f, strings.Replace(head, `"every":4`, `"every":1e-300,"low":-1,"high":1e300`, 1), age, age))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		m, err := Load(bytes.NewReader(content))
+		m, err := Load(bytes.NewReader(resealed(t, string(content))))
 		if err != nil {
 			if k := fault.KindOf(err); k != fault.Malformed && k != fault.Invalid {
 				t.Fatalf("%v is of kind %v", err, k)

@@ -218,11 +218,11 @@ func TestScoreOfOddRows(t *testing.T) {
 }
 
 func TestLoadRefuses(t *testing.T) {
-	const good = `{"polis_model":2,"loss":"poisson","intercept":-2,"meta":{"rows":9,"events":1},"fields":[` +
+	const good = `{"polis_model":3,"loss":"poisson","intercept":-2,"meta":{"rows":9,"events":1},"fields":[` +
 		`{"name":"age","kind":"numeric","edges":[20,30],"coarse":[0,1,1,1]},` +
 		`{"name":"fuel","kind":"category","names":["diesel","petrol"],"coarse":[0,0,1,1]}],` +
 		`"terms":[{"fields":[0],"table":[0,1,2,3]},{"fields":[0,1],"table":[1,2,3,4]}]}`
-	if m, err := Load(strings.NewReader(good)); err != nil || m.Score(Row{Num: []float64{25, 0}, Cat: []string{"", "petrol"}}, nil) != -2+2+4 {
+	if m, err := Parse(Seal([]byte(good))); err != nil || m.Score(Row{Num: []float64{25, 0}, Cat: []string{"", "petrol"}}, nil) != -2+2+4 {
 		t.Fatalf("the good file: %v, %v", m, err)
 	}
 	for _, c := range []struct {
@@ -230,8 +230,13 @@ func TestLoadRefuses(t *testing.T) {
 		kind           fault.Kind
 	}{
 		{"cut short", `]}]}`, `]}`, fault.Malformed},
-		{"another version", `"polis_model":2`, `"polis_model":1`, fault.Invalid},
-		{"no version", `"polis_model":2,`, ``, fault.Invalid},
+		{"another version", `"polis_model":3`, `"polis_model":1`, fault.Invalid},
+		{"no version", `"polis_model":3,`, ``, fault.Malformed},
+		{"no intercept", `"intercept":-2,`, ``, fault.Malformed},
+		{"a member's name with a slip", `"intercept"`, `"intercep_"`, fault.Malformed},
+		{"a member twice", `"intercept":-2,`, `"intercept":-2,"intercept":-1,`, fault.Malformed},
+		{"a member out of place", `"kind":"numeric","edges":[20,30]`, `"edges":[20,30],"kind":"numeric"`, fault.Malformed},
+		{"a term without a table", `"fields":[0],"table":[0,1,2,3]`, `"fields":[0]`, fault.Malformed},
 		{"an unknown loss", `"poisson"`, `"hinge"`, fault.Malformed},
 		{"an unknown kind", `"category"`, `"ordinal"`, fault.Malformed},
 		{"a number out of range", `-2`, `-2e999`, fault.Malformed},
@@ -268,16 +273,37 @@ func TestLoadRefuses(t *testing.T) {
 			if content == good {
 				t.Fatal("nothing replaced")
 			}
-			m, err := Load(strings.NewReader(content))
+			m, err := Parse(Seal([]byte(content)))
 			if m != nil || !fault.Is(err, c.kind) {
 				t.Errorf("got %v, %v; want %v", m, err, c.kind)
 			}
 		})
 	}
-	for _, content := range []string{"", "null", "[]", "not json", `{"polis_model":2}`} {
-		m, err := Load(strings.NewReader(content))
-		if err == nil && content != `{"polis_model":2}` {
+	for _, content := range []string{"", "null", "[]", "not json", `{"polis_model":3}`} {
+		if m, err := Load(strings.NewReader(content)); err == nil {
 			t.Errorf("%q loads as %v", content, m)
+		}
+	}
+}
+
+// TestOneByteIsSeen: whatever byte of a file is another, it does not load; but for its line
+// ends, by which nothing is said.
+func TestOneByteIsSeen(t *testing.T) {
+	frame, y, _ := madePoisson(500, 3)
+	content := saved(t, mustFit(t, frame, y, Options{Loss: Poisson, Bins: 4, PairBins: 3, Bags: 1}))
+	if !bytes.Equal(Seal(content), content) {
+		t.Fatal("a sealed file is another when it is sealed again")
+	}
+	for at := range content {
+		for _, c := range []byte{content[at] ^ 1, '_', '0', '\n'} {
+			if c == content[at] || content[at] == '\n' {
+				continue
+			}
+			bad := bytes.Clone(content)
+			bad[at] = c
+			if _, err := Parse(bad); err == nil {
+				t.Fatalf("byte %d, %q, may be %q", at, content[at], c)
+			}
 		}
 	}
 }
@@ -290,9 +316,9 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Add(saved(f, m))
 	f.Add(saved(f, Constant([]Field{{Name: "age"}}, Gamma, 7, "")))
-	f.Add([]byte(`{"polis_model":2,"loss":"logistic","fields":[{"name":"a","kind":"category","names":["x"]}],"terms":[{"fields":[0],"table":[1,2,3]}]}`))
+	f.Add([]byte(`{"polis_model":3,"loss":"logistic","fields":[{"name":"a","kind":"category","names":["x"]}],"terms":[{"fields":[0],"table":[1,2,3]}]}`))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		m, err := Load(bytes.NewReader(content))
+		m, err := Parse(Seal(content))
 		if err != nil {
 			if k := fault.KindOf(err); k != fault.Malformed && k != fault.Invalid {
 				t.Fatalf("%v is of kind %v", err, k)

@@ -18,16 +18,18 @@ import (
 // score. encoding/json would take most of that time: the file is read without reflection,
 // its few words about itself aside.
 
-// decode reads a whole file.
+// decode reads a whole file: each member is there once, and no other.
 func (f *fileModel) decode(content []byte) error {
 	if !utf8.Valid(content) {
 		return errors.New("the text is not UTF-8")
 	}
 	d := jx.DecodeBytes(content)
-	err := d.ObjBytes(func(d *jx.Decoder, key []byte) (err error) {
-		switch string(key) {
+	err := members(d, modelMembers, len(modelMembers), func(d *jx.Decoder, name string) (err error) {
+		switch name {
 		case "polis_model":
-			f.Format, err = d.Int()
+			if f.Format, err = d.Int(); err == nil && f.Format != fileVersion {
+				err = errors.New("another version")
+			}
 		case "loss":
 			err = called(d, &f.Loss)
 		case "intercept":
@@ -48,8 +50,8 @@ func (f *fileModel) decode(content []byte) error {
 				f.Terms = append(f.Terms, fileTerm{})
 				return f.Terms[len(f.Terms)-1].decode(d)
 			})
-		default:
-			err = d.Skip()
+		case "sha256":
+			err = d.Skip() // see checkSeal
 		}
 		return err
 	})
@@ -100,9 +102,38 @@ func (m *Meta) decode(d *jx.Decoder) error {
 	return json.Unmarshal(raw, m)
 }
 
+// members reads an object's members: those of names, in their order, the first so many of
+// which must be there. What has one twice, or another, was not written by Save.
+func members(d *jx.Decoder, names []string, required int, read func(d *jx.Decoder, name string) error) error {
+	next := 0
+	err := d.ObjBytes(func(d *jx.Decoder, key []byte) error {
+		at := next
+		for at < len(names) && names[at] != string(key) {
+			at++
+		}
+		if at == len(names) || at > next && next < required {
+			return errMembers
+		}
+		next = at + 1
+		return read(d, names[at])
+	})
+	if err == nil && next < required {
+		return errMembers
+	}
+	return err
+}
+
+var errMembers = errors.New("a member of an object is missing, there twice, out of place, or unknown")
+
+var (
+	modelMembers = []string{"polis_model", "loss", "intercept", "meta", "fields", "terms", "sha256"}
+	fieldMembers = []string{"name", "kind", "monotone", "order", "edges", "names", "coarse", "prefixes"}
+	termMembers  = []string{"fields", "table", "errors", "weight"}
+)
+
 func (f *fileField) decode(d *jx.Decoder) error {
-	return d.ObjBytes(func(d *jx.Decoder, key []byte) (err error) {
-		switch string(key) {
+	return members(d, fieldMembers, 2, func(d *jx.Decoder, name string) (err error) {
+		switch name {
 		case "name":
 			f.Name, err = d.Str()
 		case "kind":
@@ -123,16 +154,14 @@ func (f *fileField) decode(d *jx.Decoder) error {
 			f.Coarse, err = ints(d)
 		case "prefixes":
 			f.Prefixes, err = ints(d)
-		default:
-			err = d.Skip()
 		}
 		return err
 	})
 }
 
 func (t *fileTerm) decode(d *jx.Decoder) error {
-	return d.ObjBytes(func(d *jx.Decoder, key []byte) (err error) {
-		switch string(key) {
+	return members(d, termMembers, 2, func(d *jx.Decoder, name string) (err error) {
+		switch name {
 		case "fields":
 			t.Fields, err = ints(d)
 		case "table":
@@ -141,8 +170,6 @@ func (t *fileTerm) decode(d *jx.Decoder) error {
 			t.Errors, err = floats(d, number)
 		case "weight":
 			t.Weight, err = floats(d, number)
-		default:
-			err = d.Skip()
 		}
 		return err
 	})

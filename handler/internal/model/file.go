@@ -2,8 +2,6 @@ package model
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"io"
 	"math"
@@ -13,7 +11,7 @@ import (
 )
 
 // fileVersion is the version of the model file's format.
-const fileVersion = 2
+const fileVersion = 3
 
 // maxLink bounds the intercept and every value: a link far beyond this says that
 // the file is corrupt, as exp would leave the range of numbers.
@@ -90,13 +88,13 @@ func (m *Model) encode() []byte {
 		}
 		out.Write(b)
 	}
-	out.WriteString("{\n\"polis_model\": " + strconv.Itoa(fileVersion) + ",\n\"loss\": ")
+	out.WriteString("{\n\"polis_model\":" + strconv.Itoa(fileVersion) + ",\n\"loss\":")
 	line(m.loss)
-	out.WriteString(",\n\"intercept\": ")
+	out.WriteString(",\n\"intercept\":")
 	out.Write(appendValue(nil, m.intercept))
-	out.WriteString(",\n\"meta\": ")
+	out.WriteString(",\n\"meta\":")
 	line(m.meta)
-	out.WriteString(",\n\"fields\": [")
+	out.WriteString(",\n\"fields\":[")
 	used := make([]bool, len(m.fields))
 	for _, f := range m.used {
 		used[f] = true
@@ -113,13 +111,13 @@ func (m *Model) encode() []byte {
 		}
 		line(field)
 	}
-	out.WriteString("\n],\n\"terms\": [")
+	out.WriteString("\n],\n\"terms\":[")
 	for i, t := range m.terms {
 		out.WriteString(separator(i))
 		line(fileTerm{Fields: t.fields, Table: t.table, Errors: t.errors, Weight: t.weight})
 	}
 	out.WriteString("\n]\n}\n")
-	return out.Bytes()
+	return Seal(out.Bytes())
 }
 
 func separator(i int) string {
@@ -129,10 +127,8 @@ func separator(i int) string {
 	return ",\n"
 }
 
-func versionOf(content []byte) string {
-	sum := sha256.Sum256(content)
-	return hex.EncodeToString(sum[:6])
-}
+// versionOf is a model's version: the beginning of its file's checksum.
+func versionOf(sum string) string { return sum[:12] }
 
 // Load reads what Save wrote and checks all of it: what is not such a file is
 // fault.Malformed, what contradicts itself or is of another version fault.Invalid.
@@ -150,11 +146,16 @@ func Parse(content []byte) (*Model, error) {
 		return nil, fault.New(fault.Malformed, "a model file is at most %d MiB", maxFile>>20)
 	}
 	var file fileModel
-	if err := file.decode(content); err != nil {
+	err := file.decode(content)
+	if file.Format != 0 && file.Format != fileVersion {
+		return nil, fault.New(fault.Invalid, "the model file is of version %d; this program reads version %d", file.Format, fileVersion)
+	}
+	if err != nil {
 		return nil, fault.Wrap(fault.Malformed, err, "this is not a model file")
 	}
-	if file.Format != fileVersion {
-		return nil, fault.New(fault.Invalid, "the model file is of version %d; this program reads version %d", file.Format, fileVersion)
+	sum, err := checkSeal(content)
+	if err != nil {
+		return nil, err
 	}
 	if !(math.Abs(file.Intercept) <= maxLink) {
 		return nil, fault.New(fault.Invalid, "the intercept is beyond ±%v", float64(maxLink))
@@ -162,7 +163,6 @@ func Parse(content []byte) (*Model, error) {
 	if len(file.Fields) > MaxFields {
 		return nil, fault.New(fault.Invalid, "%d fields are more than %d", len(file.Fields), MaxFields)
 	}
-	var err error
 	m := &Model{
 		loss:      file.Loss,
 		intercept: file.Intercept,
@@ -190,7 +190,7 @@ func Parse(content []byte) (*Model, error) {
 		return nil, err
 	}
 	m.use()
-	m.version = versionOf(content)
+	m.version = versionOf(sum)
 	return m, nil
 }
 

@@ -254,7 +254,8 @@ func (m *Model) Lean() *Model {
 // seal fixes what follows from the rest: the fields in use and the version.
 func (m *Model) seal() {
 	m.use()
-	m.version = versionOf(m.encode())
+	sum, _ := checkSeal(m.encode()) // it was just put there
+	m.version = versionOf(sum)
 }
 
 // use notes which fields the terms read.

@@ -3,7 +3,6 @@
 package scoretest
 
 import (
-	"bytes"
 	"encoding/json"
 	"testing"
 
@@ -41,7 +40,7 @@ func Model(tb testing.TB, fields []model.Field, loss model.Loss, intercept float
 		Meta      model.Meta `json:"meta"`
 		Fields    []field    `json:"fields"`
 		Terms     []term     `json:"terms"`
-	}{Format: 2, Loss: loss, Intercept: intercept, Terms: []term{}}
+	}{Format: 3, Loss: loss, Intercept: intercept, Terms: []term{}}
 	at := map[string]int{}
 	for i, f := range fields {
 		file.Fields = append(file.Fields, field{Field: f})
@@ -59,7 +58,7 @@ func Model(tb testing.TB, fields []model.Field, loss model.Loss, intercept float
 	if err != nil {
 		tb.Fatal(err)
 	}
-	m, err := model.Load(bytes.NewReader(body))
+	m, err := model.Parse(model.Seal(body))
 	if err != nil {
 		tb.Fatal(err)
 	}
