@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"polis/handler/internal/actions"
@@ -15,6 +16,7 @@ import (
 	"polis/handler/internal/fault"
 	"polis/handler/internal/intake"
 	"polis/handler/internal/intake/tabular"
+	"polis/handler/internal/nbp"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/train"
 )
@@ -146,8 +148,9 @@ type trainCmd struct {
 	place
 	Tenant       string            `help:"Tenant." default:"sample"`
 	AsOf         string            `help:"Train on what was known on this date; by default today."`
-	Bring        map[string]string `help:"Models of LightGBM's to publish in place of ours: NAME is frequency, severity, lapse, other_end, or buy_ and a branch, FILE the model as text." mapsep:"none" placeholder:"NAME=FILE" xor:"what"`
+	Bring        map[string]string `help:"Models of LightGBM's to publish in place of ours: NAME is frequency, severity, lapse, other_end, buy, or buy_ and a product group, FILE the model as text." mapsep:"none" placeholder:"NAME=FILE" xor:"what"`
 	Settings     string            `help:"What the tenant sets of its engines, over the settings of its current models; see polis settings." type:"existingfile" placeholder:"FILE"`
+	OfferRules   string            `help:"The tenant's table of rules on what may be offered, CSV; see docs/nbp.md." type:"existingfile" placeholder:"FILE"`
 	ExportTables string            `help:"Write what the models would learn from to this folder, as CSV, and train nothing." type:"path" placeholder:"DIR" xor:"what"`
 }
 
@@ -161,18 +164,27 @@ func (m *trainCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		settings, err := s.settings(ctx, t, m.Settings)
+		if err != nil {
+			return err
+		}
+		if m.OfferRules != "" {
+			body, err := os.ReadFile(m.OfferRules)
+			if err != nil {
+				return fault.Wrap(fault.NotFound, err, "--offer-rules")
+			}
+			if settings.Nbp.Rules, err = nbp.ParseRules(filepath.Base(m.OfferRules), body); err != nil {
+				return fmt.Errorf("--offer-rules: %w", err)
+			}
+		}
 		if m.ExportTables != "" {
-			return s.exportTables(ctx, newProgress(os.Stderr), t, on, m.ExportTables)
+			return s.exportTables(ctx, newProgress(os.Stderr), t, on, &settings, m.ExportTables)
 		}
 		brought := map[string][]byte{}
 		for name, path := range m.Bring {
 			if brought[name], err = os.ReadFile(path); err != nil {
 				return fault.Wrap(fault.NotFound, err, "--bring %s", name)
 			}
-		}
-		settings, err := s.settings(ctx, t, m.Settings)
-		if err != nil {
-			return err
 		}
 		models, err := s.train(ctx, newProgress(os.Stderr), t, on, train.Options{Bring: brought, Settings: &settings})
 		if err != nil {

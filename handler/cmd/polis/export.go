@@ -14,18 +14,19 @@ import (
 	"polis/handler/internal/book"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/model"
+	"polis/handler/internal/scoring"
 	"polis/handler/internal/train"
 )
 
 // exportTables writes what a tenant's models would learn from: a table a model, and which
 // of its columns are features, as the types that pandas is to read them with. CSV alone
 // would leave it to guess that the area 01 is no number.
-func (s *stack) exportTables(ctx context.Context, p *progress, t book.Tenant, asOf date, dir string) error {
+func (s *stack) exportTables(ctx context.Context, p *progress, t book.Tenant, asOf date, settings *scoring.Settings, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fault.Wrap(fault.Unconfigured, err, "making the folder for the tables")
 	}
 	st := p.stage("export the tables")
-	tables, err := train.Tables(ctx, s.relations(t), train.Options{AsOf: asOf, Ends: t.EndTable(), Progress: func(_ string, done, total int) {
+	tables, err := train.Tables(ctx, s.relations(t), train.Options{AsOf: asOf, Ends: t.EndTable(), Settings: settings, Progress: func(_ string, done, total int) {
 		st.set(int64(done), int64(total))
 	}})
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"polis/handler/internal/hazard"
 	"polis/handler/internal/lightgbm"
 	"polis/handler/internal/model"
+	"polis/handler/internal/score"
 )
 
 type predictCmd struct {
@@ -319,19 +320,13 @@ func (t *scorer) each(ctx context.Context, contributions []float64, do func(*sco
 }
 
 // shiftTo is what to add to the link so that the mean over the table, weighted by
-// exposure, is rate: by Newton's method on its logarithm, which for a log link is there at
-// once, held to what is known to be too low and too high.
+// exposure, is rate.
 func (t *scorer) shiftTo(ctx context.Context, rate float64) (float64, error) {
-	const (
-		near   = 1e-10 // relative
-		h      = 1e-5  // of the slope
-		stride = 10    // the longest step: further, links leave the range of numbers
-	)
+	const h = 1e-5 // of the slope
 	if !(rate > t.model.mean(math.Inf(-1)) && rate < t.model.mean(math.Inf(1))) || rate <= 0 {
 		return 0, fault.New(fault.Unconfigured, "--market-rate is no rate that this model's predictions can have")
 	}
-	shift, low, high := 0.0, math.Inf(-1), math.Inf(1)
-	for range 100 {
+	shift, err := score.Shift(rate, func(shift float64) (float64, float64, error) {
 		sum, rise, weight := 0.0, 0.0, 0.0
 		if err := t.each(ctx, nil, func(s *scored) error {
 			at := s.link + shift
@@ -340,31 +335,18 @@ func (t *scorer) shiftTo(ctx context.Context, rate float64) (float64, error) {
 			rise += float64(s.exposure * (t.model.mean(at+h) - t.model.mean(at-h)))
 			return nil
 		}); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		mean := sum / weight
 		if !(weight > 0) || math.IsInf(mean, 0) {
-			return 0, fault.New(fault.Invalid, "the table has no mean to shift: it is without rows or exposure, or beyond all numbers")
+			return 0, 0, fault.New(fault.Invalid, "the table has no mean to shift: it is without rows or exposure, or beyond all numbers")
 		}
-		if math.Abs(mean/rate-1) <= near {
-			return shift, nil
-		}
-		if mean < rate {
-			low = shift
-		} else {
-			high = shift
-		}
-		step := math.Log(rate/mean) * mean * 2 * h / (rise / weight)
-		if step != step { // flat, as far away as this
-			step = math.Copysign(stride, rate-mean)
-		}
-		next := shift + max(-stride, min(stride, step))
-		if next <= low || next >= high {
-			next = (low + high) / 2
-		}
-		shift = next
+		return mean, rise / weight / (2 * h), nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("shifting to --market-rate: %w", err)
 	}
-	return 0, fault.New(fault.Invalid, "no shift brings the mean of the table to --market-rate")
+	return shift, nil
 }
 
 // write writes a line for each row of the table; shift is nil where no market rate is

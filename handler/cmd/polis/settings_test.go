@@ -35,9 +35,20 @@ func TestSettings(t *testing.T) {
 	if _, stderr := run(3, append(train, "--settings", file("bad.json", `{"clv": {"horizon": 1}}`))...); !strings.Contains(stderr, "bad.json") || !strings.Contains(stderr, "horizon") {
 		t.Errorf("an unknown field is refused with %s", stderr)
 	}
+	if _, stderr := run(3, append(train, "--offer-rules", file("rules.csv", "code,kind,source,nl,en\nheld,states,s,n,e\n"))...); !strings.Contains(stderr, "rules.csv line 2: kind") {
+		t.Errorf("a rule of no kind is refused with %s", stderr)
+	}
+	if _, stderr := run(3, append(train, "--offer-rules", file("rules.csv", "code,kind,source,nl,en\nheld,state,s,n,e\n"))...); !strings.Contains(stderr, "the code held_soon needs a line") {
+		t.Errorf("rules without the program's codes are refused with %s", stderr)
+	}
+	own, err := os.ReadFile(filepath.Join("..", "..", "internal", "nbp", "rules.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(0, append(train, "--offer-rules", file("rules.csv", strings.Replace(string(own), "U bent nog geen 18 jaar.", "U bent minderjarig.", 1)))...)
 	run(0, append(train, "--settings", file("good.json", `{"clv": {"horizon_months": 77}}`))...)
 	run(0, train...)
-	if stdout, _ := run(0, "settings", "--tenant", "book"); !strings.Contains(stdout, `"horizon_months": 77`) || !strings.Contains(stdout, `"discount_rate": 0.04`) {
+	if stdout, _ := run(0, "settings", "--tenant", "book"); !strings.Contains(stdout, `"horizon_months": 77`) || !strings.Contains(stdout, `"discount_rate": 0.04`) || !strings.Contains(stdout, "U bent minderjarig.") {
 		t.Errorf("settings are %s", stdout)
 	}
 }

@@ -10,7 +10,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"iter"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"polis/handler/internal/book"
@@ -30,6 +33,7 @@ type Candidate struct {
 	Customer string         `json:"customer_id"`
 	Relation string         `json:"relation"`
 	Action   string         `json:"action"`
+	About    string         `json:"about,omitempty"` // what is missed or offered, for a gap or an offer
 	Priority float64        `json:"priority"`
 	Due      portfolio.Date `json:"due"`
 }
@@ -77,11 +81,13 @@ const (
 	Dismissed Status = "dismissed"
 	Snoozed   Status = "snoozed"
 	NotUseful Status = "not_useful"
+	Declined  Status = "declined" // by the customer, who was offered something
 )
 
 // quiet is for how many days an outcome keeps the same action from being suggested for
-// the same customer. A snooze names its own day.
-var quiet = map[Status]int{Done: 90, Dismissed: 180, NotUseful: 365}
+// the same customer. A snooze names its own day. What was declined is kept longer, by what
+// it was about; something else may be offered when it would be after any other talk.
+var quiet = map[Status]int{Done: 90, Dismissed: 180, NotUseful: 365, Declined: 90}
 
 // Item is one action on a list.
 type Item struct {
@@ -89,6 +95,7 @@ type Item struct {
 	Rank     int             `json:"rank"`
 	Customer string          `json:"customer_id"`
 	Action   string          `json:"action"`
+	About    string          `json:"about,omitempty"`
 	Priority float64         `json:"priority"`
 	Opened   portfolio.Date  `json:"opened_on"`
 	Due      portfolio.Date  `json:"due_on,omitzero"`
@@ -140,7 +147,7 @@ func Make(head Head, before *List, ranked []Candidate) *List {
 		}
 		l.Items = append(l.Items, Item{
 			ID: itemID(c.Customer, c.Action, on), Rank: i + 1, Customer: c.Customer, Relation: c.Relation,
-			Action: c.Action, Priority: c.Priority, Opened: on, Due: c.Due, Status: Open,
+			Action: c.Action, About: c.About, Priority: c.Priority, Opened: on, Due: c.Due, Status: Open,
 		})
 	}
 	l.Listed = len(l.Items)
@@ -155,8 +162,23 @@ type Outcome struct {
 	Item   string         `json:"item_id"`
 }
 
-// Feedback is a customer's latest outcome by action, as stored with the customer.
+// Feedback is a customer's latest outcome by action, as stored with the customer, and of
+// each offer that it declined by what was offered.
 type Feedback map[string]Outcome
+
+// declines begins the keys of declined offers; what was offered comes after it.
+const declines = "declined\x1f"
+
+// Declines are what was offered and declined, in order, and when.
+func (f Feedback) Declines() iter.Seq2[string, portfolio.Date] {
+	return func(yield func(string, portfolio.Date) bool) {
+		for _, key := range slices.Sorted(maps.Keys(f)) {
+			if about, ok := strings.CutPrefix(key, declines); ok && !yield(about, f[key].On) {
+				return
+			}
+		}
+	}
+}
 
 // ReadFeedback reads what Store wrote; nothing for nil.
 func ReadFeedback(body []byte) (Feedback, error) {
@@ -292,6 +314,9 @@ func (s *Lists) Record(ctx context.Context, t book.Tenant, date portfolio.Date, 
 			return Item{}, fault.New(fault.NotFound, "no such item on that list")
 		}
 		it := &l.Items[i]
+		if o.Status == Declined && it.About == "" {
+			return Item{}, &fault.Error{Kind: fault.Invalid, Detail: "nothing was offered", Fields: []fault.Field{{Pointer: "/outcome", Detail: "declined is for items that are about an offer or a gap"}}}
+		}
 		if err := s.remember(ctx, t, it, o); err != nil {
 			return Item{}, err
 		}
@@ -305,7 +330,7 @@ func (s *Lists) Record(ctx context.Context, t book.Tenant, date portfolio.Date, 
 
 func (o Outcome) check() error {
 	switch o.Status {
-	case Done, Dismissed, NotUseful:
+	case Done, Dismissed, NotUseful, Declined:
 		if o.Until != 0 {
 			return &fault.Error{Kind: fault.Invalid, Detail: "only a snooze has an end", Fields: []fault.Field{{Pointer: "/until", Detail: "is for outcome snoozed only"}}}
 		}
@@ -314,7 +339,7 @@ func (o Outcome) check() error {
 			return &fault.Error{Kind: fault.Invalid, Detail: "a snooze needs an end", Fields: []fault.Field{{Pointer: "/until", Detail: "is a date after today"}}}
 		}
 	default:
-		return &fault.Error{Kind: fault.Invalid, Detail: "unknown outcome", Fields: []fault.Field{{Pointer: "/outcome", Detail: "is one of done, dismissed, snoozed, not_useful"}}}
+		return &fault.Error{Kind: fault.Invalid, Detail: "unknown outcome", Fields: []fault.Field{{Pointer: "/outcome", Detail: "is one of done, dismissed, snoozed, not_useful, declined"}}}
 	}
 	return nil
 }
@@ -336,6 +361,9 @@ func (s *Lists) remember(ctx context.Context, t book.Tenant, it *Item, o Outcome
 			return nil
 		}
 		f[it.Action] = o
+		if o.Status == Declined {
+			f[declines+it.About] = o
+		}
 		body, err := json.Marshal(f)
 		if err != nil {
 			return fault.Wrap(fault.Internal, err, "encoding feedback")

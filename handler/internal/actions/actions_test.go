@@ -74,6 +74,7 @@ func TestQuiet(t *testing.T) {
 		{"done: again after a quarter", Outcome{Status: Done, On: monday}, 90, false},
 		{"dismissed: half a year", Outcome{Status: Dismissed, On: monday}, 179, true},
 		{"not useful: a year", Outcome{Status: NotUseful, On: monday}, 364, true},
+		{"declined: something else after a quarter", Outcome{Status: Declined, On: monday}, 90, false},
 		{"snoozed: until its day", Outcome{Status: Snoozed, On: monday, Until: monday + 7}, 6, true},
 		{"snoozed: on its day", Outcome{Status: Snoozed, On: monday, Until: monday + 7}, 7, false},
 	} {

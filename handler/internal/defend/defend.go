@@ -146,7 +146,7 @@ func (e *Engine) Score(asOf portfolio.Date, rk *risk.Result, ch *churn.Result, c
 		r.About = gap.Branch
 	case nb.Status == score.Scored && nb.MayContact && nb.Withheld == "" && len(nb.Offers) > 0 && nb.Offers[0].Probability >= e.book.OfferFrom:
 		e.play(asOf, Buy, nb.Offers[0].Value, r)
-		r.About = nb.Offers[0].Branch
+		r.About = nb.Offers[0].Group.Code
 	}
 }
 

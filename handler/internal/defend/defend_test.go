@@ -56,7 +56,9 @@ func gap(s *said) {
 	triggered(s, care.Trigger{Branch: "liability", Code: "household_without_liability"})
 }
 
-func buying(s *said) { s.nb.Offers = []nbp.Offer{{Branch: "travel", Probability: 0.3, Value: 20}} }
+func buying(s *said) {
+	s.nb.Offers = []nbp.Offer{{Group: &nbp.Group{Code: "travel", Branch: "travel"}, Probability: 0.3, Value: 20}}
+}
 
 // days until the play of a trigger is due.
 func days(trigger string) int {

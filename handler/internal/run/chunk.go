@@ -126,7 +126,11 @@ func (w *worker) relation(ctx context.Context, rel *book.Relation) error {
 			w.fail("stored aggregate is damaged", 1)
 			continue
 		}
-		w.members, w.alive = append(w.members, scoring.Subject{Aggregate: m.Aggregate, Body: m.Body}), append(w.alive, m)
+		declined, err := scoring.Declined(m.Feedback)
+		if err != nil {
+			return err
+		}
+		w.members, w.alive = append(w.members, scoring.Subject{Aggregate: m.Aggregate, Body: m.Body, Declined: declined}), append(w.alive, m)
 	}
 	if len(w.members) == 0 {
 		return nil
@@ -217,7 +221,7 @@ func (w *worker) candidate(relation string, m *book.Member, sh *scoring.Sheet) e
 		return nil
 	}
 	w.done.Actions++
-	w.top.Add(actions.Candidate{Customer: m.ID, Relation: relation, Action: action, Priority: priority, Due: due})
+	w.top.Add(actions.Candidate{Customer: m.ID, Relation: relation, Action: action, About: sh.Defend.About, Priority: priority, Due: due})
 	return nil
 }
 

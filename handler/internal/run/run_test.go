@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 	"polis/handler/internal/book"
 	"polis/handler/internal/bus/sqlitebus"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/nbp"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/registry"
 	"polis/handler/internal/scoring"
@@ -360,6 +362,38 @@ func TestFeedbackKeepsQuiet(t *testing.T) {
 		if it.Opened != today {
 			t.Errorf("an item that lives on was opened on %s", it.Opened)
 		}
+	}
+}
+
+// TestDeclinedOffers: what a customer declined on a list is known when it is scored next,
+// also after something else came of the same action.
+func TestDeclinedOffers(t *testing.T) {
+	f := newFixture(t)
+	lists := actions.New(f.book, f.docs)
+	l := actions.Make(actions.Head{Date: today, Run: "r"}, nil, []actions.Candidate{
+		{Customer: "c01", Relation: "c:c01", Action: "offer", About: "travel"},
+		{Customer: "c01", Relation: "c:c01", Action: "coverage_advice", About: "liability"},
+		{Customer: "c01", Relation: "c:c01", Action: "retention_call"},
+	})
+	ops, err := l.Ops(noon)
+	must(t, err)
+	must(t, f.docs.Write(t.Context(), shared(f.tenant.ID), ops))
+	record := func(item int, s actions.Status, on portfolio.Date) error {
+		_, err := lists.Record(t.Context(), f.tenant, today, l.Items[item].ID, actions.Outcome{Status: s, On: on})
+		return err
+	}
+	must(t, record(0, actions.Declined, today-9))
+	must(t, record(1, actions.Declined, today-8))
+	must(t, record(0, actions.Done, today))
+	if err := record(2, actions.Declined, today); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a call that offers nothing is declined: %v", err)
+	}
+	r, err := f.book.Customer(t.Context(), f.tenant, "c01")
+	must(t, err)
+	got, err := scoring.Declined(r.Feedback)
+	must(t, err)
+	if want := []nbp.Decline{{Group: "liability", On: today - 8}, {Group: "travel", On: today - 9}}; !slices.Equal(got, want) {
+		t.Errorf("declined %v, want %v", got, want)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"polis/handler/internal/intake"
 	"polis/handler/internal/measure"
 	"polis/handler/internal/model"
+	"polis/handler/internal/nbp"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/sample"
 	"polis/handler/internal/score"
@@ -132,6 +133,11 @@ func judge(t *testing.T, o sample.Options) map[string]*outcome {
 	}
 	var reader feature.Reader
 	var row model.Row
+	var held nbp.Past
+	groups, err := nbp.NewGrouping(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, members := range rest {
 		subjects := make([]scoring.Subject, len(members))
 		past, later := make([]*portfolio.View, len(members)), make([]*portfolio.View, len(members))
@@ -180,17 +186,20 @@ func judge(t *testing.T, o sample.Options) map[string]*outcome {
 			at("churn").add(sheets[i].Churn.Lapsed[12], left, 1)
 		}
 		business := g.Primary.Customer != nil && g.Primary.Customer.Segment == portfolio.Business
-		reader.Offer(feature.Input{View: g.Primary, Group: &g}, &row)
-		for k, b := range portfolio.Branches {
-			bm := m.Nbp.Branches[b.Name]
-			if bm == nil || g.Holds(k) || business && !b.Business || !business && !b.Private {
+		held.Reset(groups, past)
+		groups.Row(&reader, &g, &held, &row)
+		for k := range groups.Groups {
+			b := &groups.Groups[k]
+			bm := m.Nbp.Groups[b.Code]
+			if bm == nil || held.Held>>k&1 == 1 || business && !b.Business || !business && !b.Private {
 				continue
 			}
 			came := 0.0
-			if bought[b.Name] {
+			if bought[b.Branch] {
 				came = 1
 			}
-			at("buy "+b.Name).add(bm.Mean(bm.Score(row, nil)), came, 1)
+			groups.About(k, &held, &row)
+			at("buy "+b.Code).add(bm.Mean(m.Nbp.Link(b.Code, row)), came, 1)
 		}
 	}
 	return out

@@ -12,6 +12,7 @@ import (
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/model"
+	"polis/handler/internal/nbp"
 	"polis/handler/internal/score"
 	"polis/handler/internal/score/scoretest"
 )
@@ -28,9 +29,19 @@ func brought(t testing.TB, name string) []byte {
 
 var bringable = []string{"frequency", "severity", "lapse", "buy_liability"}
 
+// branches are the product groups where no branch is refined.
+func branches(t testing.TB) *nbp.Grouping {
+	t.Helper()
+	g, err := nbp.NewGrouping(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
 func bring(t testing.TB, name string) score.Model {
 	t.Helper()
-	m, err := Bring(name, brought(t, name), feature.PolicySchema{})
+	m, err := Bring(name, brought(t, name), feature.PolicySchema{}, branches(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +52,7 @@ func bring(t testing.TB, name string) score.Model {
 func mixed(t testing.TB) *Models {
 	m := learnt(t)
 	m.Risk.Frequency, m.Risk.Severity, m.Churn.Lapse = bring(t, "frequency"), bring(t, "severity"), bring(t, "lapse")
-	m.Nbp.Branches["liability"] = bring(t, "buy_liability")
+	m.Nbp.Groups["liability"] = bring(t, "buy_liability")
 	return m
 }
 
@@ -132,11 +143,11 @@ func TestNotBroughtIn(t *testing.T) {
 		"of another loss": {"frequency", "severity", "loss is gamma, that of frequency is poisson"},
 		"of a count":      {"severity", "frequency", "loss is poisson, that of severity is gamma"},
 	} {
-		if m, err := Bring(tc.place, brought(t, tc.file), feature.PolicySchema{}); m != nil || !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), tc.says) {
+		if m, err := Bring(tc.place, brought(t, tc.file), feature.PolicySchema{}, branches(t)); m != nil || !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := Bring("lapse", brought(t, "lapse")[:2000], feature.PolicySchema{}); !fault.Is(err, fault.Malformed) {
+	if _, err := Bring("lapse", brought(t, "lapse")[:2000], feature.PolicySchema{}, branches(t)); !fault.Is(err, fault.Malformed) {
 		t.Errorf("cut off: %v", err)
 	}
 	// What is kept is checked as what comes in.

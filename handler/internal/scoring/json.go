@@ -194,20 +194,58 @@ func (sh *Sheet) nbp(j *appender) {
 	if r.Status != score.Scored {
 		return
 	}
-	j.raw(`,"may_contact":`).bool(r.MayContact)
+	j.raw(`,"probability_of":"bought_here_within_12_months","may_contact":`).bool(r.MayContact).raw(`,"contact":[`)
+	for i := range r.Contact {
+		c := &r.Contact[i]
+		j.comma(i).raw(`{"channel":`).text(c.Channel).raw(`,"allowed":`).bool(c.Allowed).raw(`,"code":"`).raw(c.Code).raw(`"`)
+		if c.Source != "" {
+			j.raw(`,"source":`).text(c.Source)
+		}
+		if c.On != 0 {
+			j.raw(`,"date":"`)
+			j.b = c.On.AppendTo(j.b)
+			j.raw(`"`)
+		}
+		j.raw(`}`)
+	}
+	j.raw(`]`)
 	if r.Withheld != "" {
 		j.raw(`,"withheld":"`).raw(r.Withheld).raw(`"`)
 	}
 	j.raw(`,"offers":[`)
 	for i := range r.Offers {
-		o := &r.Offers[i]
-		j.comma(i).raw(`{"branch":"`).raw(o.Branch).raw(`","probability":`).num(o.Probability, 6)
-		j.raw(`,"need":"`).raw(o.Need).raw(`","value":`).num(o.Value, 2).raw(`}`)
+		sh.offer(j.comma(i), i)
+	}
+	j.raw(`],"excluded":[`)
+	for i := range r.Excluded {
+		x := &r.Excluded[i]
+		j.comma(i).raw(`{"group":`).text(x.Group.Code).raw(`,"code":`).text(x.Code).raw(`}`)
 	}
 	j.raw(`]`)
 	if len(r.Offers) > 0 {
-		j.reasons("log-odds of buying within 12 months", r.Offers[0].Branch, &r.Reasons)
+		j.reasons(buying, r.Offers[0].Group.Code, &r.Reasons)
 	}
+}
+
+// buying is the scale of an offer's reasons.
+const buying = "log-odds of buying within 12 months"
+
+// offer appends an offer; the reasons of the first are the score's.
+func (sh *Sheet) offer(j *appender, i int) {
+	o := &sh.Nbp.Offers[i]
+	j.raw(`{"group":`).text(o.Group.Code).raw(`,"branch":`).text(o.Group.Branch)
+	j.raw(`,"name":{"nl":`).text(o.Group.NL).raw(`,"en":`).text(o.Group.EN)
+	j.raw(`},"probability":`).num(o.Probability, 6).raw(`,"basis":"`).raw(string(o.Basis)).raw(`","weight":`).num(o.Weight, 4)
+	j.raw(`,"at_market_rate":`).num(o.AtMarket, 6).raw(`,"market":{"rate":`).num(o.Market.Rate, 6).raw(`,"source":`).text(o.Market.Source)
+	j.raw(`},"need":"`).raw(o.Need.String()).raw(`","suitability":`).num(o.Suitability, 4).raw(`,"ask":[`)
+	for k, code := range o.Ask {
+		j.comma(k).text(code)
+	}
+	j.raw(`],"value":`).num(o.Value, 2)
+	if i > 0 && o.Explained {
+		j.reasons(buying, o.Group.Code, &o.Reasons)
+	}
+	j.raw(`}`)
 }
 
 func (sh *Sheet) defend(j *appender) {

@@ -53,6 +53,7 @@ type file struct {
 	Losses    []float64              `json:"loss_quantiles,omitempty"`
 	Bands     map[string]score.Bands `json:"bands"`
 	Premium   map[string]float64     `json:"mean_premium"`
+	Offers    map[string]nbp.Fitted  `json:"offers"`
 	Settings  Settings               `json:"settings"`
 	Ends      map[string]string      `json:"end_reasons"`
 	Contacts  portfolio.Date         `json:"contacts_since,omitzero"`
@@ -66,7 +67,7 @@ func (m *Models) Save(w io.Writer) error {
 		Format: modelsFormat, Trained: m.Trained, Schema: m.Risk.Schema, Branches: m.Risk.Branches,
 		Quantiles: m.Risk.Quantiles, Losses: m.Risk.LossQuantiles,
 		Bands:   map[string]score.Bands{"risk": m.Risk.Bands, "churn": m.Churn.Bands, "nbp": m.Nbp.Bands},
-		Premium: m.Nbp.Premium, Settings: m.Settings, Ends: map[string]string{}, Contacts: m.ContactsSince,
+		Premium: m.Nbp.Premium, Offers: m.Nbp.Fitted, Settings: m.Settings, Ends: map[string]string{}, Contacts: m.ContactsSince,
 	}
 	f.Usual = m.Usual
 	for reason, end := range m.Ends {
@@ -97,20 +98,21 @@ func (m *Models) Save(w io.Writer) error {
 // learnt are the learnt models by their names in the file.
 func (m *Models) learnt() map[string]score.Model {
 	out := map[string]score.Model{
-		"frequency": m.Risk.Frequency, "severity": m.Risk.Severity, "lapse": m.Churn.Lapse, "other_end": m.Churn.Other,
+		"frequency": m.Risk.Frequency, "severity": m.Risk.Severity, "lapse": m.Churn.Lapse, "other_end": m.Churn.Other, "buy": m.Nbp.Common,
 	}
-	for b, bm := range m.Nbp.Branches {
-		out[buys+b] = bm
+	for g, gm := range m.Nbp.Groups {
+		out[buys+g] = gm
 	}
 	return out
 }
 
-// buys begins the names of the models of who buys a branch.
+// buys begins the names of the models of who buys a group.
 const buys = "buy_"
 
-// place is what the learnt model of a name predicts, and of what fields: the name's and the
-// schema's, since the policies of each book have rating factors of their own.
-func place(name string, schema feature.PolicySchema) (loss model.Loss, fields []model.Field, ok bool) {
+// place is what the learnt model of a name predicts, and of what fields: the name's, the
+// schema's, since the policies of each book have rating factors of their own, and the
+// groups', which are the tenant's.
+func place(name string, schema feature.PolicySchema, groups *nbp.Grouping) (loss model.Loss, fields []model.Field, ok bool) {
 	switch name {
 	case "frequency":
 		return model.Poisson, schema.Fields(), true
@@ -119,16 +121,16 @@ func place(name string, schema feature.PolicySchema) (loss model.Loss, fields []
 	case "lapse", "other_end":
 		return model.Logistic, feature.HazardFields(), true
 	}
-	return model.Logistic, feature.OfferFields(), strings.HasPrefix(name, buys)
+	return model.Logistic, groups.Fields(), strings.HasPrefix(name, buys) || name == "buy"
 }
 
 // Bring reads a model of LightGBM's to take the place of the learnt model of a name:
-// frequency, severity, lapse, other_end, or buy_ and a branch. One that cannot take it
-// is fault.Invalid.
-func Bring(name string, file []byte, schema feature.PolicySchema) (score.Model, error) {
-	loss, fields, ok := place(name, schema)
+// frequency, severity, lapse, other_end, buy, or buy_ and a product group. One that cannot take
+// it is fault.Invalid.
+func Bring(name string, file []byte, schema feature.PolicySchema, groups *nbp.Grouping) (score.Model, error) {
+	loss, fields, ok := place(name, schema, groups)
 	if !ok {
-		return nil, fault.New(fault.Invalid, "no model is called %s, but frequency, severity, lapse, other_end, and buy_ with a branch", name)
+		return nil, fault.New(fault.Invalid, "no model is called %s, but frequency, severity, lapse, other_end, buy, and buy_ with a product group", name)
 	}
 	b, err := lightgbm.Bring(file, fields)
 	if err != nil {
@@ -157,7 +159,11 @@ func Parse(body []byte) (*Models, error) {
 	if f.Format != modelsFormat {
 		return nil, fault.New(fault.Malformed, "models of format %d, this program reads %d", f.Format, modelsFormat)
 	}
-	learnt, err := loadAll(f.Learnt, f.Schema, rest)
+	groups, err := nbp.NewGrouping(f.Settings.Nbp.Groups)
+	if err != nil {
+		return nil, fault.Wrap(fault.Malformed, err, "reading models")
+	}
+	learnt, err := loadAll(f.Learnt, f.Schema, groups, rest)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +171,7 @@ func Parse(body []byte) (*Models, error) {
 		Version: digest(body), Trained: f.Trained, Settings: f.Settings, Ends: portfolio.EndTable{}, ContactsSince: f.Contacts,
 		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.Schema, Branches: f.Branches, Quantiles: f.Quantiles, LossQuantiles: f.Losses, Bands: f.Bands["risk"]},
 		Churn: &churn.Model{Lapse: learnt["lapse"], Other: learnt["other_end"], Bands: f.Bands["churn"]},
-		Nbp:   &nbp.Model{Branches: map[string]score.Model{}, Premium: f.Premium, Bands: f.Bands["nbp"]},
+		Nbp:   &nbp.Model{Common: learnt["buy"], Groups: map[string]score.Model{}, Fitted: f.Offers, Premium: f.Premium, Bands: f.Bands["nbp"]},
 	}
 	m.Usual, m.SHA256 = f.Usual, sha256Of(body)
 	for reason, name := range f.Ends {
@@ -176,15 +182,15 @@ func Parse(body []byte) (*Models, error) {
 		m.Ends[reason] = end
 	}
 	for name, lm := range learnt {
-		if b, ok := strings.CutPrefix(name, buys); ok {
-			m.Nbp.Branches[b] = lm
+		if g, ok := strings.CutPrefix(name, buys); ok {
+			m.Nbp.Groups[g] = lm
 		}
 	}
 	return m, m.check()
 }
 
 // loadAll reads the learnt models side by side: they are most of a cold start.
-func loadAll(names []string, schema feature.PolicySchema, rest []byte) (map[string]score.Model, error) {
+func loadAll(names []string, schema feature.PolicySchema, groups *nbp.Grouping, rest []byte) (map[string]score.Model, error) {
 	lines := bytes.Split(bytes.TrimSuffix(rest, []byte{'\n'}), []byte{'\n'})
 	if len(lines) != len(names) {
 		return nil, fault.New(fault.Malformed, "models of %d lines, %d are named", len(lines), len(names))
@@ -197,7 +203,7 @@ func loadAll(names []string, schema feature.PolicySchema, rest []byte) (map[stri
 				models[i], errs[i] = model.Parse(lines[i])
 				return
 			}
-			_, fields, _ := place(names[i], schema)
+			_, fields, _ := place(names[i], schema, groups)
 			models[i], errs[i] = lightgbm.Restore(lines[i], fields)
 		})
 	}
@@ -224,9 +230,16 @@ func (m *Models) check() error {
 	if err := m.Usual.check(); err != nil {
 		return err
 	}
+	groups, err := nbp.NewGrouping(m.Settings.Nbp.Groups)
+	if err != nil {
+		return err
+	}
+	if err := m.Nbp.Check(groups); err != nil {
+		return err
+	}
 	learnt := m.learnt()
 	for _, name := range slices.Sorted(maps.Keys(learnt)) {
-		loss, fields, _ := place(name, m.Risk.Schema)
+		loss, fields, _ := place(name, m.Risk.Schema, groups)
 		if err := sameFields(name, learnt[name], loss, fields); err != nil {
 			return err
 		}
@@ -277,11 +290,10 @@ func (m *Models) Learnt() []Learnt {
 		{"claim severity", m.Risk.Severity},
 		{"lapse", m.Churn.Lapse},
 		{"other ends", m.Churn.Other},
+		{"purchase of anything", m.Nbp.Common},
 	}
-	for _, b := range portfolio.Branches {
-		if bm := m.Nbp.Branches[b.Name]; bm != nil {
-			out = append(out, Learnt{"purchase of " + b.Name, bm})
-		}
+	for _, g := range slices.Sorted(maps.Keys(m.Nbp.Groups)) {
+		out = append(out, Learnt{"purchase of " + g, m.Nbp.Groups[g]})
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package scoring
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -41,7 +42,9 @@ type Scorer struct {
 	buf    []byte
 	spent  [len(engineNames)]time.Duration
 
-	lapseKnown bool
+	lapseKnown  bool
+	offersReady bool
+	declined    []nbp.Decline // of the relation
 }
 
 // New is a scorer with models.
@@ -60,16 +63,22 @@ func New(m *Models) (*Scorer, error) {
 	if err != nil {
 		return nil, err
 	}
+	offers, err := nbp.New(m.Nbp, &m.Settings.Nbp)
+	if err != nil {
+		return nil, err
+	}
 	return &Scorer{
 		models: m, risk: risk.New(m.Risk, &m.Settings.Risk, careful), churn: churn.New(m.Churn), clv: clv.New(m.Settings.Clv),
-		nbp: nbp.New(m.Nbp), defend: defend.New(&m.Settings.Defend),
+		nbp: offers, defend: defend.New(&m.Settings.Defend),
 	}, nil
 }
 
-// Subject is a customer to score, with its stored form where that is at hand.
+// Subject is a customer to score, with its stored form where that is at hand, and the
+// offers that it declined as an office recorded them.
 type Subject struct {
 	Aggregate *portfolio.Aggregate
 	Body      []byte
+	Declined  []nbp.Decline
 }
 
 // Sheet is what the engines say of one customer as of a date. Engines that were not
@@ -109,6 +118,10 @@ func (s *Scorer) Relation(members []Subject, asOf portfolio.Date, set Set) []She
 			body = s.buf
 		}
 		h.Write(body)
+		// Without declines the fingerprint is that of the data alone.
+		for _, d := range members[i].Declined {
+			fmt.Fprintf(h, "\x1f%s\x1f%d", d.Group, d.On)
+		}
 	}
 	var sum [sha256.Size]byte
 	fingerprint := be64(h.Sum(sum[:0]))
@@ -118,14 +131,14 @@ func (s *Scorer) Relation(members []Subject, asOf portfolio.Date, set Set) []She
 	relations := 0
 	s.then, relations = feature.Relations(s.refs, s.then[:0])
 	for r := range relations {
-		s.among = s.among[:0]
+		s.among, s.declined = s.among[:0], s.declined[:0]
 		for i, v := range s.refs {
 			if s.then[i] == r {
-				s.among = append(s.among, v)
+				s.among, s.declined = append(s.among, v), append(s.declined, members[i].Declined...)
 			}
 		}
 		s.group.Reset(s.among)
-		s.lapseKnown = false
+		s.lapseKnown, s.offersReady = false, false
 		for i, v := range s.refs {
 			if s.then[i] != r {
 				continue
@@ -179,7 +192,11 @@ func (s *Scorer) customer(in feature.Input, sh *Sheet, set Set, at time.Time) ti
 		lap(Clv)
 	}
 	if !objects && (set.Has(Nbp) || set.Has(Defend)) {
-		s.nbp.Score(in, &sh.Risk, &sh.Nbp)
+		if !s.offersReady {
+			s.nbp.Relation(in.Group, s.declined)
+			s.offersReady = true
+		}
+		s.nbp.Score(in.View, &sh.Risk, &sh.Nbp)
 		lap(Nbp)
 	}
 	if set.Has(Defend) {
@@ -193,7 +210,7 @@ func (s *Scorer) customer(in feature.Input, sh *Sheet, set Set, at time.Time) ti
 func (sh *Sheet) object(d churn.Definition, v clv.View) {
 	sh.Churn = churn.Result{Status: score.Objected, Band: score.Low, Definition: d, Reasons: score.Reasons{Top: sh.Churn.Reasons.Top[:0]}}
 	sh.Clv = clv.Result{Status: score.Objected, Band: score.Low, View: v}
-	sh.Nbp = nbp.Result{Status: score.Objected, Band: score.Low, Offers: sh.Nbp.Offers[:0], Reasons: score.Reasons{Top: sh.Nbp.Reasons.Top[:0]}}
+	sh.Nbp.Reset(score.Objected)
 }
 
 // Seconds is the time that each engine has taken so far.

@@ -55,12 +55,12 @@ func learnt(t testing.TB) *Models {
 		}
 		return m
 	}
-	policy, hazard, offer := feature.PolicySchema{}.Fields(), feature.HazardFields(), feature.OfferFields()
+	policy, hazard, offer := feature.PolicySchema{}.Fields(), feature.HazardFields(), branches(t).Fields()
 	m := &Models{
 		Trained: asOf, Settings: DefaultSettings(), Ends: portfolio.DefaultEnds,
 		Risk:  &risk.Model{Frequency: fit(policy, model.Poisson, 9), Severity: fit(policy, model.Gamma, 9), Quantiles: []float64{0, 0.5, 1, 2, 4}, Bands: score.Bands{50, 80, 95}},
 		Churn: &churn.Model{Lapse: fit(hazard, model.Logistic, 8), Other: model.Constant(hazard, model.Logistic, -7, "")},
-		Nbp:   &nbp.Model{Branches: map[string]score.Model{"liability": fit(offer, model.Logistic, 8), "travel": model.Constant(offer, model.Logistic, -2, "")}, Premium: map[string]float64{"liability": 60, "travel": 90}},
+		Nbp:   &nbp.Model{Common: model.Constant(offer, model.Logistic, 0, ""), Fitted: map[string]nbp.Fitted{"liability": {Basis: nbp.Own, Weight: 1, Premium: 60}, "travel": {Basis: nbp.Blended, Weight: 0.5, Premium: 90, Shift: -1}}, Groups: map[string]score.Model{"liability": fit(offer, model.Logistic, 8), "travel": model.Constant(offer, model.Logistic, -2, "")}, Premium: map[string]float64{"liability": 60, "travel": 90}},
 	}
 	m.Usual = usualOf()
 	var buf bytes.Buffer
@@ -204,6 +204,31 @@ func TestTheSameTwice(t *testing.T) {
 		} else if !bytes.Equal(first, out) {
 			t.Error("the same customers have other scores")
 		}
+	}
+}
+
+// TestDeclined: a decline of one member is the relation's, and another score.
+func TestDeclined(t *testing.T) {
+	s, err := New(learnt(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := func(id string) *portfolio.Aggregate {
+		return person(id, func(a *portfolio.Aggregate) { a.Customers[0].HouseholdID = "h" })
+	}
+	ask := func(declined ...nbp.Decline) (travel string, fingerprint uint64) {
+		sh := s.Relation([]Subject{{Aggregate: in("a")}, {Aggregate: in("b"), Declined: declined}}, asOf, NewSet(Nbp))[0]
+		for _, x := range sh.Nbp.Excluded {
+			if x.Group.Code == "travel" {
+				travel = x.Code
+			}
+		}
+		return travel, sh.Fingerprint
+	}
+	before, fingerprint := ask()
+	after, other := ask(nbp.Decline{Group: "travel", On: asOf - 9})
+	if before != "" || after != nbp.Declined || fingerprint == other {
+		t.Errorf("travel is %q, and %q once it was declined; fingerprints %x and %x", before, after, fingerprint, other)
 	}
 }
 

@@ -6,8 +6,10 @@ import (
 	"sync"
 	"time"
 
+	"polis/handler/internal/actions"
 	"polis/handler/internal/book"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/nbp"
 	"polis/handler/internal/portfolio"
 )
 
@@ -125,6 +127,19 @@ func (q *Request) check(today portfolio.Date) error {
 	return nil
 }
 
+// Declined are the offers that a customer declined, of its feedback as it is stored.
+func Declined(feedback []byte) ([]nbp.Decline, error) {
+	f, err := actions.ReadFeedback(feedback)
+	if err != nil {
+		return nil, err
+	}
+	var out []nbp.Decline
+	for about, on := range f.Declines() {
+		out = append(out, nbp.Decline{Group: about, On: on})
+	}
+	return out, nil
+}
+
 func (s *Service) scorer(m *Models) (*Scorer, error) {
 	pool, _ := s.idle.LoadOrStore(m.Version, &sync.Pool{})
 	if sc, ok := pool.(*sync.Pool).Get().(*Scorer); ok {
@@ -181,7 +196,11 @@ func (s *Service) customer(ctx context.Context, sc *Scorer, t book.Tenant, e Eng
 			if m.ID == id {
 				at0 = len(members)
 			}
-			members = append(members, Subject{Aggregate: m.Aggregate, Body: m.Body})
+			declined, err := Declined(m.Feedback)
+			if err != nil {
+				return nil, err
+			}
+			members = append(members, Subject{Aggregate: m.Aggregate, Body: m.Body, Declined: declined})
 		}
 	}
 	if at0 < 0 {

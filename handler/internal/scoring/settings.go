@@ -12,6 +12,7 @@ import (
 	"polis/handler/internal/defend"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
+	"polis/handler/internal/nbp"
 	"polis/handler/internal/risk"
 	"polis/handler/internal/score"
 )
@@ -23,12 +24,13 @@ type Settings struct {
 	Risk     risk.Settings    `json:"risk"`
 	Care     care.Settings    `json:"care"`
 	Clv      clv.Assumptions  `json:"clv"`
+	Nbp      nbp.Settings     `json:"nbp"`
 	Defend   defend.Playbook  `json:"defend"`
 }
 
 // DefaultSettings are the settings that Polis comes with.
 func DefaultSettings() Settings {
-	return Settings{Features: feature.Defaults, Care: care.Defaults(), Risk: risk.Defaults.Clone(), Clv: clv.Defaults, Defend: defend.Default}
+	return Settings{Features: feature.Defaults, Care: care.Defaults(), Risk: risk.Defaults.Clone(), Clv: clv.Defaults, Nbp: nbp.Defaults(), Defend: defend.Default}
 }
 
 // ReadSettings reads a tenant's settings, one JSON object: what it leaves out is as base
@@ -39,7 +41,7 @@ func ReadSettings(r io.Reader, base Settings) (Settings, error) {
 	base.Defend.Plays = maps.Clone(base.Defend.Plays)
 	base.Features.Exclude = slices.Clone(base.Features.Exclude)
 	base.Risk = base.Risk.Clone()
-	base.Care = base.Care.Clone()
+	base.Care, base.Nbp = base.Care.Clone(), base.Nbp.Clone()
 	d := json.NewDecoder(r)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&base); err != nil {
@@ -57,7 +59,7 @@ func ReadSettings(r io.Reader, base Settings) (Settings, error) {
 
 // Check makes sure that scores can be made under the settings.
 func (s *Settings) Check() error {
-	return errors.Join(s.Features.Check(), s.Care.Check(), s.Risk.Check(), s.Clv.Check(), s.Defend.Check())
+	return errors.Join(s.Features.Check(), s.Care.Check(), s.Risk.Check(), s.Clv.Check(), s.Nbp.Check(), s.Defend.Check())
 }
 
 // Allow makes sure that a model has no term of a feature that is excluded.

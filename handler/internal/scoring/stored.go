@@ -141,7 +141,9 @@ func (sh *Sheet) keyOf(e Engine) key {
 		k := key{state: state(sh.Nbp.Status, sh.Nbp.Band)}
 		if len(sh.Nbp.Offers) > 0 {
 			k.value = sh.Nbp.Offers[0].Probability
-			k.mix(sh.Nbp.Offers[0].Branch)
+		}
+		for i := range sh.Nbp.Offers {
+			k.mix(sh.Nbp.Offers[i].Group.Code)
 		}
 		k.mix(sh.Nbp.Withheld)
 		return k

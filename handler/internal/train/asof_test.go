@@ -58,7 +58,7 @@ func TestLabelsClose(t *testing.T) {
 			}{
 				"claim":    {claimed, func(f *fitter) float64 { return f.frequency.events() }},
 				"lapse":    {lapsed, func(f *fitter) float64 { return f.lapse.events() }},
-				"purchase": {bought, func(f *fitter) float64 { return f.offers["travel"].events() }},
+				"purchase": {bought, func(f *fitter) float64 { return f.buyersOf("travel").table.events() }},
 			} {
 				if what == "purchase" && tc.on < then {
 					continue // it may have been bought before it was known: one who has it is not asked
@@ -75,7 +75,7 @@ func TestLabelsClose(t *testing.T) {
 // snapshots is what so many looks back find of a customer.
 func snapshots(t *testing.T, n int, a *portfolio.Aggregate) *fitter {
 	t.Helper()
-	f := newFitter(n, 10_000)
+	f := newFitter(t, scoring.DefaultSettings(), n, 10_000)
 	for _, pass := range []func(context.Context, Source) error{f.survey, f.collect} {
 		if err := pass(t.Context(), source(alone(a))); err != nil {
 			t.Fatal(err)
@@ -333,7 +333,7 @@ func TestWhoLeftIsSeenThere(t *testing.T) {
 	} {
 		f := collected(t, book([]*portfolio.Aggregate{member("a", tc.gone[0]), member("b", tc.gone[1])})...)
 		i := slices.IndexFunc(feature.OfferFields(), func(f model.Field) bool { return f.Name == "relation_members" })
-		if got := sorted(f.offers["travel"].num[i]); !slices.Equal(got, tc.want) {
+		if got := sorted(f.buyersOf("travel").table.num[i]); !slices.Equal(got, tc.want) {
 			t.Errorf("%s: relations of %v members, want %v", name, got, tc.want)
 		}
 	}

@@ -116,6 +116,18 @@ func (t *table) events() float64 {
 	return sum
 }
 
+// row fills into with a row.
+func (t *table) row(i int, into model.Row) model.Row {
+	for c, f := range t.fields {
+		if f.Kind == model.Numeric {
+			into.Num[c] = t.num[c][i]
+		} else {
+			into.Cat[c] = t.cat[c][i]
+		}
+	}
+	return into
+}
+
 // training is the table in the learner's form.
 func (t *table) training(loss model.Loss) (model.Frame, model.Target) {
 	f := model.Frame{Fields: t.fields, Num: t.num, Cat: t.cat, N: t.n}

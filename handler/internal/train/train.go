@@ -45,12 +45,11 @@ type Options struct {
 // What an office may expect where its own book says too little: published orders of
 // magnitude, with the weight of so many events of its own.
 const (
-	marketLapse    = 0.13 // of relations a year
-	marketOther    = 0.02 // other ends of relations a year
-	marketPurchase = 0.02 // of relations without the branch, a year
-	priorEvents    = 20   // limited fluctuation: own experience counts n/(n+20)
-	fewEvents      = 50   // below this nothing but a mean is learnt
-	monthsKept     = 4    // of person-months without an end one in four is kept, and counts four
+	marketLapse = 0.13 // of relations a year
+	marketOther = 0.02 // other ends of relations a year
+	priorEvents = 20   // limited fluctuation: own experience counts n/(n+20)
+	fewEvents   = 50   // below this nothing but a mean is learnt
+	monthsKept  = 4    // of person-months without an end one in four is kept, and counts four
 )
 
 // Fit learns all models. Two passes over the book: what attributes there are and what
@@ -105,6 +104,9 @@ func look(ctx context.Context, source Source, o Options) (*fitter, error) {
 		o.Progress = func(string, int, int) {}
 	}
 	f := &fitter{o: o, rates: &rates{}, brought: map[string]score.Model{}}
+	if err := f.newBuyers(); err != nil {
+		return nil, err
+	}
 	if err := f.survey(ctx, source); err != nil {
 		return nil, fmt.Errorf("surveying the book: %w", err)
 	}
@@ -134,7 +136,9 @@ type fitter struct {
 	experience map[string]*experience
 
 	frequency, severity, lapse, other *table
-	offers                            map[string]*table
+	groups                            *nbp.Grouping
+	buyers                            []buyers // by group
+	past                              nbp.Past // of the relation then
 	premium                           map[string]*mean
 	rates                             *rates
 	relations                         int
@@ -149,6 +153,8 @@ type fitter struct {
 }
 
 type mean struct{ sum, n float64 }
+
+func (m *mean) add(v float64) { m.sum, m.n = m.sum+v, m.n+1 }
 
 // rel is a relation's views as of a date, reused: of all who are its members now, and of
 // those among them who were one relation then.
@@ -202,7 +208,10 @@ func (f *fitter) survey(ctx context.Context, source Source) error {
 						m = &mean{}
 						f.premium[clone(p.Branch)] = m
 					}
-					m.sum, m.n = m.sum+p.AnnualPremium.EUR(), m.n+1
+					m.add(p.AnnualPremium.EUR())
+					if i := f.groups.Of(p.Policy); i >= 0 {
+						f.buyers[i].premium.add(p.AnnualPremium.EUR())
+					}
 				}
 			}
 			if len(v.Contacts) > 0 {
@@ -245,12 +254,12 @@ func (f *fitter) survey(ctx context.Context, source Source) error {
 // bring reads the models that are not learnt here.
 func (f *fitter) bring() error {
 	for _, name := range slices.Sorted(maps.Keys(f.o.Bring)) {
-		m, err := scoring.Bring(name, f.o.Bring[name], f.schema)
+		m, err := scoring.Bring(name, f.o.Bring[name], f.schema, f.groups)
 		if err == nil {
 			err = f.o.Settings.Allow(m)
 		}
-		if branch, ok := strings.CutPrefix(name, "buy_"); err == nil && ok && !f.offered(branch) {
-			err = fault.New(fault.Invalid, "the branch %s is not offered: the book has no premium of it, or it is life or health", branch)
+		if group, ok := strings.CutPrefix(name, buys); err == nil && ok && !slices.ContainsFunc(f.buyers, func(b buyers) bool { return b.Code == group && b.offered() }) {
+			err = fault.New(fault.Invalid, "the group %s is not offered: there is none, or the book has no premium of it", group)
 		}
 		if err != nil {
 			return fmt.Errorf("bringing in %s: %w", name, err)
@@ -262,19 +271,16 @@ func (f *fitter) bring() error {
 
 func clone(s string) string { return string([]byte(s)) }
 
+// made is a table in which what the settings exclude is missing.
+func (f *fitter) made(fields []model.Field, max int) *table {
+	return newTable(fields, f.o.Settings.Features.Hidden(fields), max)
+}
+
 // collect fills the tables, snapshot by snapshot.
 func (f *fitter) collect(ctx context.Context, source Source) error {
-	made := func(fields []model.Field, max int) *table {
-		return newTable(fields, f.o.Settings.Features.Hidden(fields), max)
-	}
-	f.frequency, f.severity = made(f.schema.Fields(), f.o.MaxRows), made(f.schema.Fields(), f.o.MaxRows)
-	f.lapse, f.other = made(feature.HazardFields(), f.o.MaxRows), made(feature.HazardFields(), f.o.MaxRows)
-	f.offers, f.experience = map[string]*table{}, map[string]*experience{}
-	for _, b := range portfolio.Branches {
-		if !b.LifeOrHealth {
-			f.offers[b.Name] = made(feature.OfferFields(), f.o.MaxRows/8)
-		}
-	}
+	f.frequency, f.severity = f.made(f.schema.Fields(), f.o.MaxRows), f.made(f.schema.Fields(), f.o.MaxRows)
+	f.lapse, f.other = f.made(feature.HazardFields(), f.o.MaxRows), f.made(feature.HazardFields(), f.o.MaxRows)
+	f.experience = map[string]*experience{}
 	n, lag := 0, f.o.Settings.Features.ReportingLag
 	for rel, err := range f.lived(ctx, source) {
 		if err != nil {
@@ -433,53 +439,10 @@ func relationEnd(views []*portfolio.View, from, until portfolio.Date, essential 
 	return first, lapsed
 }
 
-// purchases adds, for each branch that the relation did not hold, whether it bought it
-// within a year. A policy that was renumbered or moved is no purchase.
-func (f *fitter) purchases(key string, then portfolio.Date) {
-	until := then.AddMonths(12)
-	g := &f.then.group
-	primary := g.Primary
-	business := primary.Customer != nil && primary.Customer.Segment == portfolio.Business
-	f.reader.Offer(feature.Input{View: primary, Group: g}, &f.row)
-	for i, b := range portfolio.Branches {
-		t := f.offers[b.Name]
-		if t == nil || g.Holds(i) || business && !b.Business || !business && !b.Private {
-			continue
-		}
-		bought := 0.0
-		for _, v := range f.now.refs {
-			for j := range v.Policies {
-				p := &v.Policies[j]
-				if p.Branch == b.Name && p.StartDate > then && p.StartDate <= until && !heldBefore(f.then.refs, b.Name, p.StartDate) {
-					bought = 1
-				}
-			}
-		}
-		f.rates.asked++
-		f.rates.bought += bought
-		t.add(key, &f.row, bought, 1, 0)
-	}
-}
-
-// heldBefore reports whether the relation had the branch within the days of a
-// replacement: the new policy then stands in for the old.
-func heldBefore(views []*portfolio.View, branch string, start portfolio.Date) bool {
-	for _, v := range views {
-		for i := range v.Policies {
-			p := &v.Policies[i]
-			if p.Branch == branch && p.EndDate != 0 && start-p.EndDate <= portfolio.ReplacementDays {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // rates are the book's own means.
 type rates struct {
 	exposure, claims                  float64
 	relations, months, lapses, others float64
-	asked, bought                     float64
 }
 
 // shrunk is a rate of the book's own, by credibility towards the market's.
@@ -498,12 +461,9 @@ type place struct {
 	table         *table
 	loss          model.Loss
 	events, prior float64 // of the book; the link of the mean, where they are few
-}
-
-// offered reports whether the book has a premium of a branch that may be offered.
-func (f *fitter) offered(branch string) bool {
-	b, ok := portfolio.BranchOf(branch)
-	return ok && !b.LifeOrHealth && f.premium[branch] != nil
+	few           float64 // fewer events than this are
+	note          string  // how the mean came about then
+	buyers        *buyers // of a group's model, which is learnt beside that of all; else nil
 }
 
 // places are the models to be learnt, in their order.
@@ -511,15 +471,22 @@ func (f *fitter) places() []place {
 	r, market := f.rates, f.o.Settings.Risk.Expected("")
 	monthly := func(yearly float64) float64 { return 1 - math.Pow(1-yearly, 1.0/12) }
 	out := []place{
-		{"frequency", "claim frequency", f.frequency, model.Poisson, r.claims, math.Log(shrunk(r.claims, r.exposure, market.Frequency))},
-		{"severity", "claim severity", f.severity, model.Gamma, r.claims, math.Log(market.Severity)},
-		{"lapse", "lapse", f.lapse, model.Logistic, r.lapses, logit(shrunk(r.lapses, r.months, monthly(marketLapse)))},
-		{"other_end", "other ends", f.other, model.Logistic, r.others, logit(shrunk(r.others, r.months, monthly(marketOther)))},
+		{name: "frequency", title: "claim frequency", table: f.frequency, loss: model.Poisson, events: r.claims, prior: math.Log(shrunk(r.claims, r.exposure, market.Frequency))},
+		{name: "severity", title: "claim severity", table: f.severity, loss: model.Gamma, events: r.claims, prior: math.Log(market.Severity)},
+		{name: "lapse", title: "lapse", table: f.lapse, loss: model.Logistic, events: r.lapses, prior: logit(shrunk(r.lapses, r.months, monthly(marketLapse)))},
+		{name: "other_end", title: "other ends", table: f.other, loss: model.Logistic, events: r.others, prior: logit(shrunk(r.others, r.months, monthly(marketOther)))},
 	}
-	for _, b := range portfolio.Branches {
-		if t := f.offers[b.Name]; f.offered(b.Name) {
-			bought := t.events()
-			out = append(out, place{"buy_" + b.Name, "purchase of " + b.Name, t, model.Logistic, bought, logit(shrunk(bought, float64(t.n), marketPurchase))})
+	for i := range out {
+		out[i].few = fewEvents
+		if i < 2 {
+			out[i].few = f.o.Settings.Risk.MinimumEvents
+		}
+		out[i].note = fmt.Sprintf("weighed with the market's rate as if that were %d", priorEvents)
+	}
+	out = append(out, f.common())
+	for i := range f.buyers {
+		if b := &f.buyers[i]; b.offered() {
+			out = append(out, b.place(&f.o.Settings.Nbp))
 		}
 	}
 	return out
@@ -527,13 +494,14 @@ func (f *fitter) places() []place {
 
 // learn fits the tables, then scores the book once to freeze its distributions.
 func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, error) {
-	learnt := maps.Clone(f.brought)
+	learnt, means := maps.Clone(f.brought), map[string]bool{}
 	for _, p := range f.places() {
 		if learnt[p.name] != nil {
 			continue
 		}
+		means[p.name] = p.tooFew()
 		var err error
-		if learnt[p.name], err = f.one(ctx, p); err != nil {
+		if learnt[p.name], err = f.one(ctx, p, learnt[buy]); err != nil {
 			return nil, err
 		}
 	}
@@ -541,31 +509,56 @@ func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, err
 		Trained: f.o.AsOf, Settings: *f.o.Settings, Ends: f.o.Ends, ContactsSince: f.contacts,
 		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.schema, Branches: f.levels(learnt["frequency"], learnt["severity"])},
 		Churn: &churn.Model{Lapse: learnt["lapse"], Other: learnt["other_end"]},
-		Nbp:   &nbp.Model{Branches: map[string]score.Model{}, Premium: map[string]float64{}},
+		Nbp:   &nbp.Model{Common: learnt[buy], Groups: map[string]score.Model{}, Fitted: map[string]nbp.Fitted{}, Premium: map[string]float64{}},
 	}
 	for b, p := range f.premium {
 		m.Nbp.Premium[b] = math.Round(100*p.sum/p.n) / 100
-		if f.offered(b) {
-			m.Nbp.Branches[b] = learnt["buy_"+b]
+	}
+	for i := range f.buyers {
+		b := &f.buyers[i]
+		if !b.offered() {
+			continue
 		}
+		name := buys + b.Code
+		m.Nbp.Groups[b.Code] = learnt[name]
+		fitted, err := b.fitted(&f.o.Settings.Nbp, m.Nbp, !means[name], f.brought[name] != nil)
+		if err != nil {
+			return nil, err
+		}
+		m.Nbp.Fitted[b.Code] = fitted
 	}
 	return m, f.freeze(ctx, source, m)
 }
 
+func places4(v float64) float64 { return math.Round(1e4*v) / 1e4 }
+
+func places6(v float64) float64 { return math.Round(1e6*v) / 1e6 }
+
 func logit(p float64) float64 { return math.Log(p / (1 - p)) }
 
-func (f *fitter) one(ctx context.Context, p place) (*model.Model, error) {
+// tooFew reports whether nothing but a mean can be learnt.
+func (p *place) tooFew() bool { return p.events < p.few && (p.loss != model.Gamma || p.events < 1) }
+
+// one learns a model; common is that of who buys anything, beside which a group's is learnt.
+func (f *fitter) one(ctx context.Context, p place, common score.Model) (*model.Model, error) {
 	t := p.table
-	few := float64(fewEvents)
-	if p.loss == model.Poisson || p.loss == model.Gamma {
-		few = f.o.Settings.Risk.MinimumEvents
+	var offset []float64
+	if p.buyers != nil {
+		offset = t.links(common)
 	}
-	if p.events < few && (p.loss != model.Gamma || p.events < 1) {
-		note := fmt.Sprintf("the mean alone: %.0f events in the book; weighed with the market's rate as if that were %d", p.events, priorEvents)
+	if p.tooFew() {
+		note := fmt.Sprintf("the mean alone: %.0f events in the book; %s", p.events, p.note)
 		meta := model.Meta{Name: p.title, Trained: f.o.AsOf.String(), Rows: t.n, Events: p.events, Note: note}
+		if p.buyers != nil {
+			var err error
+			if p.prior, err = p.buyers.beside(common, offset, &f.o.Settings.Nbp); err != nil {
+				return nil, err
+			}
+		}
 		return model.Constant(t.fields, p.loss, p.prior, "").WithMeta(meta), nil
 	}
 	frame, target := t.training(p.loss)
+	target.Offset = offset
 	opts := model.Options{Loss: p.loss, Seed: f.o.Seed, Bins: 32, Bags: 2, Pairs: 4, Progress: func(done, total int) { f.o.Progress("learning "+p.title, done, total) }}
 	if p.loss == model.Gamma {
 		opts.Prior = &p.prior

@@ -68,11 +68,16 @@ func source(relations ...[]*portfolio.Aggregate) Source {
 	}
 }
 
-func newFitter(snapshots, rows int) *fitter {
-	return &fitter{
-		o:     Options{AsOf: asOf, Ends: portfolio.DefaultEnds, Settings: settings(), Snapshots: snapshots, MaxRows: rows, Progress: func(string, int, int) {}},
+func newFitter(t *testing.T, settings scoring.Settings, snapshots, rows int) *fitter {
+	t.Helper()
+	f := &fitter{
+		o:     Options{AsOf: asOf, Ends: portfolio.DefaultEnds, Settings: &settings, Snapshots: snapshots, MaxRows: rows, Progress: func(string, int, int) {}},
 		rates: &rates{},
 	}
+	if err := f.newBuyers(); err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
 func settings() *scoring.Settings {
@@ -83,7 +88,12 @@ func settings() *scoring.Settings {
 // collected are the tables of one look back at relations.
 func collected(t *testing.T, relations ...[]*portfolio.Aggregate) *fitter {
 	t.Helper()
-	f := newFitter(1, 10_000)
+	return collectedUnder(t, scoring.DefaultSettings(), relations...)
+}
+
+func collectedUnder(t *testing.T, settings scoring.Settings, relations ...[]*portfolio.Aggregate) *fitter {
+	t.Helper()
+	f := newFitter(t, settings, 1, 10_000)
 	if err := f.survey(t.Context(), source(relations...)); err != nil {
 		t.Fatal(err)
 	}
@@ -91,6 +101,16 @@ func collected(t *testing.T, relations ...[]*portfolio.Aggregate) *fitter {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// buyersOf are the buyers of a group.
+func (f *fitter) buyersOf(group string) *buyers {
+	for i := range f.buyers {
+		if f.buyers[i].Code == group {
+			return &f.buyers[i]
+		}
+	}
+	return nil
 }
 
 func alone(a *portfolio.Aggregate) []*portfolio.Aggregate { return []*portfolio.Aggregate{a} }
@@ -185,7 +205,7 @@ func TestNothingIsKnownInAdvance(t *testing.T) {
 		joined.ID = "d"
 		partner.Customers = []portfolio.Customer{joined}
 		fa, fb := collected(t, alone(a)), collected(t, []*portfolio.Aggregate{partner, b})
-		for _, pair := range [][2]*table{{fa.frequency, fb.frequency}, {fa.offers["travel"], fb.offers["travel"]}} {
+		for _, pair := range [][2]*table{{fa.frequency, fb.frequency}, {fa.buyersOf("travel").table, fb.buyersOf("travel").table}} {
 			if pair[0].n == 0 || !same(pair[0].num, pair[1].num) || !reflect.DeepEqual(pair[0].cat, pair[1].cat) {
 				for i := range pair[0].fields {
 					if !same(pair[0].num[i:i+1], pair[1].num[i:i+1]) || !reflect.DeepEqual(pair[0].cat[i], pair[1].cat[i]) {
@@ -268,30 +288,6 @@ func TestPersonMonths(t *testing.T) {
 	}
 	if math.Abs(weight/(4*n)-1) > 0.1 {
 		t.Errorf("the rows weigh %v, which should be about the %d months that there were", weight, 4*n)
-	}
-}
-
-func TestPurchases(t *testing.T) {
-	for name, tc := range map[string]struct {
-		policies      [][]portfolio.Policy
-		asked, bought bool
-	}{
-		"does not buy":         {nil, true, false},
-		"buys":                 {[][]portfolio.Policy{policy("t", "travel", then+50, 0, "")}, true, true},
-		"buys the same day":    {[][]portfolio.Policy{policy("t", "travel", then, 0, "")}, false, false},
-		"buys a year later":    {[][]portfolio.Policy{policy("t", "travel", until+1, 0, "")}, true, false},
-		"has it":               {[][]portfolio.Policy{policy("t", "travel", then-50, 0, "")}, false, false},
-		"is moved to another":  {[][]portfolio.Policy{policy("s", "travel", then-99, then-5, "lapse"), policy("t", "travel", then+20, 0, "")}, true, false},
-		"comes back after all": {[][]portfolio.Policy{policy("s", "travel", then-400, then-300, "lapse"), policy("t", "travel", then+20, 0, "")}, true, true},
-	} {
-		f := collected(t, alone(customer(append(tc.policies, policy("p", "motor", then-500, 0, ""))...)))
-		travel := f.offers["travel"]
-		if (travel.n > 0) != tc.asked || (travel.events() > 0) != tc.bought {
-			t.Errorf("%s: asked %d times, bought %v", name, travel.n, travel.events())
-		}
-		if f.offers["life"] != nil || f.offers["cyber"].n > 0 {
-			t.Errorf("%s: life, or what businesses buy, is asked for", name)
-		}
 	}
 }
 
@@ -413,11 +409,11 @@ func TestTables(t *testing.T) {
 	var names []string
 	for _, table := range tables {
 		names = append(names, table.Name)
-		if (table.N == 0) != (table.Name == "buy_motor") || len(table.Y) != table.N || len(table.Group) != table.N || (table.Exposure != nil) != (table.Name == "frequency") {
+		if (table.N == 0) != strings.HasPrefix(table.Name, "buy") || len(table.Y) != table.N || len(table.Group) != table.N || (table.Exposure != nil) != (table.Name == "frequency") {
 			t.Errorf("%s: %d rows, %d targets, %d exposures", table.Name, table.N, len(table.Y), len(table.Exposure))
 		}
 	}
-	if want := []string{"frequency", "severity", "lapse", "other_end", "buy_motor"}; !slices.Equal(names, want) {
+	if want := []string{"frequency", "severity", "lapse", "other_end", "buy", "buy_motor"}; !slices.Equal(names, want) {
 		t.Errorf("tables %v, want %v", names, want)
 	}
 }
@@ -472,8 +468,8 @@ func TestNotBroughtIn(t *testing.T) {
 		"another loss":       {"frequency", modelFile(t, "severity"), fault.Invalid, "bringing in frequency: the model's loss is gamma"},
 		"another's features": {"severity", modelFile(t, "lapse"), fault.Invalid, "bringing in severity: the model has the feature main_branch"},
 		"no such model":      {"claims", modelFile(t, "frequency"), fault.Invalid, "bringing in claims: no model is called claims"},
-		"no such branch":     {"buy_moon", modelFile(t, "buy_liability"), fault.Invalid, "the branch moon is not offered"},
-		"a branch not sold":  {"buy_liability", modelFile(t, "buy_liability"), fault.Invalid, "the branch liability is not offered"},
+		"no such branch":     {"buy_moon", modelFile(t, "buy_liability"), fault.Invalid, "the group moon is not offered"},
+		"a branch not sold":  {"buy_liability", modelFile(t, "buy_liability"), fault.Invalid, "the group liability is not offered"},
 	} {
 		m, err := Fit(t.Context(), source(relations...), Options{AsOf: asOf, Snapshots: 1, Bring: map[string][]byte{tc.place: tc.file}})
 		if m != nil || !fault.Is(err, tc.kind) || !strings.Contains(err.Error(), tc.says) {
@@ -487,7 +483,7 @@ func TestNotBroughtIn(t *testing.T) {
 func TestTablesKeepWhatTheyKeep(t *testing.T) {
 	relations := town(600)
 	keep := func() []string {
-		f := newFitter(1, 100)
+		f := newFitter(t, scoring.DefaultSettings(), 1, 100)
 		for _, pass := range []func(context.Context, Source) error{f.survey, f.collect} {
 			if err := pass(t.Context(), source(relations...)); err != nil {
 				t.Fatal(err)
