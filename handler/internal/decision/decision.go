@@ -246,7 +246,11 @@ func (d *Decisions) members(ctx context.Context, t book.Tenant, rec *book.Record
 		if member.ID == rec.Aggregate.ID() {
 			at = i
 		}
-		out = append(out, scoring.Subject{Aggregate: member.Aggregate, Body: member.Body})
+		declined, err := scoring.Declined(member.Feedback)
+		if err != nil {
+			return nil, 0, err
+		}
+		out = append(out, scoring.Subject{Aggregate: member.Aggregate, Body: member.Body, Declined: declined})
 	}
 	if at < 0 {
 		return nil, 0, fault.New(fault.Unavailable, "the customer is being moved: try again")

@@ -64,6 +64,9 @@ func (m *Model) of(group string) []score.Model {
 	return []score.Model{m.Common, m.Groups[group]}
 }
 
+// Alone reports whether a group's model is all there is, and Common has no part in it.
+func (m *Model) Alone(group string) bool { return m.Fitted[group].Alone }
+
 // Link is the log-odds that a relation buys a group, on a row that is about it.
 func (m *Model) Link(group string, row model.Row) float64 {
 	own := m.Groups[group].Score(row, nil)
@@ -388,6 +391,16 @@ func (e *Engine) offer(i int, x *group, p *person, rk *risk.Result, r *Result) s
 		o.Need = Gap
 	}
 	return ""
+}
+
+// Fields are the fields of Row's rows.
+func (e *Engine) Fields() []model.Field { return e.grouping.Fields() }
+
+// Row is what the models read of an offer to the relation that Relation was called with. It
+// is good until the next call.
+func (e *Engine) Row(o *Offer) *model.Row {
+	e.grouping.About(o.at, &e.past, &e.row)
+	return &e.row
 }
 
 // reasons gives an offer its reasons, worked out once for the relation.

@@ -33,7 +33,7 @@ type Record struct {
 
 // Inputs are features by name: a number, a name, or null where it is not known.
 type Inputs struct {
-	Of     string         `json:"of"` // a policy's id, customer, or primary: the relation's member that stands for it
+	Of     string         `json:"of"` // a policy's id, customer, an offered group, or primary: the relation's member that stands for it
 	Values map[string]any `json:"values"`
 }
 
@@ -91,13 +91,7 @@ func (s *Scorer) Record(i int, e Engine, tenant string) *Record {
 		s.reader.Customer(in, &s.row)
 		r.add("customer", feature.CustomerFields(), &s.row)
 	case Nbp:
-		s.reader.Offer(in, &s.row)
-		r.add("customer", feature.OfferFields(), &s.row)
-		for _, o := range sh.Nbp.Offers {
-			if m := s.models.Nbp.Branches[o.Branch]; m != nil {
-				r.ask(buys+o.Branch, "customer", m, &s.row)
-			}
-		}
+		s.recordOffers(in, sh, r)
 	}
 	return r
 }
@@ -141,6 +135,23 @@ func (s *Scorer) recordChurn(in feature.Input, sh *Sheet, r *Record) {
 		r.Months = append(r.Months, Month{
 			Month: k, Lapse: m.Lapse.Score(s.row, nil), Other: m.Other.Score(s.row, nil), Lapsed: sh.Churn.Lapsed[k], Alive: sh.Churn.Alive[k],
 		})
+	}
+}
+
+// recordOffers adds what the models read of each offer, and of the customer for the rules.
+func (s *Scorer) recordOffers(in feature.Input, sh *Sheet, r *Record) {
+	m := s.models.Nbp
+	s.reader.Customer(in, &s.row)
+	r.add("customer", feature.CustomerFields(), &s.row)
+	s.nbp.Relation(in.Group, nil)
+	for i := range sh.Nbp.Offers {
+		o := &sh.Nbp.Offers[i]
+		group, row := o.Group.Code, s.nbp.Row(o)
+		r.add(group, s.nbp.Fields(), row)
+		if !m.Alone(group) {
+			r.ask("buy", group, m.Common, row)
+		}
+		r.ask(buys+group, group, m.Groups[group], row)
 	}
 }
 
