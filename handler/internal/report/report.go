@@ -59,18 +59,18 @@ func (s subject) write(w io.Writer, tried *Tried) error {
 		p.On = "the odds"
 	}
 	if t := s.meta.Trial; t != nil {
-		p.Trials = append(p.Trials, trialOf(t, "Rows held out in training", p.Unit))
+		p.Trials = append(p.Trials, trialOf(t, "Rows held out in training", p.Unit, p.Card.Capped != nil))
 	}
 	if tried != nil {
 		if tried.Trial == nil {
 			return fault.New(fault.Invalid, "a report of a table needs its trial")
 		}
-		p.Trials, p.Tried = append(p.Trials, trialOf(tried.Trial, tried.Table, p.Unit)), true
+		p.Trials, p.Tried = append(p.Trials, trialOf(tried.Trial, tried.Table, p.Unit, p.Card.Capped != nil)), true
 	}
 	for _, t := range p.Trials {
 		p.Simulated = p.Simulated || t.Perfect != ""
 	}
-	p.Measures = measures(p.Trials)
+	p.Measures = measures(p.Trials, p.Card.Capped != nil)
 	p.Tiles = s.tiles(p.Trials)
 	s.pictures(&p)
 	slices.SortStableFunc(p.Proxies, func(a, b model.Proxy) int { return cmp.Compare(b.Share, a.Share) })
@@ -142,11 +142,19 @@ func (s subject) tiles(trials []trial) (tiles []tile) {
 		add("Gini", t.Gini, decimals, false)
 	}
 	add("Highest tenth", t.Lift, times, false)
-	add("Actual / expected", t.Ratio, decimals, t.Ratio != nil && !t.Ratio.Has(1))
+	add(ofCapped("Actual / expected", s.capped() != nil), t.Ratio, decimals, t.Ratio != nil && !t.Ratio.Has(1))
 	if k := t.Calibration; k != nil {
 		add("Calibration slope", &k.Slope, decimals, !k.Slope.Has(1))
 	}
 	return tiles
+}
+
+// ofCapped says of a figure that it is of capped amounts.
+func ofCapped(name string, capped bool) string {
+	if capped {
+		name += ", capped"
+	}
+	return name
 }
 
 // compared is a row of the table of comparisons.

@@ -254,6 +254,34 @@ func TestTrials(t *testing.T) {
 	}
 }
 
+// TestCapped: a model of capped amounts says so first, and what its predictions lack.
+func TestCapped(t *testing.T) {
+	of := func(settings map[string]string) string {
+		m := model.Constant([]model.Field{{Name: "age"}}, model.Gamma, 7, "").WithMeta(model.Meta{Trial: byHand(t), Settings: settings})
+		return page(t, m, nil, nil)
+	}
+	text := of(map[string]string{"cap": "12500", "excess_loading": "1.25"})
+	head, body, _ := strings.Cut(text, "</header>")
+	for _, want := range []string{"Amounts are capped at 12\u202f500", "20.0% of the total", "A prediction times <b>1.250</b>", "Actual / expected, capped"} {
+		if !strings.Contains(head, want) {
+			t.Errorf("the page does not begin with %q", want)
+		}
+	}
+	for _, want := range []string{"what one claim costs below the cap", "per claim, capped at 12\u202f500; times the excess loading of 1.250", "Multiplied by the excess loading first", "both of capped amounts", "predicted per claim, capped<"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	for name, settings := range map[string]map[string]string{"whole": nil, "no number": {"cap": "x"}} {
+		if text := of(settings); strings.Contains(text, "apped") {
+			t.Errorf("%s: amounts are said to be capped", name)
+		}
+	}
+	if text := of(map[string]string{"cap": "9"}); !strings.Contains(text, "The expected cost is higher") {
+		t.Error("without a loading the page does not say that the cost is higher")
+	}
+}
+
 // TestBands: what standard errors and exposure are known is drawn.
 func TestBands(t *testing.T) {
 	m := fitted()

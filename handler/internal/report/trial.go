@@ -28,12 +28,15 @@ type tenth struct {
 	Off                                      bool // the interval does not contain 1
 }
 
-func trialOf(t *measure.Trial, name, unit string) trial {
+func trialOf(t *measure.Trial, name, unit string, capped bool) trial {
 	out := trial{
 		Trial: t, Name: name,
 		Sum:   fmt.Sprintf("%s rows: %s expected, %s happened", count(t.Rows), number(t.Expected), number(t.Actual)),
 		Gains: gainsChart(t), Lift: liftChart(t), Calibration: calibrationChart(t, unit),
 		ECE: number(t.ECE),
+	}
+	if capped {
+		out.Sum += ", both of capped amounts"
 	}
 	for i, x := range t.Tenths {
 		line := tenth{Name: fmt.Sprint(i + 1), Predicted: number(x.Expected / x.Exposure), Actual: number(x.Actual / x.Exposure), Ratio: "–"}
@@ -68,7 +71,7 @@ type measured struct {
 	Values []string
 }
 
-func measures(trials []trial) []measured {
+func measures(trials []trial, capped bool) []measured {
 	if len(trials) == 0 {
 		return nil
 	}
@@ -85,9 +88,9 @@ func measures(trials []trial) []measured {
 	}
 	add("Rows", func(t *measure.Trial) string { return count(t.Rows) })
 	add("Exposure", func(t *measure.Trial) string { return number(t.Exposure) })
-	add("Expected", func(t *measure.Trial) string { return number(t.Expected) })
-	add("Actual", func(t *measure.Trial) string { return number(t.Actual) })
-	add("Actual / expected", func(t *measure.Trial) string { return interval(t.Ratio, decimals) })
+	add(ofCapped("Expected", capped), func(t *measure.Trial) string { return number(t.Expected) })
+	add(ofCapped("Actual", capped), func(t *measure.Trial) string { return number(t.Actual) })
+	add(ofCapped("Actual / expected", capped), func(t *measure.Trial) string { return interval(t.Ratio, decimals) })
 	add("Mean deviance", func(t *measure.Trial) string { return number(t.Deviance) })
 	add("Mean deviance of the mean alone", func(t *measure.Trial) string { return number(t.Constant) })
 	add("Deviance explained", func(t *measure.Trial) string { return percent(t.Explained()) })
