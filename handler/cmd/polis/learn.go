@@ -481,7 +481,8 @@ func (m *tablesCmd) Run() error {
 	return writeFile(m.Out, func(w io.Writer) error { return writeTables(w, []hazard.Cause{{Hazard: loaded}}) })
 }
 
-// writeTables writes the rating tables of one model, or of each cause's with its name.
+// writeTables writes the rating tables of one model, or of each cause's with its name. An
+// error that is not known, as where training had no rows, is empty: 0 would be certainty.
 func writeTables(w io.Writer, causes []hazard.Cause) error {
 	out := csv.NewWriter(w)
 	line := func(cause string, cells ...string) error {
@@ -496,7 +497,11 @@ func writeTables(w io.Writer, causes []hazard.Cause) error {
 	for _, cause := range causes {
 		rows := append([]model.Cell{{Term: "intercept", Value: cause.Hazard.Intercept()}}, cause.Hazard.Cells()...)
 		for _, c := range rows {
-			if err := line(cause.Name, c.Term, c.First, c.Second, decimals(c.Value), text(c.Relativity()), text(c.Error), text(c.Weight)); err != nil {
+			deviation := ""
+			if c.Error > 0 {
+				deviation = text(c.Error)
+			}
+			if err := line(cause.Name, c.Term, c.First, c.Second, decimals(c.Value), text(c.Relativity()), deviation, text(c.Weight)); err != nil {
 				return err
 			}
 		}

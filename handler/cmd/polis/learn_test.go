@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -124,6 +125,10 @@ func TestTheDataScientistsPath(t *testing.T) {
 	stdout, _ = run("tables", at("m.json"))
 	if !strings.HasPrefix(stdout, "term,first,second,contribution,relativity,error,exposure\nintercept,,,") || !strings.Contains(stdout, "\nage,below ") {
 		t.Errorf("tables:\n%.300s", stdout)
+	}
+	// No age is missing: of what is missing no error is known, which is not one of 0.
+	if !regexp.MustCompile(`(?m)^age,missing,,[^,]*,[^,]*,,0$`).MatchString(stdout) || regexp.MustCompile(`(?m),0,[^,]*$`).MatchString(stdout) {
+		t.Errorf("a value without rows has an error:\n%.300s", stdout)
 	}
 
 	run("report", at("m.json"), "--data", at("table.csv"), "--out", at("report.html"))

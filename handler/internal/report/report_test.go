@@ -322,6 +322,37 @@ func TestBands(t *testing.T) {
 	}
 }
 
+// TestCellsWithoutRows are blank, and do not stretch the colours of the others.
+func TestCellsWithoutRows(t *testing.T) {
+	m := fitted()
+	cells := m.Cells()
+	blank, pairs := 0, 0
+	for i := range cells {
+		cells[i].Error, cells[i].Weight = 0.05, 10
+		if cells[i].Second == "" {
+			continue
+		}
+		if pairs++; cells[i].First == "missing" || cells[i].Second == "missing" {
+			cells[i].Value, cells[i].Error, cells[i].Weight = 3, 0, 0
+			blank++
+		}
+	}
+	text := page(t, m, cells, nil)
+	if got := elements(parsed(t, text), "td", "blank"); got != blank || blank == 0 || blank == pairs {
+		t.Errorf("%d of %d cells are blank, want %d", got, pairs, blank)
+	}
+	_, maps, _ := strings.Cut(text, `id="pairs"`)
+	if strings.Contains(maps, "<span>20.1</span>") || !strings.Contains(maps, "Where training had no rows it is blank") {
+		t.Error("a cell without rows shows its number")
+	}
+	for i := range cells { // where no exposure is known, none is blank
+		cells[i].Weight = 0
+	}
+	if got := elements(parsed(t, page(t, m, cells, nil)), "td", "blank"); got != 0 {
+		t.Errorf("%d cells are blank though no exposure is known", got)
+	}
+}
+
 // TestOrder is by what matters: the mean of what a term adds, or its span where no exposure
 // is known.
 func TestOrder(t *testing.T) {

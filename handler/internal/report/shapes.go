@@ -70,6 +70,7 @@ type heatCell struct {
 	Share        float64 // of the colour, never so strong that the number is hard to read
 	Higher       bool
 	Weak         bool // it is 1 to two decimals, or its interval contains 1
+	Blank        bool // training had no rows there
 }
 
 // narrow is the width of a picture of which three stand side by side.
@@ -99,7 +100,7 @@ func (s subject) pictures(p *page) {
 		}
 		p.Importance = append(p.Importance, important{t.name, effect, share, t.pair})
 		if t.pair {
-			p.Maps = append(p.Maps, mapOf(t))
+			p.Maps = append(p.Maps, mapOf(t, weighted))
 		} else {
 			p.Shapes = append(p.Shapes, shapeOf(t, share))
 		}
@@ -473,8 +474,12 @@ func (c *chart) edgeLabels(at, edges []float64) {
 	}
 }
 
-func mapOf(t drawn) heatMap {
-	low, high := span(t.cells, false)
+func mapOf(t drawn, weighted bool) heatMap {
+	blank := func(c model.Cell) bool { return weighted && c.Weight == 0 }
+	low, high := span(slices.DeleteFunc(slices.Clone(t.cells), blank), false)
+	if low > high { // nothing has rows behind it
+		low, high = 0, 0
+	}
 	most := max(0.05, -low, high)
 	h := heatMap{Name: t.name, Spread: times(multiple(high - low)), Down: t.fields[0], Along: t.fields[1]}
 	down := labels(t.cells, func(c model.Cell) string { return c.First }, t.kinds[0])
@@ -490,7 +495,10 @@ func mapOf(t drawn) heatMap {
 			cell.Factor = fmt.Sprintf("%.2f", multiple(c.Value))
 		}
 		cell.Weak = cell.Factor == "1.00"
-		if c.Error > 0 {
+		switch {
+		case blank(c):
+			cell = heatCell{Blank: true, Says: cell.Says + ", with no rows there to learn it from"}
+		case c.Error > 0:
 			a, z := bounds(c)
 			cell.Weak = cell.Weak || a <= 0 && z >= 0
 			cell.Says += " (" + factor(a) + " to " + factor(z) + ")"
