@@ -137,6 +137,14 @@ func Load(r io.Reader) (*Model, error) {
 	if err := m.checkShape(); err != nil {
 		return nil, err
 	}
+	if n := len(f.Meta.Ends); n != 0 && n != len(m.causes) {
+		return nil, fault.New(fault.Invalid, "subjects ended in %d ways, not %d", n, len(m.causes))
+	}
+	if l := f.Meta.Life; l != nil {
+		if err := l.check(len(m.causes), m.last); err != nil {
+			return nil, err
+		}
+	}
 	m.version = versionOf(content)
 	return m, nil
 }

@@ -91,6 +91,10 @@ func Fit(ctx context.Context, fields []model.Field, subjects Subjects, o Options
 	first := m.causes[0].Hazard.Meta()
 	m.meta.Rows, m.meta.Events = first.Rows, first.Events
 	m.meta.Note = m.note()
+	var err error
+	if m.meta.Life, err = m.life(ctx, subjects); err != nil {
+		return nil, err
+	}
 	m.seal()
 	return m, nil
 }
@@ -125,6 +129,7 @@ func (m *Model) survey(ctx context.Context, subjects Subjects) error {
 			return fault.New(fault.Invalid, "no subject that is at risk ends by %s: there is nothing to learn of it", m.causes[i].Name)
 		}
 	}
+	m.meta.Ends = ends
 	return nil
 }
 

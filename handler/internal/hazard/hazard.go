@@ -72,7 +72,9 @@ type Model struct {
 // first cause.
 type Meta struct {
 	model.Meta
-	Subjects int `json:"subjects"`
+	Subjects int   `json:"subjects"`
+	Ends     []int `json:"ends,omitempty"` // subjects that ended, by cause
+	Life     *Life `json:"life,omitempty"` // it is never changed
 	// Of a model fitted to a table of somebody's own: further columns that are no features.
 	Duration string `json:"duration,omitempty"`
 	Entry    string `json:"entry,omitempty"`

@@ -247,6 +247,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"another loss", `"loss":"logistic"`, `"loss":"poisson"`, fault.Invalid},
 		{"other fields", `{"name":"age","kind":"numeric"}`, `{"name":"power","kind":"numeric"}`, fault.Invalid},
 		{"no fields", `"fields":[`, `"fields":[],"x":[`, fault.Malformed},
+		{"ends of other causes", `"meta":{`, `"meta":{"ends":[1],`, fault.Invalid},
+		{"a life without periods", `"meta":{`, `"meta":{"life":{},`, fault.Invalid},
 		{"a model of another version", `"polis_model":`, `"polis_model":9`, fault.Invalid},
 	} {
 		content := strings.Replace(good, c.old, c.new, 1)
@@ -264,6 +266,31 @@ func TestLoadRefuses(t *testing.T) {
 	for _, content := range []string{"", "null", "[]", "not json", "{}\n{}\n"} {
 		if m, err := Load(strings.NewReader(content)); err == nil {
 			t.Errorf("%q loads as %v", content, m)
+		}
+	}
+}
+
+// TestALifeIsChecked: one curve that is none is enough to refuse the file.
+func TestALifeIsChecked(t *testing.T) {
+	whole := func(atRisk, survival, first, second string) string {
+		life := fmt.Sprintf(`{"at_risk":[%s],"observed":{"survival":[1,0.5],"incidence":[[0,0.5],[0,0]]},"expected":{"survival":[%s],"incidence":[[%s],[%s]]}}`, atRisk, survival, first, second)
+		head := strings.Replace(head, `"last":10`, `"last":1`, 1)
+		return string(assembled(t, strings.Replace(head, `"meta":{`, `"meta":{"ends":[1,0],"life":`+life+`,`, 1), constant(0.1), constant(0.2)))
+	}
+	m := loaded(t, []byte(whole("2", "1,0.7", "0,0.1", "0,0.2")))
+	if l := m.Meta().Life; l == nil || l.Expected.Incidence[1][1] != 0.2 || l.Observed.Survival[1] != 0.5 {
+		t.Errorf("%+v", l)
+	}
+	for name, content := range map[string]string{
+		"nobody's risk":   whole("", "1,0.7", "0,0.1", "0,0.2"),
+		"less than none":  whole("-1", "1,0.7", "0,0.1", "0,0.2"),
+		"a period short":  whole("2", "1", "0,0.1", "0,0.2"),
+		"a period more":   whole("2", "1,0.7", "0,0.1,0.2", "0,0.2"),
+		"over 1":          whole("2", "1,0.7", "0,1.1", "0,0.2"),
+		"an end too many": whole("2", "1,0.7", "0,0.1", "0,0.2],[0,0"),
+	} {
+		if m, err := Load(strings.NewReader(content)); m != nil || !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: got %v, %v", name, m, err)
 		}
 	}
 }
