@@ -116,7 +116,7 @@ func TestSurvival(t *testing.T) {
 		t.Errorf("tables:\n%.300s", stdout)
 	}
 	run("report", at("m.json"), "--out", at("report.html"))
-	if body, err := os.ReadFile(at("report.html")); err != nil || !strings.Contains(string(body), "hazard of lapsed") || !strings.Contains(string(body), "stands still") {
+	if body, err := os.ReadFile(at("report.html")); err != nil || !strings.Contains(string(body), "Hazard of lapsed") || !strings.Contains(string(body), "stands still") || !strings.Contains(string(body), "4000 subjects") || !strings.Contains(string(body), "Ended by died") {
 		t.Errorf("the report does not say what it is of: %v", err)
 	}
 

@@ -521,8 +521,11 @@ func (m *reportCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, ok := p.(survival); ok && m.Data != "" {
-		return fault.New(fault.Unconfigured, "a hazard is reported without --data: its table has no periods to try it on")
+	if h, ok := p.(survival); ok {
+		if m.Data != "" {
+			return fault.New(fault.Unconfigured, "a hazard is reported without --data: its table has no periods to try it on")
+		}
+		return writeFile(m.Out, func(w io.Writer) error { return report.WriteHazard(w, h.whole) })
 	}
 	loaded, err := tablesOf(p)
 	if err != nil {

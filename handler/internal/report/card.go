@@ -17,6 +17,40 @@ type card struct {
 	Monotone string
 	Unread   string // names of those it does not
 	Capped   *capped
+	Ends     *ends
+}
+
+// ends are whom a hazard was learnt from, and how they ended.
+type ends struct {
+	Subjects, Periods string
+	Duration          string // what the periods are counted by, with the entry where there is one
+	By                []named
+	Watched           string // who ended in no way; "" where the file does not say
+}
+
+// ends is nil where the model is none of a hazard.
+func (s subject) ends() *ends {
+	if s.whole == nil {
+		return nil
+	}
+	meta := s.whole.Meta()
+	out := &ends{Subjects: count(meta.Subjects), Periods: count(meta.Rows), Duration: meta.Duration}
+	if meta.Entry != "" {
+		out.Duration += ", watched from " + meta.Entry
+	}
+	left := meta.Subjects
+	for i, c := range s.whole.Causes() {
+		n := named{Name: c.Name, Value: number(c.Hazard.Meta().Events)}
+		if len(meta.Ends) > 0 { // of older files the weighted number is all there is
+			n.Value = count(meta.Ends[i])
+			left -= meta.Ends[i]
+		}
+		out.By = append(out.By, n)
+	}
+	if len(meta.Ends) > 0 {
+		out.Watched = count(left)
+	}
+	return out
 }
 
 // capped is what a model of capped amounts leaves out.
@@ -39,7 +73,7 @@ func (s subject) capped() *capped {
 // words are what a model of a loss is and is good for.
 var words = map[model.Loss]struct{ title, kind, predicts, purpose, capped string }{
 	model.Logistic: {
-		"Probability", "logistic, on the log odds",
+		"Probability", "Logistic, on the log odds",
 		"how likely the outcome is for a case like those it was learnt from",
 		"Ranking and weighing cases: whom to look at first, how many of many to expect, what a portfolio will do.",
 		"",
@@ -70,6 +104,12 @@ func (s subject) card() card {
 	if c.Capped != nil {
 		c.Predicts = w.capped
 		c.For = w.purpose + " Multiplied by the excess loading first: without it, what is above the cap is missing."
+	}
+	if c.Ends = s.ends(); c.Ends != nil {
+		c.Kind = "Hazard in discrete time, logistic, on the log odds"
+		c.Predicts = "how likely one that is still there when a period begins is to end in this way before it is over: a hazard, and not the probability of ever ending so, which follows from the hazards of all ends over the periods. The target"
+		c.For = "Incidence and survival by a horizon (polis predict --horizon): how many of many will have ended by when, and whom to look at first."
+		c.Title = "Hazard of " + s.meta.Target
 	}
 	if c.Title == "" {
 		c.Title = w.title + " model"
@@ -112,6 +152,8 @@ func (s subject) unit() string {
 
 func (s subject) per() string {
 	switch {
+	case s.whole != nil:
+		return "in a period, given no end before"
 	case s.meta.Exposure != "":
 		return "per " + s.meta.Exposure
 	case s.loss == model.Logistic:

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"polis/handler/internal/fault"
+	"polis/handler/internal/hazard"
 	"polis/handler/internal/measure"
 	"polis/handler/internal/model"
 )
@@ -35,8 +36,21 @@ func Write(w io.Writer, m *model.Model, tried *Tried) error {
 	return subjectOf(m).write(w, tried)
 }
 
+// WriteHazard writes the page of a hazard model: the target's hazard as Write shows a model,
+// and how subjects end over the periods.
+func WriteHazard(w io.Writer, h *hazard.Model) error {
+	s := subjectOf(h.Causes()[0].Hazard)
+	whole := h.Meta()
+	s.whole, s.version = h, h.Version()
+	s.meta.Data, s.meta.Settings, s.meta.Weight, s.meta.Trained = whole.Data, whole.Settings, whole.Weight, whole.Trained
+	s.meta.Note = strings.TrimPrefix(s.meta.Note+"; "+whole.Note, "; ")
+	s.meta.Name = ""
+	return s.write(w, nil)
+}
+
 // subject is what the page is about.
 type subject struct {
+	whole     *hazard.Model // nil where the model is none of a hazard
 	meta      model.Meta
 	loss      model.Loss
 	version   string
@@ -47,25 +61,30 @@ type subject struct {
 }
 
 func subjectOf(m *model.Model) subject {
-	return subject{m.Meta(), m.Loss(), m.Version(), m.Intercept(), m.Fields(), m.Terms(), m.Cells()}
+	return subject{nil, m.Meta(), m.Loss(), m.Version(), m.Intercept(), m.Fields(), m.Terms(), m.Cells()}
 }
 
 func (s subject) write(w io.Writer, tried *Tried) error {
 	p := page{
 		Meta: s.meta, Version: s.version, Card: s.card(), Unit: s.unit(), On: "the mean",
+		Life:        s.life(),
 		Comparisons: comparisons(s.meta.Comparisons), Proxies: s.meta.Proxies, Groups: s.groups(),
 	}
 	if s.loss == model.Logistic {
 		p.On = "the odds"
 	}
+	held := "Rows held out in training"
+	if s.whole != nil {
+		held = "Periods of subjects held out in training"
+	}
 	if t := s.meta.Trial; t != nil {
-		p.Trials = append(p.Trials, trialOf(t, "Rows held out in training", p.Unit, p.Card.Capped != nil))
+		p.Trials = append(p.Trials, s.trialOf(t, held))
 	}
 	if tried != nil {
 		if tried.Trial == nil {
 			return fault.New(fault.Invalid, "a report of a table needs its trial")
 		}
-		p.Trials, p.Tried = append(p.Trials, trialOf(tried.Trial, tried.Table, p.Unit, p.Card.Capped != nil)), true
+		p.Trials, p.Tried = append(p.Trials, s.trialOf(tried.Trial, tried.Table)), true
 	}
 	for _, t := range p.Trials {
 		p.Simulated = p.Simulated || t.Perfect != ""
@@ -96,6 +115,7 @@ type page struct {
 	Meta        model.Meta
 	Version     string
 	Card        card
+	Life        *life  // of a hazard whose file keeps how subjects fared
 	Unit        string // of what is predicted
 	On          string // what factors are on
 	Tiles       []tile

@@ -3,6 +3,9 @@ package report_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -15,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"polis/handler/internal/fault"
+	"polis/handler/internal/hazard"
 	"polis/handler/internal/measure"
 	"polis/handler/internal/model"
 	. "polis/handler/internal/report"
@@ -279,6 +283,61 @@ func TestCapped(t *testing.T) {
 	}
 	if text := of(map[string]string{"cap": "9"}); !strings.Contains(text, "The expected cost is higher") {
 		t.Error("without a loading the page does not say that the cost is higher")
+	}
+}
+
+// TestHazard: the page names subjects, periods and ends, the version of the whole file, and
+// draws how subjects fare.
+func TestHazard(t *testing.T) {
+	var file bytes.Buffer
+	fields := []model.Field{{Name: "age"}, {Name: "tenure"}}
+	of := func(meta string) string {
+		file.Reset()
+		fmt.Fprintf(&file, `{"polis_hazard":2,"period":"tenure","last":2,"causes":["lapse","death"],"meta":{%s}}`+"\n", meta)
+		for _, name := range []string{"lapse", "death"} {
+			var one bytes.Buffer
+			m := model.Constant(fields, model.Logistic, -3, "").WithMeta(model.Meta{Name: "hazard of " + name, Target: name, Rows: 12345, Events: 70, Trial: byHand(t)})
+			if err := errors.Join(m.Save(&one), json.Compact(&file, one.Bytes())); err != nil {
+				t.Fatal(err)
+			}
+			file.WriteByte('\n')
+		}
+		fmt.Fprintf(&file, "{\"sha256\":\"%x\"}\n", sha256.Sum256(file.Bytes()))
+		h, err := hazard.Load(bytes.NewReader(file.Bytes()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if err := WriteHazard(&b, h); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), "model "+h.Version()+" ") {
+			t.Errorf("the page is not said to be of %s", h.Version())
+		}
+		return b.String()
+	}
+	text := of(`"rows":12345,"events":70,"subjects":400,"duration":"quarters","entry":"since","data":"0ab1","settings":{"seed":"7"},"ends":[60,40],"note":"age stands still",` +
+		`"life":{"at_risk":[400,3],"observed":{"survival":[1,0.8,0.7],"incidence":[[0,0.1,0.15],[0,0.1,0.15]]},"expected":{"survival":[1,0.79,0.71],"incidence":[[0,0.11,0.16],[0,0.1,0.13]]}}`)
+	text = strings.ReplaceAll(text, "\n", " ")
+	for _, want := range []string{
+		"<h1>Hazard of lapse</h1>", "400 subjects, followed over 12\u202f345 periods at risk (column quarters, watched from since)",
+		"<b>lapse</b> (the target): 60, <b>death</b>: 40; 300 had not ended", "<code>0ab1</code>", "<th>seed</th><td>7</td>", "age stands still",
+		"predicted in a period, given no end before", "100 periods at risk: 5.5 expected", "Ended by death", "fewer than 2.0% of 400",
+		`<td class="num">2</td><td class="num">3</td><td class="num">16.0%</td><td class="num">15.0%</td>`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if strings.Contains(text, "as a probability") {
+		t.Error("a hazard is said to be a probability as such")
+	}
+	doc := parsed(t, text)
+	if curves, pale := elements(doc, "path", "actual"), elements(doc, "path", "pale"); pale != 3 || curves != 6+1 {
+		t.Errorf("%d counted lines, %d of them pale", curves, pale) // three curves, and the gains
+	}
+	if old := of(`"rows":12345,"events":70,"subjects":400`); strings.Contains(old, `id="life"`) || !strings.Contains(old, "<b>death</b>: 70.") {
+		t.Error("an older file's page shows what it does not hold")
 	}
 }
 

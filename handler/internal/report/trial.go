@@ -28,15 +28,19 @@ type tenth struct {
 	Off                                      bool // the interval does not contain 1
 }
 
-func trialOf(t *measure.Trial, name, unit string, capped bool) trial {
+func (s subject) trialOf(t *measure.Trial, name string) trial {
+	rows, sums := "rows", ""
+	if s.whole != nil {
+		rows = "periods at risk"
+	}
+	if s.capped() != nil {
+		sums = ", both of capped amounts"
+	}
 	out := trial{
 		Trial: t, Name: name,
-		Sum:   fmt.Sprintf("%s rows: %s expected, %s happened", count(t.Rows), number(t.Expected), number(t.Actual)),
-		Gains: gainsChart(t), Lift: liftChart(t), Calibration: calibrationChart(t, unit),
+		Sum:   fmt.Sprintf("%s %s: %s expected, %s happened%s", count(t.Rows), rows, number(t.Expected), number(t.Actual), sums),
+		Gains: gainsChart(t), Lift: liftChart(t), Calibration: calibrationChart(t, s.unit()),
 		ECE: number(t.ECE),
-	}
-	if capped {
-		out.Sum += ", both of capped amounts"
 	}
 	for i, x := range t.Tenths {
 		line := tenth{Name: fmt.Sprint(i + 1), Predicted: number(x.Expected / x.Exposure), Actual: number(x.Actual / x.Exposure), Ratio: "–"}
