@@ -3,6 +3,8 @@ package report
 import (
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"polis/handler/internal/model"
 )
@@ -107,7 +109,7 @@ func (s subject) card() card {
 	}
 	if c.Ends = s.ends(); c.Ends != nil {
 		c.Kind = "Hazard in discrete time, logistic, on the log odds"
-		c.Predicts = "how likely one that is still there when a period begins is to end in this way before it is over: a hazard, and not the probability of ever ending so, which follows from the hazards of all ends over the periods. The target"
+		c.Predicts = "how likely one that is still there when a period begins is to end in this way before it is over: a hazard, and not the probability of ever ending so, which follows from the hazards of all ends over the periods. The end"
 		c.For = "Incidence and survival by a horizon (polis predict --horizon): how many of many will have ended by when, and whom to look at first."
 		c.Title = "Hazard of " + s.meta.Target
 	}
@@ -139,6 +141,23 @@ func (s subject) card() card {
 	}
 	c.Features, c.Monotone, c.Unread = strings.Join(features, ", "), strings.Join(monotone, ", "), strings.Join(unread, ", ")
 	return c
+}
+
+// rows are what a line of the table that it was fitted to is called.
+func (s subject) rows() string {
+	if s.whole != nil {
+		return "periods at risk"
+	}
+	return "rows"
+}
+
+// title begins with a capital letter.
+func title(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
+		return s
+	}
+	return string(unicode.ToUpper(r)) + s[n:]
 }
 
 // unit says what a prediction is per, or as what it is to be read.

@@ -9,8 +9,8 @@ import (
 type life struct {
 	Curves     []lifeCurve
 	Lines      [][]string // as numbers: periods gone, at risk, then each curve's two
-	First, Few string     // at risk in the first period, and below how many the count is pale
-	Pale       bool       // it is somewhere
+	First, Few string     // most at risk, and the share of them below which the count ends
+	Short      bool       // it ends before the last period
 }
 
 type lifeCurve struct {
@@ -18,8 +18,8 @@ type lifeCurve struct {
 	Chart template.HTML
 }
 
-// fewAtRisk is the share of those at risk at first below which a count is drawn pale: the
-// interval of a life table is then several times as wide as in the middle. Our choice.
+// fewAtRisk is the share of those at risk below which what is counted is not drawn: a single
+// end may then be a leap over half of the picture. Our choice.
 const fewAtRisk = 0.02
 
 // mostLines is how many periods the numbers show; of more, every so many.
@@ -39,7 +39,7 @@ func (s subject) life() *life {
 	for solid > 1 && of.AtRisk[solid-1] < fewAtRisk*first {
 		solid--
 	}
-	out := &life{First: number(first), Few: percent(fewAtRisk), Pale: solid < len(of.AtRisk)}
+	out := &life{First: number(first), Few: percent(fewAtRisk), Short: solid < len(of.AtRisk)}
 	unit := "periods gone"
 	if d := s.whole.Meta().Duration; d != "" {
 		unit = cut(d, 30) + ", in periods"
@@ -71,30 +71,21 @@ func (s subject) life() *life {
 func lifeChart(says, unit string, expected, observed []float64, solid int) template.HTML {
 	most := 0.0
 	for t := range expected {
-		most = max(most, expected[t], observed[t])
+		most = max(most, expected[t], observed[min(t, solid)])
 	}
 	most = min(1, max(0.001, most*1.06))
 	last := float64(len(expected) - 1)
 	c := newChart(narrow, 220, 0, last, 0, most)
 	c.levels(ticks(0, most, 4), func(v float64) string { return plain(100*v) + "%" })
 	c.marks(ticks(0, last, 5), plain)
-	var counted, pale, model []point
+	var counted, model []point
 	for t := range expected {
 		x := c.x(float64(t))
 		model = append(model, point{x, c.y(expected[t])})
-		into := &counted
-		if t > solid {
-			into = &pale
-			if len(pale) == 0 {
-				pale = append(pale, counted[len(counted)-1])
-			}
+		if t > 0 && t <= solid {
+			counted = append(counted, point{x, c.y(observed[t-1])}, point{x, c.y(observed[t])})
 		}
-		if t > 0 {
-			*into = append(*into, point{x, c.y(observed[t-1])})
-		}
-		*into = append(*into, point{x, c.y(observed[t])})
 	}
-	c.path("actual pale", false, pale...)
 	c.path("actual", false, counted...)
 	c.path("expected", false, model...)
 	c.titles(unit)

@@ -43,7 +43,7 @@ func WriteHazard(w io.Writer, h *hazard.Model) error {
 	whole := h.Meta()
 	s.whole, s.version = h, h.Version()
 	s.meta.Data, s.meta.Settings, s.meta.Weight, s.meta.Trained = whole.Data, whole.Settings, whole.Weight, whole.Trained
-	s.meta.Note = strings.TrimPrefix(s.meta.Note+"; "+whole.Note, "; ")
+	s.meta.Note = title(strings.TrimPrefix(s.meta.Note+"; "+whole.Note, "; "))
 	s.meta.Name = ""
 	return s.write(w, nil)
 }
@@ -66,7 +66,7 @@ func subjectOf(m *model.Model) subject {
 
 func (s subject) write(w io.Writer, tried *Tried) error {
 	p := page{
-		Meta: s.meta, Version: s.version, Card: s.card(), Unit: s.unit(), On: "the mean",
+		Meta: s.meta, Version: s.version, Card: s.card(), Unit: s.unit(), Rows: s.rows(), On: "the mean",
 		Life:        s.life(),
 		Comparisons: comparisons(s.meta.Comparisons), Proxies: s.meta.Proxies, Groups: s.groups(),
 	}
@@ -89,7 +89,7 @@ func (s subject) write(w io.Writer, tried *Tried) error {
 	for _, t := range p.Trials {
 		p.Simulated = p.Simulated || t.Perfect != ""
 	}
-	p.Measures = measures(p.Trials, p.Card.Capped != nil)
+	p.Measures = s.measures(p.Trials)
 	p.Tiles = s.tiles(p.Trials)
 	s.pictures(&p)
 	slices.SortStableFunc(p.Proxies, func(a, b model.Proxy) int { return cmp.Compare(b.Share, a.Share) })
@@ -117,6 +117,7 @@ type page struct {
 	Card        card
 	Life        *life  // of a hazard whose file keeps how subjects fared
 	Unit        string // of what is predicted
+	Rows        string // what they are called
 	On          string // what factors are on
 	Tiles       []tile
 	Trials      []trial

@@ -29,16 +29,13 @@ type tenth struct {
 }
 
 func (s subject) trialOf(t *measure.Trial, name string) trial {
-	rows, sums := "rows", ""
-	if s.whole != nil {
-		rows = "periods at risk"
-	}
+	sums := ""
 	if s.capped() != nil {
 		sums = ", both of capped amounts"
 	}
 	out := trial{
 		Trial: t, Name: name,
-		Sum:   fmt.Sprintf("%s %s: %s expected, %s happened%s", count(t.Rows), rows, number(t.Expected), number(t.Actual), sums),
+		Sum:   fmt.Sprintf("%s %s: %s expected, %s happened%s", count(t.Rows), s.rows(), number(t.Expected), number(t.Actual), sums),
 		Gains: gainsChart(t), Lift: liftChart(t), Calibration: calibrationChart(t, s.unit()),
 		ECE: number(t.ECE),
 	}
@@ -75,7 +72,8 @@ type measured struct {
 	Values []string
 }
 
-func measures(trials []trial, capped bool) []measured {
+func (s subject) measures(trials []trial) []measured {
+	capped := s.capped() != nil
 	if len(trials) == 0 {
 		return nil
 	}
@@ -90,7 +88,7 @@ func measures(trials []trial, capped bool) []measured {
 			out = append(out, row)
 		}
 	}
-	add("Rows", func(t *measure.Trial) string { return count(t.Rows) })
+	add(title(s.rows()), func(t *measure.Trial) string { return count(t.Rows) })
 	add("Exposure", func(t *measure.Trial) string { return number(t.Exposure) })
 	add(ofCapped("Expected", capped), func(t *measure.Trial) string { return number(t.Expected) })
 	add(ofCapped("Actual", capped), func(t *measure.Trial) string { return number(t.Actual) })
