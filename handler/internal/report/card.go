@@ -90,13 +90,13 @@ var words = map[model.Loss]struct{ title, kind, predicts, purpose, capped string
 		"Severity", "Gamma, on the log of the mean",
 		"what one claim costs on average of many alike",
 		"Expected cost of a claim in tariffs, reserving and steering of portfolios.",
-		"what one claim costs below the cap, on average of many alike",
+		"what one claim costs up to the cap, on average of many alike",
 	},
 	model.Tweedie: {
 		"Cost", "Tweedie of power 1.5, on the log of the mean",
 		"what a unit of exposure costs on average of many cases alike",
 		"Expected cost in tariffs and steering of portfolios.",
-		"what a unit of exposure costs below the cap, on average of many cases alike",
+		"what a unit of exposure costs up to the cap, on average of many cases alike",
 	},
 }
 

@@ -271,7 +271,7 @@ func TestCapped(t *testing.T) {
 			t.Errorf("the page does not begin with %q", want)
 		}
 	}
-	for _, want := range []string{"what one claim costs below the cap", "per claim, capped at 12\u202f500; times the excess loading of 1.250", "Multiplied by the excess loading first", "both of capped amounts", "predicted per claim, capped<"} {
+	for _, want := range []string{"what one claim costs up to the cap", "per claim, capped at 12\u202f500; times the excess loading of 1.250", "Multiplied by the excess loading first", "both of capped amounts", "predicted per claim, capped<"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q", want)
 		}
