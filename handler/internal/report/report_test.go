@@ -557,3 +557,17 @@ func TestNumbers(t *testing.T) {
 		t.Errorf("%s and %s", write(51.123456), write(1e7))
 	}
 }
+
+// TestNothingIsCutOffOnAPhone: the tables of figures, whose columns have no room beside one
+// another there, stack. That they then fit is looked at in a browser.
+func TestNothingIsCutOffOnAPhone(t *testing.T) {
+	m, cells := rich(t)
+	text := page(t, m, cells, &Tried{Table: "next.csv", Trial: byHand(t)})
+	if n := elements(parsed(t, text), "table", "stacks"); n != 2 {
+		t.Errorf("%d tables stack, want those of the figures and of the comparisons", n)
+	}
+	_, phone, _ := strings.Cut(text, "@media (max-width: 36rem)")
+	if phone, _, _ = strings.Cut(phone, "@media print"); !strings.Contains(phone, ".stacks tr { display: flex;") {
+		t.Error("on a phone they do not")
+	}
+}
