@@ -2,6 +2,7 @@ package model
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -54,5 +55,69 @@ func TestStandardErrorsCover(t *testing.T) {
 	t.Logf("%d of %d within two standard errors", within, all)
 	if share := float64(within) / float64(all); share < 0.85 {
 		t.Errorf("%.2f of the values lie within two standard errors", share)
+	}
+}
+
+// TestBandsCover prints how often a band of chance holds the truth, on twelve made fits of
+// 6,000 rows: of effects that are a wave, a line and a step. What it asks is less than what
+// it finds, as twelve fits are few; docs/learner.md says what it found.
+func TestBandsCover(t *testing.T) {
+	long(t)
+	const rows, fits = 6000, 12
+	effects := []struct {
+		name   string
+		of     func(x float64) float64
+		lowest float64 // share that must be held
+	}{
+		{"wave", func(x float64) float64 { return 0.4 * math.Sin(2*math.Pi*x) }, 0.88},
+		{"line", func(x float64) float64 { return 0.8 * x }, 0.85},
+		{"step", func(x float64) float64 { return 0.6 * math.Floor(2*x) }, 0.75},
+	}
+	for _, bags := range []int{8, 4, 3, 2} {
+		held, all := make([]int, len(effects)), make([]int, len(effects))
+		for seed := range uint64(fits) {
+			r := rand.New(rand.NewPCG(seed, 77))
+			f := Frame{N: rows, Num: make([][]float64, len(effects)), Cat: make([][]string, len(effects))}
+			var y Target
+			for _, e := range effects {
+				f.Fields = append(f.Fields, Field{Name: e.name})
+			}
+			for range rows {
+				link := -0.8
+				for k, e := range effects {
+					x := r.Float64()
+					f.Num[k] = append(f.Num[k], x)
+					link += e.of(x)
+				}
+				y.Y = append(y.Y, poisson(r, math.Exp(link)))
+			}
+			m := mustFit(t, f, y, Options{Loss: Poisson, Seed: seed, Bags: bags})
+			for _, term := range m.terms {
+				if len(term.fields) > 1 {
+					continue
+				}
+				k := term.fields[0]
+				sum, n, mean := make([]float64, len(term.table)), make([]float64, len(term.table)), 0.0
+				for _, x := range f.Num[k] {
+					bin := m.binnings[k].number(x)
+					sum[bin], n[bin], mean = sum[bin]+effects[k].of(x), n[bin]+1, mean+effects[k].of(x)/rows
+				}
+				for bin, v := range term.table {
+					if n[bin] == 0 {
+						continue
+					}
+					if all[k]++; math.Abs(v-(sum[bin]/n[bin]-mean)) <= Band(bags)*term.errors[bin] {
+						held[k]++
+					}
+				}
+			}
+		}
+		for k, e := range effects {
+			share := float64(held[k]) / float64(all[k])
+			t.Logf("%d bags, %s: %.0f%% of %d values within their band", bags, e.name, 100*share, all[k])
+			if share < e.lowest {
+				t.Errorf("%d bags, %s: only %.2f of the values lie within their band", bags, e.name, share)
+			}
+		}
 	}
 }

@@ -371,7 +371,7 @@ func TestBands(t *testing.T) {
 	for _, c := range with {
 		if c.Second != "" {
 			cells++
-			if math.Abs(c.Value) <= 2.36*0.2 || fmt.Sprintf("%.2f", c.Relativity()) == "1.00" {
+			if math.Abs(c.Value) <= model.Band(8)*0.2 || fmt.Sprintf("%.2f", c.Relativity()) == "1.00" {
 				weak++
 			}
 		}
@@ -379,6 +379,27 @@ func TestBands(t *testing.T) {
 	doc := parsed(t, page(t, m, with, nil))
 	if got := elements(doc, "td", "weak"); got != weak || weak == cells {
 		t.Errorf("%d of %d cells of pairs are pale, want %d", got, cells, weak)
+	}
+}
+
+// TestFewBagsHaveWiderBands, as so few know less of chance.
+func TestFewBagsHaveWiderBands(t *testing.T) {
+	band := func(settings map[string]string) string {
+		m := fitted().WithMeta(model.Meta{Settings: settings})
+		cells := m.Cells()[:1]
+		cells[0].Value, cells[0].Error, cells[0].Weight = 0, 0.1, 5
+		text := page(t, m, cells, nil)
+		if strings.Contains(text, "95% band") {
+			t.Error("bands are said to be of 95% flatly")
+		}
+		_, text, _ = strings.Cut(text, `<td class="num">1.000</td><td>`)
+		text, _, _ = strings.Cut(text, "<")
+		return text
+	}
+	for bags, want := range map[string]string{"": "0.789 to 1.267", "8": "0.789 to 1.267", "2": "0.686 to 1.457"} {
+		if got := band(map[string]string{"bags": bags}); got != want {
+			t.Errorf("bags %q: the band is %s, want %s", bags, got, want)
+		}
 	}
 }
 

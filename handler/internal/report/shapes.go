@@ -80,6 +80,7 @@ const narrow = 330
 const mostBars = 16
 
 func (s subject) pictures(p *page) {
+	s.cells = s.banded()
 	terms, weighted := s.drawn()
 	p.Weighted = weighted
 	for _, c := range s.cells {
@@ -146,15 +147,22 @@ func (s subject) drawn() (terms []drawn, weighted bool) {
 	return terms, weighted
 }
 
-// bounds are the 95% interval of a value.
-func bounds(c model.Cell) (low, high float64) {
-	return c.Value - student*c.Error, c.Value + student*c.Error
-}
+// bounds are the ends of a value's band of chance.
+func bounds(c model.Cell) (low, high float64) { return c.Value - c.Error, c.Value + c.Error }
 
-// student is the 97.5% point of Student's t with seven degrees of freedom: the errors are
-// those of eight bags. Of large tables there may be four, but an error counts half for
-// itself and half as its table's mean: that has the chance of twelve degrees or more.
-const student = 2.36
+// banded are cells whose Error is not the standard error but what their band of chance
+// reaches to either side, by the bags of the fit; by default there are at least four.
+func (s subject) banded() []model.Cell {
+	bags, err := strconv.Atoi(s.meta.Settings["bags"])
+	if err != nil {
+		bags = 8
+	}
+	out := slices.Clone(s.cells)
+	for i := range out {
+		out[i].Error *= model.Band(bags)
+	}
+	return out
+}
 
 // span is from the lowest to the highest value, or end of an interval.
 func span(cells []model.Cell, intervals bool) (low, high float64) {
