@@ -382,6 +382,25 @@ func TestBands(t *testing.T) {
 	}
 }
 
+// TestTwoFiguresOfWhatIsExplained are told apart: the comparisons' are calibrated on the rows
+// themselves.
+func TestTwoFiguresOfWhatIsExplained(t *testing.T) {
+	m, cells := rich(t)
+	says := "may seem to explain a little more than the " + percentOf(m.Meta().Trial.Explained()) + " that counts"
+	if text := page(t, m, cells, nil); strings.Count(text, says) != 1 {
+		t.Errorf("the page does not say %q", says)
+	}
+	meta := m.Meta()
+	meta.Trial = nil
+	if text := page(t, m.WithMeta(meta), cells, nil); strings.Contains(text, "that counts") {
+		t.Error("what is explained is told from a figure that is not there")
+	}
+}
+
+func percentOf(share float64) string {
+	return strings.Replace(fmt.Sprintf("%.1f%%", 100*share), "-", "−", 1)
+}
+
 // TestFewBagsHaveWiderBands, as so few know less of chance.
 func TestFewBagsHaveWiderBands(t *testing.T) {
 	band := func(settings map[string]string) string {
