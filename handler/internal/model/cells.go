@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"polis/handler/internal/exact"
@@ -21,6 +22,11 @@ type Cell struct {
 // Relativity is the factor by which a cell multiplies the mean, or for a logistic model
 // the odds.
 func (c Cell) Relativity() float64 { return exact.Exp(c.Value) }
+
+// Beginning is at the end of First and Second where what stands before it is no name, but
+// how codes begin that training saw too rarely, or not at all: postcodes in 10… of which
+// each that it saw is named.
+const Beginning = "… (beginning)"
 
 // Cells are the model as rating tables: every term's values, in the order of Terms.
 func (m *Model) Cells() []Cell {
@@ -89,6 +95,10 @@ func (m *Model) labels(f int, coarse bool) []string {
 	return out
 }
 
+// begins reports whether a name is the beginning of codes, for those that are no names: it
+// is shorter than they are.
+func (b *binning) begins(name string) bool { return slices.Contains(b.prefixes, len(name)) }
+
 // label says which values fall into bins from first to last.
 func (b *binning) label(k Kind, first, last int) string {
 	switch {
@@ -96,6 +106,8 @@ func (b *binning) label(k Kind, first, last int) string {
 		return "missing"
 	case k == Category && first == other:
 		return "other"
+	case k == Category && b.begins(b.names[first-2]):
+		return b.names[first-2] + Beginning
 	case k == Category:
 		return b.names[first-2]
 	}

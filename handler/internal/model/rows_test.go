@@ -111,6 +111,20 @@ func TestCodes(t *testing.T) {
 	if r2 := 1 - squares/all; r2 < 0.9 {
 		t.Errorf("%.2f of what regions do is found", r2)
 	}
+	begins, named := 0, 0
+	for _, c := range m.Cells() {
+		switch {
+		case strings.HasSuffix(c.First, Beginning):
+			begins++
+		case len(c.First) == 4:
+			named++
+		case c.First != "missing" && c.First != "other":
+			t.Errorf("a table has the code %q", c.First)
+		}
+	}
+	if begins != len(region)+4 || named != 2000 { // the first two digits, and from 1 to 4 the first alone
+		t.Errorf("%d beginnings and %d codes", begins, named)
+	}
 }
 
 // TestOrderedCategories keep their order, and a promise in it.

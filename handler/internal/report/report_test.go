@@ -401,6 +401,28 @@ func percentOf(share float64) string {
 	return strings.Replace(fmt.Sprintf("%.1f%%", 100*share), "-", "−", 1)
 }
 
+// TestBeginningsOfCodes are said to be such, with the exposure of the codes below them.
+func TestBeginningsOfCodes(t *testing.T) {
+	m := fitted()
+	cells := []model.Cell{
+		{First: "1000", Value: 0.1, Error: 0.01, Weight: 7}, {First: "1010", Value: 0.2, Error: 0.01, Weight: 5}, {First: "2000", Value: 0.3, Error: 0.01, Weight: 9},
+		{First: "10" + model.Beginning, Value: 0.15}, {First: "missing", Value: 0.01},
+	}
+	for i := range cells {
+		cells[i].Term = m.Cells()[0].Term
+	}
+	text := page(t, m, cells, nil)
+	for _, want := range []string{
+		`<span title="10… (beginning)">10… (beginning)</span>`,
+		`<tr><th>10… (beginning)</th><td class="num">1.162</td><td>not known</td><td class="num">0, its codes 12</td></tr>`,
+		`<tr><th>missing</th><td class="num">1.010</td><td>not known</td><td class="num">0</td></tr>`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+}
+
 // TestFewBagsHaveWiderBands, as so few know less of chance.
 func TestFewBagsHaveWiderBands(t *testing.T) {
 	band := func(settings map[string]string) string {

@@ -225,6 +225,12 @@ func shapeOf(t drawn, share float64) shape {
 			low, high := bounds(c)
 			v.Interval = factor(low) + " to " + factor(high)
 		}
+		if s.Weights && c.Weight == 0 {
+			v.Interval = "not known"
+			if of := below(cells, c); of > 0 {
+				v.Weight += ", its codes " + number(of)
+			}
+		}
 		s.Cells = append(s.Cells, v)
 	}
 	if bins := stretches(cells); t.kinds[0] == model.Numeric && len(bins) >= 4 {
@@ -238,6 +244,20 @@ func shapeOf(t drawn, share float64) shape {
 		s.Bars = append(s.Bars[:mostBars/2:mostBars/2], s.Bars[len(s.Bars)-mostBars/2:]...)
 	}
 	return s
+}
+
+// below is the exposure of the codes that begin as a cell says; 0 where it is no beginning.
+func below(cells []model.Cell, begins model.Cell) (weight float64) {
+	start, ok := strings.CutSuffix(begins.First, model.Beginning)
+	if !ok {
+		return 0
+	}
+	for _, c := range cells {
+		if strings.HasPrefix(c.First, start) && !strings.HasSuffix(c.First, model.Beginning) {
+			weight += c.Weight
+		}
+	}
+	return weight
 }
 
 // side is 1 where a bar's end is at the right of it.
