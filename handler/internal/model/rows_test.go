@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -124,6 +125,36 @@ func TestCodes(t *testing.T) {
 	}
 	if begins != len(region)+4 || named != 2000 { // the first two digits, and from 1 to 4 the first alone
 		t.Errorf("%d beginnings and %d codes", begins, named)
+	}
+}
+
+// TestCodesThatOthersBeginWith: where some postcodes have letters and some have none, one
+// without is a name once, and the file can be read again.
+func TestCodesThatOthersBeginWith(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 35))
+	f := Frame{Fields: []Field{{Name: "pc", Kind: Category}}, Num: [][]float64{nil}, Cat: [][]string{nil}, N: 8000}
+	var y Target
+	for i := range f.N {
+		k := rng.IntN(80)
+		f.Cat[0] = append(f.Cat[0], fmt.Sprint(1000+k)+[]string{"", "AB"}[i%2])
+		y.Y = append(y.Y, poisson(rng, 0.1+float64(k)/40))
+	}
+	m := mustFit(t, f, y, Options{Loss: Poisson})
+	var file bytes.Buffer
+	if err := m.Save(&file); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Load(&file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(again.terms) != 1 {
+		t.Fatalf("%d terms", len(again.terms))
+	}
+	for _, code := range []string{"1079", "1079AB", "1079XY"} { // the last as it begins
+		if link := again.Score(Row{Num: []float64{0}, Cat: []string{code}}, nil); math.Abs(link-math.Log(0.1+79.0/40)) > 0.3 {
+			t.Errorf("%s is scored %.2f", code, link)
+		}
 	}
 }
 

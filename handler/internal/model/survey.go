@@ -169,9 +169,13 @@ func (s *nameSurvey) binning(order []string) binning {
 	}
 	slices.SortFunc(names, byCount(s.counts))
 	names = names[:min(len(names), maxNames)]
+	named := make(map[string]bool, len(names))
+	for _, v := range names {
+		named[v] = true
+	}
 	var begins []string
 	for p, n := range known {
-		if n >= minNamed {
+		if n >= minNamed && !named[p] { // some codes may be what others begin with
 			begins = append(begins, p)
 		}
 	}
