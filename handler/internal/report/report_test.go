@@ -632,4 +632,7 @@ func TestNothingIsCutOffOnAPhone(t *testing.T) {
 	if phone, _, _ = strings.Cut(phone, "@media print"); !strings.Contains(phone, ".stacks tr { display: flex;") {
 		t.Error("on a phone they do not")
 	}
+	if !strings.Contains(text, "linear-gradient(to left, var(--shade), transparent) right") || strings.Count(text, "--shade:") != 2 {
+		t.Error("what has to be scrolled does not show that there is more, in light and dark")
+	}
 }
