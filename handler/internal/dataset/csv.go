@@ -75,6 +75,8 @@ func delimiter(r *bufio.Reader) byte {
 	return best
 }
 
+func (c *csvFile) unit() string { return "line" }
+
 func (c *csvFile) header() []heading { return c.names }
 
 func (c *csvFile) each(ctx context.Context, columns []place, s sink) error {
@@ -99,10 +101,10 @@ func (c *csvFile) each(ctx context.Context, columns []place, s sink) error {
 		}
 		for i, p := range columns {
 			if !s.text(i, fields[p.at]) {
-				return noNumber("line", r.line, c.names[p.at].name)
+				return noNumber(c.unit(), r.line, c.names[p.at].name)
 			}
 		}
-		if err := s.row(); err != nil {
+		if err := s.row(r.line); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -93,9 +94,14 @@ func Open(ctx context.Context, path string, o Options) (*File, error) {
 	}
 	f := &File{file: file}
 	if err := f.open(ctx, o); err != nil {
-		return nil, errors.Join(err, file.Close())
+		return nil, errors.Join(f.named(err), file.Close())
 	}
 	return f, nil
+}
+
+// named is an error of the table's with the file that it is in.
+func (f *File) named(err error) error {
+	return fault.Wrap(fault.KindOf(err), err, "%s", filepath.Base(f.file.Name()))
 }
 
 // Close closes the file.
@@ -201,7 +207,8 @@ func (f *File) choose(o Options) (found []finding, err error) {
 // Each gives the rows to do, all of them in the file's order, until do fails. Column i of
 // those asked for is in Num[i], with NaN for missing, or in Cat[i], with "", by its kind;
 // a column "" is read from nowhere and always missing. The slices are the same each time:
-// what is to be kept is to be copied.
+// what is to be kept is to be copied. Where do says that a row is fault.Invalid, Each says
+// which: by the file and the line that the row begins in, or in Parquet by its number from 1.
 func (f *File) Each(ctx context.Context, columns []string, do func(model.Row) error) error {
 	r := &rows{
 		current: model.Row{Num: make([]float64, len(columns)), Cat: make([]string, len(columns))},
@@ -215,12 +222,21 @@ func (f *File) Each(ctx context.Context, columns []string, do func(model.Row) er
 		}
 		c := f.Column(name)
 		if c == nil {
-			return fault.New(fault.Invalid, "the table lacks %s", name)
+			return f.named(fault.New(fault.Invalid, "the table lacks %s", name))
 		}
 		places = append(places, place{c.at, c.Kind})
 		r.cells = append(r.cells, cell{into: i, kind: c.Kind, words: map[string]string{}})
 	}
-	return f.pass(ctx, places, r, &r.n)
+	err := f.pass(ctx, places, r, &r.n)
+	switch {
+	case err == nil:
+		return nil
+	case r.failed == nil:
+		return f.named(err)
+	case fault.Is(err, fault.Invalid):
+		return f.named(fault.Wrap(fault.Invalid, err, "%s %d", f.source.unit(), r.at))
+	}
+	return err
 }
 
 // pass goes through the file once; rows is the count that s keeps.

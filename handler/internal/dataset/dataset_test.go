@@ -309,3 +309,35 @@ func TestPandas(t *testing.T) {
 		}
 	}
 }
+
+// TestSaysWhichRow is wrong: by file and line where it is text, whatever is quoted, blank or
+// broken before it, and by file and row in Parquet.
+func TestSaysWhichRow(t *testing.T) {
+	type plain struct {
+		A float64 `parquet:"a"`
+	}
+	for name, tc := range map[string]struct {
+		body []byte
+		says string
+	}{
+		"plain":          {[]byte("a\n1\n2\n3\n"), "line 4: it"},
+		"quoted breaks":  {[]byte("a,b\n1,\"x\ny\"\n2,\n3,\"z\n\n\"\n"), "line 5: it"},
+		"blank lines":    {[]byte("a\n\n1\n\n\n2\n3\n"), "line 7: it"},
+		"CRLF":           {[]byte("a\r\n1\r\n\r\n2\r\n3"), "line 5: it"},
+		"gzip":           {zipped(t, []byte("a\n1\n2\n3\n")), "line 4: it"},
+		"Parquet":        {asParquet(t, []plain{{1}, {2}, {3}}), "row 3: it"},
+		"breaks in head": {[]byte("a,\"b\nc\"\n1,\n2,\n3,\n"), "line 5: it"},
+	} {
+		path := file(t, tc.body)
+		f := open(t, path, Options{})
+		err := f.Each(t.Context(), []string{"a"}, func(row model.Row) error {
+			if row.Num[0] == 3 {
+				return fault.New(fault.Invalid, "it is wrong")
+			}
+			return nil
+		})
+		if want := filepath.Base(path) + ": " + tc.says + " is wrong"; !fault.Is(err, fault.Invalid) || err.Error() != want {
+			t.Errorf("%s: %v, want %s", name, err, want)
+		}
+	}
+}

@@ -133,6 +133,8 @@ func bigEndian(b []byte) float64 {
 	return v
 }
 
+func (p *parquetFile) unit() string { return "row" }
+
 func (p *parquetFile) header() []heading {
 	names := make([]heading, len(p.columns))
 	for i, c := range p.columns {
@@ -188,10 +190,10 @@ func (p *parquetFile) eachOf(ctx context.Context, group parquet.RowGroup, column
 				s.number(i, c.number(v))
 			}
 			if !ok {
-				return noNumber("row", *row, c.name)
+				return noNumber(p.unit(), *row, c.name)
 			}
 		}
-		if err := s.row(); err != nil {
+		if err := s.row(*row); err != nil {
 			return err
 		}
 	}

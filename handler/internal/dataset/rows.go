@@ -15,6 +15,8 @@ type rows struct {
 	cells   []cell
 	do      func(model.Row) error
 	n       int
+	at      int   // the place of the current row
+	failed  error // do's
 }
 
 // cell is where a column's values go.
@@ -52,9 +54,11 @@ func (r *rows) text(i int, text []byte) bool {
 
 func (r *rows) number(i int, v float64) { r.current.Num[r.cells[i].into] = v }
 
-func (r *rows) row() error {
+func (r *rows) row(at int) error {
 	r.n++
-	return r.do(r.current)
+	r.at = at
+	r.failed = r.do(r.current)
+	return r.failed
 }
 
 func (c *cell) word(text []byte) string {

@@ -9,6 +9,8 @@ import (
 
 // source is a file of one kind or the other.
 type source interface {
+	// unit is what rows are counted in: lines of the file, or rows.
+	unit() string
 	// header is the columns in the file's order.
 	header() []heading
 	// each goes through the file from its beginning and tells s the values of the columns
@@ -33,7 +35,7 @@ type place struct {
 type sink interface {
 	text(i int, s []byte) bool // s is good until it returns; false: no number, as it must be
 	number(i int, v float64)   // NaN is missing
-	row() error                // ends the pass if it fails
+	row(at int) error          // ends the pass if it fails; at is where, in the unit of the source
 }
 
 // everySoOften is the rows between looks at whether the pass is to go on.

@@ -69,7 +69,7 @@ func (s *survey) number(i int, v float64) {
 	}
 }
 
-func (s *survey) row() error {
+func (s *survey) row(int) error {
 	s.rows++
 	return nil
 }
