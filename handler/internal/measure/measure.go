@@ -201,7 +201,7 @@ func Try[M, Y Float](family Family, mean []M, actual, exposure, weight []Y) (*Tr
 	weights := 0.0
 	for i := range int32(n) {
 		e, w := one(exposure, i), one(weight, i)
-		if err := check(family, int(i), float64(mean[i]), float64(actual[i]), e, w); err != nil {
+		if err := check(family, int(i)+1, float64(mean[i]), float64(actual[i]), e, w); err != nil {
 			return nil, err
 		}
 		if w > 0 {
@@ -240,7 +240,7 @@ func Try[M, Y Float](family Family, mean []M, actual, exposure, weight []Y) (*Tr
 	return r.trial(weights)
 }
 
-// check says what is wrong with a row, if anything.
+// check says what is wrong with row i, from 1, if anything.
 func check(f Family, i int, mean, actual, exposure, weight float64) error {
 	switch {
 	case !finite(mean) || !finite(actual) || !finite(exposure) || !finite(weight):

@@ -396,7 +396,7 @@ func TestWhatCannotBeMeasured(t *testing.T) {
 		"too few outcomes":       {columns{mean: []float64{0.1, 0.2}, actual: []float64{1}}, "one for a prediction"},
 		"too few exposures":      {columns{mean: []float64{0.1, 0.2}, actual: []float64{1, 0}, exposure: []float64{1}}, "one for a prediction"},
 		"too many weights":       {columns{mean: []float64{0.1}, actual: []float64{1}, weight: []float64{1, 1}}, "one for a prediction"},
-		"NaN for a prediction":   {columns{mean: []float64{0.1, nan}, actual: []float64{1, 0}}, "row 1"},
+		"NaN for a prediction":   {columns{mean: []float64{0.1, nan}, actual: []float64{1, 0}}, "row 2:"},
 		"an infinite outcome":    {columns{family: Poisson, mean: []float64{1}, actual: []float64{inf}}, "finite"},
 		"an infinite weight":     {columns{mean: []float64{0.1}, actual: []float64{1}, weight: []float64{inf}}, "finite"},
 		"no exposure":            {columns{mean: []float64{0.1}, actual: []float64{1}, exposure: []float64{0}}, "exposure"},
