@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -111,48 +110,57 @@ func parseRolls(texts []string) (rolls []hazard.Roll, err error) {
 // subjects are the rows of a table: covariates, how long they lasted, and which of the
 // ends, if any, came.
 func (m *fitCmd) subjects(t *dataset.File, fields []model.Field, ends []string) hazard.Subjects {
-	const (
-		duration = iota
-		entry
-		weight
-		when
-		group
-		roles
-	)
-	columns := append([]string{m.Duration, m.Entry, m.Weight, m.Time, m.Group}, ends...)
-	covariates := len(columns)
+	columns := append([]string{m.Duration, m.Entry, m.Weight, m.Time}, ends...)
+	group := len(columns)
+	columns = append(columns, m.Group)
 	for _, f := range fields {
 		columns = append(columns, f.Name)
 	}
 	return func(ctx context.Context, do func(*hazard.Subject) error) error {
-		n := 0
 		s := hazard.Subject{Weight: 1}
+		came := make([]float64, len(ends))
+		figures := []figure{
+			{column: m.Duration, into: &s.Duration, check: checkDuration}, {column: m.Entry, into: &s.Entry, check: checkEntry},
+			weightOf(m.Weight, &s.Weight), timeOf(m.Time, &s.Time),
+		}
+		for i, name := range ends {
+			figures = append(figures, targetOf(name, model.Logistic, &came[i]))
+		}
 		return t.Each(ctx, columns, func(row model.Row) error {
-			n++
-			if err := figures(n, row, columns, when, []*float64{duration: &s.Duration, entry: &s.Entry, weight: &s.Weight, when: &s.Time}); err != nil {
+			if err := readFigures(t, row, figures); err != nil {
 				return err
 			}
 			s.Cause = 0
 			for i, name := range ends {
-				came, ok := figure(row, roles+i)
 				switch {
-				case !ok || came != 0 && came != 1:
-					return fault.New(fault.Invalid, "line %d: %s is neither 0 nor 1", n+1, name)
-				case came == 1 && s.Cause != 0:
-					return fault.New(fault.Invalid, "line %d: both %s and %s are 1; a subject ends once", n+1, ends[s.Cause-1], name)
-				case came == 1:
+				case came[i] == 1 && s.Cause != 0:
+					return fault.New(fault.Invalid, "both %s and %s are 1; a subject ends once", ends[s.Cause-1], name)
+				case came[i] == 1:
 					s.Cause = i + 1
 				}
 			}
-			s.Group = row.Cat[group]
-			s.Num, s.Cat = row.Num[covariates:], row.Cat[covariates:]
-			err := do(&s)
-			if fault.Is(err, fault.Invalid) {
-				return fault.Wrap(fault.Invalid, err, "line %d", n+1)
+			if s.Entry >= s.Duration {
+				return fault.New(fault.Invalid, "the column %s: the entry must be before the end of the duration, in %s", m.Entry, m.Duration)
 			}
-			return err
+			s.Group = row.Cat[group]
+			s.Num, s.Cat = row.Num[group+1:], row.Cat[group+1:]
+			return do(&s)
 		})
 	}
+}
+
+func checkDuration(v float64) error {
+	if !(v > 0 && v <= hazard.MaxPeriods) {
+		return fault.New(fault.Invalid, "the duration must be over 0 and at most %d periods: use longer ones", hazard.MaxPeriods)
+	}
+	return nil
+}
+
+func checkEntry(v float64) error {
+	if !(v >= 0 && v <= hazard.MaxPeriods) {
+		return fault.New(fault.Invalid, "the entry must be from 0 to %d periods", hazard.MaxPeriods)
+	}
+	return nil
 }
 
 // survival is a hazard model: as a predictor it is the target's hazard by itself.
@@ -197,10 +205,10 @@ func (m *predictCmd) hazard(ctx context.Context, h *hazard.Model) error {
 		}
 	}
 	kinds := map[string]model.Kind{}
-	columns := make([]string, len(fields)+1)
+	columns := make([]string, len(fields)+1) // the entry first
 	for i, f := range fields {
 		if read[i] {
-			kinds[f.Name], columns[i] = f.Kind, f.Name
+			kinds[f.Name], columns[i+1] = f.Kind, f.Name
 		}
 	}
 	t, err := dataset.Open(ctx, m.Data, dataset.Options{Known: true, Kinds: kinds, Also: entry})
@@ -209,14 +217,14 @@ func (m *predictCmd) hazard(ctx context.Context, h *hazard.Model) error {
 	}
 	defer t.Close() // it was only read from
 	if t.Column(entry) != nil {
-		columns[len(fields)] = entry
+		columns[0] = entry
 	}
 	return writeFile(m.Out, func(w io.Writer) error {
 		return m.curves(ctx, w, h, t, columns, furthest)
 	})
 }
 
-// curves writes them; the last of the columns is the entry, if there is one.
+// curves writes them; the first of the columns is the entry, if there is one.
 func (m *predictCmd) curves(ctx context.Context, w io.Writer, h *hazard.Model, t *dataset.File, columns []string, furthest int) error {
 	out := csv.NewWriter(w)
 	head := []string{"prediction"}
@@ -238,19 +246,15 @@ func (m *predictCmd) curves(ctx context.Context, w io.Writer, h *hazard.Model, t
 		return err
 	}
 	var c hazard.Curve
-	n, line := len(columns)-1, 1 // the header's
+	entry := 0.0
+	figures := []figure{{column: columns[0], into: &entry, check: checkEntry}}
 	record := make([]string, 0, len(head))
 	if err := t.Each(ctx, columns, func(row model.Row) error {
-		line++
-		survived := 0
-		if columns[n] != "" {
-			entry := math.Floor(row.Num[n])
-			if !(entry >= 0 && entry <= hazard.MaxPeriods) {
-				return fault.New(fault.Invalid, "line %d: %s must be from 0 to %d", line, columns[n], hazard.MaxPeriods)
-			}
-			survived = int(entry)
+		if err := readFigures(t, row, figures); err != nil {
+			return err
 		}
-		covariates := model.Row{Num: row.Num[:n], Cat: row.Cat[:n]}
+		survived := int(entry)
+		covariates := model.Row{Num: row.Num[1:], Cat: row.Cat[1:]}
 		if err := h.Predict(covariates, survived, furthest, &c); err != nil {
 			return err
 		}

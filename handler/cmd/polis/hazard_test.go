@@ -126,10 +126,10 @@ func TestSurvival(t *testing.T) {
 		says string
 	}{
 		"two ends":             {fitTo("both.csv"), 3, "line 3: both lapsed and died are 1"},
-		"half an end":          {fitTo("half.csv"), 3, "line 3: lapsed is neither 0 nor 1"},
-		"no time at all":       {fitTo("never.csv"), 3, "line 3: subject 2: the duration must be a positive number"},
-		"a duration missing":   {fitTo("blank.csv"), 3, "row 2: the column years"},
-		"an entry too late":    {fitTo("late.csv", "--entry", "since"), 3, "line 3: subject 2: the entry"},
+		"half an end":          {fitTo("half.csv"), 3, "half.csv: line 3: the column lapsed: a logistic target is 0 or 1"},
+		"no time at all":       {fitTo("never.csv"), 3, "line 3: the column years: the duration must be over 0"},
+		"a duration missing":   {fitTo("blank.csv"), 3, "line 3: the column years is missing"},
+		"an entry too late":    {fitTo("late.csv", "--entry", "since"), 3, "line 3: the column since: the entry"},
 		"no ends":              {fitTo("nobody.csv"), 3, "ends by lapsed"},
 		"a column tenure":      {fitTo("tenure.csv"), 3, "tenure"},
 		"no such end":          {fitTo("table.csv", "--competing", "moved"), 2, "lacks moved"},
@@ -143,7 +143,7 @@ func TestSurvival(t *testing.T) {
 		"a roll round nothing": {fitTo("table.csv", "--roll", "age=1@5:5"), 2, "--roll is COL=12"},
 		"no horizon":           {[]string{"predict", "--model", at("m.json"), "--data", at("new.csv")}, 2, "--horizon"},
 		"a horizon of 0":       {[]string{"predict", "--model", at("m.json"), "--data", at("new.csv"), "--horizon", "0"}, 2, "--horizon is from 1"},
-		"a negative entry":     {[]string{"predict", "--model", at("m.json"), "--data", at("since.csv"), "--horizon", "1"}, 3, "line 3: since"},
+		"a negative entry":     {[]string{"predict", "--model", at("m.json"), "--data", at("since.csv"), "--horizon", "1"}, 3, "since.csv: line 3: the column since: the entry must be from 0"},
 		"a column lacks":       {[]string{"predict", "--model", at("m.json"), "--data", at("tenure.csv"), "--horizon", "1"}, 3, "lacks age"},
 		"a report on a table":  {[]string{"report", at("m.json"), "--data", at("table.csv")}, 2, "without --data"},
 	} {

@@ -66,6 +66,9 @@ func (m *fitCmd) Run(ctx context.Context) error {
 	if err := loss.UnmarshalText([]byte(m.Loss)); err != nil {
 		return err
 	}
+	if m.Exposure != "" && loss != model.Poisson && loss != model.Tweedie {
+		return fault.New(fault.Unconfigured, "--exposure goes with poisson and tweedie, not with %s", loss)
+	}
 	limit, err := m.limit(loss)
 	if err != nil {
 		return err
@@ -85,7 +88,7 @@ func (m *fitCmd) Run(ctx context.Context) error {
 	debug.SetMemoryLimit(48<<20 + int64(t.N)*int64(70+2*len(fields)))
 	settings := m.settings()
 	if limit != nil {
-		if err := limit.find(ctx, t, m.Target, m.Weight); err != nil {
+		if err := limit.find(ctx, t, loss, m.Target, m.Weight); err != nil {
 			return err
 		}
 		settings["cap"], settings["excess_loading"] = text(limit.amount), text(limit.loading)
@@ -98,7 +101,7 @@ func (m *fitCmd) Run(ctx context.Context) error {
 	if m.Cap != "" {
 		whole = 1 // what is to be capped is, and no more
 	}
-	cases := m.cases(t, fields, limit)
+	cases := m.cases(t, loss, fields, limit)
 	held := model.NewHeldOut(t.N)
 	fitted, err := model.FitRows(ctx, fields, cases, model.Options{
 		Loss: loss, Seed: m.Seed, Bags: m.Bags, Pairs: m.Pairs, Protected: protected,
@@ -245,26 +248,20 @@ func (m *fitCmd) signs() (map[string]int8, error) {
 }
 
 // cases are the rows of the table with what came of them.
-func (m *fitCmd) cases(t *dataset.File, fields []model.Field, limit *limit) model.Rows {
-	const (
-		target = iota
-		exposure
-		weight
-		offset
-		when
-		group
-		roles
-	)
+func (m *fitCmd) cases(t *dataset.File, loss model.Loss, fields []model.Field, limit *limit) model.Rows {
 	columns := []string{m.Target, m.Exposure, m.Weight, m.Offset, m.Time, m.Group}
+	group, roles := len(columns)-1, len(columns)
 	for _, f := range fields {
 		columns = append(columns, f.Name)
 	}
 	return func(ctx context.Context, do func(*model.Case) error) error {
-		n := 0
 		c := model.Case{Weight: 1, Exposure: 1}
+		figures := []figure{
+			targetOf(m.Target, loss, &c.Y), exposureOf(m.Exposure, &c.Exposure), weightOf(m.Weight, &c.Weight),
+			offsetOf(m.Offset, &c.Offset), timeOf(m.Time, &c.Time),
+		}
 		return t.Each(ctx, columns, func(row model.Row) error {
-			n++
-			if err := figures(n, row, columns, when, []*float64{target: &c.Y, exposure: &c.Exposure, weight: &c.Weight, offset: &c.Offset, when: &c.Time}); err != nil {
+			if err := readFigures(t, row, figures); err != nil {
 				return err
 			}
 			if limit != nil {
@@ -275,63 +272,6 @@ func (m *fitCmd) cases(t *dataset.File, fields []model.Field, limit *limit) mode
 			return do(&c)
 		})
 	}
-}
-
-// figures reads the numbers of row n that have a role: each into its place, the one at when
-// as a date too. A column without a name is not there.
-func figures(n int, row model.Row, columns []string, when int, places []*float64) error {
-	for at, into := range places {
-		if columns[at] == "" {
-			continue
-		}
-		var ok bool
-		if *into, ok = figure(row, at); !ok && at == when {
-			*into, ok = days(row.Cat[at])
-		}
-		if !ok {
-			return noFigure(n, columns[at], row.Cat[at], at == when)
-		}
-	}
-	return nil
-}
-
-// figure reads a number; yes and no are 1 and 0.
-func figure(row model.Row, at int) (v float64, ok bool) {
-	if v = row.Num[at]; v == v {
-		return v, true
-	}
-	switch strings.ToLower(row.Cat[at]) {
-	case "yes", "true", "y", "t", "ja":
-		return 1, true
-	case "no", "false", "n", "f", "nee":
-		return 0, true
-	}
-	return 0, false
-}
-
-// days reads a date as days since 1970, as Parquet has them.
-func days(s string) (float64, bool) {
-	layouts := []string{time.DateTime, time.RFC3339, "2006-01-02T15:04:05"}
-	if len(s) == len(time.DateOnly) {
-		layouts = []string{time.DateOnly}
-	}
-	for _, layout := range layouts {
-		if at, err := time.Parse(layout, s); err == nil {
-			return float64(at.Unix()) / 86400, true
-		}
-	}
-	return 0, false
-}
-
-// noFigure says what is wrong with a value, which is a date if it is to be one.
-func noFigure(n int, column, value string, date bool) error {
-	switch {
-	case value == "":
-		return fault.New(fault.Invalid, "row %d: the column %s is missing", n, column)
-	case date:
-		return fault.New(fault.Invalid, "row %d: the column %s is neither a number nor a date as 2024-03-31", n, column)
-	}
-	return fault.New(fault.Invalid, "row %d: the column %s is neither a number nor yes or no", n, column)
 }
 
 // limit is what --cap says: amounts are learnt as this one where they are higher.
@@ -361,20 +301,13 @@ func (m *fitCmd) limit(loss model.Loss) (*limit, error) {
 }
 
 // find goes through the amounts for what is not known of the limit yet.
-func (l *limit) find(ctx context.Context, t *dataset.File, target, weight string) error {
+func (l *limit) find(ctx context.Context, t *dataset.File, loss model.Loss, target, weight string) error {
 	each := func(do func(y, w float64)) error {
-		n := 0
+		y, w := 0.0, 1.0
+		figures := []figure{targetOf(target, loss, &y), weightOf(weight, &w)}
 		return t.Each(ctx, []string{target, weight}, func(row model.Row) error {
-			n++
-			y, w := row.Num[0], 1.0
-			if weight != "" {
-				w = row.Num[1]
-			}
-			switch {
-			case y != y:
-				return noFigure(n, target, row.Cat[0], false)
-			case w != w:
-				return noFigure(n, weight, row.Cat[1], false)
+			if err := readFigures(t, row, figures); err != nil {
+				return err
 			}
 			do(y, w)
 			return nil
@@ -554,35 +487,33 @@ func outcome(ctx context.Context, m *model.Model, path string) (*report.Tried, e
 		}
 		limit = v
 	}
-	columns := []string{meta.Target, meta.Exposure, meta.Weight}
-	t, err := openScorer(ctx, additive{m}, path, columns...)
+	// As they were learnt: a target may be yes and no.
+	t, err := openScorer(ctx, additive{m}, path, map[string]model.Kind{meta.Target: model.Category, meta.Exposure: model.Numeric, meta.Weight: model.Numeric})
 	if err != nil {
 		return nil, err
 	}
 	defer t.file.Close() // it was only read from
-	var means []float64
-	var y [3][]float64
-	err = t.each(ctx, nil, func(s *scored) error {
-		means = append(means, s.mean)
-		for i, name := range columns {
-			if name == "" {
-				continue
-			}
-			if s.others[i] != s.others[i] {
-				return noFigure(s.row, name, "", false)
-			}
-			v := s.others[i]
-			if i == 0 {
-				v = min(v, limit) // as the model learnt it
-			}
-			y[i] = append(y[i], v)
+	var means, y, exposure, weight []float64
+	var now struct{ y, exposure, weight float64 }
+	figures := []figure{targetOf(meta.Target, m.Loss(), &now.y), exposureOf(meta.Exposure, &now.exposure), weightOf(meta.Weight, &now.weight)}
+	columns := []string{meta.Target, meta.Exposure, meta.Weight}
+	err = t.each(ctx, columns, nil, func(s *scored) error {
+		if err := readFigures(t.file, s.others, figures); err != nil {
+			return err
+		}
+		means, y = append(means, s.mean), append(y, min(now.y, limit)) // as the model learnt it
+		if meta.Exposure != "" {
+			exposure = append(exposure, now.exposure)
+		}
+		if meta.Weight != "" {
+			weight = append(weight, now.weight)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	trial, err := measure.Try(measure.Family(m.Loss()), means, y[0], y[1], y[2])
+	trial, err := measure.Try(measure.Family(m.Loss()), means, y, exposure, weight)
 	if err != nil {
 		return nil, err
 	}

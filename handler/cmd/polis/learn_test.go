@@ -148,8 +148,8 @@ func TestTheDataScientistsPath(t *testing.T) {
 		"names and numbers":    {append(fit, "--category", "age", "--numeric", "age", "--out", at("x")), 2, "--category and as --numeric"},
 		"numbers of names":     {append(fit, "--numeric", "region", "--out", at("x")), 3, "line 2: the column region is to hold numbers"},
 		"no feature to order":  {append(fit, "--exclude", "age", "--out", at("x")), 2, "--monotone: age is no feature"},
-		"no times":             {append(fit, "--time", "region", "--out", at("x")), 3, "row 1: the column region is neither a number nor a date"},
-		"no offsets":           {append(fit, "--offset", "region", "--out", at("x")), 3, "row 1: the column region is neither a number nor yes or no"},
+		"no times":             {append(fit, "--time", "region", "--out", at("x")), 3, "table.csv: line 2: the column region is neither a number nor a date"},
+		"no offsets":           {append(fit, "--offset", "region", "--out", at("x")), 3, "table.csv: line 2: the column region is no number"},
 		"a cap of counts":      {append(fit, "--cap", "2", "--out", at("x")), 2, "--cap goes with gamma and tweedie"},
 		"a cap of nothing":     {[]string{"fit", "--data", at("table.csv"), "--target", "claims", "--loss", "tweedie", "--cap", "q1", "--out", at("x")}, 2, "--cap is an amount"},
 		"a rate of nothing":    {[]string{"predict", "--model", at("m.json"), "--data", at("table.csv"), "--market-rate", "0", "--out", at("x")}, 2, "--market-rate"},
@@ -199,7 +199,7 @@ func TestWhatTheLearnerIsGiven(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := limit.find(t.Context(), table, m.Target, m.Weight); err != nil {
+	if err := limit.find(t.Context(), table, model.Tweedie, m.Target, m.Weight); err != nil {
 		t.Fatal(err)
 	}
 	if limit.amount != 10 || math.Abs(limit.loading-(2*10+3*99)/(2*10+3*10.)) > 1e-12 {
@@ -207,7 +207,7 @@ func TestWhatTheLearnerIsGiven(t *testing.T) {
 	}
 	for range 2 {
 		var got []string
-		if err := m.cases(table, fields, limit)(t.Context(), func(c *model.Case) error {
+		if err := m.cases(table, model.Tweedie, fields, limit)(t.Context(), func(c *model.Case) error {
 			got = append(got, fmt.Sprintf("%v %v %v %v %v %q %v %q", c.Y, c.Exposure, c.Weight, c.Offset, c.Time, c.Group, c.Num, c.Cat))
 			return nil
 		}); err != nil {
@@ -387,7 +387,7 @@ func TestOffset(t *testing.T) {
 			t.Fatalf("row %d: %v", i, row)
 		}
 	}
-	for name, says := range map[string]string{"without.csv": "lacks lo", "missing.csv": "row 2: the column lo is missing"} {
+	for name, says := range map[string]string{"without.csv": "lacks lo", "missing.csv": "missing.csv: line 3: the column lo is missing"} {
 		if code, _, stderr := polis(t, "", "predict", "--model", at("m.json"), "--data", at(name), "--out", at("x")); code != 3 || !strings.Contains(stderr, says) {
 			t.Errorf("%s: exit code %d: %s", name, code, stderr)
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -51,7 +52,7 @@ func (m *predictCmd) Run(ctx context.Context) error {
 		}
 		p = newGrouped(a)
 	}
-	t, err := openScorer(ctx, p, m.Data)
+	t, err := openScorer(ctx, p, m.Data, nil)
 	if err != nil {
 		return err
 	}
@@ -258,23 +259,19 @@ type scorer struct {
 	model   predictor
 	about   about
 	file    *dataset.File
-	columns []string // of the fields, then the exposure, the offset and others; "" is none
+	columns []string // of the fields; "" is none
 }
 
-// openScorer finds a model's columns in a table, and others of numbers that are asked for.
-func openScorer(ctx context.Context, p predictor, path string, others ...string) (*scorer, error) {
+// openScorer finds a model's columns in a table, and others that are asked for.
+func openScorer(ctx context.Context, p predictor, path string, others map[string]model.Kind) (*scorer, error) {
 	t := &scorer{model: p, about: p.about()}
-	o := dataset.Options{Known: true, Kinds: map[string]model.Kind{}, Also: t.about.exposure}
-	for _, name := range append(others, t.about.offset) {
-		if name != "" {
-			o.Kinds[name] = model.Numeric
-		}
-	}
+	o := dataset.Options{Known: true, Kinds: map[string]model.Kind{t.about.offset: model.Numeric}, Also: t.about.exposure}
+	maps.Copy(o.Kinds, others)
 	for _, f := range t.about.fields {
-		if t.columns = append(t.columns, f.Name); f.Name != "" {
-			o.Kinds[f.Name] = f.Kind
-		}
+		t.columns = append(t.columns, f.Name)
+		o.Kinds[f.Name] = f.Kind
 	}
+	delete(o.Kinds, "") // what is not read
 	file, err := dataset.Open(ctx, path, o)
 	if err != nil {
 		return nil, err
@@ -282,38 +279,33 @@ func openScorer(ctx context.Context, p predictor, path string, others ...string)
 	if file.Column(t.about.exposure) == nil {
 		t.about.exposure = ""
 	}
-	t.file, t.columns = file, append(append(t.columns, t.about.exposure, t.about.offset), others...)
+	t.file = file
 	return t, nil
 }
 
 // scored is a row and what the model says of it.
 type scored struct {
-	row        int     // from 1
 	link, mean float64 // with the offset
 	exposure   float64 // 1 where there is none
 	offset     float64
-	others     []float64 // NaN is missing
+	others     model.Row // the columns that were asked for
 }
 
-// each scores the rows of the table in their order. Each time it is the same scored.
-func (t *scorer) each(ctx context.Context, contributions []float64, do func(*scored) error) error {
-	n := len(t.about.fields)
+// each scores the rows of the table in their order, and gives other columns with them. Each
+// time it is the same scored.
+func (t *scorer) each(ctx context.Context, others []string, contributions []float64, do func(*scored) error) error {
 	s := &scored{exposure: 1}
-	return t.file.Each(ctx, t.columns, func(row model.Row) error {
-		s.row++
-		for i, into := range []*float64{&s.exposure, &s.offset} {
-			name := t.columns[n+i]
-			if name == "" {
-				continue
-			}
-			if *into = row.Num[n+i]; math.IsNaN(*into) || math.IsInf(*into, 0) {
-				return fault.New(fault.Invalid, "row %d: the column %s is missing or infinite", s.row, name)
-			}
+	figures := []figure{exposureOf(t.about.exposure, &s.exposure), offsetOf(t.about.offset, &s.offset)}
+	from, n := len(figures), len(figures)+len(t.columns)
+	columns := slices.Concat([]string{t.about.exposure, t.about.offset}, t.columns, others)
+	return t.file.Each(ctx, columns, func(row model.Row) error {
+		if err := readFigures(t.file, row, figures); err != nil {
+			return err
 		}
 		// On the grid of the model's values, so that what is written adds up exactly.
 		s.offset = model.OnGrid(s.offset)
-		s.others = row.Num[n+2:]
-		s.link = t.model.score(row, contributions) + s.offset
+		s.others = model.Row{Num: row.Num[n:], Cat: row.Cat[n:]}
+		s.link = t.model.score(model.Row{Num: row.Num[from:n], Cat: row.Cat[from:n]}, contributions) + s.offset
 		s.mean = t.model.mean(s.link)
 		return do(s)
 	})
@@ -328,7 +320,7 @@ func (t *scorer) shiftTo(ctx context.Context, rate float64) (float64, error) {
 	}
 	shift, err := score.Shift(rate, func(shift float64) (float64, float64, error) {
 		sum, rise, weight := 0.0, 0.0, 0.0
-		if err := t.each(ctx, nil, func(s *scored) error {
+		if err := t.each(ctx, nil, nil, func(s *scored) error {
 			at := s.link + shift
 			weight += s.exposure
 			sum += float64(s.exposure * t.model.mean(at))
@@ -377,7 +369,7 @@ func (t *scorer) write(ctx context.Context, w io.Writer, reasons bool, shift *fl
 	}
 	var line []byte
 	add := func(v float64) { line = append(strconv.AppendFloat(line, v, 'g', -1, 64), ',') }
-	return t.each(ctx, contributions, func(s *scored) error {
+	return t.each(ctx, nil, contributions, func(s *scored) error {
 		line = line[:0]
 		add(s.mean * s.exposure)
 		if shift != nil {

@@ -239,6 +239,9 @@ func (f *File) Each(ctx context.Context, columns []string, do func(model.Row) er
 	return err
 }
 
+// Number reads a text as the table's numbers are read.
+func (f *File) Number(text string) (float64, bool) { return number([]byte(text)) }
+
 // pass goes through the file once; rows is the count that s keeps.
 func (f *File) pass(ctx context.Context, columns []place, s sink, rows *int) error {
 	if err := f.unchanged(); err != nil {

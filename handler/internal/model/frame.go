@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -156,28 +157,62 @@ func distinct(names []string) bool {
 
 // check says what is wrong with row i (from 0; rows are counted from 1 where they are named).
 func (c *Case) check(i int, loss Loss) error {
-	y := c.Y
+	err := loss.CheckTarget(c.Y)
 	switch {
-	case !finite(y):
-		return fault.New(fault.Invalid, "row %d: the target is not a finite number", i+1)
-	case loss == Logistic && y != 0 && y != 1:
-		return fault.New(fault.Invalid, "row %d: a logistic target is 0 or 1", i+1)
-	case loss == Poisson && y < 0:
-		return fault.New(fault.Invalid, "row %d: a count is not negative", i+1)
-	case loss == Gamma && y <= 0:
-		return fault.New(fault.Invalid, "row %d: a gamma target is positive; tweedie takes amounts of 0", i+1)
-	case loss == Tweedie && y < 0:
-		return fault.New(fault.Invalid, "row %d: a cost is not negative", i+1)
-	case !finite(c.Weight) || c.Weight < 0:
-		return fault.New(fault.Invalid, "row %d: the weight must be finite and not negative", i+1)
+	case err != nil:
 	case c.Exposure != 1 && loss != Poisson && loss != Tweedie:
 		return fault.New(fault.Invalid, "exposure goes with poisson and tweedie, not with %s", loss)
-	case !finite(c.Exposure) || c.Exposure <= 0:
-		return fault.New(fault.Invalid, "row %d: the exposure must be finite and positive", i+1)
-	case !(math.Abs(c.Offset) <= maxOffset):
-		return fault.New(fault.Invalid, "row %d: the offset must be within ±%v", i+1, maxOffset)
-	case !finite(c.Time):
-		return fault.New(fault.Invalid, "row %d: the time is not a finite number", i+1)
+	default:
+		err = cmp.Or(CheckWeight(c.Weight), CheckExposure(c.Exposure), CheckOffset(c.Offset), CheckTime(c.Time))
+	}
+	return fault.Wrap(fault.Invalid, err, "row %d", i+1)
+}
+
+// CheckTarget says what is wrong with a target, if anything: see Target.
+func (l Loss) CheckTarget(y float64) error {
+	switch {
+	case !finite(y):
+		return fault.New(fault.Invalid, "the target is not a finite number")
+	case l == Logistic && y != 0 && y != 1:
+		return fault.New(fault.Invalid, "a logistic target is 0 or 1")
+	case l == Poisson && y < 0:
+		return fault.New(fault.Invalid, "a count is not negative")
+	case l == Gamma && y <= 0:
+		return fault.New(fault.Invalid, "a gamma target is positive; tweedie takes amounts of 0")
+	case l == Tweedie && y < 0:
+		return fault.New(fault.Invalid, "a cost is not negative")
+	}
+	return nil
+}
+
+// CheckWeight says what is wrong with a weight, if anything.
+func CheckWeight(v float64) error {
+	if !finite(v) || v < 0 {
+		return fault.New(fault.Invalid, "the weight must be finite and not negative")
+	}
+	return nil
+}
+
+// CheckExposure says what is wrong with an exposure, if anything.
+func CheckExposure(v float64) error {
+	if !finite(v) || v <= 0 {
+		return fault.New(fault.Invalid, "the exposure must be finite and positive")
+	}
+	return nil
+}
+
+// CheckOffset says what is wrong with an offset, if anything.
+func CheckOffset(v float64) error {
+	if !(math.Abs(v) <= maxOffset) {
+		return fault.New(fault.Invalid, "the offset must be within ±%v", maxOffset)
+	}
+	return nil
+}
+
+// CheckTime says what is wrong with a time, if anything.
+func CheckTime(v float64) error {
+	if !finite(v) {
+		return fault.New(fault.Invalid, "the time is not a finite number")
 	}
 	return nil
 }
