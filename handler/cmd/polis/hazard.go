@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -253,7 +254,7 @@ func (m *predictCmd) curves(ctx context.Context, w io.Writer, h *hazard.Model, t
 		if err := readFigures(t, row, figures); err != nil {
 			return err
 		}
-		survived := int(entry)
+		survived := int(math.Ceil(entry)) // as in training: the period it comes in with is the next whole one
 		covariates := model.Row{Num: row.Num[1:], Cat: row.Cat[1:]}
 		if err := h.Predict(covariates, survived, furthest, &c); err != nil {
 			return err

@@ -155,3 +155,38 @@ func TestSurvival(t *testing.T) {
 		}
 	}
 }
+
+// TestEntryWithinAPeriod: a subject that came in within a period is predicted from the period
+// that training has it at risk from, the next whole one.
+func TestEntryWithinAPeriod(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	r := rand.New(rand.NewPCG(2, 1))
+	var b strings.Builder
+	b.WriteString("since,years,ended\n")
+	for range 4000 { // the hazard is 0.02 in the first two periods, then 0.6
+		since := []float64{0, 1.5, 2}[r.IntN(3)]
+		first := int(math.Ceil(since))
+		year, ended := first, 0
+		for ; ended == 0 && year < 6; year++ {
+			if r.Float64() < []float64{0.02, 0.02, 0.6, 0.6, 0.6, 0.6}[year] {
+				ended = 1
+			}
+		}
+		fmt.Fprintf(&b, "%v,%d,%d\n", since, year, ended)
+	}
+	write(t, dir, map[string]string{"t.csv": b.String(), "new.csv": "since\n0\n1\n1.5\n2\n0.5\n"})
+	for _, args := range [][]string{
+		{"fit", "--loss", "hazard", "--data", at("t.csv"), "--target", "ended", "--duration", "years", "--entry", "since", "--out", at("m.json")},
+		{"predict", "--model", at("m.json"), "--data", at("new.csv"), "--horizon", "1", "--out", at("p.csv")},
+	} {
+		if code, _, stderr := polis(t, "", args...); code != 0 {
+			t.Fatal(stderr)
+		}
+	}
+	_, rows := readCSV(t, at("p.csv"))
+	from := func(i int) float64 { return rows[i][0] }
+	if from(2) != from(3) || from(4) != from(1) || from(2) < 0.5 || from(1) > 0.1 {
+		t.Errorf("from 0, 1, 1.5, 2 and 0.5: %v", rows)
+	}
+}
