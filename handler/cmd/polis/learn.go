@@ -152,6 +152,9 @@ func (m *fitCmd) open(ctx context.Context, roles []string) (*dataset.File, error
 	if slices.Contains(roles[1:], m.Target) {
 		return nil, fault.New(fault.Unconfigured, "the column %s is the target, and cannot be anything else", m.Target)
 	}
+	if err := m.agree(); err != nil {
+		return nil, err
+	}
 	o := dataset.Options{Kinds: map[string]model.Kind{}}
 	for _, name := range roles {
 		if name != "" {
@@ -162,13 +165,9 @@ func (m *fitCmd) open(ctx context.Context, roles []string) (*dataset.File, error
 		o.Kinds[name] = model.Category
 	}
 	for _, name := range m.Numeric {
-		if slices.Contains(m.Category, name) {
-			return nil, fault.New(fault.Unconfigured, "the column %s is given as --category and as --numeric", name)
-		}
 		o.Kinds[name] = model.Numeric
 	}
-	for _, s := range m.Ordered {
-		name, _, _ := strings.Cut(s, "=")
+	for _, name := range columnsOf(m.Ordered) {
 		o.Kinds[name] = model.Category
 	}
 	if m.Group != "" { // its values are compared, and never calculated with
@@ -189,6 +188,49 @@ func (m *fitCmd) open(ctx context.Context, roles []string) (*dataset.File, error
 		return nil, fault.Wrap(fault.Unconfigured, err, "looking for the columns")
 	}
 	return t, err
+}
+
+// agree says which column is given for things that exclude each other, or twice.
+func (m *fitCmd) agree() error {
+	type given struct {
+		flag    string
+		columns []string
+	}
+	category, numeric := given{"--category", m.Category}, given{"--numeric", m.Numeric}
+	ordered, monotone := given{"--ordered", columnsOf(m.Ordered)}, given{"--monotone", columnsOf(m.Monotone)}
+	exclude, protect := given{"--exclude", m.Exclude}, given{"--protect", m.Protect}
+	both := [][2]given{{category, numeric}, {ordered, numeric}, {protect, exclude}}
+	for _, role := range []given{
+		{"--target", []string{m.Target}}, {"--exposure", []string{m.Exposure}}, {"--weight", []string{m.Weight}},
+		{"--offset", []string{m.Offset}}, {"--time", []string{m.Time}}, {"--group", []string{m.Group}},
+		{"--competing", m.Competing}, {"--duration", []string{m.Duration}}, {"--entry", []string{m.Entry}},
+	} {
+		both = append(both, [2]given{exclude, role}, [2]given{protect, role})
+	}
+	for _, g := range both {
+		for _, name := range g[0].columns {
+			if slices.Contains(g[1].columns, name) {
+				return fault.New(fault.Unconfigured, "the column %s is given as %s and as %s", name, g[0].flag, g[1].flag)
+			}
+		}
+	}
+	for _, g := range []given{ordered, monotone} {
+		for i, name := range g.columns {
+			if slices.Contains(g.columns[:i], name) {
+				return fault.New(fault.Unconfigured, "%s: the column %s is given twice", g.flag, name)
+			}
+		}
+	}
+	return nil
+}
+
+// columnsOf are the columns of arguments such as COL=+.
+func columnsOf(args []string) (names []string) {
+	for _, s := range args {
+		name, _, _ := strings.Cut(s, "=")
+		names = append(names, name)
+	}
+	return names
 }
 
 // features are the columns without a role, with those that are protected, and only reported
@@ -222,11 +264,15 @@ func (m *fitCmd) features(t *dataset.File, roles []string) (fields []model.Field
 		default:
 			fields = append(fields, model.Field{Name: c.Name, Kind: c.Kind, Monotone: signs[c.Name], Order: orders[c.Name]})
 			delete(signs, c.Name)
+			delete(orders, c.Name)
 		}
 		fmt.Fprintf(os.Stderr, "%-24s %s%s\n", c.Name, c, out)
 	}
 	for name := range signs {
 		return nil, 0, fault.New(fault.Unconfigured, "--monotone: %s is no feature", name)
+	}
+	for name := range orders {
+		return nil, 0, fault.New(fault.Unconfigured, "--ordered: %s is no feature", name)
 	}
 	return append(fields, last...), len(last), nil
 }
