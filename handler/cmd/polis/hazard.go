@@ -54,7 +54,7 @@ func (m *fitCmd) hazard(ctx context.Context) error {
 	st := newProgress(os.Stderr).stage("fit")
 	fitted, err := hazard.Fit(ctx, fields, m.subjects(t, fields, ends), hazard.Options{
 		Causes: ends, Rolls: rolls,
-		Learner: model.Options{Seed: m.Seed, Bags: m.Bags, Pairs: m.Pairs, Progress: func(done, total int) { st.set(int64(done), int64(total)) }},
+		Learner: model.Options{Seed: m.Seed, Bags: m.Bags, Pairs: m.pairs(), Progress: func(done, total int) { st.set(int64(done), int64(total)) }},
 	})
 	if err != nil {
 		st.abort()

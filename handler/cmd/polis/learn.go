@@ -42,7 +42,7 @@ type fitCmd struct {
 	Monotone []string `help:"Columns with which the prediction may only rise (COL=+) or fall (COL=-)." placeholder:"COL=+,…"`
 	Cap      string   `help:"For gamma and tweedie: learn from amounts capped at this one, or at a quantile of the positive ones (q0.98), and predict capped ones; none: learn from whole amounts." placeholder:"AMOUNT|qQ|none"`
 	Bags     int      `help:"Models that are averaged; by default 8, and of more than 250,000 rows fewer, down to 4."`
-	Pairs    int      `help:"Most pairs of columns that act together; --pairs=-1 is none." default:"20"`
+	Pairs    int      `help:"Most pairs of columns that act together; 0 is none." default:"20"`
 	Seed     uint64   `help:"Seed of the inner splits." default:"1"`
 	Out      string   `required:"" help:"File for the model."`
 
@@ -104,7 +104,7 @@ func (m *fitCmd) Run(ctx context.Context) error {
 	cases := m.cases(t, loss, fields, limit)
 	held := model.NewHeldOut(t.N)
 	fitted, err := model.FitRows(ctx, fields, cases, model.Options{
-		Loss: loss, Seed: m.Seed, Bags: m.Bags, Pairs: m.Pairs, Protected: protected,
+		Loss: loss, Seed: m.Seed, Bags: m.Bags, Pairs: m.pairs(), Protected: protected,
 		Progress: func(done, total int) { st.set(int64(done), int64(total)) }, Held: held.Put, Cap: whole,
 	})
 	if err != nil {
@@ -129,9 +129,17 @@ func (m *fitCmd) Run(ctx context.Context) error {
 	return writeFile(m.Out, fitted.Save)
 }
 
+// pairs are the most pairs as the learner has them, of which 0 is the default.
+func (m *fitCmd) pairs() int {
+	if m.Pairs == 0 {
+		return -1
+	}
+	return m.Pairs
+}
+
 // settings are the options as the model's file keeps them.
 func (m *fitCmd) settings() map[string]string {
-	settings := map[string]string{"seed": strconv.FormatUint(m.Seed, 10), "pairs": strconv.Itoa(m.Pairs)}
+	settings := map[string]string{"seed": strconv.FormatUint(m.Seed, 10), "pairs": strconv.Itoa(max(0, m.Pairs))}
 	if m.Bags > 0 {
 		settings["bags"] = strconv.Itoa(m.Bags)
 	}

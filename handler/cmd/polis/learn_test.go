@@ -546,3 +546,37 @@ func mean(v []float64) float64 {
 	}
 	return sum / float64(len(v))
 }
+
+// TestPairs: 20 by default and none by 0, which the model's file says.
+func TestPairs(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	var b strings.Builder
+	b.WriteString("a,b,y\n")
+	for range 4000 {
+		x, z := r.IntN(2), r.IntN(2)
+		fmt.Fprintf(&b, "%d,%d,%d\n", x, z, min(1, r.IntN(10-8*(x^z)))^1)
+	}
+	dir := write(t, t.TempDir(), map[string]string{"t.csv": b.String()})
+	for _, tc := range []struct {
+		args  []string
+		said  string
+		pairs bool
+	}{{nil, "20", true}, {[]string{"--pairs", "1"}, "1", true}, {[]string{"--pairs", "0"}, "0", false}, {[]string{"--pairs=-1"}, "0", false}} {
+		out := filepath.Join(dir, "m.json")
+		if code, _, stderr := polis(t, "", append([]string{"fit", "--data", filepath.Join(dir, "t.csv"), "--target", "y", "--loss", "logistic", "--bags", "1", "--out", out}, tc.args...)...); code != 0 {
+			t.Fatal(stderr)
+		}
+		p, err := loadPredictor(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := tablesOf(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := slices.ContainsFunc(m.Terms(), func(t model.Term) bool { return len(t.Fields) == 2 })
+		if found != tc.pairs || m.Meta().Settings["pairs"] != tc.said {
+			t.Errorf("%v: a pair found: %v; the file says %s", tc.args, found, m.Meta().Settings["pairs"])
+		}
+	}
+}
