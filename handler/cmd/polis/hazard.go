@@ -35,7 +35,7 @@ func (m *fitCmd) hazard(ctx context.Context) error {
 	case m.Exposure != "" || m.Offset != "" || m.Cap != "" || len(m.Protect) > 0:
 		return fault.New(fault.Unconfigured, "--exposure, --offset, --cap and --protect do not go with a hazard; --exclude leaves columns out")
 	}
-	if err := writable(m.Out); err != nil {
+	if err := writable(m.Out, m.Data); err != nil {
 		return err
 	}
 	rolls, err := parseRolls(m.Roll)

@@ -59,7 +59,7 @@ func (m *fitCmd) Run(ctx context.Context) error {
 	if len(m.Competing) > 0 || len(m.Roll) > 0 || m.Duration != "" || m.Entry != "" {
 		return fault.New(fault.Unconfigured, "--competing, --duration, --entry and --roll go with --loss hazard")
 	}
-	if err := writable(m.Out); err != nil {
+	if err := writable(m.Out, m.Data); err != nil {
 		return err
 	}
 	var loss model.Loss
@@ -395,13 +395,26 @@ func (l *limit) find(ctx context.Context, t *dataset.File, loss model.Loss, targ
 	return nil
 }
 
-// writable says before a fit what would be wrong with its file after it.
-func writable(path string) error {
+// writable says before the work what would be wrong with its file after it, or with what is
+// in its place: a file that is read is not written over.
+func writable(path string, read ...string) error {
 	if path == "-" {
 		return nil
 	}
 	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
 		return fault.New(fault.Unconfigured, "the folder of --out is not there")
+	}
+	there, err := os.Stat(path)
+	if err != nil {
+		return nil // nothing is
+	}
+	if there.IsDir() {
+		return fault.New(fault.Unconfigured, "--out is a folder, not a file")
+	}
+	for _, name := range read {
+		if info, err := os.Stat(name); err == nil && os.SameFile(info, there) {
+			return fault.New(fault.Unconfigured, "--out is the file %s that is read: it would be lost", filepath.Base(name))
+		}
 	}
 	return nil
 }
@@ -454,6 +467,9 @@ type tablesCmd struct {
 }
 
 func (m *tablesCmd) Run() error {
+	if err := writable(m.Out, m.Model); err != nil {
+		return err
+	}
 	p, err := loadPredictor(m.Model)
 	if err != nil {
 		return err
@@ -504,6 +520,9 @@ type reportCmd struct {
 }
 
 func (m *reportCmd) Run(ctx context.Context) error {
+	if err := writable(m.Out, m.Model, m.Data); err != nil {
+		return err
+	}
 	p, err := loadPredictor(m.Model)
 	if err != nil {
 		return err

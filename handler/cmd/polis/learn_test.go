@@ -580,3 +580,56 @@ func TestPairs(t *testing.T) {
 		}
 	}
 }
+
+// TestOutIsNotWhatIsRead: no command writes over a table or a model that it reads, under any
+// name, nor finds out at the end that it has nowhere to write to.
+func TestOutIsNotWhatIsRead(t *testing.T) {
+	dir := write(t, t.TempDir(), map[string]string{"t.csv": tariff(2000)})
+	at := func(name string) string { return filepath.Join(dir, name) }
+	fit := []string{"fit", "--data", at("t.csv"), "--target", "claims", "--loss", "poisson", "--bags", "1", "--exclude", "id"}
+	if code, _, stderr := polis(t, "", append(fit, "--out", at("m.json"))...); code != 0 {
+		t.Fatal(stderr)
+	}
+	if err := os.Symlink(at("t.csv"), at("link.csv")); err != nil {
+		t.Fatal(err)
+	}
+	before := map[string]string{}
+	for _, name := range []string{"t.csv", "m.json"} {
+		body, err := os.ReadFile(at(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		before[name] = string(body)
+	}
+	hazard := []string{"fit", "--data", at("t.csv"), "--target", "claims", "--loss", "hazard", "--duration", "years"}
+	predict := []string{"predict", "--model", at("m.json"), "--data", at("t.csv")}
+	report := []string{"report", at("m.json"), "--data", at("t.csv")}
+	for name, tc := range map[string]struct {
+		args      []string
+		out, says string
+	}{
+		"fit":                    {fit, at("t.csv"), "--out is the file t.csv that is read"},
+		"fit by another way":     {fit, filepath.Join(dir, "..", filepath.Base(dir), "t.csv"), "--out is the file t.csv"},
+		"fit by a link":          {fit, at("link.csv"), "--out is the file t.csv"},
+		"fit to a folder":        {fit, dir, "--out is a folder"},
+		"fit to nowhere":         {fit, at("none/m.json"), "the folder of --out is not there"},
+		"a hazard":               {hazard, at("t.csv"), "--out is the file t.csv"},
+		"a hazard to a folder":   {hazard, dir, "--out is a folder"},
+		"predict the table":      {predict, at("t.csv"), "--out is the file t.csv"},
+		"predict the model":      {predict, at("m.json"), "--out is the file m.json"},
+		"predict to a folder":    {predict, dir, "--out is a folder"},
+		"a report for the model": {report, at("m.json"), "--out is the file m.json"},
+		"a report for the table": {report, at("t.csv"), "--out is the file t.csv"},
+		"tables for the model":   {[]string{"tables", at("m.json")}, at("m.json"), "--out is the file m.json"},
+	} {
+		code, stdout, stderr := polis(t, "", append(tc.args, "--out", tc.out)...)
+		if code != 2 || !strings.Contains(stderr, tc.says) || stdout != "" {
+			t.Errorf("%s: exit code %d: %s%s", name, code, stdout, stderr)
+		}
+		for name, want := range before {
+			if body, err := os.ReadFile(at(name)); err != nil || string(body) != want {
+				t.Fatalf("%s is gone: %v", name, err)
+			}
+		}
+	}
+}

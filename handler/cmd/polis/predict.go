@@ -32,6 +32,9 @@ type predictCmd struct {
 }
 
 func (m *predictCmd) Run(ctx context.Context) error {
+	if err := writable(m.Out, m.Model, m.Data); err != nil {
+		return err
+	}
 	p, err := loadPredictor(m.Model)
 	if err != nil {
 		return err
