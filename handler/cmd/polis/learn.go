@@ -257,6 +257,7 @@ func (m *fitCmd) features(t *dataset.File, roles []string) (fields []model.Field
 		orders[name] = order
 	}
 	var last []model.Field
+	var lines strings.Builder
 	for _, c := range t.Columns {
 		out := ""
 		switch {
@@ -274,7 +275,14 @@ func (m *fitCmd) features(t *dataset.File, roles []string) (fields []model.Field
 			delete(signs, c.Name)
 			delete(orders, c.Name)
 		}
-		fmt.Fprintf(os.Stderr, "%-24s %s%s\n", c.Name, c, out)
+		fmt.Fprintf(&lines, "%-24s %s%s\n", c.Name, c, out)
+	}
+	most := model.MaxFields
+	if m.Loss == "hazard" {
+		most-- // the period is one more
+	}
+	if n := len(fields) + len(last); n > most {
+		return nil, 0, fault.New(fault.Unconfigured, "%d columns are features or protected, more than %d: --exclude leaves columns out", n, most)
 	}
 	for name := range signs {
 		return nil, 0, fault.New(fault.Unconfigured, "--monotone: %s is no feature", name)
@@ -282,6 +290,7 @@ func (m *fitCmd) features(t *dataset.File, roles []string) (fields []model.Field
 	for name := range orders {
 		return nil, 0, fault.New(fault.Unconfigured, "--ordered: %s is no feature", name)
 	}
+	fmt.Fprint(os.Stderr, lines.String())
 	return append(fields, last...), len(last), nil
 }
 

@@ -633,3 +633,38 @@ func TestOutIsNotWhatIsRead(t *testing.T) {
 		}
 	}
 }
+
+// TestTooManyColumns are refused before anything is said of each, and 512 are not too many.
+func TestTooManyColumns(t *testing.T) {
+	table := func(n int) string {
+		var b strings.Builder
+		b.WriteString("y")
+		for i := range n {
+			fmt.Fprintf(&b, ",x%d", i)
+		}
+		for y := range 4 {
+			fmt.Fprintf(&b, "\n%d%s", y%2, strings.Repeat(",1", n))
+		}
+		return b.String() + "\n"
+	}
+	dir := write(t, t.TempDir(), map[string]string{"most.csv": table(512), "more.csv": table(513)})
+	fit := func(name string, more ...string) (int, string) {
+		code, _, stderr := polis(t, "", append([]string{"fit", "--data", filepath.Join(dir, name), "--target", "y", "--loss", "poisson", "--out", filepath.Join(dir, "m.json")}, more...)...)
+		return code, stderr
+	}
+	if code, stderr := fit("most.csv"); code != 0 {
+		t.Errorf("512: exit code %d: %s", code, stderr)
+	}
+	if code, stderr := fit("more.csv"); code != 2 || !strings.Contains(stderr, "513 columns are features or protected, more than 512") || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("513: exit code %d: %s", code, stderr)
+	}
+	if code, stderr := fit("more.csv", "--exclude", "x7"); code != 0 {
+		t.Errorf("513 less one: exit code %d: %s", code, stderr)
+	}
+	if code, stderr := fit("more.csv", "--loss", "hazard", "--duration", "x7"); code != 2 || !strings.Contains(stderr, "512 columns are features or protected, more than 511") {
+		t.Errorf("512 of a hazard: exit code %d: %s", code, stderr)
+	}
+	if code, stderr := fit("more.csv", "--protect", "x7"); code != 2 || !strings.Contains(stderr, "513 columns") {
+		t.Errorf("513 of which one is protected: exit code %d: %s", code, stderr)
+	}
+}
