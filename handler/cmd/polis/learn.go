@@ -268,7 +268,7 @@ func (m *fitCmd) features(t *dataset.File, roles []string) (fields []model.Field
 			out = ", protected: no feature, but reported on"
 		case slices.Contains(m.Exclude, c.Name):
 			continue
-		case c.Kind == model.Category && c.Distinct > 100 && 2*c.Distinct > t.N:
+		case m.keys(&c, t.N) && orders[c.Name] == "":
 			out = ", left out: nearly every row has a name of its own"
 		default:
 			fields = append(fields, model.Field{Name: c.Name, Kind: c.Kind, Monotone: signs[c.Name], Order: orders[c.Name]})
@@ -292,6 +292,15 @@ func (m *fitCmd) features(t *dataset.File, roles []string) (fields []model.Field
 	}
 	fmt.Fprint(os.Stderr, lines.String())
 	return append(fields, last...), len(last), nil
+}
+
+// keys reports whether a column holds names of single rows, of which nothing can be learnt:
+// a name of its own in nine of ten rows that have one. Who asks for a column of names gets it,
+// and postcodes are read by their first digits too.
+func (m *fitCmd) keys(c *dataset.Column, rows int) bool {
+	const few = 100 // names that a small table may well have
+	return c.Kind == model.Category && !c.Postcode && !slices.Contains(m.Category, c.Name) &&
+		c.Distinct > few && 10*c.Distinct > 9*(rows-c.Missing)
 }
 
 func (m *fitCmd) signs() (map[string]int8, error) {

@@ -668,3 +668,46 @@ func TestTooManyColumns(t *testing.T) {
 		t.Errorf("513 of which one is protected: exit code %d: %s", code, stderr)
 	}
 }
+
+// TestKeys: columns are left out in which nine in ten of the rows that have a name have one of
+// their own, unless they are asked for or hold places.
+func TestKeys(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("key,most,half,some,postcode,y\n")
+	for i := range 1000 {
+		some := ""
+		if i%4 == 0 {
+			some = fmt.Sprint("s", i)
+		}
+		fmt.Fprintf(&b, "k%d,m%d,h%d,%s,%d,%d\n", i, i*4/5, i*3/5, some, 1000+i, i%2)
+	}
+	dir := write(t, t.TempDir(), map[string]string{"t.csv": b.String()})
+	for _, tc := range []struct {
+		category []string
+		want     string
+	}{
+		{nil, "most half postcode"},
+		{[]string{"key"}, "key most half postcode"},
+		{[]string{"some", "postcode"}, "most half some postcode"},
+	} {
+		m := &fitCmd{Data: filepath.Join(dir, "t.csv"), Target: "y", Loss: "poisson", Category: tc.category}
+		table, err := m.open(t.Context(), []string{"y"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields, _, err := m.features(table, []string{"y"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, f := range fields {
+			names = append(names, f.Name)
+		}
+		if got := strings.Join(names, " "); got != tc.want {
+			t.Errorf("--category %v: %s, want %s", tc.category, got, tc.want)
+		}
+		if err := table.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
