@@ -299,7 +299,7 @@ func (m *fitCmd) features(t *dataset.File, roles []string) (fields []model.Field
 // and postcodes are read by their first digits too.
 func (m *fitCmd) keys(c *dataset.Column, rows int) bool {
 	const few = 100 // names that a small table may well have
-	return c.Kind == model.Category && !c.Postcode && !slices.Contains(m.Category, c.Name) &&
+	return c.Kind == model.Category && !c.Place && !slices.Contains(m.Category, c.Name) &&
 		c.Distinct > few && 10*c.Distinct > 9*(rows-c.Missing)
 }
 

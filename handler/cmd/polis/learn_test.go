@@ -673,22 +673,22 @@ func TestTooManyColumns(t *testing.T) {
 // their own, unless they are asked for or hold places.
 func TestKeys(t *testing.T) {
 	var b strings.Builder
-	b.WriteString("key,most,half,some,postcode,y\n")
+	b.WriteString("key,most,half,some,postcode,pc6,y\n")
 	for i := range 1000 {
 		some := ""
 		if i%4 == 0 {
 			some = fmt.Sprint("s", i)
 		}
-		fmt.Fprintf(&b, "k%d,m%d,h%d,%s,%d,%d\n", i, i*4/5, i*3/5, some, 1000+i, i%2)
+		fmt.Fprintf(&b, "k%d,m%d,h%d,%s,%d,%d AB,%d\n", i, i*4/5, i*3/5, some, 1000+i, 1000+i, i%2)
 	}
 	dir := write(t, t.TempDir(), map[string]string{"t.csv": b.String()})
 	for _, tc := range []struct {
 		category []string
 		want     string
 	}{
-		{nil, "most half postcode"},
-		{[]string{"key"}, "key most half postcode"},
-		{[]string{"some", "postcode"}, "most half some postcode"},
+		{nil, "most half postcode pc6"},
+		{[]string{"key"}, "key most half postcode pc6"},
+		{[]string{"some", "postcode"}, "most half some postcode pc6"},
 	} {
 		m := &fitCmd{Data: filepath.Join(dir, "t.csv"), Target: "y", Loss: "poisson", Category: tc.category}
 		table, err := m.open(t.Context(), []string{"y"})

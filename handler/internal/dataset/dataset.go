@@ -40,6 +40,7 @@ type Column struct {
 	Missing  int
 	Distinct int  // values: exact up to 4,096, estimated within some percent beyond
 	Whole    bool // all are whole numbers
+	Place    bool // it is called as columns of postcodes are
 	Postcode bool // whole numbers that are read as names, for they are places
 
 	at int // its place in the file
@@ -182,9 +183,9 @@ func (f *File) choose(o Options) (found []finding, err error) {
 		case !known && !o.Known:
 			kind = h.kind
 		}
-		c := Column{Name: name, Kind: kind, at: i}
+		c := Column{Name: name, Kind: kind, Place: postcode(name), at: i}
 		f.Columns = append(f.Columns, c)
-		found = append(found, finding{Column: c, known: known, postcode: !known && postcode(name)})
+		found = append(found, finding{Column: c, known: known, postcode: !known && c.Place})
 	}
 	var lacks []string
 	for name := range o.Kinds {

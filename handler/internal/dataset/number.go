@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 var nan = math.NaN()
@@ -76,19 +77,42 @@ func trim(s []byte) []byte {
 	return bytes.TrimSpace(s)
 }
 
-// postcode reports whether a column is called as one of postcodes is.
+// postcode reports whether a column is called as one of postcodes is: by its last word, less
+// the digits at its end. Words are parted by what is no letter or digit, or by a capital.
 func postcode(name string) bool {
-	name = strings.ToLower(strings.Map(func(r rune) rune {
-		if strings.ContainsRune("_-. ", r) {
-			return -1
+	var words []string
+	before := ' '
+	for _, r := range name {
+		switch {
+		case !unicode.IsLetter(r) && !unicode.IsDigit(r):
+			before = ' '
+			continue
+		case before == ' ' || unicode.IsLower(before) && unicode.IsUpper(r):
+			words = append(words, "")
 		}
-		return r
-	}, name))
-	switch name {
-	case "zip", "plz", "pc4", "npa":
-		return true
+		words[len(words)-1] += string(unicode.ToLower(r))
+		before = r
 	}
-	return strings.HasSuffix(name, "postcode") || strings.HasSuffix(name, "postalcode") || strings.HasSuffix(name, "zipcode")
+	for len(words) > 0 && digits([]byte(words[len(words)-1])) > 0 {
+		words = words[:len(words)-1]
+	}
+	if len(words) == 0 {
+		return false
+	}
+	last := words[len(words)-1]
+	switch strings.TrimRight(last, "0123456789") {
+	case "zip", "plz", "npa":
+		return true
+	case "pc":
+		return last == "pc4" || last == "pc5" || last == "pc6"
+	}
+	whole := strings.TrimRight(strings.Join(words, ""), "0123456789")
+	for _, end := range []string{"postcode", "postalcode", "zipcode", "codepostal", "postleitzahl"} {
+		if strings.HasSuffix(whole, end) {
+			return true
+		}
+	}
+	return false
 }
 
 // digits is how many digits a number is written with; -1 where it is no whole number.
