@@ -180,6 +180,8 @@ func (f *File) choose(o Options) (found []finding, err error) {
 		switch {
 		case slices.Contains(o.Skip, name) || o.Known && !known && name != o.Also:
 			continue
+		case h.nested:
+			return nil, fault.New(fault.Malformed, "the column %s is nested: it holds more than a value a row, and can only be left out", name)
 		case !known && !o.Known:
 			kind = h.kind
 		}

@@ -353,3 +353,44 @@ func TestSaysWhichRow(t *testing.T) {
 		}
 	}
 }
+
+// TestNestedColumns of Parquet can be left out, and the columns behind them are still theirs.
+func TestNestedColumns(t *testing.T) {
+	type item struct {
+		Name  string `parquet:"name"`
+		Price int32  `parquet:"price"`
+	}
+	type row struct {
+		A     float64 `parquet:"a"`
+		Items []item  `parquet:"items,list"`
+		B     float64 `parquet:"b"`
+		Tags  []int32 `parquet:"tags"`
+		C     string  `parquet:"c"`
+	}
+	path := file(t, asParquet(t, []row{
+		{1, []item{{"x", 1}, {"y", 2}}, 10, []int32{7, 8}, "u"},
+		{2, nil, 20, nil, "v"},
+	}))
+	check := func(name string, f *File) {
+		t.Helper()
+		got := all(t, f, "a", "b", "c")
+		if len(got) != 2 || got[0].Num[0] != 1 || got[0].Num[1] != 10 || got[0].Cat[2] != "u" || got[1].Num[1] != 20 || got[1].Cat[2] != "v" {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	check("left out", open(t, path, Options{Skip: []string{"items", "tags"}}))
+	check("not asked for", open(t, path, Options{Known: true, Kinds: map[string]model.Kind{"a": model.Numeric, "b": model.Numeric, "c": model.Category}}))
+	for name, o := range map[string]Options{
+		"items": {Skip: []string{"tags"}},
+		"tags":  {Skip: []string{"items"}},
+		"a":     {Known: true, Kinds: map[string]model.Kind{"a": model.Numeric}, Also: "items"},
+	} {
+		want := name
+		if name == "a" {
+			want = "items"
+		}
+		if _, err := Open(t.Context(), path, o); !fault.Is(err, fault.Malformed) || !strings.Contains(err.Error(), "the column "+want+" is nested") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

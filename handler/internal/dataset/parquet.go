@@ -16,7 +16,7 @@ import (
 	"polis/handler/internal/model"
 )
 
-// parquetFile is a flat Parquet file, read by row groups and in these by columns, of which
+// parquetFile is a Parquet file, of which columns that are not nested can be read, by row groups and in these by columns, of which
 // those that nobody asks for are not touched.
 type parquetFile struct {
 	file    *parquet.File
@@ -26,6 +26,7 @@ type parquetFile struct {
 // parquetColumn says how the values of a column are read.
 type parquetColumn struct {
 	heading
+	leaf   int  // its place among what the file stores as columns, of which a nested one is several
 	bytes  bool // they are text
 	plain  bool // they are whole numbers that mean what they say
 	number func(parquet.Value) float64
@@ -43,16 +44,32 @@ func openParquet(file *os.File, size int64) (p *parquetFile, err error) {
 		return nil, fault.Wrap(fault.Malformed, err, "not a Parquet file")
 	}
 	p = &parquetFile{file: opened}
+	leaf := 0
 	for _, field := range opened.Schema().Fields() {
-		if !field.Leaf() || field.Repeated() {
-			return nil, fault.New(fault.Malformed, "the column %s is nested: a table of plain columns is needed", field.Name())
+		c := parquetColumn{heading: heading{name: field.Name(), nested: true}}
+		if field.Leaf() && !field.Repeated() {
+			c = columnOf(field)
 		}
-		p.columns = append(p.columns, columnOf(field))
+		c.leaf = leaf
+		leaf += leaves(field)
+		p.columns = append(p.columns, c)
 	}
 	if len(p.columns) == 0 {
 		return nil, fault.New(fault.Malformed, "the table has no columns")
 	}
 	return p, nil
+}
+
+// leaves are the columns that a field is stored as.
+func leaves(field parquet.Node) int {
+	if field.Leaf() {
+		return 1
+	}
+	n := 0
+	for _, f := range field.Fields() {
+		n += leaves(f)
+	}
+	return n
 }
 
 // damaged turns a panic, the library's answer to some damaged pages, into an error.
@@ -161,7 +178,7 @@ func (p *parquetFile) eachOf(ctx context.Context, group parquet.RowGroup, column
 		}
 	}()
 	for i, c := range columns {
-		if err := chunks[i].open(group, c.at); err != nil {
+		if err := chunks[i].open(group, p.columns[c.at].leaf); err != nil {
 			return err
 		}
 	}

@@ -22,6 +22,8 @@ type source interface {
 type heading struct {
 	name string
 	kind model.Kind // as far as it says; else Numeric, until something else is met
+	// nested: it holds more than a value a row, and can only be left out
+	nested bool
 }
 
 // place is a column to read.
