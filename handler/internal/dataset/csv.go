@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/text/encoding/unicode"
+
 	"polis/handler/internal/fault"
 )
 
@@ -36,6 +38,9 @@ func openCSV(file *os.File, size int64) (*csvFile, error) {
 		return nil, err
 	}
 	for _, name := range names {
+		if bytes.IndexByte(name, 0) >= 0 {
+			return nil, fault.New(fault.Malformed, "the header has zero bytes, as UTF-16 without its mark has: save the table as UTF-8")
+		}
 		if bytes.ContainsRune(name, '\r') {
 			return nil, fault.New(fault.Malformed, "the header has line breaks of CR alone: save the table with LF or CRLF")
 		}
@@ -54,8 +59,12 @@ func (c *csvFile) reader() (*bufio.Reader, error) {
 		}
 		r = bufio.NewReaderSize(z, bufferSize)
 	}
-	if bom, _ := r.Peek(3); bytes.Equal(bom, []byte{0xef, 0xbb, 0xbf}) {
+	switch bom, _ := r.Peek(3); {
+	case bytes.Equal(bom, []byte{0xef, 0xbb, 0xbf}):
 		_, _ = r.Discard(3) // it was there a moment ago
+	case bytes.HasPrefix(bom, []byte{0xff, 0xfe}), bytes.HasPrefix(bom, []byte{0xfe, 0xff}):
+		utf16 := unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM).NewDecoder()
+		r = bufio.NewReaderSize(utf16.Reader(r), bufferSize)
 	}
 	return r, nil
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/text/encoding/unicode"
 	"pgregory.net/rapid"
 
 	. "polis/handler/internal/dataset"
@@ -116,6 +117,8 @@ func TestNoTable(t *testing.T) {
 		"a quote in the header":     {[]byte("a,\"b\n"), Options{}, "line 1"},
 		"a record without end":      {append([]byte("a,b\n1,\""), bytes.Repeat([]byte("secret\n"), 3<<20)...), Options{}, "line 2: a record of more than"},
 		"a line without end":        {append([]byte("a,b\n"), bytes.Repeat([]byte("secret"), 3<<20)...), Options{}, "line 2: a record of more than"},
+		"UTF-16 without its mark":   {[]byte("a\x00,\x00b\x00\n\x001\x00,\x002\x00\n\x00"), Options{}, "UTF-16 without its mark"},
+		"a name in UTF-16":          {utf16Of(t, "a,b\n1,2\nsecret,2\n", true), Options{Kinds: map[string]model.Kind{"a": model.Numeric}}, "line 3: the column a is to hold numbers"},
 		"CR alone":                  {[]byte("a,b\r1,2\r3,4\r"), Options{}, "CR alone"},
 		"names for numbers":         {[]byte("a,b\n1,2\nsecret,2\n"), Options{Kinds: map[string]model.Kind{"a": model.Numeric}}, "line 3: the column a is to hold numbers"},
 		"names for numbers, quoted": {[]byte("a,b\n\"1\n\",2\nsecret,2\n"), Options{Kinds: map[string]model.Kind{"a": model.Numeric}}, "line 4: the column a"},
@@ -391,6 +394,32 @@ func TestNestedColumns(t *testing.T) {
 		}
 		if _, err := Open(t.Context(), path, o); !fault.Is(err, fault.Malformed) || !strings.Contains(err.Error(), "the column "+want+" is nested") {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func utf16Of(t testing.TB, s string, big bool) []byte {
+	t.Helper()
+	order := unicode.LittleEndian
+	if big {
+		order = unicode.BigEndian
+	}
+	body, err := unicode.UTF16(order, unicode.UseBOM).NewEncoder().Bytes([]byte(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// TestUTF16 is read, as spreadsheets save it: of either order, with tabs, compressed too.
+func TestUTF16(t *testing.T) {
+	const table = "région\tn\r\nLiège\t1\r\n\"名,\n🚗\"\t2.5\r\n"
+	for name, body := range map[string][]byte{
+		"little": utf16Of(t, table, false), "big": utf16Of(t, table, true), "gzip": zipped(t, utf16Of(t, table, false)),
+	} {
+		rows := all(t, open(t, file(t, body), Options{}), "région", "n")
+		if len(rows) != 2 || rows[0].Cat[0] != "Liège" || rows[1].Cat[0] != "名,\n🚗" || rows[1].Num[1] != 2.5 {
+			t.Errorf("%s: %v", name, rows)
 		}
 	}
 }
