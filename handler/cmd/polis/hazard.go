@@ -212,7 +212,7 @@ func (m *predictCmd) hazard(ctx context.Context, h *hazard.Model) error {
 			kinds[f.Name], columns[i+1] = f.Kind, f.Name
 		}
 	}
-	t, err := dataset.Open(ctx, m.Data, dataset.Options{Known: true, Kinds: kinds, Also: entry})
+	t, err := dataset.Open(ctx, m.Data, dataset.Options{Known: true, Kinds: kinds, Also: entry, Comma: m.Decimal == "comma"})
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,7 @@ type fitCmd struct {
 	Protect  []string `help:"Columns that are no features because nobody is to be judged by them." placeholder:"COL,…"`
 	Category []string `help:"Columns to read as names, whatever they look like." placeholder:"COL,…"`
 	Numeric  []string `help:"Columns to read as numbers, whatever they look like." placeholder:"COL,…"`
+	Decimal  string   `help:"Sign before decimals in CSV; with a comma, points stand between thousands if anything." enum:"point,comma" default:"point"`
 	Ordered  []string `help:"Columns of names that have an order, from low to high: neighbours are drawn to each other." placeholder:"COL=low|high,…"`
 	Monotone []string `help:"Columns with which the prediction may only rise (COL=+) or fall (COL=-)." placeholder:"COL=+,…"`
 	Cap      string   `help:"For gamma and tweedie: learn from amounts capped at this one, or at a quantile of the positive ones (q0.98), and predict capped ones; none: learn from whole amounts." placeholder:"AMOUNT|qQ|none"`
@@ -163,7 +164,7 @@ func (m *fitCmd) open(ctx context.Context, roles []string) (*dataset.File, error
 	if err := m.agree(); err != nil {
 		return nil, err
 	}
-	o := dataset.Options{Kinds: map[string]model.Kind{}}
+	o := dataset.Options{Kinds: map[string]model.Kind{}, Comma: m.Decimal == "comma"}
 	for _, name := range roles {
 		if name != "" {
 			o.Need = append(o.Need, name)
@@ -532,9 +533,10 @@ func writeTables(w io.Writer, causes []hazard.Cause) error {
 }
 
 type reportCmd struct {
-	Model string `arg:"" help:"File of a model." type:"existingfile"`
-	Data  string `help:"Table to try it on, with the columns it was fitted to; best one that it has not seen." type:"existingfile"`
-	Out   string `help:"File for the page; - is standard output." default:"-"`
+	Model   string `arg:"" help:"File of a model." type:"existingfile"`
+	Decimal string `help:"Sign before decimals in CSV, as in polis fit." enum:"point,comma" default:"point"`
+	Data    string `help:"Table to try it on, with the columns it was fitted to; best one that it has not seen." type:"existingfile"`
+	Out     string `help:"File for the page; - is standard output." default:"-"`
 }
 
 func (m *reportCmd) Run(ctx context.Context) error {
@@ -557,7 +559,7 @@ func (m *reportCmd) Run(ctx context.Context) error {
 	}
 	var tried *report.Tried
 	if m.Data != "" {
-		if tried, err = outcome(ctx, loaded, m.Data); err != nil {
+		if tried, err = outcome(ctx, loaded, m.Data, m.Decimal == "comma"); err != nil {
 			return err
 		}
 	}
@@ -565,7 +567,7 @@ func (m *reportCmd) Run(ctx context.Context) error {
 }
 
 // outcome scores a table that also holds what came of its rows.
-func outcome(ctx context.Context, m *model.Model, path string) (*report.Tried, error) {
+func outcome(ctx context.Context, m *model.Model, path string, comma bool) (*report.Tried, error) {
 	meta := m.Meta()
 	if meta.Target == "" {
 		return nil, fault.New(fault.Invalid, "the model does not say which column it was fitted to")
@@ -579,7 +581,7 @@ func outcome(ctx context.Context, m *model.Model, path string) (*report.Tried, e
 		limit = v
 	}
 	// As they were learnt: a target may be yes and no.
-	t, err := openScorer(ctx, additive{m}, path, map[string]model.Kind{meta.Target: model.Category, meta.Exposure: model.Numeric, meta.Weight: model.Numeric})
+	t, err := openScorer(ctx, additive{m}, path, comma, map[string]model.Kind{meta.Target: model.Category, meta.Exposure: model.Numeric, meta.Weight: model.Numeric})
 	if err != nil {
 		return nil, err
 	}

@@ -711,3 +711,39 @@ func TestKeys(t *testing.T) {
 		}
 	}
 }
+
+// TestDecimalComma: the same table in either notation gives the same model, scores and report,
+// and a fit that is not told says what it may be.
+func TestDecimalComma(t *testing.T) {
+	point := strings.Replace(tariff(2000), "id,", "no,", 1)
+	comma := strings.ReplaceAll(strings.ReplaceAll(point, ",", ";"), ".", ",")
+	dir := write(t, t.TempDir(), map[string]string{"point.csv": point, "comma.csv": comma})
+	at := func(name string) string { return filepath.Join(dir, name) }
+	fit := func(name string, args ...string) []string {
+		return append([]string{"fit", "--data", at(name + ".csv"), "--target", "years", "--loss", "gamma", "--exclude", "no", "--out", at(name + ".json")}, args...)
+	}
+	if code, _, stderr := polis(t, "", fit("comma", "--bags", "1")...); code != 3 || !strings.Contains(stderr, "2000 of its values look like numbers with a decimal comma") || !strings.Contains(stderr, "line 2: the column years is neither") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	for _, name := range []string{"point", "comma"} {
+		for _, args := range [][]string{
+			fit(name), {"predict", "--model", at(name + ".json"), "--data", at(name + ".csv"), "--out", at(name + ".scores")},
+			{"report", at(name + ".json"), "--data", at(name + ".csv"), "--out", at(name + ".html")},
+		} {
+			if code, _, stderr := polis(t, "", append(args, "--decimal", name)...); code != 0 {
+				t.Fatalf("%v: %s", args, stderr)
+			}
+		}
+	}
+	scores := map[string]string{}
+	for _, name := range []string{"point", "comma"} {
+		body, err := os.ReadFile(at(name + ".scores"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		scores[name] = string(body)
+	}
+	if scores["point"] != scores["comma"] {
+		t.Errorf("other scores:\n%.200s\n%.200s", scores["point"], scores["comma"])
+	}
+}

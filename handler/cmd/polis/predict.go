@@ -24,6 +24,7 @@ import (
 type predictCmd struct {
 	Model      string   `required:"" help:"Model of polis fit, or LightGBM's as text (model.txt)." type:"existingfile"`
 	Data       string   `required:"" help:"Table to score: CSV (also .gz) or Parquet." type:"existingfile"`
+	Decimal    string   `help:"Sign before decimals in CSV, as in polis fit." enum:"point,comma" default:"point"`
 	Horizon    []int    `help:"For a hazard model: after how many periods; prediction is the incidence of its target by the first." placeholder:"PERIODS,…"`
 	Reasons    bool     `help:"Also write what each term contributes, on the link scale: with the intercept they add up to the link."`
 	Grouped    bool     `help:"With --reasons: fields that go together (clusters) as one, since what one of them contributes might as well be another's."`
@@ -55,7 +56,7 @@ func (m *predictCmd) Run(ctx context.Context) error {
 		}
 		p = newGrouped(a)
 	}
-	t, err := openScorer(ctx, p, m.Data, nil)
+	t, err := openScorer(ctx, p, m.Data, m.Decimal == "comma", nil)
 	if err != nil {
 		return err
 	}
@@ -266,9 +267,9 @@ type scorer struct {
 }
 
 // openScorer finds a model's columns in a table, and others that are asked for.
-func openScorer(ctx context.Context, p predictor, path string, others map[string]model.Kind) (*scorer, error) {
+func openScorer(ctx context.Context, p predictor, path string, comma bool, others map[string]model.Kind) (*scorer, error) {
 	t := &scorer{model: p, about: p.about()}
-	o := dataset.Options{Known: true, Kinds: map[string]model.Kind{t.about.offset: model.Numeric}, Also: t.about.exposure}
+	o := dataset.Options{Known: true, Kinds: map[string]model.Kind{t.about.offset: model.Numeric}, Also: t.about.exposure, Comma: comma}
 	maps.Copy(o.Kinds, others)
 	for _, f := range t.about.fields {
 		t.columns = append(t.columns, f.Name)

@@ -31,6 +31,7 @@ type File struct {
 	info    fs.FileInfo // as it was opened
 	source  source
 	counted bool // N is known
+	comma   decimalComma
 }
 
 // Column is what is known of a column.
@@ -38,10 +39,11 @@ type Column struct {
 	Name     string
 	Kind     model.Kind
 	Missing  int
-	Distinct int  // values: exact up to 4,096, estimated within some percent beyond
-	Whole    bool // all are whole numbers
-	Place    bool // it is called as columns of postcodes are
-	Postcode bool // whole numbers that are read as names, for they are places
+	Distinct int    // values: exact up to 4,096, estimated within some percent beyond
+	Whole    bool   // all are whole numbers
+	Place    bool   // it is called as columns of postcodes are
+	Postcode bool   // whole numbers that are read as names, for they are places
+	Hint     string // what else its names may be; "" where nothing suggests itself
 
 	at int // its place in the file
 }
@@ -61,7 +63,11 @@ func (c Column) String() string {
 	if c.Distinct > mostKept {
 		about = "about "
 	}
-	return fmt.Sprintf("%s%d %s, %d missing", about, c.Distinct, what, c.Missing)
+	said := fmt.Sprintf("%s%d %s, %d missing", about, c.Distinct, what, c.Missing)
+	if c.Hint != "" {
+		said += "; " + c.Hint
+	}
+	return said
 }
 
 // Column finds a column by its name; nil where there is none.
@@ -84,6 +90,9 @@ type Options struct {
 	// has no fingerprint, and N is known after a first Each.
 	Known bool
 	Also  string // with Known: a column of numbers to read too, if it is there
+	// Comma says that a CSV file's numbers have a decimal comma, and points between thousands
+	// if anything.
+	Comma bool
 }
 
 // Open finds out what a file holds; Close lets go of it. A file that is no table is
@@ -122,6 +131,7 @@ func (f *File) open(ctx context.Context, o Options) (err error) {
 	if bytes.Equal(magic, []byte("PAR1")) {
 		f.source, err = openParquet(f.file, f.info.Size())
 	} else {
+		f.comma = decimalComma(o.Comma)
 		f.source, err = openCSV(f.file, f.info.Size())
 	}
 	if err != nil {
@@ -138,12 +148,12 @@ func (f *File) open(ctx context.Context, o Options) (err error) {
 	for i, c := range f.Columns {
 		places[i] = place{c.at, c.Kind}
 	}
-	s := &survey{columns: found}
+	s := &survey{columns: found, comma: f.comma}
 	if err := f.pass(ctx, places, s, &s.rows); err != nil {
 		return err
 	}
 	for i := range found {
-		f.Columns[i] = found[i].column()
+		f.Columns[i] = found[i].column(f.comma)
 	}
 	return nil
 }
@@ -216,6 +226,7 @@ func (f *File) Each(ctx context.Context, columns []string, do func(model.Row) er
 	r := &rows{
 		current: model.Row{Num: make([]float64, len(columns)), Cat: make([]string, len(columns))},
 		do:      do,
+		comma:   f.comma,
 	}
 	var places []place
 	for i, name := range columns {
@@ -243,7 +254,7 @@ func (f *File) Each(ctx context.Context, columns []string, do func(model.Row) er
 }
 
 // Number reads a text as the table's numbers are read.
-func (f *File) Number(text string) (float64, bool) { return number([]byte(text)) }
+func (f *File) Number(text string) (float64, bool) { return f.comma.number([]byte(text)) }
 
 // pass goes through the file once; rows is the count that s keeps.
 func (f *File) pass(ctx context.Context, columns []place, s sink, rows *int) error {

@@ -423,3 +423,53 @@ func TestUTF16(t *testing.T) {
 		}
 	}
 }
+
+// TestDecimalComma: numbers are read in the notation that is said, and where it is the other
+// one, a column of names says how many of its values look like that.
+func TestDecimalComma(t *testing.T) {
+	nan := math.NaN()
+	for name, tc := range map[string]struct {
+		values []string
+		comma  bool
+		want   []float64 // nil: names
+		hint   string
+	}{
+		"commas":                   {[]string{"1,5", "-2,25", "", "3", "+4,0"}, true, []float64{1.5, -2.25, nan, 3, 4}, ""},
+		"with thousands":           {[]string{"1.234,5", "1.234.567", "12.345", "0,5"}, true, []float64{1234.5, 1234567, 12345, 0.5}, ""},
+		"infinite, by a power":     {[]string{"1e999", "2e3"}, true, []float64{math.Inf(1), 2000}, ""},
+		"a point":                  {[]string{"1.5", "2,5"}, true, nil, "1 of its values look like numbers with a decimal point"},
+		"two commas":               {[]string{"1,234,567", "2"}, true, nil, ""},
+		"groups of two":            {[]string{"1.23.456", "12.34,5", ",5", "5,", "1..5", "-", "1.2345", "1234.567"}, true, nil, "2 of its values look like numbers with a decimal point"},
+		"commas that are not said": {[]string{"1,5", "x", "2,25", "1.234,5", "7"}, false, nil, "3 of its values look like numbers with a decimal comma"},
+		"thousands":                {[]string{"1,234,567", "1,234.50", "12"}, false, nil, "2 of its values look like numbers with commas between thousands"},
+		"points":                   {[]string{"1.5", "2"}, false, []float64{1.5, 2}, ""},
+		"names":                    {[]string{"a", "b,c", "1,2,3", "1-2,5"}, false, nil, ""},
+	} {
+		var b strings.Builder
+		w := csv.NewWriter(&b)
+		_ = w.Write([]string{"a", "other"}) // into memory
+		for _, v := range tc.values {
+			_ = w.Write([]string{v, "0"})
+		}
+		w.Flush()
+		path := file(t, []byte(b.String()))
+		f := open(t, path, Options{Comma: tc.comma})
+		c := f.Column("a")
+		if c.Kind == model.Category != (tc.want == nil) || c.Hint != tc.hint || tc.hint != "" && !strings.HasSuffix(c.String(), "; "+tc.hint) {
+			t.Errorf("%s: %v", name, c)
+			continue
+		}
+		known := open(t, path, Options{Comma: tc.comma, Known: true, Kinds: map[string]model.Kind{"a": c.Kind}})
+		for _, f := range []*File{f, known} {
+			for i, row := range all(t, f, "a") {
+				if tc.want == nil && row.Cat[0] != tc.values[i] || tc.want != nil && fmt.Sprint(row.Num[0]) != fmt.Sprint(tc.want[i]) {
+					t.Errorf("%s: %q became %v, %q", name, tc.values[i], row.Num[0], row.Cat[0])
+				}
+			}
+		}
+	}
+	f := open(t, file(t, []byte("a\n\"1,5\"\n")), Options{Kinds: map[string]model.Kind{"a": model.Category}})
+	if c := f.Column("a"); c.Hint != "" {
+		t.Errorf("a column that is said to hold names: %v", c)
+	}
+}

@@ -69,6 +69,57 @@ func number(s []byte) (float64, bool) {
 	return v, err == nil || errors.Is(err, strconv.ErrRange)
 }
 
+// decimalComma says that a table has a decimal comma, and points between thousands if anything.
+type decimalComma bool
+
+// plain is number, of all that is written plainly.
+func (c decimalComma) plain(s []byte) (float64, bool) {
+	if c {
+		return c.number(s)
+	}
+	return plain(s)
+}
+
+// number reads a number as the table writes it.
+func (c decimalComma) number(s []byte) (float64, bool) {
+	if !c {
+		return number(s)
+	}
+	var room [64]byte
+	if p, ok := pointed(room[:0], s, '.', ','); ok {
+		return number(p)
+	}
+	if bytes.IndexByte(s, '.') >= 0 {
+		return 0, false
+	}
+	return number(s)
+}
+
+// pointed writes a number with these signs between thousands and before decimals as one with
+// a decimal point and no more. It says false of anything else.
+func pointed(to, s []byte, thousands, decimal byte) ([]byte, bool) {
+	if len(s) > 0 && (s[0] == '-' || s[0] == '+') {
+		to, s = append(to, s[0]), s[1:]
+	}
+	whole, rest, broken := bytes.Cut(s, []byte{decimal})
+	for i := 0; ; i++ {
+		group, after, more := bytes.Cut(whole, []byte{thousands})
+		parted := i > 0 || more // groups then have three digits, the first at most
+		if n := digits(group); n < 1 || parted && n > 3 || i > 0 && n != 3 {
+			return to, false
+		}
+		to, whole = append(to, group...), after
+		if !more {
+			break
+		}
+	}
+	if !broken {
+		return to, true
+	}
+	to = append(append(to, '.'), rest...)
+	return to, digits(rest) > 0
+}
+
 // trim cuts spaces off, which are rare.
 func trim(s []byte) []byte {
 	if n := len(s); n == 0 || s[0] > ' ' && s[0] < 0x80 && s[n-1] > ' ' && s[n-1] < 0x80 {

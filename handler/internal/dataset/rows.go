@@ -14,6 +14,7 @@ type rows struct {
 	current model.Row
 	cells   []cell
 	do      func(model.Row) error
+	comma   decimalComma
 	n       int
 	at      int   // the place of the current row
 	failed  error // do's
@@ -40,11 +41,11 @@ func (r *rows) text(i int, text []byte) bool {
 		r.current.Cat[c.into] = c.word(text)
 		return true
 	}
-	v, ok := plain(text)
+	v, ok := r.comma.plain(text)
 	if !ok {
 		if absent(text) {
 			v = nan
-		} else if v, ok = number(text); !ok {
+		} else if v, ok = r.comma.number(text); !ok {
 			return false
 		}
 	}

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"fmt"
 	"math"
 	"math/bits"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 type survey struct {
 	columns []finding
 	rows    int
+	comma   decimalComma
 }
 
 // finding is a column of which is being found out what it holds.
@@ -21,6 +23,7 @@ type finding struct {
 	postcode bool // it is called as a column of postcodes is
 	digits   int  // of all its numbers, if it is called so; 0: none yet, -1: they differ
 	broken   bool // there is a number with a fraction
+	odd      odd
 	values   distinct
 }
 
@@ -28,7 +31,7 @@ func (s *survey) text(i int, text []byte) bool {
 	c := &s.columns[i]
 	text = trim(text)
 	if c.Kind == model.Numeric {
-		if v, ok := plain(text); ok {
+		if v, ok := s.comma.plain(text); ok {
 			c.number(v, text)
 			return true
 		}
@@ -36,7 +39,7 @@ func (s *survey) text(i int, text []byte) bool {
 			c.Missing++
 			return true
 		}
-		if v, ok := number(text); ok {
+		if v, ok := s.comma.number(text); ok {
 			c.number(v, text)
 			return true
 		}
@@ -47,12 +50,44 @@ func (s *survey) text(i int, text []byte) bool {
 	}
 	if absent(text) {
 		c.Missing++
-	} else if v, ok := plain(text); ok {
+	} else if v, ok := s.comma.plain(text); ok {
 		c.values.add(hashNumber(v)) // as it was counted if the column looked like numbers until now
 	} else {
 		c.values.add(hashText(text))
+		if !c.known {
+			c.odd.add(text, s.comma)
+		}
 	}
 	return true
+}
+
+// odd counts the values that look like numbers in another notation than the table's.
+type odd struct{ decimal, thousands int }
+
+func (o *odd) add(text []byte, c decimalComma) {
+	var room [64]byte
+	if c {
+		if _, ok := number(text); ok {
+			o.decimal++
+		}
+	} else if _, ok := pointed(room[:0], text, '.', ','); ok {
+		o.decimal++
+	} else if _, ok := pointed(room[:0], text, ',', '.'); ok {
+		o.thousands++
+	}
+}
+
+// say is what they look like.
+func (o *odd) say(c decimalComma) string {
+	switch {
+	case o.decimal > 0 && bool(c):
+		return fmt.Sprintf("%d of its values look like numbers with a decimal point", o.decimal)
+	case o.decimal > 0:
+		return fmt.Sprintf("%d of its values look like numbers with a decimal comma", o.decimal)
+	case o.thousands > 0:
+		return fmt.Sprintf("%d of its values look like numbers with commas between thousands", o.thousands)
+	}
+	return ""
 }
 
 func (s *survey) number(i int, v float64) {
@@ -86,8 +121,9 @@ func (c *finding) number(v float64, text []byte) {
 	}
 }
 
-func (c *finding) column() Column {
+func (c *finding) column(comma decimalComma) Column {
 	out := c.Column
+	out.Hint = c.odd.say(comma)
 	if out.Distinct = c.values.count(); out.Distinct == 0 && !c.known {
 		out.Kind = model.Numeric // whatever Parquet calls it
 	}
