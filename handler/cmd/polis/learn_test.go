@@ -747,3 +747,36 @@ func TestDecimalComma(t *testing.T) {
 		t.Errorf("other scores:\n%.200s\n%.200s", scores["point"], scores["comma"])
 	}
 }
+
+// TestWhatIsNoModel is said in a line that names the file, however deep it is nested.
+func TestWhatIsNoModel(t *testing.T) {
+	deep := func(open, shut string) string {
+		const times = 300_000
+		return strings.Repeat(open, times) + "1" + strings.Repeat(shut, times)
+	}
+	var saved strings.Builder
+	if err := model.Constant([]model.Field{{Name: "age"}}, model.Poisson, -2, "").Save(&saved); err != nil {
+		t.Fatal(err)
+	}
+	before, _, ok := strings.Cut(saved.String(), `"meta":`)
+	if !ok {
+		t.Fatal(saved.String())
+	}
+	for name, body := range map[string]string{
+		"a model's words":  before + `"meta":` + deep("[", "]"),
+		"an array":         deep("[", "]"),
+		"of itself":        `{"polis_model":` + deep("[", "]") + `}`,
+		"of something":     `{"other":` + deep("[", "]") + `}`,
+		"about itself":     `{"meta":{"metrics":` + deep(`{"a":`, "}") + `}}`,
+		"fields":           `{"fields":` + deep(`[{"a":`, "}]") + `}`,
+		"a hazard's terms": `{"polis_hazard":` + deep("[", "]") + `}`,
+		"trees":            "tree\nversion=" + strings.Repeat("v", 100_000),
+		"no model":         "secret",
+	} {
+		dir := write(t, t.TempDir(), map[string]string{"m.json": body})
+		code, _, stderr := polis(t, "", "tables", filepath.Join(dir, "m.json"))
+		if code != 3 || !strings.Contains(stderr, "m.json: ") || len(stderr) > 300 || strings.Contains(stderr, "secret") {
+			t.Errorf("%s: exit code %d: %.400s", name, code, stderr)
+		}
+	}
+}

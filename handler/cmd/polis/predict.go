@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -128,7 +130,18 @@ func loadPredictor(path string) (predictor, error) {
 	r := bufio.NewReader(f)
 	head, _ := r.Peek(64) // a file may be shorter
 	at := slices.IndexFunc(formats, func(f format) bool { return strings.HasPrefix(string(head), f.begins) })
-	return formats[at].load(r)
+	p, err := formats[at].load(r)
+	return p, fault.Wrap(fault.KindOf(err), brief(err), "%s", filepath.Base(path))
+}
+
+// brief is an error without what nobody reads: what is nested a million deep is said with a
+// word for each.
+func brief(err error) error {
+	const most = 200 // bytes
+	if err == nil || len(err.Error()) <= most {
+		return err
+	}
+	return errors.New(strings.ToValidUTF8(err.Error()[:most], "") + " …")
 }
 
 // tablesOf is the model that a predictor reads its tables from.
