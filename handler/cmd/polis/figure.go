@@ -92,7 +92,7 @@ func (g *figure) parse(t *dataset.File, text string) (float64, error) {
 	case g.yes:
 		return 0, fault.New(fault.Invalid, "the column %s is neither a number nor yes or no", g.column)
 	}
-	return 0, fault.New(fault.Invalid, "the column %s is no number", g.column)
+	return 0, fault.New(fault.Invalid, "the column %s is to hold numbers", g.column)
 }
 
 func yesOrNo(s string) (v float64, ok bool) {

@@ -157,7 +157,7 @@ func TestTheDataScientistsPath(t *testing.T) {
 		"no feature twice":     {append(fit, "--protect", "region", "--exclude", "id,region", "--out", at("x")), 2, "the column region is given as --protect and as --exclude"},
 		"no feature to order":  {append(fit, "--exclude", "age", "--out", at("x")), 2, "--monotone: age is no feature"},
 		"no times":             {append(fit, "--time", "region", "--out", at("x")), 3, "table.csv: line 2: the column region is neither a number nor a date"},
-		"no offsets":           {append(fit, "--offset", "region", "--out", at("x")), 3, "table.csv: line 2: the column region is no number"},
+		"no offsets":           {append(fit, "--offset", "region", "--out", at("x")), 3, "table.csv: line 2: the column region is to hold numbers"},
 		"a cap of counts":      {append(fit, "--cap", "2", "--out", at("x")), 2, "--cap goes with gamma and tweedie"},
 		"a cap of nothing":     {[]string{"fit", "--data", at("table.csv"), "--target", "claims", "--loss", "tweedie", "--cap", "q1", "--out", at("x")}, 2, "--cap is an amount"},
 		"a rate of nothing":    {[]string{"predict", "--model", at("m.json"), "--data", at("table.csv"), "--market-rate", "0", "--out", at("x")}, 2, "--market-rate"},
