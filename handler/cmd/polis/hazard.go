@@ -121,7 +121,8 @@ func (m *fitCmd) subjects(t *dataset.File, fields []model.Field, ends []string) 
 		s := hazard.Subject{Weight: 1}
 		came := make([]float64, len(ends))
 		figures := []figure{
-			{column: m.Duration, into: &s.Duration, check: checkDuration}, {column: m.Entry, into: &s.Entry, check: checkEntry},
+			{column: m.Duration, into: &s.Duration, check: checkDuration},
+			{column: m.Entry, into: &s.Entry, check: checkEntry},
 			weightOf(m.Weight, &s.Weight), timeOf(m.Time, &s.Time),
 		}
 		for i, name := range ends {

@@ -210,9 +210,15 @@ func (m *fitCmd) agree() error {
 	exclude, protect := given{"--exclude", m.Exclude}, given{"--protect", m.Protect}
 	both := [][2]given{{category, numeric}, {ordered, numeric}, {protect, exclude}}
 	for _, role := range []given{
-		{"--target", []string{m.Target}}, {"--exposure", []string{m.Exposure}}, {"--weight", []string{m.Weight}},
-		{"--offset", []string{m.Offset}}, {"--time", []string{m.Time}}, {"--group", []string{m.Group}},
-		{"--competing", m.Competing}, {"--duration", []string{m.Duration}}, {"--entry", []string{m.Entry}},
+		{"--target", []string{m.Target}},
+		{"--exposure", []string{m.Exposure}},
+		{"--weight", []string{m.Weight}},
+		{"--offset", []string{m.Offset}},
+		{"--time", []string{m.Time}},
+		{"--group", []string{m.Group}},
+		{"--competing", m.Competing},
+		{"--duration", []string{m.Duration}},
+		{"--entry", []string{m.Entry}},
 	} {
 		both = append(both, [2]given{exclude, role}, [2]given{protect, role})
 	}

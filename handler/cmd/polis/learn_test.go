@@ -727,7 +727,8 @@ func TestDecimalComma(t *testing.T) {
 	}
 	for _, name := range []string{"point", "comma"} {
 		for _, args := range [][]string{
-			fit(name), {"predict", "--model", at(name + ".json"), "--data", at(name + ".csv"), "--out", at(name + ".scores")},
+			fit(name),
+			{"predict", "--model", at(name + ".json"), "--data", at(name + ".csv"), "--out", at(name + ".scores")},
 			{"report", at(name + ".json"), "--data", at(name + ".csv"), "--out", at(name + ".html")},
 		} {
 			if code, _, stderr := polis(t, "", append(args, "--decimal", name)...); code != 0 {
