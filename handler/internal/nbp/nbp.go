@@ -203,7 +203,7 @@ func New(m *Model, s *Settings) (*Engine, error) {
 	for i := range g.Groups {
 		x := group{Group: &g.Groups[i], Fitted: m.Fitted[g.Groups[i].Code], market: s.MarketOf(&g.Groups[i])}
 		if bm := m.Groups[x.Code]; bm != nil && x.Premium > 0 {
-			x.model, x.explain = bm, score.NewExplainer(m.of(x.Code)...)
+			x.model = bm
 		}
 		e.groups = append(e.groups, x)
 	}
@@ -408,6 +408,9 @@ func (e *Engine) reasons(o *Offer) {
 	x := &e.groups[o.at]
 	if !x.why {
 		e.grouping.About(o.at, &e.past, &e.row)
+		if x.explain == nil { // few groups are ever explained by one engine
+			x.explain = score.NewExplainer(e.model.of(x.Code)...)
+		}
 		x.explain.Explain(e.row, &x.reasons)
 		x.why = true
 	}

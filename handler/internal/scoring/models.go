@@ -90,7 +90,8 @@ func (m *Models) Save(w io.Writer) error {
 		}
 		out.WriteByte('\n')
 	}
-	m.Version, m.SHA256 = digest(out.Bytes()), sha256Of(out.Bytes())
+	m.SHA256 = sha256Of(out.Bytes())
+	m.Version = m.SHA256[:16]
 	_, err := w.Write(out.Bytes())
 	return err
 }
@@ -142,8 +143,6 @@ func Bring(name string, file []byte, schema feature.PolicySchema, groups *nbp.Gr
 	return b, nil
 }
 
-func digest(body []byte) string { return sha256Of(body)[:16] }
-
 func sha256Of(body []byte) string {
 	sum := sha256.Sum256(body)
 	return hex.EncodeToString(sum[:])
@@ -153,27 +152,49 @@ func sha256Of(body []byte) string {
 func Parse(body []byte) (*Models, error) {
 	var f file
 	head, rest, _ := bytes.Cut(body, []byte{'\n'})
-	if err := json.Unmarshal(head, &f); err != nil {
+	lines := bytes.Split(bytes.TrimSuffix(rest, []byte{'\n'}), []byte{'\n'})
+	// The lines are read side by side, and beside the first: they are most of a cold start.
+	models, errs := make([]score.Model, len(lines)), make([]error, len(lines))
+	var wg sync.WaitGroup
+	for i, line := range lines {
+		if !lightgbm.Saved(line) {
+			wg.Go(func() { models[i], errs[i] = model.Parse(line) })
+		}
+	}
+	err := json.Unmarshal(head, &f)
+	wg.Wait()
+	if err != nil {
 		return nil, fault.Wrap(fault.Malformed, err, "reading models")
 	}
 	if f.Format != modelsFormat {
 		return nil, fault.New(fault.Malformed, "models of format %d, this program reads %d", f.Format, modelsFormat)
 	}
+	if len(lines) != len(f.Learnt) {
+		return nil, fault.New(fault.Malformed, "models of %d lines, %d are named", len(lines), len(f.Learnt))
+	}
 	groups, err := nbp.NewGrouping(f.Settings.Nbp.Groups)
 	if err != nil {
 		return nil, fault.Wrap(fault.Malformed, err, "reading models")
 	}
-	learnt, err := loadAll(f.Learnt, f.Schema, groups, rest)
-	if err != nil {
-		return nil, err
+	learnt := make(map[string]score.Model, len(lines))
+	for i, name := range f.Learnt {
+		if lightgbm.Saved(lines[i]) {
+			_, fields, _ := place(name, f.Schema, groups)
+			models[i], errs[i] = lightgbm.Restore(lines[i], fields)
+		}
+		if errs[i] != nil {
+			return nil, fault.Wrap(fault.Malformed, errs[i], "reading model %s", name)
+		}
+		learnt[name] = models[i]
 	}
+	sum := sha256Of(body)
 	m := &Models{
-		Version: digest(body), Trained: f.Trained, Settings: f.Settings, Ends: portfolio.EndTable{}, ContactsSince: f.Contacts,
+		Version: sum[:16], SHA256: sum, Trained: f.Trained, Settings: f.Settings, Ends: portfolio.EndTable{}, ContactsSince: f.Contacts,
 		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.Schema, Branches: f.Branches, Quantiles: f.Quantiles, LossQuantiles: f.Losses, Bands: f.Bands["risk"]},
 		Churn: &churn.Model{Lapse: learnt["lapse"], Other: learnt["other_end"], Bands: f.Bands["churn"]},
 		Nbp:   &nbp.Model{Common: learnt["buy"], Groups: map[string]score.Model{}, Fitted: f.Offers, Premium: f.Premium, Bands: f.Bands["nbp"]},
 	}
-	m.Usual, m.SHA256 = f.Usual, sha256Of(body)
+	m.Usual = f.Usual
 	for reason, name := range f.Ends {
 		end, ok := portfolio.ParseEnd(name)
 		if !ok {
@@ -187,35 +208,6 @@ func Parse(body []byte) (*Models, error) {
 		}
 	}
 	return m, m.check()
-}
-
-// loadAll reads the learnt models side by side: they are most of a cold start.
-func loadAll(names []string, schema feature.PolicySchema, groups *nbp.Grouping, rest []byte) (map[string]score.Model, error) {
-	lines := bytes.Split(bytes.TrimSuffix(rest, []byte{'\n'}), []byte{'\n'})
-	if len(lines) != len(names) {
-		return nil, fault.New(fault.Malformed, "models of %d lines, %d are named", len(lines), len(names))
-	}
-	models, errs := make([]score.Model, len(names)), make([]error, len(names))
-	var wg sync.WaitGroup
-	for i := range names {
-		wg.Go(func() {
-			if !lightgbm.Saved(lines[i]) {
-				models[i], errs[i] = model.Parse(lines[i])
-				return
-			}
-			_, fields, _ := place(names[i], schema, groups)
-			models[i], errs[i] = lightgbm.Restore(lines[i], fields)
-		})
-	}
-	wg.Wait()
-	out := make(map[string]score.Model, len(names))
-	for i, name := range names {
-		if errs[i] != nil {
-			return nil, fault.Wrap(fault.Malformed, errs[i], "reading model %s", name)
-		}
-		out[name] = models[i]
-	}
-	return out, nil
 }
 
 // check makes sure that the models can be scored with: each is there, predicts what it

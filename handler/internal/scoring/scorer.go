@@ -55,6 +55,11 @@ func New(m *Models) (*Scorer, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
+	return assemble(m)
+}
+
+// assemble is a scorer with models that were checked, as those of Parse are.
+func assemble(m *Models) (*Scorer, error) {
 	rules, err := care.Compile(&m.Settings.Care)
 	if err != nil {
 		return nil, err

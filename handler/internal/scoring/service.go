@@ -145,7 +145,7 @@ func (s *Service) scorer(m *Models) (*Scorer, error) {
 	if sc, ok := pool.(*sync.Pool).Get().(*Scorer); ok {
 		return sc, nil
 	}
-	return New(m)
+	return assemble(m)
 }
 
 func (s *Service) release(m *Models, sc *Scorer) {
