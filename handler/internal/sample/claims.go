@@ -17,6 +17,7 @@ func (h *household) lose(q *policy, p *person) {
 		q.bad = h.w.form.severity(h, p, q)
 	}
 	share := float64(to-from) / 365.25
+	h.accrue(q, share)
 	if h.measure {
 		q.exposure += share
 		storms := stormClimate[h.at.province] * lines[q.line].storm * h.w.form.stormExposure(h, q)
@@ -106,6 +107,13 @@ func (h *household) develop(c *claim, q *policy, p *person, ultimate, x float64)
 	}
 	if !h.measure && r.chance(0.55) {
 		h.contact(p, c.reported, "in", "claim", 0.2)
+	}
+	if h.flows != nil && !rejected && !healthOrLife[q.line] {
+		net := ultimate
+		if c.fault == "no" {
+			net *= 1 - r.between(0.2, 0.9) // recovered, as below
+		}
+		h.flows[p.no][h.m-history].Loss += net
 	}
 	if h.out == nil {
 		return

@@ -14,6 +14,7 @@ const (
 	streamSize = iota + 1
 	streamLife
 	streamPaths
+	streamFutures
 )
 
 // person is a customer: a natural person or a company.
@@ -82,8 +83,9 @@ type household struct {
 	has   [branches]int // of each branch
 	worst float64       // the largest recent rise of a premium
 
-	out     *rows // nil: nothing is written
-	measure bool  // add up probabilities and let nobody lapse or buy
+	out     *rows    // nil: nothing is written
+	measure bool     // add up probabilities and let nobody lapse or buy
+	flows   [][]Flow // of a drawn future, by member and month; nil: not added up
 }
 
 // sizeOf is how many customers household no has, and whether it is of businesses.

@@ -445,7 +445,11 @@ func (h *household) buy(p *person, b int) {
 	if on <= p.joined {
 		return
 	}
-	h.open(p, b, on, on, -1, "new")
+	q := h.open(p, b, on, on, -1, "new")
+	if h.flows != nil {
+		h.flows[p.no][h.m-history].Opened++
+		h.accrue(q, float64(h.w.edges[h.m+1]-on)/365.25)
+	}
 	p.elsewhere &^= 1 << b
 	p.fate.bought |= 1 << b
 	if h.r.chance(0.4) {

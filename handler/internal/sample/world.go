@@ -150,13 +150,13 @@ type world struct {
 	form      form
 	seed      uint64
 	asOf      day
-	edges     [history + future + 1]day // the first day of each month of the clock
-	inflation [history + future]float64 // of claims, 1 at the as-of date
+	edges     []day     // the first day of each month of the clock, and the day after the last
+	inflation []float64 // of claims by month, 1 at the as-of date
 	// tariff is the change of a carrier's premium for a branch in a calendar year of the
 	// clock, from outside: inflation, results, strategy.
-	tariff  [len(carriers)][branches][(history+future)/12 + 1]float64
-	storms  [len(provinces)][history + future][]storm
-	quality [offices]float64 // of service, hidden; 0 is average
+	tariff  [len(carriers)][branches][]float64
+	storms  [len(provinces)][][]storm // by month
+	quality [offices]float64          // of service, hidden; 0 is average
 }
 
 // stormsAYear and stormMean are the process that storms come from.
@@ -167,27 +167,56 @@ const (
 
 func newWorld(seed uint64, asOf day, f form) *world {
 	w := &world{form: f, seed: seed, asOf: asOf}
-	for m := range w.edges {
-		w.edges[m] = (asOf + 1).addMonths(m - history)
-	}
+	const months = history + future
+	w.edges = makeEdges(asOf, months)
 	d := newDraw(seed, 0x776f726c64)
-	w.makeInflation()
+	w.makeInflation(months)
 	for c := range carriers {
 		for b := range lines {
-			for y := range w.tariff[c][b] {
-				w.tariff[c][b][y] = tariffChange(&d, y)
+			for y := range months/12 + 1 {
+				w.tariff[c][b] = append(w.tariff[c][b], tariffChange(&d, y))
 			}
 		}
 	}
 	for o := range w.quality {
 		w.quality[o] = 0.5 * d.normal()
 	}
-	w.makeStorms(&d)
+	w.makeStorms(&d, 0, months)
 	return w
 }
 
+// continued is a world with the same past and so many months of a future of its own: what
+// carriers ask, how claims are inflated and where storms pass is drawn anew.
+func (w *world) continued(months int, no uint64) *world {
+	c := *w
+	d := newDraw(w.seed, 0x667574757265+no<<32)
+	c.edges = makeEdges(w.asOf, history+months)
+	c.makeInflation(history + months)
+	for i := range carriers {
+		for b := range lines {
+			c.tariff[i][b] = slices.Clone(w.tariff[i][b][:history/12])
+			for y := history / 12; y <= (history+months)/12; y++ {
+				c.tariff[i][b] = append(c.tariff[i][b], tariffChange(&d, y))
+			}
+		}
+	}
+	for i := range c.storms {
+		c.storms[i] = slices.Clone(w.storms[i][:history])
+	}
+	c.makeStorms(&d, history, history+months)
+	return &c
+}
+
+func makeEdges(asOf day, months int) (edges []day) {
+	for m := range months + 1 {
+		edges = append(edges, (asOf + 1).addMonths(m-history))
+	}
+	return edges
+}
+
 // makeInflation gives claims 3% a year, and 9% in the fourth year of the clock.
-func (w *world) makeInflation() {
+func (w *world) makeInflation(months int) {
+	w.inflation = make([]float64, months)
 	level := 1.0
 	for m := range w.inflation {
 		rate := 0.03
@@ -218,8 +247,11 @@ func tariffChange(d *draw, year int) float64 {
 
 // makeStorms draws days of storm. Each has a centre and fades with distance, so that
 // neighbouring provinces are hit together.
-func (w *world) makeStorms(d *draw) {
-	for m := range history + future {
+func (w *world) makeStorms(d *draw, from, until int) {
+	for m := from; m < until; m++ {
+		for i := range w.storms {
+			w.storms[i] = append(w.storms[i], nil)
+		}
 		_, month, _ := w.edges[m].ymd()
 		season := 0.4
 		if month >= 10 || month <= 3 {

@@ -289,6 +289,9 @@ var channels = [...]string{"phone", "email", "chat", "office"}
 // writeContact writes a contact; what is resolved after the as-of date is not yet.
 func (h *household) writeContact(p *person, on day, direction, reason string, resolved day, mood float64, noted bool) {
 	u, v, e := h.r.unit(), h.r.unit(), h.r.below(6)
+	if h.flows != nil {
+		h.flows[p.no][h.m-history].Contacts++
+	}
 	if h.out == nil || !p.shown || on > h.w.asOf {
 		return
 	}
