@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"polis/handler/internal/care"
+	"polis/handler/internal/clv"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/risk"
 	"polis/handler/internal/score"
@@ -183,9 +184,25 @@ func (sh *Sheet) clv(j *appender) {
 	if r.Status != score.Scored {
 		return
 	}
-	j.raw(`,"value":`).num(r.Value, 2).raw(`,"low":`).num(r.Low, 2).raw(`,"high":`).num(r.High, 2)
+	j.raw(`,"horizon_months":`)
+	j.b = strconv.AppendInt(j.b, int64(r.Months), 10)
+	j.raw(`,"value":`).num(r.Value, 2).raw(`,"coverage":`).num(r.Coverage, 4)
+	j.interval(`,"prediction":`, r.Realisable).interval(`,"central_half":`, r.Half).interval(`,"expectation":`, r.Expected)
 	j.raw(`,"margin":`).num(r.Margin, 2).raw(`,"realised":`).num(r.Realised, 2)
+	j.raw(`,"at_stake":`).num(r.AtStake, 2).raw(`,"at_risk":`).num(r.AtRisk, 2)
+	if g := r.Segment; g != nil {
+		j.raw(`,"segment":{"code":"`).raw(g.Code).raw(`","nl":`).text(g.NL).raw(`,"en":`).text(g.EN).raw(`}`)
+	}
 	j.raw(`,"components":{"income":`).num(r.Income, 2).raw(`,"loss":`).num(-r.Loss, 2).raw(`,"cost":`).num(-r.Cost, 2).raw(`}`)
+	j.raw(`,"relation":{"customers":`)
+	j.b = strconv.AppendInt(j.b, int64(r.Relation.Customers), 10)
+	j.raw(`,"value":`).num(r.Relation.Value, 2)
+	j.interval(`,"prediction":`, r.Relation.Realisable).interval(`,"central_half":`, r.Relation.Half).raw(`}`)
+}
+
+// interval appends a field of two amounts.
+func (j *appender) interval(name string, i clv.Interval) *appender {
+	return j.raw(name).raw(`{"low":`).num(i.Low, 2).raw(`,"high":`).num(i.High, 2).raw(`}`)
 }
 
 func (sh *Sheet) nbp(j *appender) {

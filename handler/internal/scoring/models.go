@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"polis/handler/internal/churn"
+	"polis/handler/internal/clv"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/lightgbm"
@@ -30,6 +31,7 @@ type Models struct {
 	Trained  portfolio.Date
 	Risk     *risk.Model
 	Churn    *churn.Model
+	Clv      *clv.Model
 	Nbp      *nbp.Model
 	Settings Settings
 	Ends     portfolio.EndTable
@@ -54,6 +56,7 @@ type file struct {
 	Bands     map[string]score.Bands `json:"bands"`
 	Premium   map[string]float64     `json:"mean_premium"`
 	Offers    map[string]nbp.Fitted  `json:"offers"`
+	Clv       *clv.Model             `json:"clv"`
 	Settings  Settings               `json:"settings"`
 	Ends      map[string]string      `json:"end_reasons"`
 	Contacts  portfolio.Date         `json:"contacts_since,omitzero"`
@@ -67,7 +70,7 @@ func (m *Models) Save(w io.Writer) error {
 		Format: modelsFormat, Trained: m.Trained, Schema: m.Risk.Schema, Branches: m.Risk.Branches,
 		Quantiles: m.Risk.Quantiles, Losses: m.Risk.LossQuantiles,
 		Bands:   map[string]score.Bands{"risk": m.Risk.Bands, "churn": m.Churn.Bands, "nbp": m.Nbp.Bands},
-		Premium: m.Nbp.Premium, Offers: m.Nbp.Fitted, Settings: m.Settings, Ends: map[string]string{}, Contacts: m.ContactsSince,
+		Premium: m.Nbp.Premium, Offers: m.Nbp.Fitted, Clv: m.Clv, Settings: m.Settings, Ends: map[string]string{}, Contacts: m.ContactsSince,
 	}
 	f.Usual = m.Usual
 	for reason, end := range m.Ends {
@@ -189,7 +192,7 @@ func Parse(body []byte) (*Models, error) {
 	}
 	sum := sha256Of(body)
 	m := &Models{
-		Version: sum[:16], SHA256: sum, Trained: f.Trained, Settings: f.Settings, Ends: portfolio.EndTable{}, ContactsSince: f.Contacts,
+		Version: sum[:16], SHA256: sum, Trained: f.Trained, Clv: f.Clv, Settings: f.Settings, Ends: portfolio.EndTable{}, ContactsSince: f.Contacts,
 		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.Schema, Branches: f.Branches, Quantiles: f.Quantiles, LossQuantiles: f.Losses, Bands: f.Bands["risk"]},
 		Churn: &churn.Model{Lapse: learnt["lapse"], Other: learnt["other_end"], Bands: f.Bands["churn"]},
 		Nbp:   &nbp.Model{Common: learnt["buy"], Groups: map[string]score.Model{}, Fitted: f.Offers, Premium: f.Premium, Bands: f.Bands["nbp"]},
@@ -213,7 +216,7 @@ func Parse(body []byte) (*Models, error) {
 // check makes sure that the models can be scored with: each is there, predicts what it
 // is taken for, and is of the fields that the engines will give it.
 func (m *Models) check() error {
-	if m.Risk == nil || m.Churn == nil || m.Nbp == nil {
+	if m.Risk == nil || m.Churn == nil || m.Clv == nil || m.Nbp == nil {
 		return fault.New(fault.Malformed, "the models of an engine are missing")
 	}
 	if err := m.Risk.Schema.Check(m.Settings.Features); err != nil {
@@ -245,6 +248,9 @@ func (m *Models) check() error {
 		}
 	}
 	if err := risk.CheckBranches(m.Risk.Branches); err != nil {
+		return err
+	}
+	if err := m.Clv.Check(); err != nil {
 		return err
 	}
 	return m.Settings.Check()

@@ -293,7 +293,7 @@ func TestAnyAggregateIsScored(t *testing.T) {
 					t.Fatalf("month %d: lapsed %v, alive %v", k, sh.Churn.Lapsed[k], sh.Churn.Alive[k])
 				}
 			}
-			for _, v := range []float64{sh.Clv.Value, sh.Clv.Low, sh.Clv.High, sh.Clv.Realised, sh.Clv.Margin, sh.Defend.Priority, sh.Defend.Stake} {
+			for _, v := range []float64{sh.Clv.Value, sh.Clv.Realisable.Low, sh.Clv.Realisable.High, sh.Clv.Half.Low, sh.Clv.Half.High, sh.Clv.Expected.Low, sh.Clv.Expected.High, sh.Clv.AtStake, sh.Clv.AtRisk, sh.Clv.Relation.Value, sh.Clv.Realised, sh.Clv.Margin, sh.Defend.Priority, sh.Defend.Stake} {
 				if math.IsNaN(v) || math.IsInf(v, 0) {
 					t.Fatalf("%+v, %+v", sh.Clv, sh.Defend)
 				}

@@ -73,7 +73,7 @@ func assemble(m *Models) (*Scorer, error) {
 		return nil, err
 	}
 	return &Scorer{
-		models: m, risk: risk.New(m.Risk, &m.Settings.Risk, careful), churn: churn.New(m.Churn), clv: clv.New(m.Settings.Clv),
+		models: m, risk: risk.New(m.Risk, &m.Settings.Risk, careful), churn: churn.New(m.Churn), clv: clv.New(m.Settings.Clv, m.Clv),
 		nbp: offers, defend: defend.New(&m.Settings.Defend),
 	}, nil
 }
@@ -153,8 +153,26 @@ func (s *Scorer) Relation(members []Subject, asOf portfolio.Date, set Set) []She
 			started = s.customer(feature.Input{View: v, Group: &s.group}, sh, set, started)
 			s.tell(v, sh, set)
 		}
+		if set.Has(Clv) || set.Has(Defend) {
+			s.together(r)
+		}
 	}
 	return s.sheets[:len(members)]
+}
+
+// together fills in what the members of the relation are worth in sum: their ends are one
+// event, so that it takes them all.
+func (s *Scorer) together(relation int) {
+	if !s.lapseKnown {
+		return
+	}
+	started, sum := time.Now(), s.clv.Relation()
+	for i := range s.then {
+		if s.then[i] == relation && s.sheets[i].Clv.Status == score.Scored {
+			s.sheets[i].Clv.Relation = sum
+		}
+	}
+	s.spent[Clv] += time.Since(started)
 }
 
 func be64(b []byte) (v uint64) {
@@ -184,6 +202,9 @@ func (s *Scorer) customer(in feature.Input, sh *Sheet, set Set, at time.Time) ti
 	if !objects && set != NewSet(Risk) {
 		if !s.lapseKnown {
 			s.churn.Score(in.Group, &s.lapse)
+			if set.Has(Clv) || set.Has(Defend) {
+				s.clv.Begin(in.Group, &s.lapse)
+			}
 			s.lapseKnown = true
 		}
 		top := append(sh.Churn.Reasons.Top[:0], s.lapse.Reasons.Top...)
@@ -193,7 +214,7 @@ func (s *Scorer) customer(in feature.Input, sh *Sheet, set Set, at time.Time) ti
 	}
 	s.reader.Customer(in, &s.row)
 	if !objects && (set.Has(Clv) || set.Has(Defend)) {
-		s.clv.Score(in, &sh.Risk, &sh.Churn, s.reader.Care().Contacts, &sh.Clv)
+		s.clv.Score(in, &sh.Risk, s.reader.Care().Contacts, &sh.Clv)
 		lap(Clv)
 	}
 	if !objects && (set.Has(Nbp) || set.Has(Defend)) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"polis/handler/internal/churn"
+	"polis/handler/internal/clv"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/model"
 	"polis/handler/internal/nbp"
@@ -57,6 +58,7 @@ func learnt(t testing.TB) *Models {
 	}
 	policy, hazard, offer := feature.PolicySchema{}.Fields(), feature.HazardFields(), branches(t).Fields()
 	m := &Models{
+		Clv:     clv.NewModel(clv.Defaults.Market),
 		Trained: asOf, Settings: DefaultSettings(), Ends: portfolio.DefaultEnds,
 		Risk:  &risk.Model{Frequency: fit(policy, model.Poisson, 9), Severity: fit(policy, model.Gamma, 9), Quantiles: []float64{0, 0.5, 1, 2, 4}, Bands: score.Bands{50, 80, 95}},
 		Churn: &churn.Model{Lapse: fit(hazard, model.Logistic, 8), Other: model.Constant(hazard, model.Logistic, -7, "")},
@@ -167,7 +169,7 @@ func TestScoresAtTheEdges(t *testing.T) {
 					t.Errorf("reasons add up to %v, the score is %v", sum, r.Link)
 				}
 			}
-			if v := sh.Clv; v.Status == score.Scored && (math.Abs(v.Income-v.Loss-v.Cost-v.Value) > 1e-6 || v.Low > v.Value || v.Value > v.High) {
+			if v := sh.Clv; v.Status == score.Scored && (math.Abs(v.Income-v.Loss-v.Cost-v.Value) > 1e-6 || v.Realisable.Low > v.Realisable.High || !v.Expected.Holds(v.Value)) {
 				t.Errorf("value: %+v", v)
 			}
 			for _, e := range Engines {

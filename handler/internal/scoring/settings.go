@@ -23,7 +23,7 @@ type Settings struct {
 	Features feature.Settings `json:"features"`
 	Risk     risk.Settings    `json:"risk"`
 	Care     care.Settings    `json:"care"`
-	Clv      clv.Assumptions  `json:"clv"`
+	Clv      clv.Settings     `json:"clv"`
 	Nbp      nbp.Settings     `json:"nbp"`
 	Defend   defend.Playbook  `json:"defend"`
 }

@@ -145,6 +145,8 @@ type fitter struct {
 	moved                             movers
 	contacts                          portfolio.Date         // the first of the book
 	brought                           map[string]score.Model // by place
+	worth                             worth
+	lasted                            []lasted
 
 	then, now rel   // as of a snapshot, and of when its labels close
 	of        []int // which relation each member was in then
@@ -281,6 +283,7 @@ func (f *fitter) collect(ctx context.Context, source Source) error {
 	f.frequency, f.severity = f.made(f.schema.Fields(), f.o.MaxRows), f.made(f.schema.Fields(), f.o.MaxRows)
 	f.lapse, f.other = f.made(feature.HazardFields(), f.o.MaxRows), f.made(feature.HazardFields(), f.o.MaxRows)
 	f.experience = map[string]*experience{}
+	f.worth.ends = map[string]*seen{}
 	n, lag := 0, f.o.Settings.Features.ReportingLag
 	for rel, err := range f.lived(ctx, source) {
 		if err != nil {
@@ -306,6 +309,7 @@ func (f *fitter) collect(ctx context.Context, source Source) error {
 				f.policies(rel.key, k, then)
 				f.hazards(rel.key, then)
 				f.purchases(rel.key, then)
+				f.goesOn(then)
 			}
 		}
 		if n++; n%1000 == 0 {
@@ -348,7 +352,7 @@ func (f *fitter) policies(key string, k int, then portfolio.Date) {
 			x := f.seen(p.Branch)
 			x.exposure += exposure
 			x.year(k).exposure += exposure
-			claims, amount := 0.0, 0.0
+			claims, amount, known := 0.0, 0.0, 0.0
 			for j := range now.Claims {
 				c := &now.Claims[j]
 				if c.PolicyID != p.ID || c.LossDate < from || c.LossDate >= until {
@@ -357,10 +361,12 @@ func (f *fitter) policies(key string, k int, then portfolio.Date) {
 				if learnt, a := f.claim(x, k, f.lineOf(p, c), c); learnt {
 					claims++
 					amount += a
+					known += c.Incurred().EUR()
 				}
 			}
 			f.rates.exposure += exposure
 			f.rates.claims += claims
+			f.worth.claimed(v, exposure, claims, known)
 			f.reader.Policy(f.schema, i, &f.row)
 			f.frequency.add(key, &f.row, claims, 1, exposure)
 			if claims > 0 {
@@ -527,6 +533,16 @@ func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, err
 		}
 		m.Nbp.Fitted[b.Code] = fitted
 	}
+	m.Clv = f.learnWorth()
+	f.learnFrailty(m.Risk.Frequency, m.Clv)
+	if err := f.learnFade(ctx, source, m); err != nil {
+		return nil, err
+	}
+	seen, err := f.lookBack(ctx, source, m)
+	if err != nil {
+		return nil, err
+	}
+	calibrate(m.Clv, &m.Settings.Clv, seen)
 	return m, f.freeze(ctx, source, m)
 }
 
@@ -594,7 +610,7 @@ func (f *fitter) freeze(ctx context.Context, source Source, m *scoring.Models) e
 	if err != nil {
 		return err
 	}
-	var ratios, losses, lapses, values, offers []float64
+	var ratios, losses, lapses, values, chances, offers []float64
 	usual := newUsual(f.schema)
 	var referee scoring.Referee
 	var subjects []scoring.Subject
@@ -628,7 +644,7 @@ func (f *fitter) freeze(ctx context.Context, source Source, m *scoring.Models) e
 				lapses = append(lapses, sh.Churn.Lapsed[12])
 			}
 			if sh.Clv.Status == score.Scored {
-				values = append(values, sh.Clv.Value)
+				values, chances = append(values, sh.Clv.Value), append(chances, sh.Churn.Lapsed[12])
 			}
 			if len(sh.Nbp.Offers) > 0 {
 				offers = append(offers, sh.Nbp.Offers[0].Probability)
@@ -641,7 +657,7 @@ func (f *fitter) freeze(ctx context.Context, source Source, m *scoring.Models) e
 	m.Risk.Quantiles, m.Risk.LossQuantiles = percentiles(ratios), percentiles(losses)
 	m.Risk.Bands = score.Bands{50, 80, 95}
 	m.Churn.Bands, m.Nbp.Bands = score.Cuts(lapses), score.Cuts(offers)
-	m.Settings.Clv.Bands = score.Cuts(values)
+	m.Clv.Freeze(values, chances)
 	m.Usual = usual.found()
 	m.Usual.Reference = referee.Reference()
 	return nil

@@ -1,0 +1,695 @@
+package train
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"math"
+	"slices"
+
+	"polis/handler/internal/care"
+	"polis/handler/internal/churn"
+	"polis/handler/internal/clv"
+	"polis/handler/internal/feature"
+	"polis/handler/internal/model"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/risk"
+	"polis/handler/internal/score"
+	"polis/handler/internal/scoring"
+)
+
+// worth is what the years that are looked back on say of how policies and customers go on:
+// what the model of package clv is made of.
+type worth struct {
+	ends            map[string]*seen // of policies by branch, while their relation goes on
+	stayed, left    float64          // policies that do not count, when their relation ended
+	grown           moments          // logarithm of the premium's change in a year, weighted by premium
+	before, after   float64          // premiums of those
+	premiums        float64          // how many
+	contacts, next  float64          // a customer's in a year and in the one after
+	square, product float64
+	customers       float64
+	cells           [6]clv.Cell
+	bought          [2]moments // premiums
+	commission      [2]float64
+	insured         [2]float64
+	spent           [2]float64
+	claims          [2]seen // of policies at risk, by kind of customer
+}
+
+// seen are events at an exposure.
+type seen struct{ events, exposure float64 }
+
+// moments are weighted.
+type moments struct{ n, sum, square float64 }
+
+func (m *moments) add(x, weight float64) {
+	m.n += weight
+	m.sum += weight * x
+	m.square += weight * x * x
+}
+
+func (m *moments) mean() float64 { return m.sum / m.n }
+
+func (m *moments) variance() float64 { return max(0, m.square/m.n-m.mean()*m.mean()) }
+
+// goesOn adds a year of a relation: f.then as it was seen, f.now as it came.
+func (f *fitter) goesOn(then portfolio.Date) {
+	w, until := &f.worth, then.AddMonths(12)
+	essential := churn.DefinitionOf(&f.then.group) == churn.AllEssential
+	gone, _ := relationEnd(f.now.refs, then, until, essential)
+	last := until
+	if gone != 0 {
+		last = gone
+	}
+	counted := 0
+	counts := func(branch string) bool {
+		b, _ := portfolio.BranchOf(branch)
+		return !essential || b.Essential
+	}
+	for _, v := range f.then.refs {
+		for i := range v.Policies {
+			if p := &v.Policies[i]; p.InForce(then) && counts(p.Branch) {
+				counted++
+			}
+		}
+	}
+	for m, v := range f.then.refs {
+		now := f.now.refs[m]
+		held := false
+		for i := range v.Policies {
+			p := &v.Policies[i]
+			later := now.Policy(p.ID)
+			if !p.InForce(then) || later == nil {
+				continue
+			}
+			held = true
+			f.endsSingly(p, later, last, counted > 1 || !counts(p.Branch))
+			if gone != 0 && !counts(p.Branch) && later.InForce(gone-1) {
+				if later.InForce(gone + portfolio.ReplacementDays) {
+					w.stayed++
+				} else {
+					w.left++
+				}
+			}
+			f.grows(p, later, until)
+		}
+		if held {
+			f.buys(v, now, then, until, gone == 0)
+		}
+	}
+}
+
+// endsSingly counts a policy's time until the relation's end, and whether it ended before.
+// The last policy that counts cannot: with it the relation ends.
+func (f *fitter) endsSingly(p, later *portfolio.PolicyView, last portfolio.Date, can bool) {
+	if !can {
+		return
+	}
+	s := f.worth.ends[p.Branch]
+	if s == nil {
+		s = &seen{}
+		f.worth.ends[clone(p.Branch)] = s
+	}
+	end := later.EndDate
+	if end != 0 && end < last {
+		last = end
+		if later.Ended != portfolio.Replaced && later.Ended != portfolio.Transferred {
+			s.events++
+		}
+	}
+	s.exposure += float64(last-f.then.views[0].AsOf) / 365.25
+}
+
+// grows adds what the premium of a policy that stays has become in a year: what it earns
+// in its last month against what was known before.
+func (f *fitter) grows(p, later *portfolio.PolicyView, until portfolio.Date) {
+	if p.CurrentOnly || p.AnnualPremium <= 0 || !later.InForce(until) {
+		return
+	}
+	const month = 28 // days
+	years := later.Exposure(until-month, until)
+	now := later.EarnedPremium(until-month, until).EUR() / years
+	before := p.AnnualPremium.EUR()
+	if !(years > 0) || now <= 0 || now > 3*before || before > 3*now {
+		return // another policy under an old number, or a correction
+	}
+	f.worth.premiums++
+	f.worth.before += before
+	f.worth.after += now
+	f.worth.grown.add(math.Log(now/before), before)
+}
+
+// buys counts what a customer bought while it had a policy, and its contacts.
+func (f *fitter) buys(v, now *portfolio.View, then, until portfolio.Date, whole bool) {
+	w, kind := &f.worth, 0
+	if v.Customer != nil && v.Customer.Segment == portfolio.Business {
+		kind = 1
+	}
+	cell := &w.cells[clv.CellOf(v)]
+	last := then
+	for i := range now.Policies {
+		p := &now.Policies[i]
+		if p.StartDate <= then && (p.EndDate == 0 || p.EndDate > last) {
+			last = until
+			if p.EndDate != 0 {
+				last = min(until, p.EndDate)
+			}
+		}
+	}
+	cell.Customers += float64(last-then) / 365.25
+	for i := range now.Policies {
+		p := &now.Policies[i]
+		if p.StartDate <= then || p.StartDate > until || clv.StandsIn(now, p) {
+			continue
+		}
+		cell.Purchases++
+		premium := p.AnnualPremium.EUR()
+		w.bought[kind].add(premium, 1)
+		w.commission[kind] += premium * f.o.Settings.Clv.Commission(p)
+		if b, _ := portfolio.BranchOf(p.Branch); !b.LifeOrHealth {
+			w.insured[kind] += premium
+		}
+	}
+	if !whole {
+		return
+	}
+	before, after := 0.0, 0.0
+	year := then.AddMonths(-12)
+	for i := range now.Contacts {
+		switch on := now.Contacts[i].At.Date(); {
+		case on > year && on <= then:
+			before++
+		case on > then && on <= until:
+			after++
+		}
+	}
+	w.customers++
+	w.contacts += before
+	w.next += after
+	w.square += before * before
+	w.product += before * after
+}
+
+// claimed counts a policy's year at risk, its claims and what they cost.
+func (w *worth) claimed(v *portfolio.View, exposure, claims, amount float64) {
+	kind := 0
+	if v.Customer != nil && v.Customer.Segment == portfolio.Business {
+		kind = 1
+	}
+	w.claims[kind].exposure += exposure
+	w.claims[kind].events += claims
+	w.spent[kind] += amount
+}
+
+// learnWorth is the model of how policies and customers go on: the book's own rates, by
+// credibility towards the market's.
+func (f *fitter) learnWorth() *clv.Model {
+	w, market := &f.worth, f.o.Settings.Clv.Market
+	weigh := func(events, own, prior float64) float64 {
+		if events <= 0 {
+			return prior
+		}
+		z := events / (events + market.Weight)
+		return z*own + (1-z)*prior
+	}
+	m := clv.NewModel(market)
+	var all seen
+	for _, s := range w.ends {
+		all.events += s.events
+		all.exposure += s.exposure
+	}
+	book := weigh(all.events, all.events/all.exposure, market.SingleEnds)
+	m.Ends[""] = round(book)
+	for b, s := range w.ends {
+		if s.exposure > 0 { // no event in a long time says something too
+			expected := s.exposure * book
+			m.Ends[b] = round(weigh(expected, s.events/s.exposure, book))
+		}
+	}
+	m.CarryOn = round(weigh(w.stayed+w.left, w.stayed/(w.stayed+w.left), market.CarryOn))
+	if w.before > 0 {
+		m.Growth = round(weigh(w.premiums, w.after/w.before-1, market.Growth))
+		m.GrowthSD = round(weigh(w.premiums, math.Sqrt(w.grown.variance()), market.GrowthSD))
+	}
+	f.learnSpread(m, market.Spread, weigh)
+	if w.customers > 0 {
+		before, next := w.contacts/w.customers, w.next/w.customers
+		variance, both := w.square/w.customers-before*before, w.product/w.customers-before*next
+		m.Contacts.Mean = round(next)
+		if variance > 0 {
+			m.Contacts.Weight = round(min(max(weigh(w.customers, both/variance, 0.5), 0), 1))
+		}
+	}
+	for i := range m.Cells {
+		c := &w.cells[i]
+		m.Cells[i].Customers = math.Round(c.Customers)
+		if c.Customers > 0 {
+			m.Cells[i].Purchases = round(weigh(c.Purchases+1, c.Purchases/c.Customers, market.Purchases))
+		}
+	}
+	for i := range m.Newcomer {
+		n, b := &m.Newcomer[i], &w.bought[i]
+		n.Ends, n.Rate = m.Ends[""], f.o.Settings.Clv.CommissionRate
+		if b.n == 0 || b.sum <= 0 {
+			continue
+		}
+		n.Premium, n.Spread = round(b.mean()), round(b.variance()/(b.mean()*b.mean()))
+		n.Rate, n.Insured = round(w.commission[i]/b.sum), round(w.insured[i]/b.sum)
+	}
+	f.learnClaims(m)
+	m.Losses = f.o.AsOf.AddMonths(6) // risk expects the claims of the year ahead
+	m.HazardError = round(1 / math.Sqrt(f.rates.lapses+f.rates.others+market.Weight))
+	return m
+}
+
+// learnClaims is what a new policy is expected to claim: what all of the kind do.
+func (f *fitter) learnClaims(m *clv.Model) {
+	market := f.o.Settings.Risk.Expected("")
+	for i := range m.Newcomer {
+		c := &f.worth.claims[i]
+		m.Newcomer[i].Frequency = round(shrunk(c.events, c.exposure, market.Frequency))
+		severity := market.Severity
+		if c.events > 0 {
+			z := c.events / (c.events + priorEvents)
+			severity = z*f.worth.spent[i]/c.events + (1-z)*severity
+		}
+		m.Newcomer[i].Severity = round(severity)
+	}
+}
+
+// learnFrailty is how much relations differ in claims beyond what the model sees: the
+// moment estimate of the variance of a gamma that multiplies a Poisson mean.
+func (f *fitter) learnFrailty(frequency score.Model, m *clv.Model) {
+	t := f.frequency
+	row := model.Row{Num: make([]float64, len(t.fields)), Cat: make([]string, len(t.fields))}
+	expected, came := map[string]float64{}, map[string]float64{}
+	for i := range t.n {
+		for c, field := range t.fields {
+			if field.Kind == model.Numeric {
+				row.Num[c] = t.num[c][i]
+			} else {
+				row.Cat[c] = t.cat[c][i]
+			}
+		}
+		expected[t.group[i]] += frequency.Mean(frequency.Score(row, nil)) * t.exposure[i]
+		came[t.group[i]] += t.y[i]
+	}
+	over, squares, claims := 0.0, 0.0, 0.0
+	for _, key := range slices.Sorted(maps.Keys(expected)) {
+		e, n := expected[key], came[key]
+		over += (n-e)*(n-e) - e
+		squares += e * e
+		claims += n
+	}
+	if squares > 0 {
+		z := claims / (claims + f.o.Settings.Clv.Market.Weight*10) // a variance takes more than a mean
+		m.Frailty = round(z*min(max(over/squares, 0), 5) + (1-z)*m.Frailty)
+	}
+}
+
+// learnSpread is how much claims of a branch differ in amount.
+func (f *fitter) learnSpread(m *clv.Model, prior float64, weigh func(events, own, prior float64) float64) {
+	var pooled moments
+	for _, b := range slices.Sorted(maps.Keys(f.claims)) {
+		var own moments
+		for _, a := range f.claims[b] {
+			own.add(a, 1)
+		}
+		if own.n < 2 {
+			continue
+		}
+		cv := own.variance() / (own.mean() * own.mean())
+		m.Spread[b] = round(weigh(own.n, cv, prior))
+		pooled.add(m.Spread[b], own.n)
+	}
+	if pooled.n > 0 {
+		m.Spread[""] = round(pooled.mean())
+	}
+}
+
+// round keeps six digits: models' files are read by people.
+func round(v float64) float64 {
+	if v == 0 || math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0
+	}
+	scale := math.Pow(10, 5-math.Floor(math.Log10(math.Abs(v))))
+	return math.Round(v*scale) / scale
+}
+
+// foretold is a customer's value as it would have been scored at the beginning of a window
+// that is over, and what came.
+type foretold struct {
+	cell             int
+	months           int
+	value, low, high float64
+	income, came     float64
+}
+
+// windows are how many months are looked back on.
+var windows = [...]int{12, 24, longest}
+
+// held is how many relations are held against what came, at most: enough for a twentieth
+// of each cell to be a number of tens.
+const held = 8_000
+
+// longest is the longest window.
+const longest = 36
+
+// windowed goes to the relations of the book as they were at the beginnings of windows that are
+// over: f.then and f.now are theirs, and f.then.group.
+func (f *fitter) windowed(ctx context.Context, source Source, windows []int, visit func(months int, then portfolio.Date)) error {
+	keep, n := uint64(max(1, f.relations/held)), 0
+	for rel, err := range f.lived(ctx, source) {
+		if err != nil {
+			return err
+		}
+		if n++; hash(rel.key, 3)%keep != 0 {
+			continue
+		}
+		f.now.reset(rel.members, f.o.AsOf, f.o.Ends)
+		for _, months := range windows {
+			then := f.o.AsOf.AddMonths(-f.o.Settings.Features.ReportingLag - months)
+			f.then.reset(rel.members, then, f.o.Ends)
+			relations := 0
+			f.of, relations = feature.Relations(f.then.all, f.of[:0])
+			for r := range relations {
+				f.then.only(f.of, r)
+				f.now.only(f.of, r)
+				if f.then.refs[0].Relation() != rel.key {
+					continue // it has its own turn
+				}
+				if f.then.group.Reset(f.then.refs); f.then.group.Policies > 0 {
+					visit(months, then)
+				}
+			}
+		}
+		if n%1000 == 0 {
+			f.o.Progress("holding values against what came", n, f.relations)
+		}
+	}
+	return nil
+}
+
+// lookBack values customers as of the beginnings of windows that are over.
+func (f *fitter) lookBack(ctx context.Context, source Source, m *scoring.Models) ([]foretold, error) {
+	rules, err := care.Compile(&m.Settings.Care)
+	if err != nil {
+		return nil, err
+	}
+	careful, err := care.New(rules, care.Book{Sold: m.Nbp.Sold(), ContactsSince: m.ContactsSince})
+	if err != nil {
+		return nil, err
+	}
+	risks, churns := risk.New(m.Risk, &m.Settings.Risk, careful), churn.New(m.Churn)
+	engines := map[int]*clv.Engine{}
+	for _, months := range windows {
+		s := m.Settings.Clv
+		s.HorizonMonths = months
+		engines[months] = clv.New(s, m.Clv)
+	}
+	s := &m.Settings.Clv
+	var out []foretold
+	var rk risk.Result
+	var ends churn.Result
+	var worth clv.Result
+	err = f.windowed(ctx, source, windows[:], func(months int, then portfolio.Date) {
+		churns.Score(&f.then.group, &ends)
+		engine := engines[months]
+		engine.Begin(&f.then.group, &ends)
+		for k, v := range f.then.refs {
+			if feature.Objects(v) || uncertain(v) {
+				continue
+			}
+			in := feature.Input{View: v, Group: &f.then.group}
+			risks.Score(in, &rk)
+			f.reader.Policies(in)
+			engine.Score(in, &rk, f.reader.Care().Contacts, &worth)
+			if worth.Status == score.Scored {
+				out = append(out, foretold{
+					cell: clv.CellOf(v), months: months, value: worth.Value, low: worth.Realisable.Low, high: worth.Realisable.High,
+					income: worth.Income, came: s.Realise(f.now.refs[k], then, months),
+				})
+			}
+		}
+	})
+	return out, err
+}
+
+// uncertain reports whether a customer holds a policy of which the premium was not known.
+func uncertain(v *portfolio.View) bool {
+	for i := range v.Policies {
+		if p := &v.Policies[i]; p.InForce(v.AsOf) && p.CurrentOnly {
+			return true
+		}
+	}
+	return false
+}
+
+// lasted is how long a relation went on, beside the force of ending that churn saw in each
+// year.
+type lasted struct {
+	force [longest / 12]float64
+	years float64 // until its end, or as long as it was watched
+	ended bool
+}
+
+func (f *fitter) last(ends *churn.Result, then portfolio.Date) lasted {
+	var l lasted
+	for y := range l.force {
+		l.force[y] = math.Log(ends.Alive[12*y]+tiny) - math.Log(ends.Alive[12*y+12]+tiny)
+	}
+	l.years = float64(len(l.force))
+	end, _ := relationEnd(f.now.refs, then, then.AddMonths(12*len(l.force)), churn.DefinitionOf(&f.then.group) == churn.AllEssential)
+	if end != 0 {
+		l.years, l.ended = float64(end-then)/365.25, true
+	}
+	return l
+}
+
+const tiny = 1e-9
+
+// learnFade looks back on how relations went on after churn would have scored them.
+func (f *fitter) learnFade(ctx context.Context, source Source, m *scoring.Models) error {
+	churns := churn.New(m.Churn)
+	var ends churn.Result
+	err := f.windowed(ctx, source, []int{longest}, func(_ int, then portfolio.Date) {
+		churns.Score(&f.then.group, &ends)
+		f.lasted = append(f.lasted, f.last(&ends, then))
+	})
+	f.fade(m.Clv, m.Settings.Clv.Market)
+	return err
+}
+
+// fade is how fast what churn knows is forgotten: in each year the slope of the logarithm of
+// the hazard that came on that which was seen, a Poisson regression, and through those
+// slopes an exponential from one at the beginning.
+func (f *fitter) fade(m *clv.Model, market clv.Market) {
+	var ends, exposure, weighed, squares float64
+	for y := range longest / 12 {
+		events, slope, information := forceSlope(f.lasted, y)
+		for i := range f.lasted {
+			exposure += min(max(f.lasted[i].years-float64(y), 0), 1)
+		}
+		ends += events
+		if information > 0 {
+			t := float64(y) + 0.5
+			weighed += information * t * -math.Log(min(max(slope, 0.05), 1))
+			squares += information * t * t
+		}
+	}
+	if exposure > 0 {
+		m.Hazard = round(shrunk(ends, exposure, marketLapse+marketOther) / 12)
+	}
+	z := ends / (ends + 10*market.Weight) // a slope takes more than a mean
+	if squares > 0 {
+		m.Fade = round(z*weighed/squares + (1-z)*m.Fade)
+	}
+}
+
+// forceSlope fits events ~ Poisson(exposure · exp(a + b·log force)) of a year by Newton's
+// method, and says how much it learnt of b.
+func forceSlope(of []lasted, y int) (events, b, information float64) {
+	var x, t []float64
+	var came []bool
+	for i := range of {
+		l := &of[i]
+		watched := min(l.years-float64(y), 1)
+		if watched <= 0 || l.force[y] <= 0 {
+			continue
+		}
+		x, t = append(x, math.Log(l.force[y])), append(t, watched)
+		came = append(came, l.ended && l.years <= float64(y+1))
+		if came[len(came)-1] {
+			events++
+		}
+	}
+	if events < fewEvents {
+		return events, 1, 0
+	}
+	a, b := 0.0, 1.0
+	for range 25 {
+		var ga, gb, haa, hab, hbb float64
+		for i := range x {
+			mu := t[i] * math.Exp(min(a+b*x[i], 20))
+			d := -mu
+			if came[i] {
+				d++
+			}
+			ga, gb = ga+d, gb+d*x[i]
+			haa, hab, hbb = haa+mu, hab+mu*x[i], hbb+mu*x[i]*x[i]
+		}
+		det := haa*hbb - hab*hab
+		if !(det > 0) {
+			return events, 1, 0
+		}
+		a, b = a+(hbb*ga-hab*gb)/det, b+(haa*gb-hab*ga)/det
+		information = det / haa
+	}
+	return events, b, information
+}
+
+// calibrate moves expectations and intervals to what came, cell by cell, with credibility
+// towards all cells (Bühlmann and Straub 1970).
+func calibrate(m *clv.Model, s *clv.Settings, seen []foretold) {
+	if len(seen) == 0 {
+		return
+	}
+	drifts(m, seen)
+	moved := slices.Clone(seen)
+	for i := range moved {
+		t := &moved[i]
+		by := m.Cells[t.cell].Drift * t.grew()
+		t.value, t.low, t.high = t.value+by, t.low+by, t.high+by
+	}
+	widths(m, s, moved)
+	m.Error = round(min(unexplained(moved), maxError))
+}
+
+// grew is the income at which a drift of a whole adds up, as the engine adds it.
+func (t *foretold) grew() float64 { return t.income * float64(t.months) / 24 }
+
+const (
+	maxDrift = 0.2  // a year: more is not drift but another book
+	maxError = 0.3  // of income
+	maxWidth = 3.0  // factor on an interval, and its inverse the least
+	fewTails = 20.0 // misses of an interval that count half
+)
+
+// drifts are how much more a year came than was expected, as a share of income.
+func drifts(m *clv.Model, seen []foretold) {
+	var off, grew, square [len(m.Cells)]float64
+	for i := range seen {
+		t := &seen[i]
+		d := t.came - t.value
+		off[t.cell] += d
+		square[t.cell] += d * d
+		grew[t.cell] += t.grew()
+	}
+	all, at := 0.0, 0.0
+	for c := range off {
+		all, at = all+off[c], at+grew[c]
+	}
+	if !(at > 0) {
+		return
+	}
+	mean := all / at
+	between, n := 0.0, 0.0
+	var noise [len(m.Cells)]float64
+	for c := range off {
+		if grew[c] > 0 {
+			noise[c] = square[c] / (grew[c] * grew[c])
+			d := off[c]/grew[c] - mean
+			between += d*d - noise[c]
+			n++
+		}
+	}
+	between = max(0, between/n)
+	overall := 0.0
+	for c := range square {
+		overall += square[c]
+	}
+	// The book's own drift is believed as far as it is no noise, against a percent a year.
+	const usual = 0.01
+	mean *= usual * usual / (usual*usual + overall/(at*at))
+	for c := range m.Cells {
+		d := mean
+		if between > 0 && grew[c] > 0 {
+			d += between / (between + noise[c]) * (off[c]/grew[c] - mean)
+		}
+		m.Cells[c].Drift = round(min(max(d, -maxDrift), maxDrift))
+	}
+}
+
+// widths are the factors that make the misses of intervals, below and above, as many as
+// they should be: the conformal quantile of what came in half-widths (Romano, Patterson
+// and Candès 2019), on the longest window.
+func widths(m *clv.Model, s *clv.Settings, seen []foretold) {
+	miss := (1 - s.Coverage) / 2
+	var below, above [len(m.Cells) + 1][]float64 // the last: all
+	for i := range seen {
+		t := &seen[i]
+		if t.months != longest {
+			continue
+		}
+		for _, c := range [...]int{t.cell, len(m.Cells)} {
+			if d := t.value - t.low; d > 0 {
+				below[c] = append(below[c], (t.value-t.came)/d)
+			}
+			if d := t.high - t.value; d > 0 {
+				above[c] = append(above[c], (t.came-t.value)/d)
+			}
+		}
+	}
+	factor := func(of []float64, towards float64) float64 {
+		n := miss * float64(len(of))
+		z := n / (n + fewTails)
+		own := min(max(score.Quantile(of, 1-miss), 1/maxWidth), maxWidth)
+		return math.Exp(z*math.Log(own) + (1-z)*math.Log(towards))
+	}
+	low, high := 1.0, 1.0
+	if len(below[len(m.Cells)]) > 0 {
+		low = factor(below[len(m.Cells)], 1)
+	}
+	if len(above[len(m.Cells)]) > 0 {
+		high = factor(above[len(m.Cells)], 1)
+	}
+	for c := range m.Cells {
+		m.Cells[c].Low, m.Cells[c].High = round(low), round(high)
+		if len(below[c]) > 0 {
+			m.Cells[c].Low = round(factor(below[c], low))
+		}
+		if len(above[c]) > 0 {
+			m.Cells[c].High = round(factor(above[c], high))
+		}
+	}
+}
+
+// unexplained is by how much, as a share of income, tenths of the book by value still were
+// off on the longest window, noise aside.
+func unexplained(seen []foretold) float64 {
+	var last []foretold
+	for _, t := range seen {
+		if t.months == longest {
+			last = append(last, t)
+		}
+	}
+	slices.SortStableFunc(last, func(a, b foretold) int { return cmp.Compare(a.value, b.value) })
+	const parts = 10
+	sum, n := 0.0, 0.0
+	for k := range parts {
+		off, square, income := 0.0, 0.0, 0.0
+		for _, t := range last[k*len(last)/parts : (k+1)*len(last)/parts] {
+			d := t.came - t.value
+			off, square, income = off+d, square+d*d, income+t.income
+		}
+		if income > 0 {
+			sum += (off*off - square) / (income * income)
+			n++
+		}
+	}
+	if n == 0 || sum <= 0 {
+		return 0
+	}
+	return math.Sqrt(sum / n)
+}
