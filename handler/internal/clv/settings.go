@@ -85,7 +85,7 @@ func (s *Segments) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Defaults: see Settings.
+// Defaults are the settings that Polis comes with: see Settings.
 var Defaults = Settings{
 	View: Intermediary, HorizonMonths: 120, DiscountRate: 0.04, Coverage: 0.90,
 	CommissionRate: 0.17, ExpenseRatio: 0.28, AgencyCommission: 0.06, ProfitShare: 0.10,
