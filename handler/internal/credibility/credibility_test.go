@@ -54,8 +54,11 @@ func TestHachemeister(t *testing.T) {
 	close("the variance within", s.Within, 139120026, 0.5)
 	close("the variance between", s.Between, 89638.73, 5e-3)
 	for i, want := range []struct{ own, z, credible float64 }{
-		{2060.921, 0.9847404, 2055.165}, {1511.224, 0.9276352, 1523.706}, {1805.843, 0.8984754, 1793.444},
-		{1352.976, 0.7279092, 1442.967}, {1599.829, 0.9587911, 1603.285},
+		{2060.921, 0.9847404, 2055.165},
+		{1511.224, 0.9276352, 1523.706},
+		{1805.843, 0.8984754, 1793.444},
+		{1352.976, 0.7279092, 1442.967},
+		{1599.829, 0.9587911, 1603.285},
 	} {
 		close("the state's own mean", classes[i].Ratio(), want.own, 5e-4)
 		close("its credibility", s.Z(classes[i].Weight()), want.z, 5e-8)

@@ -35,7 +35,7 @@ func NewClaims(asOf portfolio.Date, periods int) *Claims {
 
 // Age is the age on a date of a loss: 0 in the period that ends with the date.
 func Age(loss, asOf portfolio.Date) int {
-	q := max(0, (int(asOf-loss))/93) // at most a period's days: never too old
+	q := max(0, int(asOf-loss)/93) // at most a period's days: never too old
 	for loss <= asOf.AddMonths(-Period*(q+1)) {
 		q++
 	}

@@ -154,7 +154,8 @@ func ParseRules(name string, body []byte) (Rules, error) {
 		if place[i] = slices.IndexFunc(columns, func(c struct {
 			name string
 			set  func(*Rule, string) bool
-		}) bool {
+		},
+		) bool {
 			return c.name == strings.TrimSpace(h)
 		}); place[i] < 0 {
 			return bad("line 1: column %d is none of a rule's", i+1)

@@ -405,8 +405,11 @@ func percentOf(share float64) string {
 func TestBeginningsOfCodes(t *testing.T) {
 	m := fitted()
 	cells := []model.Cell{
-		{First: "1000", Value: 0.1, Error: 0.01, Weight: 7}, {First: "1010", Value: 0.2, Error: 0.01, Weight: 5}, {First: "2000", Value: 0.3, Error: 0.01, Weight: 9},
-		{First: "10" + model.Beginning, Value: 0.15}, {First: "missing", Value: 0.01},
+		{First: "1000", Value: 0.1, Error: 0.01, Weight: 7},
+		{First: "1010", Value: 0.2, Error: 0.01, Weight: 5},
+		{First: "2000", Value: 0.3, Error: 0.01, Weight: 9},
+		{First: "10" + model.Beginning, Value: 0.15},
+		{First: "missing", Value: 0.01},
 	}
 	for i := range cells {
 		cells[i].Term = m.Cells()[0].Term

@@ -150,8 +150,12 @@ func CheckBranches(branches map[string]Branch) error {
 			name  string
 			value float64
 		}{
-			{"frequency_factor", b.Frequency}, {"severity_factor", b.Severity}, {"excess_load", b.Excess},
-			{"reporting_factor", b.Reporting}, {"development_factor", b.Development}, {"inflation_factor", b.Inflation},
+			{"frequency_factor", b.Frequency},
+			{"severity_factor", b.Severity},
+			{"excess_load", b.Excess},
+			{"reporting_factor", b.Reporting},
+			{"development_factor", b.Development},
+			{"inflation_factor", b.Inflation},
 		} {
 			if !(f.value > 0 && f.value < 1e12) {
 				return fault.New(fault.Malformed, "branch %s: %s is not above 0", name, f.name)

@@ -163,8 +163,10 @@ func TestCovers(t *testing.T) {
 	near(t, "undeveloped loss", p.Undeveloped, frequency*severity/0.8+39)
 	near(t, "claims with nothing incurred", p.Nil, 0.05)
 	want := []CoverLoss{
-		{"theft", false, frequency / 4, frequency * severity / 2}, {"collision", false, 3 * frequency / 4, frequency * severity / 2},
-		{"glass", true, 0.07, 30}, {"roadside", true, 0.1, 9},
+		{"theft", false, frequency / 4, frequency * severity / 2},
+		{"collision", false, 3 * frequency / 4, frequency * severity / 2},
+		{"glass", true, 0.07, 30},
+		{"roadside", true, 0.1, 9},
 	}
 	sum := 0.0
 	for i := range p.Covers() {
