@@ -1,4 +1,4 @@
-package train_test
+package sample_test
 
 import (
 	"context"
