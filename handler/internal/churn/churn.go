@@ -1,9 +1,35 @@
-// Package churn answers with what probability a relation lapses within 1 to 36 months:
-// a discrete-time hazard by month with competing ends (Singer and Willett 1993), so
-// that all horizons come from one model and cannot cross.
+// Package churn answers with what probability a relation, each of its policies and each
+// branch that it holds lapses within 1 to 36 months.
+//
+// Two pairs of discrete-time hazards by month with competing ends (Singer and Willett 1993)
+// make one joint law, from which everything follows, so that no two figures contradict each
+// other:
+//
+//   - The relation ends: all its policies that count by the definition are gone, by a lapse
+//     or by another end. The policies that count end with it; of the others a share goes
+//     along, all together, and the rest goes on.
+//   - A policy ends by itself in a month in which its relation goes on, or for a policy that
+//     does not count after its relation has ended; given its features independently of the
+//     relation's other policies.
+//
+// By construction, for each month: every probability of an end rises with the horizon; a
+// policy that counts has ended at least as probably as its relation, and each of a branch's
+// policies at least as probably as the branch; some policy lapses at least as probably as
+// any one of them, some branch as any one of these, some policy as some branch, and some
+// branch as the relation. No order holds between the lapses, apart from the ends, of a
+// policy and its branch or relation: the last to end decides whether these lapsed.
+//
+// Only an end by the customer is a lapse. What is replaced, renumbered or transferred goes
+// on as what took its place. An end that is recorded ahead is taken as the fact that it is.
+// Premiums, claims and all else but the months' own fields stay in each month what they
+// were on the as-of date; docs/churn.md says what rolls forward.
 package churn
 
 import (
+	"math"
+	"slices"
+
+	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/hazard"
 	"polis/handler/internal/model"
@@ -12,77 +38,446 @@ import (
 )
 
 // Horizon is how many months ahead the engine looks.
-const Horizon = 36
+const Horizon = feature.Ahead
 
-// Definition says which policies must lapse for the relation to have lapsed.
-type Definition string
-
-// The definitions: of relations without an essential policy all policies count.
-const (
-	AllEssential Definition = "all_essential"
-	All          Definition = "all"
-)
+// Horizons are the months that are shown of policies and branches.
+var Horizons = [...]int{1, 3, 6, 12, Horizon}
 
 // Model is what training publishes for this engine.
 type Model struct {
-	Lapse score.Model // monthly hazard of a lapse
-	Other score.Model // monthly hazard of any other end
-	Bands score.Bands // of the probability over 12 months
+	Definition               Definition  // that it was trained under; "" is the default
+	Lapse, Other             score.Model // monthly hazards of the relation: of a lapse, of any other end
+	PolicyLapse, PolicyOther score.Model // likewise of a policy, while its relation goes on
+	Book                     Book
+	Bands                    score.Bands // of the probability over 12 months
 }
 
-// Result is what the engine says of a relation, the same for each of its members.
+// Book is what training found beside the models, and froze.
+type Book struct {
+	Relations Experience `json:"relations"`
+	Policies  Experience `json:"policies"`
+	// AlongLapse is the share of policies that do not count and that lapse when their
+	// relation does; AlongOther that of those which end when it ends otherwise.
+	AlongLapse float64 `json:"along_lapse"`
+	AlongOther float64 `json:"along_other"`
+	Changes    Changes `json:"premium_changes"`
+}
+
+// Check makes sure that what was frozen can be scored with.
+func (m *Model) Check() error {
+	if m.Definition != "" && !m.Definition.valid() {
+		return fault.New(fault.Malformed, "churn: there is no definition of that name")
+	}
+	for _, x := range [...]*Experience{&m.Book.Relations, &m.Book.Policies} {
+		if err := x.check(); err != nil {
+			return err
+		}
+	}
+	for _, v := range [...]float64{m.Book.AlongLapse, m.Book.AlongOther} {
+		if !(v >= 0 && v <= 1) {
+			return fault.New(fault.Malformed, "churn: a share of policies that go along is from 0 to 1")
+		}
+	}
+	return m.Book.Changes.check()
+}
+
+// Result is what the engine says of a relation, the same for each of its members but for
+// the policies: see Member.
 type Result struct {
 	Status     score.Status
-	Definition Definition
-	// Lapsed[k] is the probability of a lapse within k months; Alive[k] that no end of
-	// any kind has come. Both for k = 0 … Horizon.
-	Lapsed  [Horizon + 1]float64
-	Alive   [Horizon + 1]float64
+	Definition Definition // of Headline, as it applies to this relation
+	// Headline[k] is the probability that within k months what the definition asks for has
+	// lapsed, and Renewal the share of that over 12 months that falls into months in which
+	// a policy that counts is renewed; NaN where nothing lapses.
+	Headline [Horizon + 1]float64
+	Renewal  float64
+	// Lapsed[k] is the probability that the relation as a whole has lapsed within k months,
+	// Alive[k] that no end of any kind has come: Definition.Relation. Lapsed + Alive are at
+	// most 1, and what is missing is other ends. All three are for k = 0 … Horizon.
+	Lapsed [Horizon + 1]float64
+	Alive  [Horizon + 1]float64
+	// EndsOn is when the relation ends, where that is recorded already.
+	EndsOn   portfolio.Date
+	Policies []Policy
+	Branches []Branch // of the relation
+
+	Experience       Experience // that the relation's probabilities rest on
+	PolicyExperience Experience // likewise what policies do by themselves
+
 	Band    score.Band
-	Reasons score.Reasons // of the lapse hazard in the first month, on the log-odds scale
+	Reasons score.Reasons // of the relation's lapse hazard in the first month, on the log-odds scale
+}
+
+// Ends are the probabilities by the months of Horizons: that there was a lapse, and that
+// no end of any kind has come.
+type Ends struct {
+	Lapsed  [len(Horizons)]float64
+	Alive   [len(Horizons)]float64
+	Renewal float64 // the share of lapses within 12 months in months of a renewal; NaN without any
+}
+
+// Policy is what the engine says of a policy in force.
+type Policy struct {
+	ID     string
+	Branch string
+	Renews portfolio.Date // when next; 0: not known
+	EndsOn portfolio.Date // when it ends, where that is recorded already
+	Ends
+
+	member int // in the group's views
+}
+
+// Branch is what the engine says of all policies of a branch: it has ended with the last,
+// by a lapse if the customer ended one at least of those that ended last.
+type Branch struct {
+	Name     string
+	Policies int
+	Ends
+}
+
+// Clear makes a result of one that says why there is none.
+func (r *Result) Clear(s score.Status, d Definition) {
+	*r = Result{
+		Status: s, Definition: d, Renewal: math.NaN(), Band: score.Low,
+		Policies: r.Policies[:0], Branches: r.Branches[:0], Reasons: score.Reasons{Top: r.Reasons.Top[:0]},
+	}
+}
+
+// Member fills out with the result for one of the relation's members: as it is, with the
+// member's own policies only.
+func (r *Result) Member(in feature.Input, out *Result) {
+	member := slices.Index(in.Group.Views, in.View)
+	policies, branches, top := out.Policies[:0], out.Branches[:0], out.Reasons.Top[:0]
+	*out = *r
+	for i := range r.Policies {
+		if r.Policies[i].member == member {
+			policies = append(policies, r.Policies[i])
+		}
+	}
+	out.Policies, out.Branches, out.Reasons.Top = policies, append(branches, r.Branches...), append(top, r.Reasons.Top...)
 }
 
 // Engine scores relations with a model. One per goroutine.
 type Engine struct {
-	model   *Model
-	reader  feature.Reader
-	explain *score.Explainer
-	row     model.Row
+	model      *Model
+	definition Definition
+	reader     feature.Reader
+	explain    *score.Explainer
+	row, held  model.Row // of the relation's hazards, and of a policy's
+	relation   [2]monthly
+	policy     [2]monthly
+
+	// Of the relation, by months: its own hazards, after scaling; and what they are to
+	// policies that count and to the others.
+	lapse, other [Horizon + 1]float64
+	with         [2]shock
+	some         some
+	branches     []work
+}
+
+// The places in Engine.with.
+const (
+	counting = iota
+	beside
+)
+
+func sideOf(whole Definition, p *portfolio.PolicyView) int {
+	if whole.Counts(p.Branch) {
+		return counting
+	}
+	return beside
+}
+
+// shock is what the relation's end is to policies: stays[k] is the probability that it has
+// not taken them with it within k months, lapse[k] that it does in month k, by a lapse.
+type shock struct{ stays, lapse [Horizon + 1]float64 }
+
+// alone is how a policy, or a branch, ends while the relation goes on: gone[k] is the
+// probability that it has within k months, and kept[k] the same but for a lapse in month k.
+type alone struct {
+	gone, kept [Horizon + 1]float64
+	renewals   uint64 // bit k: a policy of it is renewed in month k
+}
+
+// work is a branch under way.
+type work struct {
+	alone
+	side int
 }
 
 // New is an engine with a model.
 func New(m *Model) *Engine {
-	return &Engine{model: m, explain: score.NewExplainer(m.Lapse)}
+	d := m.Definition
+	if d == "" {
+		d = AllEssential
+	}
+	months := func(n, of int) (fields []int) {
+		for i := n - of; i < n; i++ {
+			fields = append(fields, i)
+		}
+		return fields
+	}
+	relation := months(len(feature.HazardFields()), len(feature.Months))
+	policy := months(len(feature.PolicyHazardFields()), len(feature.PolicyMonths))
+	return &Engine{
+		model: m, definition: d, explain: score.NewExplainer(m.Lapse),
+		relation: [2]monthly{newMonthly(m.Lapse, relation), newMonthly(m.Other, relation)},
+		policy:   [2]monthly{newMonthly(m.PolicyLapse, policy), newMonthly(m.PolicyOther, policy)},
+	}
 }
 
-// Score fills the result for a relation, by its primary member.
+// monthly is a hazard by month. Where the link stays, so does what it stands for.
+type monthly struct {
+	model        score.Model
+	roll         *score.Rolling
+	link, hazard float64
+}
+
+func newMonthly(m score.Model, months []int) monthly {
+	return monthly{model: m, roll: score.NewRolling(m, months...), link: math.NaN()}
+}
+
+// at is the hazard of a month, which is the first one of a row or a later one.
+func (m *monthly) at(month int, row model.Row) float64 {
+	link := 0.0
+	if month == 1 {
+		link = m.roll.Start(row)
+	} else {
+		link = m.roll.Next(row)
+	}
+	if link != m.link {
+		m.link, m.hazard = link, m.model.Mean(link)
+	}
+	return m.hazard
+}
+
+// Score fills the result for a relation: its own probabilities by its primary member's
+// features, those of a policy by its customer's.
 func (e *Engine) Score(g *feature.Group, r *Result) {
-	*r = Result{Status: score.NoPolicies, Band: score.Low, Reasons: score.Reasons{Top: r.Reasons.Top[:0]}}
-	r.Definition = DefinitionOf(g)
-	if g.Policies == 0 {
+	d := e.definition.Of(g)
+	switch {
+	case g.Policies == 0:
+		r.Clear(score.NoPolicies, d)
+		return
+	case feature.Objects(g.Primary): // so do all others
+		r.Clear(score.Objected, d)
 		return
 	}
-	r.Status = score.Scored
+	r.Clear(score.Scored, d)
+	r.Experience, r.PolicyExperience = e.model.Book.Relations, e.model.Book.Policies
+	whole := e.definition.Relation().Of(g)
 	e.reader.Hazard(feature.Input{View: g.Primary, Group: g}, &e.row)
 	e.explain.Explain(e.row, &r.Reasons)
-	r.Alive[0] = 1
-	var hazards, ended [2]float64 // by a lapse, by anything else
-	for k := 1; k <= Horizon; k++ {
-		e.reader.SetMonth(&e.row, k)
-		hazards[0] = e.model.Lapse.Mean(e.model.Lapse.Score(e.row, nil))
-		hazards[1] = e.model.Other.Mean(e.model.Other.Score(e.row, nil))
-		r.Alive[k] = hazard.Step(r.Alive[k-1], hazards[:], ended[:])
-		r.Lapsed[k] = ended[0]
-	}
-	r.Band = e.model.Bands.Of(r.Lapsed[12])
-}
-
-// DefinitionOf is the definition that applies to a relation.
-func DefinitionOf(g *feature.Group) Definition {
-	for i, b := range portfolio.Branches {
-		if b.Essential && g.Holds(i) {
-			return AllEssential
+	e.curves(g, whole, r)
+	e.policies(g, whole, r)
+	for i := range r.Branches {
+		b := &e.branches[i]
+		e.ends(&b.alone, &e.with[b.side], &r.Branches[i].Ends)
+		if e.definition == OneBranch {
+			e.some.add(&b.alone, b.side)
 		}
 	}
-	return All
+	e.headline(r)
+	r.Band = e.model.Bands.Of(r.Headline[12])
+}
+
+// curves are the relation's own, and what its ends are to policies.
+func (e *Engine) curves(g *feature.Group, whole Definition, r *Result) {
+	asOf := g.Primary.AsOf
+	day, lapse := End(g.Views, asOf, asOf.AddMonths(Horizon), whole)
+	known := 0
+	if day != 0 {
+		r.EndsOn, known = day, 1+feature.MonthsAhead(asOf, day)
+	}
+	along := [2]float64{e.model.Book.AlongLapse, e.model.Book.AlongOther}
+	r.Alive[0], e.with[counting].stays[0], e.with[beside].stays[0] = 1, 1, 1
+	var hazards, ended [2]float64 // by a lapse, by anything else
+	for k := 1; k <= Horizon; k++ {
+		switch {
+		case known == 0:
+			e.reader.SetMonth(&e.row, k)
+			hazards = [2]float64{e.relation[0].at(k, e.row), e.relation[1].at(k, e.row)}
+		case k < known:
+			hazards = [2]float64{}
+		case lapse:
+			hazards = [2]float64{1, 0}
+		default:
+			hazards = [2]float64{0, 1}
+		}
+		before := r.Alive[k-1]
+		r.Alive[k] = float64(hazard.Step(before, hazards[:], ended[:]))
+		r.Lapsed[k] = min(ended[0], 1-r.Alive[k])
+		e.lapse[k], e.other[k] = hazards[0], hazards[1]
+		all, rest := &e.with[counting], &e.with[beside]
+		all.stays[k], all.lapse[k] = r.Alive[k], float64(before*hazards[0])
+		rest.lapse[k] = float64(all.lapse[k] * along[0])
+		rest.stays[k] = max(0, rest.stays[k-1]-rest.lapse[k]-float64(float64(before*hazards[1])*along[1]))
+	}
+}
+
+// policies scores each policy in force of those who do not object, and multiplies the
+// branches up from them.
+func (e *Engine) policies(g *feature.Group, whole Definition, r *Result) {
+	e.some = some{}
+	for k := range e.some.none[counting] {
+		e.some.none[counting][k], e.some.none[beside][k] = 1, 1
+	}
+	e.branches = e.branches[:0]
+	var a alone
+	for member, v := range g.Views {
+		if feature.Objects(v) {
+			continue
+		}
+		ready := false
+		for i := range v.Policies {
+			p := &v.Policies[i]
+			if !p.InForce(v.AsOf) {
+				continue
+			}
+			if !ready {
+				e.reader.PolicyHazards(feature.Input{View: v, Group: g}, &e.held)
+				ready = true
+			}
+			e.alone(i, p, v.AsOf, &a)
+			side := sideOf(whole, p)
+			r.Policies = append(r.Policies, Policy{ID: p.ID, Branch: p.Branch, Renews: feature.Renewal(p, v.AsOf), EndsOn: p.EndDate, member: member})
+			e.ends(&a, &e.with[side], &r.Policies[len(r.Policies)-1].Ends)
+			e.into(r, p.Branch, side, &a)
+			if e.definition == OnePolicy {
+				e.some.add(&a, side)
+			}
+		}
+	}
+}
+
+// alone is how policy i of the view that the reader was readied with ends by itself.
+func (e *Engine) alone(i int, p *portfolio.PolicyView, asOf portfolio.Date, a *alone) {
+	*a = alone{}
+	e.reader.PolicyHazard(i, &e.held)
+	for k := 1; k <= 12; k++ {
+		if e.reader.Renews(k) {
+			a.renewals |= 1 << k
+		}
+	}
+	if p.EndDate != 0 {
+		known := 1 + feature.MonthsAhead(asOf, p.EndDate)
+		for k := known; k <= Horizon; k++ {
+			a.gone[k], a.kept[k] = 1, 1
+		}
+		if known <= Horizon && p.Ended == portfolio.Lapse {
+			a.kept[known] = 0
+		}
+		return
+	}
+	for k := 1; k <= Horizon; k++ {
+		if k > 1 {
+			e.reader.SetPolicyMonth(&e.held, k)
+		}
+		lapse, other := e.policy[0].at(k, e.held), e.policy[1].at(k, e.held)
+		if all := lapse + other; all > 1 {
+			lapse, other = lapse/all, other/all
+		}
+		left := 1 - a.gone[k-1]
+		a.kept[k] = min(1, a.gone[k-1]+float64(left*other))
+		a.gone[k] = min(1, a.kept[k]+float64(left*lapse))
+	}
+}
+
+// into multiplies a policy into its branch: given that the relation goes on, the branch is
+// gone when all its policies are.
+func (e *Engine) into(r *Result, branch string, side int, a *alone) {
+	at := 0
+	for at < len(r.Branches) && r.Branches[at].Name != branch {
+		at++
+	}
+	if at == len(r.Branches) {
+		r.Branches = append(r.Branches, Branch{Name: branch, Policies: 1})
+		e.branches = append(e.branches, work{*a, side})
+		return
+	}
+	r.Branches[at].Policies++
+	b := &e.branches[at]
+	b.renewals |= a.renewals
+	for k := 1; k <= Horizon; k++ {
+		b.gone[k] *= a.gone[k]
+		b.kept[k] *= a.kept[k]
+	}
+}
+
+// ends adds up what comes with the relation and what comes alone.
+func (e *Engine) ends(a *alone, s *shock, out *Ends) {
+	lapsed, renewing, shown := 0.0, 0.0, 0
+	for k := 1; k <= Horizon; k++ {
+		add := float64(s.lapse[k]*(1-a.gone[k-1])) + float64(s.stays[k]*(a.gone[k]-a.kept[k]))
+		lapsed += add
+		if a.renewals&(1<<k) != 0 {
+			renewing += add
+		}
+		if k == Horizons[shown] {
+			alive := float64(s.stays[k] * (1 - a.gone[k]))
+			out.Lapsed[shown], out.Alive[shown] = min(lapsed, 1-alive), alive
+			shown++
+		}
+		if k == 12 {
+			out.Renewal = renewing / lapsed // NaN for none of nothing
+		}
+	}
+	if out.Renewal > 1 {
+		out.Renewal = 1
+	}
+}
+
+// some is how probably none of several policies or branches has lapsed alone, by months:
+// those that count, and the others.
+type some struct {
+	none [2][Horizon + 1]float64
+}
+
+func (s *some) add(a *alone, side int) {
+	lapsed := 0.0
+	for k := 1; k <= Horizon; k++ {
+		lapsed += a.gone[k] - a.kept[k]
+		s.none[side][k] *= max(0, 1-lapsed)
+	}
+}
+
+// headline is the figure by the tenant's definition.
+func (e *Engine) headline(r *Result) {
+	renewals := uint64(0)
+	if e.definition != OnePolicy && e.definition != OneBranch {
+		r.Headline = r.Lapsed
+		for i := range r.Branches {
+			if e.branches[i].side == counting {
+				renewals |= e.branches[i].renewals
+			}
+		}
+	} else {
+		e.anyOf(r)
+		for i := range r.Branches {
+			renewals |= e.branches[i].renewals
+		}
+	}
+	sum := 0.0
+	for k := 1; k <= 12; k++ {
+		if renewals&(1<<k) != 0 {
+			sum += r.Headline[k] - r.Headline[k-1]
+		}
+	}
+	r.Renewal = sum / r.Headline[12]
+}
+
+// anyOf is that some policy, or some branch, has lapsed: not so where none has by itself and
+// the relation goes on, or has ended otherwise.
+func (e *Engine) anyOf(r *Result) {
+	count, others := &e.some.none[counting], &e.some.none[beside]
+	along := e.model.Book.AlongOther
+	over, left := 0.0, 0.0 // relations that ended otherwise: with all policies, but for those that do not count
+	for k := 1; k <= Horizon; k++ {
+		ended := float64(r.Alive[k-1] * e.other[k])
+		over += float64(float64(float64(ended*along)*count[k-1]) * others[k-1])
+		left += float64(float64(ended*(1-along)) * count[k-1])
+		none := float64(float64(r.Alive[k]*count[k])*others[k]) + float64(left*others[k]) + over
+		// By rounding alone may it fall.
+		r.Headline[k] = max(r.Headline[k-1], min(1, 1-none))
+	}
 }

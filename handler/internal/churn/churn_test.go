@@ -25,6 +25,15 @@ func constant(p float64) *model.Model {
 	return model.Constant(feature.HazardFields(), model.Logistic, logit(p), "")
 }
 
+func alone(p float64) *model.Model {
+	return model.Constant(feature.PolicyHazardFields(), model.Logistic, logit(p), "")
+}
+
+// flat is a model of hazards that are the same in every month.
+func flat(lapse, other, policyLapse, policyOther float64) *Model {
+	return &Model{Lapse: constant(lapse), Other: constant(other), PolicyLapse: alone(policyLapse), PolicyOther: alone(policyOther), Bands: score.Bands{0.1, 0.2, 0.3}}
+}
+
 func relation(branches ...string) *feature.Group {
 	a := &portfolio.Aggregate{Customers: []portfolio.Customer{{ID: "c", BirthYear: 1980, Version: known}}}
 	for i, b := range branches {
@@ -45,7 +54,7 @@ func scored(m *Model, g *feature.Group) *Result {
 // closed form: each cause's share of all that ended.
 func TestConstantHazards(t *testing.T) {
 	const lapse, other = 0.02, 0.005
-	r := scored(&Model{Lapse: constant(lapse), Other: constant(other), Bands: score.Bands{0.1, 0.2, 0.3}}, relation("motor"))
+	r := scored(flat(lapse, other, 0.01, 0.001), relation("motor"))
 	for k := 0; k <= Horizon; k++ {
 		alive := math.Pow(1-lapse-other, float64(k))
 		if math.Abs(r.Alive[k]-alive) > 1e-12 || math.Abs(r.Lapsed[k]-(1-alive)*lapse/(lapse+other)) > 1e-12 {
@@ -68,7 +77,7 @@ func TestHorizonsNeverCross(tb *testing.T) {
 		hazard := feature.HazardFields()
 		m := &Model{
 			Lapse: scoretest.Model(tb, hazard, model.Logistic, link.Draw(t, "lapse"), months),
-			Other: model.Constant(hazard, model.Logistic, link.Draw(t, "other"), ""),
+			Other: model.Constant(hazard, model.Logistic, link.Draw(t, "other"), ""), PolicyLapse: alone(0.01), PolicyOther: alone(0.01),
 		}
 		r := scored(m, g)
 		for k := 1; k <= Horizon; k++ {
@@ -84,7 +93,7 @@ func TestHorizonsNeverCross(tb *testing.T) {
 func TestTheRenewalMonthComesRound(t *testing.T) {
 	m := &Model{
 		Lapse: scoretest.Model(t, feature.HazardFields(), model.Logistic, logit(0.001), scoretest.Step{Field: "month_renewal", Edges: []float64{1}, Values: []float64{0, 5, 0}}),
-		Other: constant(1e-9),
+		Other: constant(1e-9), PolicyLapse: alone(0.01), PolicyOther: alone(0.01),
 	}
 	r := scored(m, relation("motor"))
 	var high []int
@@ -106,7 +115,7 @@ func TestReasonsAreOfTheFirstMonth(t *testing.T) {
 			scoretest.Step{Field: "policies", Edges: []float64{2}, Values: []float64{0, 0.75, -0.5}},
 			scoretest.Step{Field: "month_calendar", Edges: []float64{4}, Values: []float64{0, 0.25, -0.125}},
 		),
-		Other: constant(0.001),
+		Other: constant(0.001), PolicyLapse: alone(0.01), PolicyOther: alone(0.01),
 	}
 	r := scored(m, relation("motor"))
 	if len(r.Reasons.Top) != 2 || r.Reasons.Top[0].Code != "policies" || r.Reasons.Top[0].Contribution != 0.75 || r.Reasons.Top[1].Contribution != 0.25 {
@@ -118,7 +127,7 @@ func TestReasonsAreOfTheFirstMonth(t *testing.T) {
 }
 
 func TestDefinitions(t *testing.T) {
-	m := &Model{Lapse: constant(0.01), Other: constant(0.001)}
+	m := flat(0.01, 0.001, 0.01, 0.001)
 	for _, tc := range []struct {
 		branches []string
 		want     Definition
@@ -136,7 +145,7 @@ func TestDefinitions(t *testing.T) {
 }
 
 func TestScoringAllocatesNothing(t *testing.T) {
-	e, g := New(&Model{Lapse: constant(0.01), Other: constant(0.001)}), relation("motor")
+	e, g := New(flat(0.01, 0.001, 0.01, 0.001)), relation("motor", "contents", "motor", "travel")
 	var r Result
 	e.Score(g, &r)
 	if n := testing.AllocsPerRun(20, func() { e.Score(g, &r) }); n != 0 {

@@ -130,7 +130,7 @@ func (e *Engine) Score(asOf portfolio.Date, rk *risk.Result, ch *churn.Result, c
 	}
 	// Objections reach this engine as results without a score: what is left is care.
 	value := max(0, cv.Value)
-	lapse := ch.Lapsed[12]
+	lapse := ch.Headline[12]
 	likely := ch.Status == score.Scored && (ch.Band == score.High || ch.Band == score.VeryHigh)
 	gap := rk.Care.Gap()
 	switch {

@@ -50,7 +50,7 @@ func triggered(s *said, x care.Trigger) { s.rk.Care.Triggers = append(s.rk.Care.
 
 func complaint(s *said) { triggered(s, care.Trigger{Code: openComplaint, Holds: true}) }
 func claims(s *said)    { triggered(s, care.Trigger{Code: manyClaims, Holds: true}) }
-func leaving(s *said)   { s.ch.Band, s.ch.Lapsed[12] = score.High, 0.4 }
+func leaving(s *said)   { s.ch.Band, s.ch.Headline[12] = score.High, 0.4 }
 func rise(s *said)      { s.announced = 0.15 }
 func gap(s *said) {
 	triggered(s, care.Trigger{Branch: "liability", Code: "household_without_liability"})

@@ -17,15 +17,19 @@ type Set struct {
 
 // Catalogue is all features but tenants' own attributes.
 func Catalogue() []Set {
-	var own []Definition
-	for _, p := range policies {
-		own = append(own, p.Definition)
+	of := func(list []policyDefinition) (out []Definition) {
+		for _, p := range list {
+			out = append(out, p.Definition)
+		}
+		return out
 	}
 	return []Set{
-		{"customer", "lapse, other ends and purchases, of the customer of a relation with the most premium", Customers},
+		{"customer", "lapse, other ends and purchases, of the customer of a relation with the most premium; ends of a policy, of its customer", Customers},
 		{"month", "lapse and other ends, for each month ahead", Months},
 		{"holding", "purchases", offers[len(Customers):]},
-		{"policy", "claim frequency and severity, of each policy in force; after them the tenant's own attributes", own},
+		{"policy", "claim frequency and severity, of each policy in force; after them the tenant's own attributes", of(policies)},
+		{"single policy", "ends of a policy while its relation goes on, of each policy in force, beside those of its customer", of(lapsing)},
+		{"policy month", "ends of a policy, for each month ahead", PolicyMonths},
 	}
 }
 

@@ -177,6 +177,10 @@ type Reader struct {
 	facts  facts
 	policy policyFacts
 	claims []branchClaims // of the customer that Policies was called with
+
+	months  [Ahead + 1]portfolio.Date // after the as-of date; see calendar
+	monthOf [Ahead + 1]float64        // of the year
+	renewal int                       // whole months until it, of who was read last; −1: not known
 }
 
 // Customer fills a row of CustomerFields.
@@ -198,29 +202,21 @@ func (r *Reader) Hazard(in Input, row *model.Row) {
 	r.facts.reset(in)
 	resize(row, len(Customers)+len(Months))
 	fill(Customers, &r.facts, row)
+	r.renewal = -1
+	if f := &r.facts; f.nextEnd != 0 && !f.undated {
+		r.renewal = MonthsAhead(f.v.AsOf, f.nextEnd)
+	}
 	r.SetMonth(row, 1)
 }
 
 // SetMonth moves a row that Hazard filled to the month that ends so many months after
-// the as-of date. Tenure, renewal and calendar roll forward; all else stays what was
+// the as-of date, at most Ahead. Tenure, renewal and calendar roll forward; all else stays what was
 // known on the as-of date.
 func (r *Reader) SetMonth(row *model.Row, month int) {
 	f, at := &r.facts, len(Customers)
-	from := f.v.AsOf.AddMonths(month - 1)
-	row.Num[at] = missing
-	if f.since != 0 {
-		row.Num[at] = monthsSince(f.since, from)
-	}
-	row.Num[at+1] = missing
-	if f.nextEnd != 0 && !f.undated {
-		ahead := int(float64(f.nextEnd-f.v.AsOf)/30.4375) - (month - 1)
-		if ahead %= 12; ahead < 0 {
-			ahead += 12
-		}
-		row.Num[at+1] = float64(ahead)
-	}
-	_, m, _ := from.YMD()
-	row.Num[at+2] = float64(m)
+	row.Num[at] = monthsSince(f.since, r.calendar(month-1))
+	row.Num[at+1] = untilRenewal(r.renewal, month)
+	row.Num[at+2] = r.monthOf[month-1]
 }
 
 var nobody portfolio.Customer

@@ -25,16 +25,17 @@ const (
 // Group is what a relation adds up to: a company group, a household, or a customer by
 // itself. The zero Group is empty; Reset fills it.
 type Group struct {
-	Members  int             // of whom something was known by then
-	Policies int             // in force
-	Premium  portfolio.Cents // a year, of policies in force
-	Held     uint64          // bit i: branch i of portfolio.Branches is in force
-	Other    bool            // a branch that is not listed is in force
-	Undated  bool            // of a policy in force nothing but branch, start and end was known
-	Lapsed   int             // policies lapsed in the last 12 months
-	Claims   int             // with a loss in the last 36 months
-	Incurred portfolio.Cents // of these
-	Trouble  int             // complaints in the last 12 months
+	Members   int             // of whom something was known by then
+	Policies  int             // in force
+	Essential int             // of them, of essential branches
+	Premium   portfolio.Cents // a year, of policies in force
+	Held      uint64          // bit i: branch i of portfolio.Branches is in force
+	Other     bool            // a branch that is not listed is in force
+	Undated   bool            // of a policy in force nothing but branch, start and end was known
+	Lapsed    int             // policies lapsed in the last 12 months
+	Claims    int             // with a loss in the last 36 months
+	Incurred  portfolio.Cents // of these
+	Trouble   int             // complaints in the last 12 months
 	// Primary is the member with the most premium in force, ties by order; one who objects
 	// to profiling only where all do.
 	Primary *portfolio.View
@@ -59,6 +60,9 @@ func (g *Group) Reset(views []*portfolio.View) {
 				own += p.AnnualPremium
 				if b := portfolio.BranchIndex(p.Branch); b >= 0 {
 					g.Held |= 1 << b
+					if portfolio.Branches[b].Essential {
+						g.Essential++
+					}
 				} else {
 					g.Other = true
 				}
@@ -344,14 +348,18 @@ func worse(a, b float64) float64 {
 }
 
 // nextRenewal is the next date on which the policy can be ended without more: the
-// contract's end, else the next anniversary of its start.
+// contract's end or its yearly return, else the next anniversary of its start.
 func nextRenewal(p *portfolio.PolicyView, asOf portfolio.Date) portfolio.Date {
-	if p.ContractEnd > asOf {
-		return p.ContractEnd
+	due := p.StartDate
+	if p.ContractEnd != 0 {
+		due = p.ContractEnd
 	}
-	next := p.StartDate.AddMonths(12 * (asOf.Year() - p.StartDate.Year()))
+	if due > asOf {
+		return due
+	}
+	next := due.AddMonths(12 * (asOf.Year() - due.Year()))
 	if next <= asOf {
-		next = p.StartDate.AddMonths(12 * (asOf.Year() - p.StartDate.Year() + 1))
+		next = due.AddMonths(12 * (asOf.Year() - due.Year() + 1))
 	}
 	return next
 }
@@ -389,10 +397,13 @@ type premiumChange struct {
 	announced float64 // recorded and not yet valid: a renewal offer
 }
 
+// noChange is known of a policy without a premium or a history.
+var noChange = premiumChange{missing, missing, missing, missing}
+
 // premiumChanges of a policy in force that has a premium, from a year before the as-of
 // date. Its start is looked back to where it is younger.
 func premiumChanges(p *portfolio.PolicyView, asOf, year portfolio.Date) premiumChange {
-	c := premiumChange{missing, missing, missing, missing}
+	c := noChange
 	now := p.AnnualPremium
 	for i := range p.Versions {
 		if w := &p.Versions[i]; w.ValidFrom > asOf {

@@ -42,6 +42,7 @@ type policyFacts struct {
 	p          *portfolio.PolicyView
 	claims     int // of this policy's branch in the last 36 months
 	freeMonths float64
+	changes    premiumChange // of its premium; for hazards
 }
 
 type policyDefinition struct {

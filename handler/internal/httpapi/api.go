@@ -31,6 +31,7 @@ var spec []byte
 // Scores answers score requests.
 type Scores interface {
 	Score(ctx context.Context, tenant string, e scoring.Engine, q *scoring.Request) (*scoring.Answer, error)
+	WhatIf(ctx context.Context, tenant string, q *scoring.WhatIfRequest) (*scoring.WhatIfAnswer, error)
 }
 
 // Runs starts and shows runs.
@@ -126,6 +127,7 @@ func routes() []route {
 		{"POST /api/v1/decisions/{decision}/review/outcome", "DecisionReviewOutcome", caller.ReviewsWrite, true, false, (*API).decide},
 		{"GET /api/v1/reviews", "Reviews", caller.ScoresRead, false, false, (*API).listReviews},
 		{"GET /api/v1/scores", "Scores", caller.ScoresRead, false, false, (*API).listScores},
+		{"POST /api/v1/churn/what-ifs", "ChurnWhatIf", caller.ScoresRead, false, false, (*API).whatIf},
 		{"POST /api/v1/runs", "Runs", caller.ScoresRun, true, false, (*API).startRun},
 		{"GET /api/v1/runs", "Runs", caller.ScoresRead, false, false, (*API).listRuns},
 		{"GET /api/v1/runs/{run}", "Run", caller.ScoresRead, false, false, (*API).getRun},

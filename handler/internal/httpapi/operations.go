@@ -64,6 +64,19 @@ func (a *API) score(w http.ResponseWriter, r *http.Request, c call, e scoring.En
 	return writeBody(w, http.StatusOK, "application/json", append(b, "]}"...))
 }
 
+// whatIf answers what goes with changes of premiums.
+func (a *API) whatIf(w http.ResponseWriter, r *http.Request, c call) error {
+	var q scoring.WhatIfRequest
+	if err := readJSON(w, r, &q); err != nil {
+		return err
+	}
+	ans, err := a.Scores.WhatIf(r.Context(), c.tenant.ID, &q)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, ans)
+}
+
 // maxUpload is the Functions host's own limit of a request.
 const maxUpload = 100 << 20
 

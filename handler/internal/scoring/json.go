@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"polis/handler/internal/care"
+	"polis/handler/internal/churn"
 	"polis/handler/internal/clv"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/risk"
@@ -153,9 +154,6 @@ func (j *appender) care(c *care.Result) {
 // anotherMember is whom reasons are of that are not of the customer; see Sheet.Another.
 const anotherMember = "another_member"
 
-// horizons are the months that are shown.
-var horizons = [...]int{1, 3, 6, 12, 36}
-
 func (sh *Sheet) churn(j *appender) {
 	r := &sh.Churn
 	j.head(r.Status, r.Band)
@@ -163,18 +161,67 @@ func (sh *Sheet) churn(j *appender) {
 	if r.Status != score.Scored {
 		return
 	}
-	j.raw(`,"probability":`).num(r.Lapsed[12], 6).raw(`,"horizons":[`)
-	for i, k := range horizons {
-		j.comma(i).raw(`{"months":`)
-		j.b = strconv.AppendInt(j.b, int64(k), 10)
-		j.raw(`,"lapsed":`).num(r.Lapsed[k], 6).raw(`,"alive":`).num(r.Alive[k], 6).raw(`}`)
+	j.raw(`,"probability":`).num(r.Headline[12], 6).raw(`,"renewal_share":`).num(r.Renewal, 4)
+	j.experience("", &r.Experience)
+	if r.EndsOn != 0 {
+		j.date("ends_on", r.EndsOn)
+	}
+	j.raw(`,"horizons":[`)
+	for i, k := range churn.Horizons {
+		j.comma(i).horizon(k, r.Headline[k], r.Alive[k])
+	}
+	j.raw(`],"policies":[`)
+	for i := range r.Policies {
+		p := &r.Policies[i]
+		j.comma(i).raw(`{"policy_id":`).text(p.ID).raw(`,"branch":`).text(p.Branch)
+		if p.Renews != 0 {
+			j.date("renews_on", p.Renews)
+		}
+		if p.EndsOn != 0 {
+			j.date("ends_on", p.EndsOn)
+		}
+		j.ends(&p.Ends).raw(`}`)
+	}
+	j.raw(`],"branches":[`)
+	for i := range r.Branches {
+		b := &r.Branches[i]
+		j.comma(i).raw(`{"branch":`).text(b.Name).raw(`,"policies":`)
+		j.b = strconv.AppendInt(j.b, int64(b.Policies), 10)
+		j.ends(&b.Ends).raw(`}`)
 	}
 	j.raw(`]`)
+	j.experience("policy_", &r.PolicyExperience)
 	of := ""
 	if sh.Another {
 		of = anotherMember
 	}
-	j.reasons("log-odds of a lapse in the first month", of, &r.Reasons)
+	j.reasons("log-odds of a lapse of the relation in the first month", of, &r.Reasons)
+}
+
+func (j *appender) date(name string, d portfolio.Date) {
+	j.raw(`,"`).raw(name).raw(`":"`)
+	j.b = d.AppendTo(j.b)
+	j.raw(`"`)
+}
+
+// experience appends what probabilities rest on.
+func (j *appender) experience(of string, x *churn.Experience) {
+	j.raw(`,"`).raw(of).raw(`basis":"`).raw(string(x.Basis)).raw(`","`).raw(of).raw(`weight":`).num(x.Weight, 4)
+}
+
+func (j *appender) horizon(months int, lapsed, alive float64) {
+	j.raw(`{"months":`)
+	j.b = strconv.AppendInt(j.b, int64(months), 10)
+	j.raw(`,"lapsed":`).num(lapsed, 6).raw(`,"alive":`).num(alive, 6).raw(`}`)
+}
+
+// ends appends the probabilities of a policy or a branch.
+func (j *appender) ends(e *churn.Ends) *appender {
+	j.raw(`,"renewal_share":`).num(e.Renewal, 4).raw(`,"horizons":[`)
+	for i, k := range churn.Horizons {
+		j.comma(i).horizon(k, e.Lapsed[i], e.Alive[i])
+	}
+	return j.raw(`]`)
 }
 
 func (sh *Sheet) clv(j *appender) {
@@ -281,7 +328,7 @@ func (sh *Sheet) defend(j *appender) {
 	}
 	j.raw(`,"draft":{"nl":`).text(r.NL).raw(`,"en":`).text(r.EN).raw(`}`)
 	if sh.Churn.Status == score.Scored {
-		j.raw(`,"lapse_probability":`).num(sh.Churn.Lapsed[12], 6)
+		j.raw(`,"lapse_probability":`).num(sh.Churn.Headline[12], 6)
 	}
 	if sh.Clv.Status == score.Scored {
 		j.raw(`,"value":`).num(sh.Clv.Value, 2)

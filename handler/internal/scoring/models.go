@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"slices"
@@ -57,6 +58,7 @@ type file struct {
 	Premium   map[string]float64     `json:"mean_premium"`
 	Offers    map[string]nbp.Fitted  `json:"offers"`
 	Clv       *clv.Model             `json:"clv"`
+	Churn     churn.Book             `json:"churn"`
 	Settings  Settings               `json:"settings"`
 	Ends      map[string]string      `json:"end_reasons"`
 	Contacts  portfolio.Date         `json:"contacts_since,omitzero"`
@@ -70,7 +72,7 @@ func (m *Models) Save(w io.Writer) error {
 		Format: modelsFormat, Trained: m.Trained, Schema: m.Risk.Schema, Branches: m.Risk.Branches,
 		Quantiles: m.Risk.Quantiles, Losses: m.Risk.LossQuantiles,
 		Bands:   map[string]score.Bands{"risk": m.Risk.Bands, "churn": m.Churn.Bands, "nbp": m.Nbp.Bands},
-		Premium: m.Nbp.Premium, Offers: m.Nbp.Fitted, Clv: m.Clv, Settings: m.Settings, Ends: map[string]string{}, Contacts: m.ContactsSince,
+		Premium: m.Nbp.Premium, Offers: m.Nbp.Fitted, Clv: m.Clv, Churn: m.Churn.Book, Settings: m.Settings, Ends: map[string]string{}, Contacts: m.ContactsSince,
 	}
 	f.Usual = m.Usual
 	for reason, end := range m.Ends {
@@ -103,6 +105,7 @@ func (m *Models) Save(w io.Writer) error {
 func (m *Models) learnt() map[string]score.Model {
 	out := map[string]score.Model{
 		"frequency": m.Risk.Frequency, "severity": m.Risk.Severity, "lapse": m.Churn.Lapse, "other_end": m.Churn.Other, "buy": m.Nbp.Common,
+		"policy_lapse": m.Churn.PolicyLapse, "policy_other_end": m.Churn.PolicyOther,
 	}
 	for g, gm := range m.Nbp.Groups {
 		out[buys+g] = gm
@@ -124,17 +127,19 @@ func place(name string, schema feature.PolicySchema, groups *nbp.Grouping) (loss
 		return model.Gamma, schema.Fields(), true
 	case "lapse", "other_end":
 		return model.Logistic, feature.HazardFields(), true
+	case "policy_lapse", "policy_other_end":
+		return model.Logistic, feature.PolicyHazardFields(), true
 	}
 	return model.Logistic, groups.Fields(), strings.HasPrefix(name, buys) || name == "buy"
 }
 
 // Bring reads a model of LightGBM's to take the place of the learnt model of a name:
-// frequency, severity, lapse, other_end, buy, or buy_ and a product group. One that cannot take
-// it is fault.Invalid.
+// frequency, severity, lapse, other_end, policy_lapse, policy_other_end, buy, or buy_ and a
+// product group. One that cannot take it is fault.Invalid.
 func Bring(name string, file []byte, schema feature.PolicySchema, groups *nbp.Grouping) (score.Model, error) {
 	loss, fields, ok := place(name, schema, groups)
 	if !ok {
-		return nil, fault.New(fault.Invalid, "no model is called %s, but frequency, severity, lapse, other_end, buy, and buy_ with a product group", name)
+		return nil, fault.New(fault.Invalid, "no model is called %s, but frequency, severity, lapse, other_end, policy_lapse, policy_other_end, buy, and buy_ with a product group", name)
 	}
 	b, err := lightgbm.Bring(file, fields)
 	if err != nil {
@@ -193,9 +198,12 @@ func Parse(body []byte) (*Models, error) {
 	sum := sha256Of(body)
 	m := &Models{
 		Version: sum[:16], SHA256: sum, Trained: f.Trained, Clv: f.Clv, Settings: f.Settings, Ends: portfolio.EndTable{}, ContactsSince: f.Contacts,
-		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.Schema, Branches: f.Branches, Quantiles: f.Quantiles, LossQuantiles: f.Losses, Bands: f.Bands["risk"]},
-		Churn: &churn.Model{Lapse: learnt["lapse"], Other: learnt["other_end"], Bands: f.Bands["churn"]},
-		Nbp:   &nbp.Model{Common: learnt["buy"], Groups: map[string]score.Model{}, Fitted: f.Offers, Premium: f.Premium, Bands: f.Bands["nbp"]},
+		Risk: &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.Schema, Branches: f.Branches, Quantiles: f.Quantiles, LossQuantiles: f.Losses, Bands: f.Bands["risk"]},
+		Churn: &churn.Model{
+			Definition: f.Settings.Churn.Definition, Lapse: learnt["lapse"], Other: learnt["other_end"],
+			PolicyLapse: learnt["policy_lapse"], PolicyOther: learnt["policy_other_end"], Book: f.Churn, Bands: f.Bands["churn"],
+		},
+		Nbp: &nbp.Model{Common: learnt["buy"], Groups: map[string]score.Model{}, Fitted: f.Offers, Premium: f.Premium, Bands: f.Bands["nbp"]},
 	}
 	m.Usual = f.Usual
 	for reason, name := range f.Ends {
@@ -250,7 +258,7 @@ func (m *Models) check() error {
 	if err := risk.CheckBranches(m.Risk.Branches); err != nil {
 		return err
 	}
-	if err := m.Clv.Check(); err != nil {
+	if err := errors.Join(m.Churn.Check(), m.Clv.Check()); err != nil {
 		return err
 	}
 	return m.Settings.Check()
@@ -288,6 +296,8 @@ func (m *Models) Learnt() []Learnt {
 		{"claim severity", m.Risk.Severity},
 		{"lapse", m.Churn.Lapse},
 		{"other ends", m.Churn.Other},
+		{"lapse of a policy", m.Churn.PolicyLapse},
+		{"other ends of a policy", m.Churn.PolicyOther},
 		{"purchase of anything", m.Nbp.Common},
 	}
 	for _, g := range slices.Sorted(maps.Keys(m.Nbp.Groups)) {

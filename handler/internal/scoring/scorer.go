@@ -194,7 +194,7 @@ func (s *Scorer) customer(in feature.Input, sh *Sheet, set Set, at time.Time) ti
 	objects := feature.Objects(in.View)
 	if objects {
 		s.risk.Care(in, &sh.Risk)
-		sh.object(churn.DefinitionOf(in.Group), s.models.Settings.Clv.View)
+		sh.object(s.models.Settings.Churn.Definition.Of(in.Group), s.models.Settings.Clv.View)
 	} else {
 		s.risk.Score(in, &sh.Risk)
 	}
@@ -207,9 +207,7 @@ func (s *Scorer) customer(in feature.Input, sh *Sheet, set Set, at time.Time) ti
 			}
 			s.lapseKnown = true
 		}
-		top := append(sh.Churn.Reasons.Top[:0], s.lapse.Reasons.Top...)
-		sh.Churn = s.lapse
-		sh.Churn.Reasons.Top = top
+		s.lapse.Member(in, &sh.Churn)
 		lap(Churn)
 	}
 	s.reader.Customer(in, &s.row)
@@ -234,7 +232,7 @@ func (s *Scorer) customer(in feature.Input, sh *Sheet, set Set, at time.Time) ti
 
 // object says of every engine that profiles that it did not.
 func (sh *Sheet) object(d churn.Definition, v clv.View) {
-	sh.Churn = churn.Result{Status: score.Objected, Band: score.Low, Definition: d, Reasons: score.Reasons{Top: sh.Churn.Reasons.Top[:0]}}
+	sh.Churn.Clear(score.Objected, d)
 	sh.Clv = clv.Result{Status: score.Objected, Band: score.Low, View: v}
 	sh.Nbp.Reset(score.Objected)
 }

@@ -56,13 +56,17 @@ func learnt(t testing.TB) *Models {
 		}
 		return m
 	}
-	policy, hazard, offer := feature.PolicySchema{}.Fields(), feature.HazardFields(), branches(t).Fields()
+	policy, hazard, held, offer := feature.PolicySchema{}.Fields(), feature.HazardFields(), feature.PolicyHazardFields(), branches(t).Fields()
 	m := &Models{
 		Clv:     clv.NewModel(clv.Defaults.Market),
 		Trained: asOf, Settings: DefaultSettings(), Ends: portfolio.DefaultEnds,
-		Risk:  &risk.Model{Frequency: fit(policy, model.Poisson, 9), Severity: fit(policy, model.Gamma, 9), Quantiles: []float64{0, 0.5, 1, 2, 4}, Bands: score.Bands{50, 80, 95}},
-		Churn: &churn.Model{Lapse: fit(hazard, model.Logistic, 8), Other: model.Constant(hazard, model.Logistic, -7, "")},
-		Nbp:   &nbp.Model{Common: model.Constant(offer, model.Logistic, 0, ""), Fitted: map[string]nbp.Fitted{"liability": {Basis: nbp.Own, Weight: 1, Premium: 60}, "travel": {Basis: nbp.Blended, Weight: 0.5, Premium: 90, Shift: -1}}, Groups: map[string]score.Model{"liability": fit(offer, model.Logistic, 8), "travel": model.Constant(offer, model.Logistic, -2, "")}, Premium: map[string]float64{"liability": 60, "travel": 90}},
+		Risk: &risk.Model{Frequency: fit(policy, model.Poisson, 9), Severity: fit(policy, model.Gamma, 9), Quantiles: []float64{0, 0.5, 1, 2, 4}, Bands: score.Bands{50, 80, 95}},
+		Churn: &churn.Model{
+			Definition: churn.AllEssential, Lapse: fit(hazard, model.Logistic, 8), Other: model.Constant(hazard, model.Logistic, -7, ""),
+			PolicyLapse: fit(held, model.Logistic, 8), PolicyOther: model.Constant(held, model.Logistic, -6, ""),
+			Book: churn.Book{Relations: churn.Experience{Basis: churn.Own, Weight: 1}, Policies: churn.Experience{Basis: churn.Blended, Weight: 0.5}, AlongLapse: 0.9, AlongOther: 0.7},
+		},
+		Nbp: &nbp.Model{Common: model.Constant(offer, model.Logistic, 0, ""), Fitted: map[string]nbp.Fitted{"liability": {Basis: nbp.Own, Weight: 1, Premium: 60}, "travel": {Basis: nbp.Blended, Weight: 0.5, Premium: 90, Shift: -1}}, Groups: map[string]score.Model{"liability": fit(offer, model.Logistic, 8), "travel": model.Constant(offer, model.Logistic, -2, "")}, Premium: map[string]float64{"liability": 60, "travel": 90}},
 	}
 	m.Usual = usualOf()
 	var buf bytes.Buffer

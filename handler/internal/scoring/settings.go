@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"polis/handler/internal/care"
+	"polis/handler/internal/churn"
 	"polis/handler/internal/clv"
 	"polis/handler/internal/defend"
 	"polis/handler/internal/fault"
@@ -23,6 +24,7 @@ type Settings struct {
 	Features feature.Settings `json:"features"`
 	Risk     risk.Settings    `json:"risk"`
 	Care     care.Settings    `json:"care"`
+	Churn    churn.Settings   `json:"churn"`
 	Clv      clv.Settings     `json:"clv"`
 	Nbp      nbp.Settings     `json:"nbp"`
 	Defend   defend.Playbook  `json:"defend"`
@@ -30,7 +32,7 @@ type Settings struct {
 
 // DefaultSettings are the settings that Polis comes with.
 func DefaultSettings() Settings {
-	return Settings{Features: feature.Defaults, Care: care.Defaults(), Risk: risk.Defaults.Clone(), Clv: clv.Defaults, Nbp: nbp.Defaults(), Defend: defend.Default}
+	return Settings{Features: feature.Defaults, Care: care.Defaults(), Risk: risk.Defaults.Clone(), Churn: churn.Defaults, Clv: clv.Defaults, Nbp: nbp.Defaults(), Defend: defend.Default}
 }
 
 // ReadSettings reads a tenant's settings, one JSON object: what it leaves out is as base
@@ -59,7 +61,7 @@ func ReadSettings(r io.Reader, base Settings) (Settings, error) {
 
 // Check makes sure that scores can be made under the settings.
 func (s *Settings) Check() error {
-	return errors.Join(s.Features.Check(), s.Care.Check(), s.Risk.Check(), s.Clv.Check(), s.Nbp.Check(), s.Defend.Check())
+	return errors.Join(s.Features.Check(), s.Care.Check(), s.Risk.Check(), s.Churn.Check(), s.Clv.Check(), s.Nbp.Check(), s.Defend.Check())
 }
 
 // Allow makes sure that a model has no term of a feature that is excluded.

@@ -134,7 +134,7 @@ func (sh *Sheet) keyOf(e Engine) key {
 		}
 		return k
 	case Churn:
-		return key{sh.Churn.Lapsed[12], state(sh.Churn.Status, sh.Churn.Band)}
+		return key{sh.Churn.Headline[12], state(sh.Churn.Status, sh.Churn.Band)}
 	case Clv:
 		return key{sh.Clv.Value, state(sh.Clv.Status, sh.Clv.Band)}
 	case Nbp:

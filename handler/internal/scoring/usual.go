@@ -127,10 +127,11 @@ func lapsed(lapse float64, timing, other *[12]float64) float64 {
 }
 
 // lapse shares out the probability of a lapse within twelve months: how high the hazard
-// is, when in the year it is, and what else may end the relation before.
+// is, when in the year it is, and what else may end the relation before. Where the
+// definition asks for less than the relation, its hazards do not explain the figure.
 func (ref *Reference) lapse(c *churn.Result, s *Shares) {
 	s.Codes = nil
-	if ref == nil || c.Status != score.Scored {
+	if ref == nil || c.Status != score.Scored || c.Definition == churn.OnePolicy || c.Definition == churn.OneBranch {
 		return
 	}
 	h := hazards(c)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 
+	"polis/handler/internal/churn"
 	"polis/handler/internal/exact"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/model"
@@ -60,7 +61,7 @@ func (f *fitter) purchases(key string, then portfolio.Date) {
 	f.groups.Row(&f.reader, g, &f.past, &f.row)
 	bought := f.bought(then, until)
 	stayed := 1.0
-	if ended, _ := relationEnd(f.now.refs, then, until, false); ended != 0 {
+	if ended, _ := churn.End(f.now.refs, then, until, churn.All); ended != 0 {
 		stayed = float64(ended-then) / float64(until-then)
 	}
 	// Of a large book the many who do not buy are thinned out, and the few who do are kept.

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"polis/handler/internal/churn"
 	"polis/handler/internal/develop"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
@@ -45,11 +44,9 @@ type Options struct {
 // What an office may expect where its own book says too little: published orders of
 // magnitude, with the weight of so many events of its own.
 const (
-	marketLapse = 0.13 // of relations a year
-	marketOther = 0.02 // other ends of relations a year
-	priorEvents = 20   // limited fluctuation: own experience counts n/(n+20)
-	fewEvents   = 50   // below this nothing but a mean is learnt
-	monthsKept  = 4    // of person-months without an end one in four is kept, and counts four
+	priorEvents = 20 // limited fluctuation: own experience counts n/(n+20)
+	fewEvents   = 50 // below this nothing but a mean is learnt
+	monthsKept  = 4  // of person-months without an end one in four is kept, and counts four
 )
 
 // Fit learns all models. Two passes over the book: what attributes there are and what
@@ -143,7 +140,8 @@ type fitter struct {
 	rates                             *rates
 	relations                         int
 	moved                             movers
-	contacts                          portfolio.Date         // the first of the book
+	contacts                          portfolio.Date // the first of the book
+	lapses                            lapses
 	brought                           map[string]score.Model // by place
 	worth                             worth
 	lasted                            []lasted
@@ -284,6 +282,7 @@ func (f *fitter) collect(ctx context.Context, source Source) error {
 	f.lapse, f.other = f.made(feature.HazardFields(), f.o.MaxRows), f.made(feature.HazardFields(), f.o.MaxRows)
 	f.experience = map[string]*experience{}
 	f.worth.ends = map[string]*seen{}
+	f.lapses.reset(&f.o.Settings.Churn.Changes, f.made, f.o.MaxRows)
 	n, lag := 0, f.o.Settings.Features.ReportingLag
 	for rel, err := range f.lived(ctx, source) {
 		if err != nil {
@@ -376,75 +375,6 @@ func (f *fitter) policies(key string, k int, then portfolio.Date) {
 	}
 }
 
-// hazards adds the months of a relation until it ends, or a year has passed.
-func (f *fitter) hazards(key string, then portfolio.Date) {
-	until := then.AddMonths(12)
-	ended, lapsed := relationEnd(f.now.refs, then, until, churn.DefinitionOf(&f.then.group) == churn.AllEssential)
-	f.reader.Hazard(feature.Input{View: f.then.group.Primary, Group: &f.then.group}, &f.row)
-	f.rates.relations++
-	for k := 1; k <= 12; k++ {
-		from, to := then.AddMonths(k-1), then.AddMonths(k)
-		event := ended != 0 && ended > from && ended <= to
-		f.rates.months++
-		weight := 1.0
-		if !event {
-			if hash(key, uint64(then), uint64(k))%monthsKept != 0 {
-				continue
-			}
-			weight = monthsKept
-		}
-		f.reader.SetMonth(&f.row, k)
-		yl, yo := 0.0, 0.0
-		if event && lapsed {
-			yl = 1
-			f.rates.lapses++
-		} else if event {
-			yo = 1
-			f.rates.others++
-		}
-		f.lapse.add(key, &f.row, yl, weight, 0)
-		f.other.add(key, &f.row, yo, weight, 0)
-		if event {
-			return
-		}
-	}
-}
-
-// relationEnd finds the first day in (from, until] on which none of the policies that
-// count is in force, and whether it came by a lapse. A policy that begins within the
-// days of a replacement carries the relation on.
-func relationEnd(views []*portfolio.View, from, until portfolio.Date, essential bool) (portfolio.Date, bool) {
-	counts := func(p *portfolio.PolicyView) bool {
-		b, _ := portfolio.BranchOf(p.Branch)
-		return !essential || b.Essential
-	}
-	first, lapsed := portfolio.Date(0), false
-	for _, v := range views {
-	next:
-		for i := range v.Policies {
-			p := &v.Policies[i]
-			end := p.EndDate
-			if !counts(p) || end <= from || end > until || p.StartDate > end || first != 0 && end > first {
-				continue
-			}
-			for _, w := range views {
-				for j := range w.Policies {
-					q := &w.Policies[j]
-					if counts(q) && q.StartDate <= end+portfolio.ReplacementDays && (q.EndDate == 0 || q.EndDate > end) {
-						continue next
-					}
-				}
-			}
-			if end == first {
-				lapsed = lapsed || p.Ended == portfolio.Lapse
-			} else {
-				first, lapsed = end, p.Ended == portfolio.Lapse
-			}
-		}
-	}
-	return first, lapsed
-}
-
 // rates are the book's own means.
 type rates struct {
 	exposure, claims                  float64
@@ -475,21 +405,12 @@ type place struct {
 // places are the models to be learnt, in their order.
 func (f *fitter) places() []place {
 	r, market := f.rates, f.o.Settings.Risk.Expected("")
-	monthly := func(yearly float64) float64 { return 1 - math.Pow(1-yearly, 1.0/12) }
+	few, note := f.o.Settings.Risk.MinimumEvents, fmt.Sprintf("weighed with the market's rate as if that were %d", priorEvents)
 	out := []place{
-		{name: "frequency", title: "claim frequency", table: f.frequency, loss: model.Poisson, events: r.claims, prior: math.Log(shrunk(r.claims, r.exposure, market.Frequency))},
-		{name: "severity", title: "claim severity", table: f.severity, loss: model.Gamma, events: r.claims, prior: math.Log(market.Severity)},
-		{name: "lapse", title: "lapse", table: f.lapse, loss: model.Logistic, events: r.lapses, prior: logit(shrunk(r.lapses, r.months, monthly(marketLapse)))},
-		{name: "other_end", title: "other ends", table: f.other, loss: model.Logistic, events: r.others, prior: logit(shrunk(r.others, r.months, monthly(marketOther)))},
+		{name: "frequency", title: "claim frequency", table: f.frequency, loss: model.Poisson, events: r.claims, prior: math.Log(shrunk(r.claims, r.exposure, market.Frequency)), few: few, note: note},
+		{name: "severity", title: "claim severity", table: f.severity, loss: model.Gamma, events: r.claims, prior: math.Log(market.Severity), few: few, note: note},
 	}
-	for i := range out {
-		out[i].few = fewEvents
-		if i < 2 {
-			out[i].few = f.o.Settings.Risk.MinimumEvents
-		}
-		out[i].note = fmt.Sprintf("weighed with the market's rate as if that were %d", priorEvents)
-	}
-	out = append(out, f.common())
+	out = append(append(out, f.ending()...), f.common())
 	for i := range f.buyers {
 		if b := &f.buyers[i]; b.offered() {
 			out = append(out, b.place(&f.o.Settings.Nbp))
@@ -513,9 +434,8 @@ func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, err
 	}
 	m := &scoring.Models{
 		Trained: f.o.AsOf, Settings: *f.o.Settings, Ends: f.o.Ends, ContactsSince: f.contacts,
-		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.schema, Branches: f.levels(learnt["frequency"], learnt["severity"])},
-		Churn: &churn.Model{Lapse: learnt["lapse"], Other: learnt["other_end"]},
-		Nbp:   &nbp.Model{Common: learnt[buy], Groups: map[string]score.Model{}, Fitted: map[string]nbp.Fitted{}, Premium: map[string]float64{}},
+		Risk: &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.schema, Branches: f.levels(learnt["frequency"], learnt["severity"])},
+		Nbp:  &nbp.Model{Common: learnt[buy], Groups: map[string]score.Model{}, Fitted: map[string]nbp.Fitted{}, Premium: map[string]float64{}},
 	}
 	for b, p := range f.premium {
 		m.Nbp.Premium[b] = math.Round(100*p.sum/p.n) / 100
@@ -532,6 +452,10 @@ func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, err
 			return nil, err
 		}
 		m.Nbp.Fitted[b.Code] = fitted
+	}
+	var err error
+	if m.Churn, err = f.churn(ctx, learnt); err != nil {
+		return nil, err
 	}
 	m.Clv = f.learnWorth()
 	f.learnFrailty(m.Risk.Frequency, m.Clv)
@@ -641,7 +565,7 @@ func (f *fitter) freeze(ctx context.Context, source Source, m *scoring.Models) e
 				}
 			}
 			if sh.Churn.Status == score.Scored {
-				lapses = append(lapses, sh.Churn.Lapsed[12])
+				lapses = append(lapses, sh.Churn.Headline[12])
 			}
 			if sh.Clv.Status == score.Scored {
 				values, chances = append(values, sh.Clv.Value), append(chances, sh.Churn.Lapsed[12])

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"polis/handler/internal/churn"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/scoring"
@@ -259,7 +260,7 @@ func TestRelationEnds(t *testing.T) {
 	} {
 		var r rel
 		r.reset(alone(customer(tc.policies...)), asOf, portfolio.DefaultEnds)
-		if ended, lapsed := relationEnd(r.refs, then, until, tc.essential); ended != tc.ended || lapsed != tc.lapsed {
+		if ended, lapsed := churn.End(r.refs, then, until, map[bool]churn.Definition{true: churn.AllEssential, false: churn.All}[tc.essential]); ended != tc.ended || lapsed != tc.lapsed {
 			t.Errorf("%s: ends on day %d, lapsed %v; want day %d, %v", name, ended-then, lapsed, tc.ended-then, tc.lapsed)
 		}
 	}
@@ -413,7 +414,7 @@ func TestTables(t *testing.T) {
 			t.Errorf("%s: %d rows, %d targets, %d exposures", table.Name, table.N, len(table.Y), len(table.Exposure))
 		}
 	}
-	if want := []string{"frequency", "severity", "lapse", "other_end", "buy", "buy_motor"}; !slices.Equal(names, want) {
+	if want := []string{"frequency", "severity", "lapse", "other_end", "policy_lapse", "policy_other_end", "buy", "buy_motor"}; !slices.Equal(names, want) {
 		t.Errorf("tables %v, want %v", names, want)
 	}
 }

@@ -56,21 +56,17 @@ func (m *moments) variance() float64 { return max(0, m.square/m.n-m.mean()*m.mea
 // goesOn adds a year of a relation: f.then as it was seen, f.now as it came.
 func (f *fitter) goesOn(then portfolio.Date) {
 	w, until := &f.worth, then.AddMonths(12)
-	essential := churn.DefinitionOf(&f.then.group) == churn.AllEssential
-	gone, _ := relationEnd(f.now.refs, then, until, essential)
+	counted := f.o.Settings.Churn.Definition.Relation().Of(&f.then.group)
+	gone, _ := churn.End(f.now.refs, then, until, counted)
 	last := until
 	if gone != 0 {
 		last = gone
 	}
-	counted := 0
-	counts := func(branch string) bool {
-		b, _ := portfolio.BranchOf(branch)
-		return !essential || b.Essential
-	}
+	n := 0
 	for _, v := range f.then.refs {
 		for i := range v.Policies {
-			if p := &v.Policies[i]; p.InForce(then) && counts(p.Branch) {
-				counted++
+			if p := &v.Policies[i]; p.InForce(then) && counted.Counts(p.Branch) {
+				n++
 			}
 		}
 	}
@@ -84,8 +80,8 @@ func (f *fitter) goesOn(then portfolio.Date) {
 				continue
 			}
 			held = true
-			f.endsSingly(p, later, last, counted > 1 || !counts(p.Branch))
-			if gone != 0 && !counts(p.Branch) && later.InForce(gone-1) {
+			f.endsSingly(p, later, last, n > 1 || !counted.Counts(p.Branch))
+			if gone != 0 && !counted.Counts(p.Branch) && later.InForce(gone-1) {
 				if later.InForce(gone + portfolio.ReplacementDays) {
 					w.stayed++
 				} else {
@@ -460,7 +456,7 @@ func (f *fitter) last(ends *churn.Result, then portfolio.Date) lasted {
 		l.force[y] = math.Log(ends.Alive[12*y]+tiny) - math.Log(ends.Alive[12*y+12]+tiny)
 	}
 	l.years = float64(len(l.force))
-	end, _ := relationEnd(f.now.refs, then, then.AddMonths(12*len(l.force)), churn.DefinitionOf(&f.then.group) == churn.AllEssential)
+	end, _ := churn.End(f.now.refs, then, then.AddMonths(12*len(l.force)), f.o.Settings.Churn.Definition.Relation().Of(&f.then.group))
 	if end != 0 {
 		l.years, l.ended = float64(end-then)/365.25, true
 	}
@@ -499,7 +495,7 @@ func (f *fitter) fade(m *clv.Model, market clv.Market) {
 		}
 	}
 	if exposure > 0 {
-		m.Hazard = round(shrunk(ends, exposure, marketLapse+marketOther) / 12)
+		m.Hazard = round(shrunk(ends, exposure, f.o.Settings.Churn.Market.Lapse+f.o.Settings.Churn.Market.Other) / 12)
 	}
 	z := ends / (ends + 10*market.Weight) // a slope takes more than a mean
 	if squares > 0 {

@@ -1,0 +1,362 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"polis/handler/internal/churn"
+	"polis/handler/internal/feature"
+	"polis/handler/internal/model"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/score"
+)
+
+// lapses are the tables and counts of how relations and policies end.
+type lapses struct {
+	policyLapse, policyOther *table
+
+	policyMonths, policyLapses, policyOthers float64
+	// Of policies that do not count, those that were in force when their relation ended, by
+	// a lapse and otherwise, and those of them that ended with it.
+	along [2]struct{ ended, all float64 }
+
+	renewals             *table // with the band of the premium's change as their last field
+	bands                map[int]*band
+	row                  model.Row
+	changes              []float64 // at renewals, those of none left out
+	changed, unannounced float64
+}
+
+// band counts renewals with changes of one band.
+type band struct{ lapses, stayed float64 }
+
+// mostChange is the largest change, up or down, that is taken for one of the tariff and not
+// for another insured object or a correction. A share; our choice.
+const mostChange = 0.5
+
+func (l *lapses) reset(s *churn.Support, made func(fields []model.Field, max int) *table, max int) {
+	l.policyLapse, l.policyOther = made(feature.PolicyHazardFields(), max), made(feature.PolicyHazardFields(), max)
+	var order []string
+	for k := int(math.Floor(-mostChange / s.Width)); float64(k)*s.Width < mostChange; k++ {
+		if order = append(order, strconv.Itoa(k)); k == -1 {
+			order = append(order, unchanged)
+		}
+	}
+	l.renewals = made(append(feature.PolicyHazardFields(), model.Field{Name: change, Kind: model.Category, Order: strings.Join(order, "|")}), max)
+	l.bands = map[int]*band{}
+}
+
+// The field of a change's band, and its name where there is no change.
+const (
+	change    = "change"
+	unchanged = "none"
+)
+
+// noBand is the number of the band of no change, beyond those of changes.
+const noBand = math.MaxInt
+
+// bandOf is the number of a change's band.
+func bandOf(v float64, s *churn.Support) int {
+	if math.Abs(v) < s.Width/4 {
+		return noBand
+	}
+	return int(math.Floor(v / s.Width))
+}
+
+func bandName(k int) string {
+	if k == noBand {
+		return unchanged
+	}
+	return strconv.Itoa(k)
+}
+
+// hazards adds the months of a relation until it ends, or a year has passed. Where its end
+// was recorded ahead there is nothing to predict.
+func (f *fitter) hazards(key string, then portfolio.Date) {
+	g := &f.then.group
+	d := f.o.Settings.Churn.Definition.Relation().Of(g)
+	if day, _ := churn.End(f.then.refs, then, then.AddMonths(churn.Horizon), d); day != 0 {
+		return
+	}
+	ended, lapsed := churn.End(f.now.refs, then, then.AddMonths(12), d)
+	last := 0 // the month in which it ended
+	if ended != 0 {
+		last = 1 + feature.MonthsAhead(then, ended)
+	}
+	f.reader.Hazard(feature.Input{View: g.Primary, Group: g}, &f.row)
+	f.rates.relations++
+	for k := 1; k <= 12 && (last == 0 || k <= last); k++ {
+		f.rates.months++
+		weight, ok := sampled(k == last, key, then, k)
+		if !ok {
+			continue
+		}
+		f.reader.SetMonth(&f.row, k)
+		yl, yo := 0.0, 0.0
+		switch {
+		case k == last && lapsed:
+			yl = 1
+			f.rates.lapses++
+		case k == last:
+			yo = 1
+			f.rates.others++
+		}
+		f.lapse.add(key, &f.row, yl, weight, 0)
+		f.other.add(key, &f.row, yo, weight, 0)
+	}
+	for m, v := range f.then.refs {
+		f.policyHazards(key, d, v, f.now.refs[m], last, lapsed)
+	}
+}
+
+// sampled is whether a month of a life is kept, and its weight: all with an event, of the
+// others one in monthsKept.
+func sampled(event bool, key string, then portfolio.Date, month int) (float64, bool) {
+	if event {
+		return 1, true
+	}
+	return monthsKept, hash(key, uint64(then), uint64(month))%monthsKept == 0
+}
+
+// policyHazards adds the months of a customer's policies in which their relation goes on,
+// until they end by themselves or a year has passed. What is replaced, renumbered or
+// transferred is followed no further: it goes on under another number.
+func (f *fitter) policyHazards(key string, d churn.Definition, v, now *portfolio.View, last int, lapsed bool) {
+	l, then := &f.lapses, v.AsOf
+	ready := false
+	for i := range v.Policies {
+		p := &v.Policies[i]
+		later := now.Policy(p.ID)
+		if !p.InForce(then) || p.EndDate != 0 || later == nil {
+			continue
+		}
+		if !ready {
+			f.reader.PolicyHazards(feature.Input{View: v, Group: &f.then.group}, &f.row)
+			ready = true
+		}
+		f.reader.PolicyHazard(i, &f.row)
+		ends := 0
+		if later.EndDate > then {
+			ends = 1 + feature.MonthsAhead(then, later.EndDate)
+		}
+		f.renewal(key, p, later, ends)
+		counts := d.Counts(p.Branch)
+		for k := 1; k <= 12; k++ {
+			if k == last {
+				if counts {
+					break
+				}
+				a := &l.along[0]
+				if !lapsed {
+					a = &l.along[1]
+				}
+				if a.all++; ends == k {
+					a.ended++
+					break
+				}
+				continue
+			}
+			if ends == k && (later.Ended == portfolio.Replaced || later.Ended == portfolio.Transferred) {
+				break
+			}
+			l.policyMonths++
+			if weight, ok := sampled(ends == k, p.ID, then, k); ok {
+				f.reader.SetPolicyMonth(&f.row, k)
+				yl, yo := 0.0, 0.0
+				switch {
+				case ends == k && later.Ended == portfolio.Lapse:
+					yl = 1
+					l.policyLapses++
+				case ends == k:
+					yo = 1
+					l.policyOthers++
+				}
+				l.policyLapse.add(key, &f.row, yl, weight, 0)
+				l.policyOther.add(key, &f.row, yo, weight, 0)
+			}
+			if ends == k {
+				break
+			}
+		}
+	}
+}
+
+// renewal adds a policy's next renewal, if all the months around it lie in the year: with
+// what change of the premium, and whether the customer ended the policy in those months.
+func (f *fitter) renewal(key string, p, later *portfolio.PolicyView, ends int) {
+	l, s, then := &f.lapses, &f.o.Settings.Churn.Changes, f.then.views[0].AsOf
+	due := feature.Renewal(p, then)
+	if due == 0 || p.AnnualPremium <= 0 || feature.ChangeAnnounced(p, then) {
+		return
+	}
+	month := 1 + feature.MonthsAhead(then, due)
+	first, last := month-churn.MonthsBefore, month+churn.MonthsAfter
+	if first < 1 || last > 12 || ends > 0 && ends < first {
+		return
+	}
+	by, announced := feature.RenewalChange(later, due)
+	k := noBand
+	if !(math.Abs(by) < mostChange) {
+		return
+	}
+	if k = bandOf(by, s); k != noBand {
+		if l.changed++; !announced {
+			l.unannounced++
+			return // of those who left the like is not known
+		}
+		l.changes = append(l.changes, by)
+	}
+	b := l.bands[k]
+	if b == nil {
+		b = &band{}
+		l.bands[k] = b
+	}
+	y := 0.0
+	if ends > 0 && ends <= last && later.Ended == portfolio.Lapse {
+		y = 1
+		b.lapses++
+	} else {
+		b.stayed++
+	}
+	f.reader.SetPolicyMonth(&f.row, month)
+	l.row.Num, l.row.Cat = append(append(l.row.Num[:0], f.row.Num...), math.NaN()), append(append(l.row.Cat[:0], f.row.Cat...), bandName(k))
+	l.renewals.add(key, &l.row, y, 1, 0)
+}
+
+// ending are the places of the models of how relations and policies end.
+func (f *fitter) ending() []place {
+	r, l, s := f.rates, &f.lapses, &f.o.Settings.Churn
+	of := func(name, title string, t *table, events, at, yearly float64) place {
+		own, market := 0.0, 1-math.Pow(1-yearly, 1.0/12)
+		if at > 0 {
+			own = events / at
+		}
+		z := s.Credibility(events)
+		return place{
+			name: name, title: title, table: t, loss: model.Logistic, events: events, prior: logit(z*own + (1-z)*market),
+			few: s.OwnEvents, note: fmt.Sprintf("weighed with the market's rate as if that were %.0f", s.PriorEvents),
+		}
+	}
+	return []place{
+		of("lapse", "lapse", f.lapse, r.lapses, r.months, s.Market.Lapse),
+		of("other_end", "other ends", f.other, r.others, r.months, s.Market.Other),
+		of("policy_lapse", "lapse of a policy by itself", l.policyLapse, l.policyLapses, l.policyMonths, s.Market.PolicyLapse),
+		of("policy_other_end", "other ends of a policy by itself", l.policyOther, l.policyOthers, l.policyMonths, s.Market.PolicyOther),
+	}
+}
+
+// churn is the engine's model, but for its bands.
+func (f *fitter) churn(ctx context.Context, learnt map[string]score.Model) (*churn.Model, error) {
+	s, l := &f.o.Settings.Churn, &f.lapses
+	along := func(k int) float64 {
+		a := l.along[k]
+		own := s.Market.Along
+		if a.all > 0 {
+			own = a.ended / a.all
+		}
+		z := s.Credibility(a.all)
+		return round4(z*own + (1-z)*s.Market.Along)
+	}
+	m := &churn.Model{
+		Definition: s.Definition, Lapse: learnt["lapse"], Other: learnt["other_end"], PolicyLapse: learnt["policy_lapse"], PolicyOther: learnt["policy_other_end"],
+		Book: churn.Book{
+			Relations: s.Experience(f.rates.lapses), Policies: s.Experience(l.policyLapses), AlongLapse: along(0), AlongOther: along(1),
+		},
+	}
+	var err error
+	m.Book.Changes, err = f.changes(ctx)
+	return m, err
+}
+
+func round4(v float64) float64 { return math.Round(1e4*v) / 1e4 }
+
+// changes learns what went with changes of the premium at renewals: a model of who lapses
+// around a renewal, of all that the hazards read and of the change, in bands. As the model
+// is a sum, the change's table is what goes with it where all else is alike. What tells of
+// the change in advance is left out, and so are pairs, which would take a part of it away.
+func (f *fitter) changes(ctx context.Context) (churn.Changes, error) {
+	l, s := &f.lapses, &f.o.Settings.Churn
+	c := churn.Changes{Renewals: float64(l.renewals.n), Lapses: l.renewals.events()}
+	switch {
+	case l.unannounced > s.Changes.Unannounced*l.changed:
+		c.Why = churn.Unannounced
+	case c.Lapses < s.OwnEvents || c.Renewals-c.Lapses < s.OwnEvents || l.bands[noBand] == nil:
+		c.Why = churn.TooFew
+	}
+	if c.Why != "" {
+		return c, nil
+	}
+	frame, target := l.renewals.training(model.Logistic)
+	for i, field := range frame.Fields {
+		if slices.Contains(feature.Announced, field.Name) {
+			for k := range frame.Num[i] {
+				frame.Num[i][k] = math.NaN()
+			}
+		}
+	}
+	const title = "premium changes"
+	m, err := model.Fit(ctx, frame, target, model.Options{
+		Seed: f.o.Seed, Bins: 32, Pairs: -1, Progress: func(done, total int) { f.o.Progress("learning "+title, done, total) },
+	})
+	if err != nil {
+		return c, fmt.Errorf("learning %s: %w", title, err)
+	}
+	cells := map[string]model.Cell{}
+	for _, cell := range m.Cells() {
+		if cell.Term == change && cell.Second == "" {
+			cells[cell.First] = cell
+		}
+	}
+	c.Low, c.High = round4(score.Quantile(l.changes, s.Changes.Tail)), round4(score.Quantile(l.changes, 1-s.Changes.Tail))
+	w := s.Changes.Width
+	for k := int(math.Floor(-mostChange / w)); float64(k)*w < mostChange; k++ {
+		near := l.near(k-1, k, k+1)
+		if b := l.bands[k]; b != nil && near.lapses >= s.Changes.Lapses && near.stayed >= s.Changes.Lapses {
+			from, to := float64(float64(k)*w), float64(float64(k+1)*w)
+			switch k {
+			case -1:
+				to = -w / 4
+			case 0:
+				from = w / 4
+			}
+			c.Bands = append(c.Bands, bandAt(k, cells, near, from, to))
+		}
+		if k == -1 {
+			none := bandAt(noBand, cells, *l.bands[noBand], -w/4, w/4)
+			none.None = true
+			c.Bands = append(c.Bands, none)
+		}
+	}
+	if len(c.Bands) == 1 {
+		c.Bands, c.Why = nil, churn.TooFew // nothing but renewals without a change
+	}
+	return c, nil
+}
+
+// near adds up bands of changes.
+func (l *lapses) near(bands ...int) (out band) {
+	for _, k := range bands {
+		if b := l.bands[k]; b != nil {
+			out.lapses += b.lapses
+			out.stayed += b.stayed
+		}
+	}
+	return out
+}
+
+// bandAt is a band as the model has it. One that the model says nothing of has the mean's
+// effect, with the error of a rate of so many lapses.
+func bandAt(k int, cells map[string]model.Cell, near band, from, to float64) churn.Band {
+	b := churn.Band{From: round4(from), To: round4(to), Lapses: near.lapses}
+	if cell, ok := cells[bandName(k)]; ok {
+		b.Effect, b.Error = cell.Value, cell.Error
+	}
+	if b.Error == 0 {
+		b.Error = round4(math.Sqrt(1/max(near.lapses, 1) + 1/max(near.stayed, 1)))
+	}
+	return b
+}
