@@ -57,10 +57,11 @@ type Book struct {
 	Relations Experience `json:"relations"`
 	Policies  Experience `json:"policies"`
 	// AlongLapse is the share of policies that do not count and that lapse when their
-	// relation does; AlongOther that of those which end when it ends otherwise.
-	AlongLapse float64 `json:"along_lapse"`
-	AlongOther float64 `json:"along_other"`
-	Changes    Changes `json:"premium_changes"`
+	// relation does; AlongOther that of those which end when it ends otherwise. By how many
+	// policies count: 1, 2, and more. A relation with one of them ends when that does.
+	AlongLapse [3]float64 `json:"along_lapse"`
+	AlongOther [3]float64 `json:"along_other"`
+	Changes    Changes    `json:"premium_changes"`
 }
 
 // Check makes sure that what was frozen can be scored with.
@@ -73,9 +74,11 @@ func (m *Model) Check() error {
 			return err
 		}
 	}
-	for _, v := range [...]float64{m.Book.AlongLapse, m.Book.AlongOther} {
-		if !(v >= 0 && v <= 1) {
-			return fault.New(fault.Malformed, "churn: a share of policies that go along is from 0 to 1")
+	for _, shares := range [...][3]float64{m.Book.AlongLapse, m.Book.AlongOther} {
+		for _, v := range shares {
+			if !(v >= 0 && v <= 1) {
+				return fault.New(fault.Malformed, "churn: a share of policies that go along is from 0 to 1")
+			}
 		}
 	}
 	return m.Book.Changes.check()
@@ -171,6 +174,7 @@ type Engine struct {
 	// policies that count and to the others.
 	lapse, other [Horizon + 1]float64
 	with         [2]shock
+	alongOther   float64
 	some         some
 	branches     []work
 }
@@ -180,6 +184,21 @@ const (
 	counting = iota
 	beside
 )
+
+// Counted is the place in Book.AlongLapse of a relation.
+func Counted(g *feature.Group, whole Definition) int {
+	n := 0
+	for _, v := range g.Views {
+		for i := range v.Policies {
+			if p := &v.Policies[i]; p.InForce(v.AsOf) && whole.Counts(p.Branch) {
+				if n++; n == len(Book{}.AlongLapse) {
+					return n - 1
+				}
+			}
+		}
+	}
+	return max(0, n-1)
+}
 
 func sideOf(whole Definition, p *portfolio.PolicyView) int {
 	if whole.Counts(p.Branch) {
@@ -289,7 +308,9 @@ func (e *Engine) curves(g *feature.Group, whole Definition, r *Result) {
 	if day != 0 {
 		r.EndsOn, known = day, 1+feature.MonthsAhead(asOf, day)
 	}
-	along := [2]float64{e.model.Book.AlongLapse, e.model.Book.AlongOther}
+	n := Counted(g, whole)
+	e.alongOther = e.model.Book.AlongOther[n]
+	along := [2]float64{e.model.Book.AlongLapse[n], e.alongOther}
 	r.Alive[0], e.with[counting].stays[0], e.with[beside].stays[0] = 1, 1, 1
 	var hazards, ended [2]float64 // by a lapse, by anything else
 	for k := 1; k <= Horizon; k++ {
@@ -340,7 +361,7 @@ func (e *Engine) policies(g *feature.Group, whole Definition, r *Result) {
 			}
 			e.alone(i, p, v.AsOf, &a)
 			side := sideOf(whole, p)
-			r.Policies = append(r.Policies, Policy{ID: p.ID, Branch: p.Branch, Renews: feature.Renewal(p, v.AsOf), EndsOn: p.EndDate, member: member})
+			r.Policies = append(r.Policies, Policy{ID: p.ID, Branch: p.Branch, Renews: feature.Renewal(p, v.AsOf), EndsOn: p.EndsOn, member: member})
 			e.ends(&a, &e.with[side], &r.Policies[len(r.Policies)-1].Ends)
 			e.into(r, p.Branch, side, &a)
 			if e.definition == OnePolicy {
@@ -359,12 +380,12 @@ func (e *Engine) alone(i int, p *portfolio.PolicyView, asOf portfolio.Date, a *a
 			a.renewals |= 1 << k
 		}
 	}
-	if p.EndDate != 0 {
-		known := 1 + feature.MonthsAhead(asOf, p.EndDate)
+	if p.EndsOn != 0 {
+		known := 1 + feature.MonthsAhead(asOf, p.EndsOn)
 		for k := known; k <= Horizon; k++ {
 			a.gone[k], a.kept[k] = 1, 1
 		}
-		if known <= Horizon && p.Ended == portfolio.Lapse {
+		if known <= Horizon && p.EndsBy == portfolio.Lapse {
 			a.kept[known] = 0
 		}
 		return
@@ -470,7 +491,7 @@ func (e *Engine) headline(r *Result) {
 // the relation goes on, or has ended otherwise.
 func (e *Engine) anyOf(r *Result) {
 	count, others := &e.some.none[counting], &e.some.none[beside]
-	along := e.model.Book.AlongOther
+	along := e.alongOther
 	over, left := 0.0, 0.0 // relations that ended otherwise: with all policies, but for those that do not count
 	for k := 1; k <= Horizon; k++ {
 		ended := float64(r.Alive[k-1] * e.other[k])

@@ -77,7 +77,8 @@ func End(views []*portfolio.View, from, until portfolio.Date, d Definition) (day
 	carried := func(end portfolio.Date) bool {
 		for _, w := range views {
 			for j := range w.Policies {
-				if q := &w.Policies[j]; q.StartDate <= end+portfolio.ReplacementDays && (q.EndDate == 0 || q.EndDate > end) && d.Counts(q.Branch) {
+				q := &w.Policies[j]
+				if ends, _ := endOf(q); q.StartDate <= end+portfolio.ReplacementDays && (ends == 0 || ends > end) && d.Counts(q.Branch) {
 					return true
 				}
 			}
@@ -87,17 +88,26 @@ func End(views []*portfolio.View, from, until portfolio.Date, d Definition) (day
 	for _, v := range views {
 		for i := range v.Policies {
 			p := &v.Policies[i]
-			end := p.EndDate
+			end, by := endOf(p)
 			if end <= from || end > until || p.StartDate > end || day != 0 && end > day || !d.Counts(p.Branch) {
 				continue
 			}
 			switch {
 			case end == day:
-				lapsed = lapsed || p.Ended == portfolio.Lapse
+				lapsed = lapsed || by == portfolio.Lapse
 			case !carried(end):
-				day, lapsed = end, p.Ended == portfolio.Lapse
+				day, lapsed = end, by == portfolio.Lapse
 			}
 		}
 	}
 	return day, lapsed
+}
+
+// endOf is when a policy ended or, as far as is recorded, will end, and by whom; 0 where
+// no end is known.
+func endOf(p *portfolio.PolicyView) (portfolio.Date, portfolio.End) {
+	if p.EndsOn != 0 {
+		return p.EndsOn, p.EndsBy
+	}
+	return p.EndDate, p.Ended
 }

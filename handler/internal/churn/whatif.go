@@ -147,7 +147,7 @@ func (e *Engine) whatIf(p *portfolio.PolicyView, asOf portfolio.Date, a *alone, 
 	switch {
 	case c.Why != "":
 		w.Why = c.Why
-	case p.EndDate != 0:
+	case p.EndsOn != 0:
 		w.Why = Ending
 	case renewal == 0 || w.Renews == 0:
 		w.Why = NoRenewal

@@ -18,10 +18,12 @@ var lapsing = []policyDefinition{
 	{Definition: Definition{Name: "policy_change", Group: premium, Unit: "share", CurrentOnly: true, Meaning: "change of the policy's premium over the last 12 months"}, num: func(f *policyFacts) float64 { return f.changes.year }},
 	{Definition: Definition{Name: "policy_announced", Group: premium, Unit: "share", CurrentOnly: true, Meaning: "change of the policy's premium that is recorded and not yet valid"}, num: func(f *policyFacts) float64 { return f.changes.announced }},
 	{Definition: Definition{Name: "policy_claims_36m", Group: claims, Unit: "count", Meaning: "claims of the customer in the policy's branch with a loss in the last 36 months"}, num: func(f *policyFacts) float64 { return float64(f.claims) }},
-	{Definition: Definition{Name: "essential_beside", Group: relation, Unit: "count", Meaning: "policies of essential branches that the relation has in force beside the policy"}, num: func(f *policyFacts) float64 {
+	{Definition: Definition{Name: "essential_beside", Group: relation, Unit: "count", Meaning: "policies of essential branches that the relation has in force beside the policy, or of all branches where it has no essential one"}, num: func(f *policyFacts) float64 {
 		n := f.g.Essential
 		if b, _ := portfolio.BranchOf(f.p.Branch); b.Essential {
 			n--
+		} else if n == 0 {
+			n = f.g.Policies - 1
 		}
 		return float64(n)
 	}},

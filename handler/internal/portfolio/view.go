@@ -33,6 +33,9 @@ type PolicyView struct {
 	*Policy           // the newest version known
 	Versions []Policy // all known versions, oldest first
 	Ended    End      // why it ended or will end; NotEnded while no end is known
+	// EndsOn and EndsBy are an end that is recorded and not in effect yet: notice was given.
+	EndsOn Date
+	EndsBy End
 	// CurrentOnly marks an undated row seen before it was recorded: only branch,
 	// start and end are known, and the premium is not.
 	CurrentOnly bool
@@ -173,6 +176,11 @@ func (v *View) addPolicy(versions []Policy, ends EndTable) {
 	}
 	if p.EndDate != 0 {
 		p.Ended = ends.Of(p.EndReason)
+	}
+	if known > 0 {
+		if last := &versions[known-1]; last.EndDate > v.AsOf {
+			p.EndsOn, p.EndsBy = last.EndDate, ends.Of(last.EndReason)
+		}
 	}
 	v.Policies = append(v.Policies, p)
 }

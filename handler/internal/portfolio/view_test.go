@@ -17,6 +17,8 @@ func shown(v *View) any {
 		P        Policy
 		Versions []Policy
 		Ended    End
+		EndsOn   Date
+		EndsBy   End
 		Only     bool
 	}
 	type claim struct {
@@ -31,12 +33,30 @@ func shown(v *View) any {
 		Contacts []Contact
 	}{Customer: v.Customer, Contacts: v.Contacts}
 	for _, p := range v.Policies {
-		s.Policies = append(s.Policies, policy{*p.Policy, p.Versions, p.Ended, p.CurrentOnly})
+		s.Policies = append(s.Policies, policy{*p.Policy, p.Versions, p.Ended, p.EndsOn, p.EndsBy, p.CurrentOnly})
 	}
 	for _, c := range v.Claims {
 		s.Claims = append(s.Claims, claim{*c.Claim, c.Versions, c.CurrentOnly})
 	}
 	return s
+}
+
+// Notice that was given shows as an end to come, until it is withdrawn.
+func TestNoticeIsSeen(t *testing.T) {
+	start, end := MustDate(2020, 1, 1), MustDate(2026, 6, 1)
+	p := Policy{ID: "p", CustomerID: "c", Branch: "motor", StartDate: start, Status: Active, Version: Version{RecordedAt: start, ValidFrom: start}}
+	given := p
+	given.EndDate, given.EndReason, given.Version = end, "lapse", Version{RecordedAt: MustDate(2026, 5, 1), ValidFrom: end}
+	back := p
+	back.Version = Version{RecordedAt: MustDate(2026, 5, 20), ValidFrom: end}
+	a := &Aggregate{Customers: []Customer{{ID: "c"}}, Policies: []Policy{p, given, back}}
+	for on, want := range map[Date]Date{MustDate(2026, 4, 30): 0, MustDate(2026, 5, 1): end, MustDate(2026, 5, 19): end, MustDate(2026, 5, 20): 0} {
+		var v View
+		v.Reset(a, on, DefaultEnds)
+		if q := &v.Policies[0]; q.EndsOn != want || (q.EndsBy == Lapse) != (want != 0) || !q.InForce(on) || q.EndDate != 0 {
+			t.Errorf("on %v: ends on %v, by %v", on, q.EndsOn, q.EndsBy)
+		}
+	}
 }
 
 // What was recorded after the date changes nothing, or a model would be trained on

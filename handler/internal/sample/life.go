@@ -135,6 +135,11 @@ func (h *household) leaving() {
 		hazard := min(h.w.form.leave(h, p)*h.touched(p), 0.9)
 		if h.measure {
 			p.fate.leave *= 1 - hazard
+			for j := range h.pol {
+				if q := &h.pol[j]; q.owner == p.no && q.active() {
+					q.kept *= 1 - hazard
+				}
+			}
 			continue
 		}
 		if coin(h.seed, h.who(0, no), h.m, coinLeave) >= hazard {
@@ -180,6 +185,7 @@ func (h *household) lapsing(q *policy, p *person, renewing bool) {
 	hazard := min(h.w.form.lapse(h, p, q, renewing)*h.touched(p), 0.95)
 	if h.measure {
 		q.stay *= 1 - hazard
+		q.kept *= 1 - hazard
 		return
 	}
 	if coin(h.seed, h.who(1, q.no), h.m, coinLapse) >= hazard {

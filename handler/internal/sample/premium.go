@@ -56,7 +56,9 @@ type policy struct {
 	bad  float64 // factor on the mean claim
 
 	// For the truth.
-	stay           float64 // probability of not lapsing so far
+	stay           float64 // probability of not lapsing so far, while the relation stays
+	kept           float64 // on a path: probability that the customer has not ended it so far, the relation's leaving included
+	gone           float64 // probability that the customer ends it
 	exposure       float64
 	expected       float64 // claims
 	loss           float64 // EUR, expected
@@ -80,7 +82,7 @@ func (h *household) open(p *person, line int, start, recorded day, carrier int, 
 		}
 	}
 	h.pol = append(h.pol, policy{
-		no: h.policies, owner: p.no, line: line, carrier: carrier, start: start, changed: -99, stay: 1,
+		no: h.policies, owner: p.no, line: line, carrier: carrier, start: start, changed: -99, stay: 1, kept: 1,
 		mandated: carrier >= 4 && line != funeral, pay: []int{1, 2, 4, 12}[r.pick([]float64{0.30, 0.05, 0.10, 0.55})],
 	})
 	q := &h.pol[len(h.pol)-1]

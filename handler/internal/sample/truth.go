@@ -11,7 +11,7 @@ const truthPaths = 16
 
 const (
 	truthPoliciesHeader = "policy_id,customer_id,branch,exposure,expected_claims,claim_probability,expected_loss," +
-		"realised_claims,realised_loss\n"
+		"realised_claims,realised_loss,lapse,lapsed\n"
 	truthCustomersHeader = "customer_id,lapse_any,lapse_all,lapse_essential,lapse_any_contacted," +
 		"y0_any,y1_any,y0_all,y1_all,y0_essential,y1_essential,contacted,realised_any," +
 		"purchase,purchased,held_elsewhere,same_person_as,frailty,price_sensitivity,dissatisfaction\n"
@@ -35,7 +35,7 @@ func (h *household) tell(scratch *household) {
 	known := len(h.pol)
 	for i := range h.pol {
 		q := &h.pol[i]
-		q.exposure, q.expected, q.loss, q.none = 0, 0, 0, 0
+		q.exposure, q.expected, q.loss, q.none, q.gone = 0, 0, 0, 0, 0
 	}
 	for path := range truthPaths {
 		for _, contacted := range [...]bool{false, true} {
@@ -55,6 +55,7 @@ func (h *household) tell(scratch *household) {
 				to.expected += from.expected / truthPaths
 				to.loss += from.loss / truthPaths
 				to.none += math.Exp(-from.expected) / truthPaths
+				to.gone += (1 - from.kept) / truthPaths
 			}
 		}
 	}
@@ -89,7 +90,7 @@ func (h *household) copyFrom(o *household) {
 	}
 	for i := range h.pol {
 		q := &h.pol[i]
-		q.stay, q.exposure, q.expected, q.loss, q.happened, q.happenedAmount = 1, 0, 0, 0, 0, 0
+		q.stay, q.kept, q.exposure, q.expected, q.loss, q.happened, q.happenedAmount = 1, 1, 0, 0, 0, 0, 0
 	}
 }
 
@@ -185,7 +186,12 @@ func (h *household) writeTruth(p *person, lived *household, y0, y1 outcome, know
 		}
 		b = number(append(b, ','), lived.pol[i].happened)
 		b = money(append(b, ','), lived.pol[i].happenedAmount)
-		b = append(b, '\n')
+		b = probability(append(b, ','), q.gone)
+		if lived.pol[i].why == endLapse {
+			b = append(b, ",1\n"...)
+		} else {
+			b = append(b, ",0\n"...)
+		}
 	}
 	h.out.truthPolicies = b
 

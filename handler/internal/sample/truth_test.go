@@ -22,6 +22,7 @@ func TestTruthIsTrue(t *testing.T) {
 		}{
 			// Expected as long as the customer keeps the policy, so fewer happen.
 			{"claims", p, "expected_claims", "realised_claims", false},
+			{"lapse of a policy", p, "lapse", "lapsed", true},
 			{"lapse of any", c, "lapse_any", "y0_any", true},
 			{"lapse of any, contacted", c, "lapse_any_contacted", "y1_any", true},
 			{"lapse of all", c, "lapse_all", "y0_all", false},

@@ -22,7 +22,8 @@ type lapses struct {
 	policyMonths, policyLapses, policyOthers float64
 	// Of policies that do not count, those that were in force when their relation ended, by
 	// a lapse and otherwise, and those of them that ended with it.
-	along [2]struct{ ended, all float64 }
+	// By how many do: see churn.Book.
+	along [2][3]struct{ ended, all float64 }
 
 	renewals             *table // with the band of the premium's change as their last field
 	bands                map[int]*band
@@ -127,11 +128,11 @@ func sampled(event bool, key string, then portfolio.Date, month int) (float64, b
 // transferred is followed no further: it goes on under another number.
 func (f *fitter) policyHazards(key string, d churn.Definition, v, now *portfolio.View, last int, lapsed bool) {
 	l, then := &f.lapses, v.AsOf
-	ready := false
+	counted, ready := churn.Counted(&f.then.group, d), false
 	for i := range v.Policies {
 		p := &v.Policies[i]
 		later := now.Policy(p.ID)
-		if !p.InForce(then) || p.EndDate != 0 || later == nil {
+		if !p.InForce(then) || p.EndsOn != 0 || later == nil {
 			continue
 		}
 		if !ready {
@@ -150,9 +151,9 @@ func (f *fitter) policyHazards(key string, d churn.Definition, v, now *portfolio
 				if counts {
 					break
 				}
-				a := &l.along[0]
+				a := &l.along[0][counted]
 				if !lapsed {
-					a = &l.along[1]
+					a = &l.along[1][counted]
 				}
 				if a.all++; ends == k {
 					a.ended++
@@ -252,14 +253,15 @@ func (f *fitter) ending() []place {
 // churn is the engine's model, but for its bands.
 func (f *fitter) churn(ctx context.Context, learnt map[string]score.Model) (*churn.Model, error) {
 	s, l := &f.o.Settings.Churn, &f.lapses
-	along := func(k int) float64 {
-		a := l.along[k]
-		own := s.Market.Along
-		if a.all > 0 {
-			own = a.ended / a.all
+	along := func(k int) (out [3]float64) {
+		for i, a := range l.along[k] {
+			out[i] = s.Market.Along
+			if a.all > 0 {
+				z := s.Credibility(a.all)
+				out[i] = round4(z*a.ended/a.all + (1-z)*s.Market.Along)
+			}
 		}
-		z := s.Credibility(a.all)
-		return round4(z*own + (1-z)*s.Market.Along)
+		return out
 	}
 	m := &churn.Model{
 		Definition: s.Definition, Lapse: learnt["lapse"], Other: learnt["other_end"], PolicyLapse: learnt["policy_lapse"], PolicyOther: learnt["policy_other_end"],
@@ -315,7 +317,8 @@ func (f *fitter) changes(ctx context.Context) (churn.Changes, error) {
 	w := s.Changes.Width
 	for k := int(math.Floor(-mostChange / w)); float64(k)*w < mostChange; k++ {
 		near := l.near(k-1, k, k+1)
-		if b := l.bands[k]; b != nil && near.lapses >= s.Changes.Lapses && near.stayed >= s.Changes.Lapses {
+		inside := float64(k+1)*w > c.Low && float64(k)*w <= c.High
+		if b := l.bands[k]; inside && b != nil && near.lapses >= s.Changes.Lapses && near.stayed >= s.Changes.Lapses {
 			from, to := float64(float64(k)*w), float64(float64(k+1)*w)
 			switch k {
 			case -1:

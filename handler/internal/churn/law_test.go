@@ -1,0 +1,388 @@
+package churn_test
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	. "polis/handler/internal/churn"
+	"polis/handler/internal/feature"
+	"polis/handler/internal/model"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/score"
+	"polis/handler/internal/score/scoretest"
+)
+
+// book draws a household: policies that run, that have ended, that are still to begin, and
+// some whose end is recorded ahead.
+func book(t *rapid.T) *feature.Group {
+	var members []*portfolio.Aggregate
+	for m := range rapid.IntRange(1, 3).Draw(t, "members") {
+		id := fmt.Sprint("c", m)
+		a := &portfolio.Aggregate{Customers: []portfolio.Customer{{ID: id, HouseholdID: "h", BirthYear: 1980, Objects: rapid.IntRange(0, 5).Draw(t, "objects") == 0, Version: known}}}
+		for i := range rapid.IntRange(0, 5).Draw(t, "policies") {
+			p := portfolio.Policy{
+				ID: fmt.Sprint(id, "-", i), CustomerID: id, AnnualPremium: 30000, Status: portfolio.Active, Version: known,
+				Branch:    rapid.SampledFrom([]string{"motor", "contents", "travel", "legal", "life", "drone"}).Draw(t, "branch"),
+				StartDate: asOf + portfolio.Date(rapid.IntRange(-3000, 20).Draw(t, "start")),
+			}
+			if rapid.Bool().Draw(t, "contract") {
+				p.ContractEnd = p.StartDate + portfolio.Date(rapid.IntRange(1, 4000).Draw(t, "contract end"))
+			}
+			if rapid.IntRange(0, 4).Draw(t, "ends") == 0 {
+				p.EndDate, p.EndReason = max(p.StartDate, asOf+portfolio.Date(rapid.IntRange(-300, 1300).Draw(t, "end"))), rapid.SampledFrom([]string{"lapse", "sold", "replaced"}).Draw(t, "reason")
+			}
+			a.Policies = append(a.Policies, p)
+		}
+		members = append(members, a)
+	}
+	return scoretest.Input(asOf, members...).Group
+}
+
+// anyModel draws hazards that move with the months, some of them absurd.
+func anyModel(tb testing.TB, t *rapid.T) *Model {
+	link := rapid.OneOf(rapid.Float64Range(-8, -1), rapid.Float64Range(-30, 30))
+	made := func(fields []model.Field, name string) *model.Model {
+		steps := []scoretest.Step{{Field: "month_calendar", Edges: []float64{3, 6, 9}, Values: rapid.SliceOfN(rapid.Float64Range(-2, 2), 5, 5).Draw(t, name+" by month")}}
+		if len(fields) == len(feature.PolicyHazardFields()) {
+			steps = append(steps, scoretest.Step{Field: "policy_month_renewal", Edges: []float64{1}, Values: []float64{0, 2, -1}})
+		}
+		return scoretest.Model(tb, fields, model.Logistic, link.Draw(t, name), steps...)
+	}
+	share := rapid.Float64Range(0, 1)
+	shares := func(name string) (out [3]float64) {
+		for i := range out {
+			out[i] = share.Draw(t, name)
+		}
+		return out
+	}
+	return &Model{
+		Definition: rapid.SampledFrom([]Definition{"", OnePolicy, OneBranch, AllNonLife, AllEssential, All}).Draw(t, "definition"),
+		Lapse:      made(feature.HazardFields(), "lapse"), Other: made(feature.HazardFields(), "other"),
+		PolicyLapse: made(feature.PolicyHazardFields(), "policy lapse"), PolicyOther: made(feature.PolicyHazardFields(), "policy other"),
+		Book: Book{AlongLapse: shares("along"), AlongOther: shares("along otherwise")},
+	}
+}
+
+// near is what rounding in 36 months may add up to.
+const near = 1e-12
+
+// TestOneLaw holds all figures to what the package promises by construction, on any models
+// and households.
+func TestOneLaw(tb *testing.T) {
+	rapid.Check(tb, func(t *rapid.T) {
+		m, g := anyModel(tb, t), book(t)
+		e := New(m)
+		var r Result
+		e.Score(g, &r)
+		if r.Status != score.Scored {
+			return
+		}
+		whole := m.Definition
+		if whole == "" {
+			whole = AllEssential
+		}
+		one := whole == OnePolicy || whole == OneBranch
+		whole = whole.Relation().Of(g)
+		for k := 1; k <= Horizon; k++ {
+			other := max(0, 1-r.Lapsed[k]-r.Alive[k])
+			if sum := r.Lapsed[k] + r.Alive[k] + other; math.Abs(sum-1) > 0x1p-52 {
+				t.Fatalf("month %d: lapsed, alive and other add up to 1%+g", k, sum-1)
+			}
+			if r.Lapsed[k] < r.Lapsed[k-1] || r.Alive[k] > r.Alive[k-1] || r.Headline[k] < r.Headline[k-1] || r.Alive[k] < 0 || r.Headline[k] > 1 {
+				t.Fatalf("month %d: lapsed %v after %v, alive %v after %v, headline %v after %v", k, r.Lapsed[k], r.Lapsed[k-1], r.Alive[k], r.Alive[k-1], r.Headline[k], r.Headline[k-1])
+			}
+			if one && r.Headline[k] < r.Lapsed[k]-near {
+				t.Fatalf("month %d: something lapses with %v, the relation with %v", k, r.Headline[k], r.Lapsed[k])
+			}
+		}
+		ends := func(what string, x *Ends) {
+			for i := range Horizons {
+				if !(x.Lapsed[i] >= 0 && x.Alive[i] >= 0) || x.Lapsed[i]+x.Alive[i] > 1+0x1p-52 {
+					t.Fatalf("%s: lapsed %v, alive %v", what, x.Lapsed[i], x.Alive[i])
+				}
+				if i > 0 && (x.Lapsed[i] < x.Lapsed[i-1] || x.Alive[i] > x.Alive[i-1]) {
+					t.Fatalf("%s: lapsed %v, alive %v", what, x.Lapsed, x.Alive)
+				}
+			}
+			if x.Renewal < 0 || x.Renewal > 1 {
+				t.Fatalf("%s: %v of the lapses at renewals", what, x.Renewal)
+			}
+		}
+		branches := map[string]*Branch{}
+		for i := range r.Branches {
+			b := &r.Branches[i]
+			branches[b.Name] = b
+			ends(b.Name, &b.Ends)
+			if m.Definition == OneBranch {
+				for i, k := range Horizons {
+					if b.Lapsed[i] > r.Headline[k]+near {
+						t.Fatalf("%s lapses with %v, some branch with %v", b.Name, b.Lapsed[i], r.Headline[k])
+					}
+				}
+			}
+		}
+		for i := range r.Policies {
+			p := &r.Policies[i]
+			ends(p.ID, &p.Ends)
+			b := branches[p.Branch]
+			for i, k := range Horizons {
+				if whole.Counts(p.Branch) && p.Alive[i] > r.Alive[k]+near {
+					t.Fatalf("%s goes on with %v, its relation with %v", p.ID, p.Alive[i], r.Alive[k])
+				}
+				if p.Alive[i] > b.Alive[i]+near {
+					t.Fatalf("%s goes on with %v, its branch with %v", p.ID, p.Alive[i], b.Alive[i])
+				}
+				if m.Definition == OnePolicy && p.Lapsed[i] > r.Headline[k]+near {
+					t.Fatalf("%s lapses with %v, some policy with %v", p.ID, p.Lapsed[i], r.Headline[k])
+				}
+			}
+			if b.Policies == 1 && p.Lapsed != b.Lapsed {
+				t.Fatalf("%s lapses with %v, its branch with %v", p.ID, p.Lapsed, b.Lapsed)
+			}
+		}
+		if m.Definition == OnePolicy {
+			some := *m
+			some.Definition = OneBranch
+			var s Result
+			New(&some).Score(g, &s)
+			for k := range s.Headline {
+				if s.Headline[k] > r.Headline[k]+near {
+					t.Fatalf("month %d: some branch lapses with %v, some policy with %v", k, s.Headline[k], r.Headline[k])
+				}
+			}
+		}
+	})
+}
+
+// TestOnePolicyOneRelation: of a relation with one policy and no hazard of its own, policy,
+// branch and relation are one.
+func TestOnePolicyOneRelation(t *testing.T) {
+	r := scored(flat(0.02, 0.005, 1e-300, 1e-300), relation("motor"))
+	for i, k := range Horizons {
+		if p := &r.Policies[0]; math.Abs(p.Lapsed[i]-r.Lapsed[k]) > 1e-12 || math.Abs(p.Alive[i]-r.Alive[k]) > 1e-12 || p.Lapsed != r.Branches[0].Lapsed {
+			t.Errorf("month %d: policy %v, relation %v", k, p.Lapsed[i], r.Lapsed[k])
+		}
+	}
+}
+
+// TestPoliciesInClosedForm: with hazards that do not change, a policy that counts lapses
+// with its relation or by itself, and one that does not goes along in part.
+func TestPoliciesInClosedForm(t *testing.T) {
+	const lapse, other, alone, ends, along = 0.02, 0.005, 0.01, 0.003, 0.25
+	m := flat(lapse, other, alone, ends)
+	m.Book.AlongLapse, m.Book.AlongOther = [3]float64{along, 1, 1}, [3]float64{along, 1, 1}
+	r := scored(m, relation("motor", "travel"))
+	goes := 1 - lapse - other
+	stays := goes * (1 - alone - ends) // a month
+	want := (lapse + goes*alone) * (1 - math.Pow(stays, 12)) / (1 - stays)
+	if got := r.Policies[0].Lapsed[3]; math.Abs(got-want) > 1e-12 {
+		t.Errorf("motor lapses with %v, want %v", got, want)
+	}
+	attached, relation, gone := 1.0, 1.0, 0.0
+	want = 0
+	for range 12 {
+		shock := relation * lapse * along
+		want += shock * (1 - gone)
+		attached -= relation * (lapse + other) * along
+		left := 1 - gone
+		gone += left * (alone + ends)
+		want += attached * left * alone
+		relation *= goes
+	}
+	if got := r.Policies[1].Lapsed[3]; math.Abs(got-want) > 1e-12 {
+		t.Errorf("travel lapses with %v, want %v", got, want)
+	}
+}
+
+// TestRenewalsAreToldApart: hazards twenty times as high in the month of renewal put most
+// lapses there; all in it where they are nothing else.
+func TestRenewalsAreToldApart(t *testing.T) {
+	m := flat(1e-9, 1e-9, 0.002, 1e-9)
+	m.PolicyLapse = scoretest.Model(t, feature.PolicyHazardFields(), model.Logistic, -12, scoretest.Step{Field: "policy_month_renewal", Edges: []float64{1}, Values: []float64{0, 9, 0}})
+	r := scored(m, relation("motor", "contents"))
+	p := &r.Policies[0]
+	if p.Renews != portfolio.MustDate(2026, 7, 1) || !(p.Renewal > 0.99) || p.Lapsed[1] > 1e-4 || p.Lapsed[2] < 0.04 {
+		t.Errorf("renews %v, lapsed %v, of these at renewals %v", p.Renews, p.Lapsed, p.Renewal)
+	}
+	level := scored(flat(0.01, 0.001, 0.01, 0.001), relation("motor", "contents"))
+	if s := level.Policies[0].Renewal; math.Abs(s-1.0/12) > 0.01 || math.Abs(level.Renewal-1.0/12) > 0.01 {
+		t.Errorf("of lapses that are alike in all months %v and %v fall on renewals", s, level.Renewal)
+	}
+}
+
+// TestDefinitionsOrder: of one relation, more is asked for from one policy to all.
+func TestDefinitionsOrder(t *testing.T) {
+	g := relation("motor", "motor", "contents", "travel", "life")
+	last := 2.0
+	for _, d := range []Definition{OnePolicy, OneBranch, AllEssential} {
+		m := flat(0.01, 0.001, 0.01, 0.001)
+		m.Definition = d
+		r := scored(m, g)
+		if r.Definition != d || !(r.Headline[12] < last) {
+			t.Errorf("%s: %s, %v, after %v", d, r.Definition, r.Headline[12], last)
+		}
+		last = r.Headline[12]
+	}
+	for _, tc := range []struct {
+		d        Definition
+		branches []string
+		want     Definition
+	}{
+		{AllNonLife, []string{"life", "travel"}, AllNonLife},
+		{AllNonLife, []string{"life", "drone"}, AllNonLife},
+		{AllNonLife, []string{"life", "funeral"}, All},
+		{AllEssential, []string{"travel"}, All},
+		{All, []string{"travel"}, All},
+		{OnePolicy, []string{"travel"}, OnePolicy},
+	} {
+		if got := tc.d.Of(relation(tc.branches...)); got != tc.want {
+			t.Errorf("%s of %v: %s, want %s", tc.d, tc.branches, got, tc.want)
+		}
+	}
+	if !AllNonLife.Counts("disability") || AllNonLife.Counts("funeral") || AllEssential.Counts("travel") || !OnePolicy.Relation().Counts("motor") {
+		t.Error("what counts is otherwise")
+	}
+}
+
+func policy(id, branch string, start, end portfolio.Date, reason string) portfolio.Policy {
+	return portfolio.Policy{ID: id, CustomerID: "c", Branch: branch, StartDate: start, EndDate: end, EndReason: reason, AnnualPremium: 30000, Status: portfolio.Active, Version: known}
+}
+
+func customer(id string, objects bool, policies ...portfolio.Policy) *portfolio.Aggregate {
+	return &portfolio.Aggregate{Customers: []portfolio.Customer{{ID: id, HouseholdID: "h", BirthYear: 1980, Objects: objects, Version: known}}, Policies: policies}
+}
+
+// TestEdges has the documented answer of each.
+func TestEdges(t *testing.T) {
+	m := flat(0.01, 0.001, 0.01, 0.001)
+	score1 := func(members ...*portfolio.Aggregate) *Result {
+		return scored(m, scoretest.Input(asOf, members...).Group)
+	}
+	old := asOf - 900
+	t.Run("no policies", func(t *testing.T) {
+		if r := score1(customer("c", false)); r.Status != score.NoPolicies || len(r.Policies)+len(r.Branches) != 0 {
+			t.Errorf("%+v", r)
+		}
+	})
+	t.Run("only ended ones", func(t *testing.T) {
+		if r := score1(customer("c", false, policy("p", "motor", old, asOf, "lapse"))); r.Status != score.NoPolicies {
+			t.Errorf("%+v", r)
+		}
+	})
+	t.Run("a policy starting tomorrow", func(t *testing.T) {
+		if r := score1(customer("c", false, policy("p", "motor", asOf+1, 0, ""))); r.Status != score.NoPolicies {
+			t.Errorf("alone: %+v", r)
+		}
+		r := score1(customer("c", false, policy("p", "motor", asOf+1, 0, ""), policy("q", "contents", old, 0, "")))
+		if r.Status != score.Scored || len(r.Policies) != 1 || r.Policies[0].ID != "q" {
+			t.Errorf("beside another: %+v", r.Policies)
+		}
+	})
+	t.Run("a contract end in the past", func(t *testing.T) {
+		p := policy("p", "motor", old, 0, "")
+		p.ContractEnd = portfolio.MustDate(2024, 5, 15)
+		if r := score1(customer("c", false, p)); r.Policies[0].Renews != portfolio.MustDate(2026, 5, 15) {
+			t.Errorf("renews on %v", r.Policies[0].Renews)
+		}
+	})
+	t.Run("a contract of several years", func(t *testing.T) {
+		p := policy("p", "motor", old, 0, "")
+		p.ContractEnd = asOf + 800
+		r := score1(customer("c", false, p))
+		if r.Policies[0].Renews != p.ContractEnd || r.Policies[0].Renewal != 0 {
+			t.Errorf("renews on %v, %v of the lapses within a year fall on it", r.Policies[0].Renews, r.Policies[0].Renewal)
+		}
+	})
+	t.Run("an end recorded ahead", func(t *testing.T) {
+		r := score1(customer("c", false, policy("p", "motor", old, asOf+40, "lapse"), policy("q", "contents", old, 0, "")))
+		if p := &r.Policies[0]; p.EndsOn != asOf+40 || p.Lapsed[0] > 0.02 || math.Abs(p.Lapsed[1]-1) > 0.01 || p.Alive[1] != 0 || r.EndsOn != 0 {
+			t.Errorf("%+v", p)
+		}
+		r = score1(customer("c", false, policy("p", "motor", old, asOf+40, "lapse"), policy("q", "contents", old, asOf+30, "sold"), policy("t", "travel", old, 0, "")))
+		if r.EndsOn != asOf+40 || r.Lapsed[1] != 0 || r.Lapsed[2] != 1 || r.Headline[12] != 1 || r.Alive[2] != 0 {
+			t.Errorf("the relation ends on %v: %v", r.EndsOn, r.Lapsed[:4])
+		}
+	})
+	t.Run("households merging", func(t *testing.T) {
+		apart, together := customer("c", false, policy("p", "motor", old, 0, "")), customer("c", false, policy("p", "motor", old, 0, ""))
+		r, s := score1(apart), score1(together, customer("d", false, policy("q", "contents", old, 0, "")))
+		if len(r.Policies) != 1 || len(s.Policies) != 2 || len(s.Branches) != 2 {
+			t.Errorf("apart %d policies, together %d in %d branches", len(r.Policies), len(s.Policies), len(s.Branches))
+		}
+		in := scoretest.Input(asOf, together, customer("d", false, policy("q", "contents", old, 0, "")))
+		var of Result
+		e := New(m)
+		var whole Result
+		e.Score(in.Group, &whole)
+		for i, want := range []string{"p", "q"} {
+			whole.Member(feature.Input{View: in.Group.Views[i], Group: in.Group}, &of)
+			if len(of.Policies) != 1 || of.Policies[0].ID != want || len(of.Branches) != 2 || of.Headline != whole.Headline {
+				t.Errorf("member %d: %+v", i, of.Policies)
+			}
+		}
+	})
+	t.Run("a relation that objects", func(t *testing.T) {
+		if r := score1(customer("c", true, policy("p", "motor", old, 0, ""))); r.Status != score.Objected || len(r.Policies)+len(r.Branches) != 0 || r.Headline[12] != 0 {
+			t.Errorf("%+v", r)
+		}
+		r := score1(customer("c", true, policy("p", "motor", old, 0, "")), customer("d", false, policy("q", "contents", old, 0, "")))
+		if r.Status != score.Scored || len(r.Policies) != 1 || r.Policies[0].ID != "q" {
+			t.Errorf("one who objects is scored: %+v", r.Policies)
+		}
+	})
+	t.Run("a fleet", func(t *testing.T) {
+		var fleet []portfolio.Policy
+		for i := range 2000 {
+			fleet = append(fleet, policy(fmt.Sprintf("v%04d", i), "motor", old-portfolio.Date(i%365), 0, ""))
+		}
+		r := score1(customer("c", false, fleet...))
+		if len(r.Policies) != 2000 || len(r.Branches) != 1 || r.Branches[0].Policies != 2000 {
+			t.Fatalf("%d policies in %d branches", len(r.Policies), len(r.Branches))
+		}
+		// Two thousand do not all end by themselves.
+		for i, k := range Horizons {
+			if b := &r.Branches[0]; math.Abs(b.Lapsed[i]-r.Lapsed[k]) > 1e-9 || math.Abs(b.Alive[i]-r.Alive[k]) > 1e-9 {
+				t.Errorf("month %d: the branch lapses with %v, the relation with %v", k, b.Lapsed[i], r.Lapsed[k])
+			}
+		}
+	})
+}
+
+// TestSettings names the field that breaks a rule.
+func TestSettings(t *testing.T) {
+	if err := Defaults.Check(); err != nil {
+		t.Fatal(err)
+	}
+	for name, breaks := range map[string]func(*Settings){
+		"definition":                  func(s *Settings) { s.Definition = "some" },
+		"market.lapse":                func(s *Settings) { s.Market.Lapse = 1 },
+		"market.other":                func(s *Settings) { s.Market.Other = math.NaN() },
+		"market.policy_lapse":         func(s *Settings) { s.Market.PolicyLapse = -1 },
+		"market.policy_other":         func(s *Settings) { s.Market.PolicyOther = 2 },
+		"market.along":                func(s *Settings) { s.Market.Along = 2 },
+		"prior_events":                func(s *Settings) { s.PriorEvents = -1 },
+		"own_events":                  func(s *Settings) { s.OwnEvents = 3 },
+		"premium_changes.tail":        func(s *Settings) { s.Changes.Tail = 0.5 },
+		"premium_changes.width":       func(s *Settings) { s.Changes.Width = 0 },
+		"premium_changes.lapses":      func(s *Settings) { s.Changes.Lapses = 0 },
+		"premium_changes.unannounced": func(s *Settings) { s.Changes.Unannounced = 2 },
+	} {
+		s := Defaults
+		breaks(&s)
+		if err := s.Check(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, tc := range []struct {
+		events, weight float64
+		basis          Basis
+	}{{0, 0, FromMarket}, {20, 0.5, Blended}, {49, 0.7101, Blended}, {50, 1, Own}} {
+		if x := Defaults.Experience(tc.events); x.Basis != tc.basis || x.Weight != tc.weight || x.Lapses != tc.events {
+			t.Errorf("%v lapses: %+v", tc.events, x)
+		}
+	}
+}

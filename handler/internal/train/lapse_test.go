@@ -1,0 +1,194 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"polis/handler/internal/churn"
+	"polis/handler/internal/portfolio"
+)
+
+// TestPolicyMonths: what is learnt of a policy is how it ends by itself: until its
+// relation ends, or it is replaced.
+func TestPolicyMonths(t *testing.T) {
+	stays := policy("s", "contents", then-500, 0, "")
+	p := func(end portfolio.Date, reason string) []portfolio.Policy {
+		return policy("p", "motor", then-500, end, reason)
+	}
+	for name, tc := range map[string]struct {
+		policies       [][]portfolio.Policy
+		lapses, others float64
+		along          [2][3][2]float64
+	}{
+		"stays":                 {policies: [][]portfolio.Policy{p(0, ""), stays}},
+		"lapses":                {policies: [][]portfolio.Policy{p(then+100, "lapse"), stays}, lapses: 1},
+		"is sold":               {policies: [][]portfolio.Policy{p(then+100, "sold"), stays}, others: 1},
+		"is replaced":           {policies: [][]portfolio.Policy{p(then+100, "lapse"), policy("q", "motor", then+110, 0, ""), stays}},
+		"is renumbered":         {policies: [][]portfolio.Policy{p(then+100, "renumbered"), stays}},
+		"ends with all":         {policies: [][]portfolio.Policy{p(then+100, "lapse")}},
+		"ends the month before": {policies: [][]portfolio.Policy{p(then+60, "lapse"), policy("s", "contents", then-500, then+100, "lapse")}, lapses: 1},
+		"ends a year later":     {policies: [][]portfolio.Policy{p(until+1, "lapse"), stays}},
+		"travel goes along":     {policies: [][]portfolio.Policy{p(then+100, "lapse"), policy("t", "travel", then-500, then+100, "lapse")}, along: [2][3][2]float64{{{1, 1}}}},
+		"travel stays":          {policies: [][]portfolio.Policy{p(then+100, "lapse"), policy("t", "travel", then-500, 0, "")}, along: [2][3][2]float64{{{0, 1}}}},
+		"travel stays of two": {
+			policies: [][]portfolio.Policy{p(then+100, "deceased"), policy("s", "contents", then-500, then+100, "deceased"), policy("t", "travel", then-500, 0, "")},
+			along:    [2][3][2]float64{{}, {{}, {0, 1}}},
+		},
+	} {
+		f := collected(t, alone(customer(tc.policies...)))
+		l := &f.lapses
+		if l.policyLapses != tc.lapses || l.policyOthers != tc.others || l.policyLapse.events() != tc.lapses || l.policyOther.events() != tc.others {
+			t.Errorf("%s: %v lapses and %v others, want %v and %v", name, l.policyLapses, l.policyOthers, tc.lapses, tc.others)
+		}
+		for i := range l.along {
+			for k, a := range l.along[i] {
+				if a.ended != tc.along[i][k][0] || a.all != tc.along[i][k][1] {
+					t.Errorf("%s: of %v policies beside %d that count %v went along", name, a.all, k+1, a.ended)
+				}
+			}
+		}
+	}
+	// An end that was recorded ahead is a fact by then.
+	a := customer(p(then+20, "lapse"), stays)
+	for i := range a.Policies {
+		if a.Policies[i].EndDate != 0 {
+			a.Policies[i].Version = portfolio.Version{RecordedAt: then - 5, ValidFrom: then + 20}
+		}
+	}
+	a.Normalise(asOf)
+	if f := collected(t, alone(a)); f.lapses.policyLapses != 0 || f.lapses.policyMonths != 12 {
+		t.Errorf("an end that was known is learnt from: %v lapses in %v months", f.lapses.policyLapses, f.lapses.policyMonths)
+	}
+}
+
+// renewing is a book of policies whose premium changes at a renewal in the year that is
+// looked back on. Those of leavers lapse anyway; a rise makes anyone's odds e times as high
+// for each 10%.
+type renewing struct {
+	customers int
+	unfair    bool // leavers get the rises
+	tells     bool // who they are, their year of birth tells
+	late      bool // changes are recorded when they are in force
+}
+
+const perTenth = 0.5 // log-odds of a lapse for a rise of 10%, in truth
+
+func (b renewing) book() (relations [][]*portfolio.Aggregate) {
+	r := rand.New(rand.NewPCG(5, 9))
+	for i := range b.customers {
+		leaver := r.IntN(2) == 0
+		// The renewal is about half a year after the date that is looked back to.
+		due := then.AddMonths(5 + r.IntN(3))
+		start := due.AddMonths(-36)
+		change := 0.0
+		chance := 0.5
+		if b.unfair {
+			chance = map[bool]float64{true: 0.85, false: 0.15}[leaver]
+		}
+		if r.Float64() < chance {
+			change = 0.06 + 0.1*r.Float64()
+		}
+		odds := math.Exp(-3 + perTenth*change*10)
+		if leaver {
+			odds *= math.Exp(1.6)
+		}
+		end := portfolio.Date(0)
+		if r.Float64() < odds/(1+odds) {
+			end = due
+		}
+		id := fmt.Sprintf("c%05d", i)
+		a := customer(policy("p", "motor", start, 0, ""), policy("s", "contents", start-200, 0, ""))
+		a.Customers[0].ID, a.Customers[0].BirthYear = id, 1950+r.IntN(40)
+		if b.tells && leaver {
+			a.Customers[0].BirthYear = 1995
+		}
+		next := a.Policies[0]
+		if change != 0 {
+			next.AnnualPremium = portfolio.Cents(math.Round(float64(next.AnnualPremium) * (1 + change)))
+			next.Version = portfolio.Version{RecordedAt: due - 60, ValidFrom: due}
+			if b.late {
+				next.RecordedAt = due + 5
+			}
+			if !b.late || end == 0 {
+				a.Policies = append(a.Policies, next)
+			}
+		}
+		if end != 0 {
+			gone := next
+			gone.EndDate, gone.Status, gone.EndReason, gone.Version = end, portfolio.Ended, "lapse", recorded(end)
+			a.Policies = append(a.Policies, gone)
+		}
+		for k := range a.Policies {
+			a.Policies[k].CustomerID = id
+		}
+		a.Normalise(asOf)
+		relations = append(relations, alone(a))
+	}
+	return relations
+}
+
+// association is what the book says of a rise of 10%, on the log-odds; raw is the same
+// without regard to who got it.
+func association(t *testing.T, b renewing) (c churn.Changes, adjusted, raw, spread float64) {
+	t.Helper()
+	f := collected(t, b.book()...)
+	c, err := f.changes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	with, none := f.lapses.near(4, 5), f.lapses.near(noBand) // 8% to 12%
+	raw = math.Log(with.lapses/with.stayed) - math.Log(none.lapses/none.stayed)
+	var at, zero *churn.Band
+	for i := range c.Bands {
+		if b := &c.Bands[i]; b.None {
+			zero = b
+		} else if b.From <= 0.1 && 0.1 < b.To {
+			at = b
+		}
+	}
+	if at == nil || zero == nil {
+		return c, math.NaN(), raw, 0
+	}
+	return c, at.Effect - zero.Effect, raw, math.Sqrt(at.Error*at.Error + zero.Error*zero.Error)
+}
+
+// TestConfoundedChanges: where those who would have left anyway get the rises, the raw
+// association is far from the truth. Adjusted for what is recorded it is near; where
+// nothing recorded tells of it, it is not, and that is why it is no effect.
+func TestConfoundedChanges(t *testing.T) {
+	const n = 9000
+	_, fair, rawFair, spread := association(t, renewing{customers: n, tells: true})
+	_, told, rawTold, _ := association(t, renewing{customers: n, unfair: true, tells: true})
+	_, hidden, rawHidden, _ := association(t, renewing{customers: n, unfair: true})
+	t.Logf("of a rise of 10%%, truth %.2f: by chance %.2f (raw %.2f), confounded %.2f (raw %.2f), by what is hidden %.2f (raw %.2f); standard error %.2f", perTenth, fair, rawFair, told, rawTold, hidden, rawHidden, spread)
+	if math.Abs(fair-perTenth) > 0.25 {
+		t.Errorf("by chance: %.2f, the truth is %.2f", fair, perTenth)
+	}
+	if math.Abs(told-perTenth) > 0.35 || !(math.Abs(told-perTenth) < math.Abs(rawTold-perTenth)/2) {
+		t.Errorf("confounded: adjusted %.2f, raw %.2f, the truth is %.2f", told, rawTold, perTenth)
+	}
+	if !(hidden > perTenth+0.4) {
+		t.Errorf("a hidden cause adjusts itself: %.2f", hidden)
+	}
+}
+
+// TestSupport is where changes were seen, and nowhere else.
+func TestSupport(t *testing.T) {
+	c, _, _, _ := association(t, renewing{customers: 4000, tells: true})
+	if c.Why != "" || c.Low < 0.055 || c.Low > 0.07 || c.High < 0.15 || c.High > 0.165 {
+		t.Fatalf("support from %v to %v, %s", c.Low, c.High, c.Why)
+	}
+	for _, b := range c.Bands {
+		if !b.None && (b.From < 0.04 || b.To > 0.18) || b.Lapses < 10 {
+			t.Errorf("a band from %v to %v with %v lapses", b.From, b.To, b.Lapses)
+		}
+	}
+	if c, _, _, _ := association(t, renewing{customers: 100}); c.Why != churn.TooFew || len(c.Bands) != 0 {
+		t.Errorf("of a hundred policies: %+v", c)
+	}
+	if c, _, _, _ := association(t, renewing{customers: 3000, late: true}); c.Why != churn.Unannounced || len(c.Bands) != 0 {
+		t.Errorf("with changes that were not announced: %+v", c)
+	}
+}
