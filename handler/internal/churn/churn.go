@@ -245,15 +245,20 @@ func New(m *Model) *Engine {
 	}
 }
 
-// monthly is a hazard by month. Where the link stays, so does what it stands for.
+// monthly is a hazard by month. Where the link is what it was a year before, so is what it
+// stands for: most of the time goes into exponentials.
 type monthly struct {
-	model        score.Model
-	roll         *score.Rolling
-	link, hazard float64
+	model         score.Model
+	roll          *score.Rolling
+	link, hazards [12]float64 // by month of the year
 }
 
 func newMonthly(m score.Model, months []int) monthly {
-	return monthly{model: m, roll: score.NewRolling(m, months...), link: math.NaN()}
+	out := monthly{model: m, roll: score.NewRolling(m, months...)}
+	for k := range out.link {
+		out.link[k] = math.NaN()
+	}
+	return out
 }
 
 // at is the hazard of a month, which is the first one of a row or a later one.
@@ -264,10 +269,11 @@ func (m *monthly) at(month int, row model.Row) float64 {
 	} else {
 		link = m.roll.Next(row)
 	}
-	if link != m.link {
-		m.link, m.hazard = link, m.model.Mean(link)
+	k := month % 12
+	if link != m.link[k] {
+		m.link[k], m.hazards[k] = link, m.model.Mean(link)
 	}
-	return m.hazard
+	return m.hazards[k]
 }
 
 // Score fills the result for a relation: its own probabilities by its primary member's
