@@ -120,7 +120,7 @@ func TestCalibration(t *testing.T) {
 func TestFade(t *testing.T) {
 	for _, fade := range []float64{0, 0.5} {
 		r := rand.New(rand.NewPCG(3, 4))
-		f := &fitter{}
+		f := &fitter{o: Options{Settings: settings()}}
 		for range 60_000 {
 			own := math.Exp(0.8*r.NormFloat64()) * 0.1
 			l := lasted{force: [3]float64{own, own, own}, years: 3}
