@@ -41,7 +41,7 @@ type bench struct {
 func main() {
 	full := flag.Bool("full", false, "also 1,000,000 customers: about ten minutes and 6 GB of disk")
 	out := flag.String("json", "bench.json", "where the table goes as JSON")
-	only := flag.String("only", "", "one part: cold, run, score, size")
+	only := flag.String("only", "", "one part: cold, engines, run, score, size")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -74,6 +74,7 @@ func run(ctx context.Context, full bool, out, only string) error {
 		do   func() error
 	}{
 		{"cold", func() error { return b.cold(book) }},
+		{"engines", func() error { return b.engines(book) }},
 		{"run", func() error { return b.runs(book) }},
 		{"score", func() error { return b.scores(book) }},
 		{"size", func() error { return b.size(full) }},
