@@ -41,7 +41,10 @@ func TestFitRefusesBadInput(t *testing.T) {
 			for i := range y.Weight {
 				y.Weight[i] = math.MaxFloat64
 			}
-		}, "nothing usable"},
+		}, "weight is beyond"},
+		{"a huge exposure", Poisson, func(_ *Frame, y *Target) { y.Exposure[3] = 1e50 }, "row 4: the exposure is not from"},
+		{"a tiny exposure", Poisson, func(_ *Frame, y *Target) { y.Exposure[3] = 1e-50 }, "row 4: the exposure is not from"},
+		{"a huge amount", Gamma, func(_ *Frame, y *Target) { y.Y[3] = 1e50 }, "row 4: the target is beyond"},
 		{"targets of another length", Poisson, func(_ *Frame, y *Target) { y.Y = y.Y[1:] }, "targets for"},
 		{"groups of another length", Poisson, func(_ *Frame, y *Target) { y.Group = []string{"a"} }, "one per row"},
 		{"a short column", Poisson, func(f *Frame, _ *Target) { f.Num[0] = f.Num[0][1:] }, "field age has"},

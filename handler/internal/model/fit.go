@@ -357,6 +357,9 @@ func credible(fields []Field, start float64, prior *float64, meta Meta) *Model {
 
 // overall is the number of events, the link of the mean, and for Gamma and Tweedie the
 // dispersion (Pearson's).
+//
+// The rows lie as they came, and sums in another order differ in their last digits: what
+// follows from them is rounded, so that nothing that is learnt depends on it.
 func (t *table) overall() (events, start float64, err error) {
 	num, den, squares := 0.0, 0.0, 0.0
 	costs := 0.0
@@ -381,6 +384,7 @@ func (t *table) overall() (events, start float64, err error) {
 	if t.offset != nil {
 		start += shift(t, func(f func(lo, hi int)) { f(0, t.rows) }, start)
 	}
+	start = OnGrid(start)
 	if t.loss != Gamma && t.loss != Tweedie {
 		return num, start, nil
 	}
@@ -395,10 +399,13 @@ func (t *table) overall() (events, start float64, err error) {
 	if !finite(t.phi) {
 		return 0, 0, fault.New(fault.Invalid, "the targets differ too much in size to be fitted")
 	}
+	if t.loss == Tweedie {
+		t.phi *= math.Sqrt(mean) // the variance goes with the mean's power of 1.5, not with its square
+	}
+	t.phi = float64(float32(t.phi))
 	if t.loss == Gamma {
 		return den, start, nil
 	}
-	t.phi *= math.Sqrt(mean) // the variance goes with the mean's power of 1.5, not with its square
 	return costs, start, nil
 }
 

@@ -181,14 +181,23 @@ func (l Loss) CheckTarget(y float64) error {
 		return fault.New(fault.Invalid, "a gamma target is positive; tweedie takes amounts of 0")
 	case l == Tweedie && y < 0:
 		return fault.New(fault.Invalid, "a cost is not negative")
+	case math.Abs(y) > maxSize:
+		return fault.New(fault.Invalid, "the target is beyond %g", maxSize)
 	}
 	return nil
 }
+
+// Sizes beyond these are slips: a row of such a size would be all that is learnt from, and
+// its square does not fit into what a row is kept in.
+const minSize, maxSize = 1e-12, 1e12
 
 // CheckWeight says what is wrong with a weight, if anything.
 func CheckWeight(v float64) error {
 	if !finite(v) || v < 0 {
 		return fault.New(fault.Invalid, "the weight must be finite and not negative")
+	}
+	if v > maxSize {
+		return fault.New(fault.Invalid, "the weight is beyond %g", maxSize)
 	}
 	return nil
 }
@@ -197,6 +206,9 @@ func CheckWeight(v float64) error {
 func CheckExposure(v float64) error {
 	if !finite(v) || v <= 0 {
 		return fault.New(fault.Invalid, "the exposure must be finite and positive")
+	}
+	if v < minSize || v > maxSize {
+		return fault.New(fault.Invalid, "the exposure is not from %g to %g", minSize, maxSize)
 	}
 	return nil
 }

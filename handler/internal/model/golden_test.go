@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"polis/handler/internal/exact"
+	"polis/handler/internal/fault"
 )
 
 // whole is a table of whole numbers, and of what follows from them by arithmetic that is
@@ -53,13 +54,30 @@ func TestTheSameModelOnEveryMachine(t *testing.T) {
 	for loss, want := range map[Loss]string{
 		Logistic: "c7b7fbb42fff",
 		Poisson:  "6ebd44134833",
-		Gamma:    "25384892c43b",
-		Tweedie:  "335637e8e413",
+		Gamma:    "e056eb16e352",
+		Tweedie:  "1adfa97c48df",
 	} {
 		f, y := whole(loss, 6000)
 		m := mustFit(t, f, y, Options{Loss: loss, Bags: 4})
 		if got := m.Version(); got != want || len(m.Terms()) < 3 {
 			t.Errorf("%s: the model is %s, and should be %s; %d terms", loss, got, want, len(m.Terms()))
+		}
+	}
+}
+
+// TestLargestSizesFit: what is just not refused is learnt from without a panic.
+func TestLargestSizesFit(t *testing.T) {
+	for _, loss := range []Loss{Poisson, Gamma, Tweedie} {
+		f, y := whole(loss, 2000)
+		for i := range y.Exposure {
+			y.Exposure[i] *= 1e-12 * 4
+		}
+		if y.Exposure != nil {
+			y.Exposure[5] = maxSize
+		}
+		y.Y[7] = maxSize
+		if _, err := Fit(t.Context(), f, y, Options{Loss: loss, Bags: 2}); err != nil && fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%s: %v", loss, err)
 		}
 	}
 }

@@ -447,6 +447,36 @@ func TestNumbersAreReadAsStrconvReadsThem(t *testing.T) {
 	})
 }
 
+// TestAmountsInAnyOrder: amounts have digits that are lost when they are added, others in
+// another order.
+func TestAmountsInAnyOrder(t *testing.T) {
+	for _, loss := range []Loss{Gamma, Tweedie} {
+		f, y := whole(loss, 3000)
+		fitted := func() []byte { return saved(t, mustFit(t, f, y, Options{Loss: loss, Bags: 2, Cap: 0.95})) }
+		first := fitted()
+		r := rand.New(rand.NewPCG(7, uint64(loss)))
+		for range 8 {
+			r.Shuffle(f.N, func(i, j int) {
+				for c := range f.Fields {
+					if f.Fields[c].Kind == Numeric {
+						f.Num[c][i], f.Num[c][j] = f.Num[c][j], f.Num[c][i]
+					} else {
+						f.Cat[c][i], f.Cat[c][j] = f.Cat[c][j], f.Cat[c][i]
+					}
+				}
+				for _, v := range [][]float64{y.Y, y.Exposure, y.Weight} {
+					if v != nil {
+						v[i], v[j] = v[j], v[i]
+					}
+				}
+			})
+			if !bytes.Equal(first, fitted()) {
+				t.Fatalf("%s: the same rows in another order give another model", loss)
+			}
+		}
+	}
+}
+
 func TestFewerBagsOfManyRows(t *testing.T) {
 	for rows, want := range map[int]int{1: 8, 250_000: 8, 500_000: 6, 1_000_000: 5, 2_000_000: 4, 100_000_000: 4} {
 		if got := bagsOf(rows); got != want {
