@@ -417,7 +417,7 @@ func (l *limit) find(ctx context.Context, t *dataset.File, loss model.Loss, targ
 	if l.loading = all / capped; math.IsNaN(l.loading) || math.IsInf(l.loading, 0) {
 		return fault.New(fault.Invalid, "the amounts add up to nothing that can be capped")
 	}
-	l.loading = math.Round(l.loading*1e6) / 1e6 // whatever the order of the rows
+	l.loading = math.Round(l.loading*1e9) / 1e9 // whatever the order of the rows
 	return nil
 }
 

@@ -358,7 +358,7 @@ func TestCapped(t *testing.T) {
 		t.Fatal(err)
 	}
 	settings := m.Meta().Settings
-	if loading, err := strconv.ParseFloat(settings["excess_loading"], 64); err != nil || settings["cap"] != "3000" || math.Abs(loading*capped/total-1) > 1e-12 {
+	if loading, err := strconv.ParseFloat(settings["excess_loading"], 64); err != nil || settings["cap"] != "3000" || math.Abs(loading*capped/total-1) > 1e-9 {
 		t.Errorf("the model says %v", settings)
 	}
 	code, _, stderr = polis(t, "", "predict", "--model", at("m.json"), "--data", at("table.csv"), "--out", at("s.csv"))

@@ -182,6 +182,9 @@ var customers = flag.Int("customers", 4000, "customers of the sample that expect
 // world is known to expect of them, and puts them in order better than the models of single
 // policies do without the levels of branches, which is what the first version of Polis did.
 func TestExpectedLossAgainstTheTruth(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: it learns two books; scripts/test runs it without the race detector")
+	}
 	for _, world := range []sample.World{sample.A, sample.B} {
 		t.Run(string(world), func(t *testing.T) {
 			t.Parallel()
