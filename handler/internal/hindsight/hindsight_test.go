@@ -14,6 +14,9 @@ import (
 // TestValuesHold: on a small book of each world, intervals hold about as many futures as
 // they say, over all and in each half. Larger books are judged by handler/bench/clv.
 func TestValuesHold(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: it learns two books and lives ten years of each; scripts/test runs it without the race detector")
+	}
 	for world, view := range map[sample.World]clv.View{sample.A: clv.Intermediary, sample.B: clv.Insurer} {
 		t.Run(string(world)+" "+string(view), func(t *testing.T) {
 			o := sample.Options{Customers: 2500, Seed: 3, World: world}
