@@ -118,14 +118,11 @@ func (s *stack) relations(t book.Tenant) train.Source {
 // train learns and publishes a tenant's models, those aside that are brought in.
 func (s *stack) train(ctx context.Context, p *progress, t book.Tenant, asOf portfolio.Date, o train.Options) (*scoring.Models, error) {
 	st := p.stage("train")
-	stages := 0
-	last := ""
+	stages := map[string]bool{}
 	o.AsOf, o.Ends = asOf, t.EndTable()
 	o.Progress = func(stage string, done, total int) {
-		if stage != last {
-			last, stages = stage, stages+1
-		}
-		st.set(int64(stages), int64(max(stages, trainStages)))
+		stages[stage] = true
+		st.set(int64(len(stages)), int64(max(len(stages), trainStages)))
 	}
 	m, err := train.Fit(ctx, s.relations(t), o)
 	if err == nil {

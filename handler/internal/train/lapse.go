@@ -250,8 +250,8 @@ func (f *fitter) ending() []place {
 	}
 }
 
-// churn is the engine's model, but for its bands.
-func (f *fitter) churn(ctx context.Context, learnt map[string]score.Model) (*churn.Model, error) {
+// churn is the engine's model, but for its bands and what went with changes of premiums.
+func (f *fitter) churn(learnt map[string]score.Model) *churn.Model {
 	s, l := &f.o.Settings.Churn, &f.lapses
 	along := func(k int) (out [3]float64) {
 		for i, a := range l.along[k] {
@@ -263,15 +263,12 @@ func (f *fitter) churn(ctx context.Context, learnt map[string]score.Model) (*chu
 		}
 		return out
 	}
-	m := &churn.Model{
+	return &churn.Model{
 		Definition: s.Definition, Lapse: learnt["lapse"], Other: learnt["other_end"], PolicyLapse: learnt["policy_lapse"], PolicyOther: learnt["policy_other_end"],
 		Book: churn.Book{
 			Relations: s.Experience(f.rates.lapses), Policies: s.Experience(l.policyLapses), AlongLapse: along(0), AlongOther: along(1),
 		},
 	}
-	var err error
-	m.Book.Changes, err = f.changes(ctx)
-	return m, err
 }
 
 func round4(v float64) float64 { return math.Round(1e4*v) / 1e4 }

@@ -4,14 +4,20 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
 	"maps"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
+	"golang.org/x/sync/errgroup"
+
+	"polis/handler/internal/churn"
 	"polis/handler/internal/develop"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
@@ -37,7 +43,8 @@ type Options struct {
 	MaxRows   int // rows of one model's table, at most; 120,000
 	// Bring are model files of LightGBM's by the names of the models whose places they
 	// take: see scoring.Bring.
-	Bring    map[string][]byte
+	Bring map[string][]byte
+	// Progress hears how far a stage is, from one goroutine at a time. Stages go side by side.
 	Progress func(stage string, done, total int)
 }
 
@@ -97,8 +104,15 @@ func look(ctx context.Context, source Source, o Options) (*fitter, error) {
 	}
 	defaultTo(&o.Snapshots, o.Settings.Features.Snapshots)
 	defaultTo(&o.MaxRows, 120_000)
-	if o.Progress == nil {
+	if tell := o.Progress; tell == nil {
 		o.Progress = func(string, int, int) {}
+	} else {
+		var mu sync.Mutex
+		o.Progress = func(stage string, done, total int) {
+			mu.Lock()
+			defer mu.Unlock()
+			tell(stage, done, total)
+		}
 	}
 	f := &fitter{o: o, rates: &rates{}, brought: map[string]score.Model{}}
 	if err := f.newBuyers(); err != nil {
@@ -419,27 +433,65 @@ func (f *fitter) places() []place {
 	return out
 }
 
-// learn fits the tables, then scores the book once to freeze its distributions.
+// learn fits the tables side by side, as far as none needs what another gives, then scores
+// the book once to freeze its distributions. Whatever comes first, the models are the same.
 func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, error) {
 	learnt, means := maps.Clone(f.brought), map[string]bool{}
+	var first, groups []place
 	for _, p := range f.places() {
-		if learnt[p.name] != nil {
-			continue
+		switch {
+		case learnt[p.name] != nil:
+		case p.buyers == nil:
+			first = append(first, p)
+		default:
+			groups = append(groups, p)
 		}
-		means[p.name] = p.tooFew()
-		var err error
-		if learnt[p.name], err = f.one(ctx, p, learnt[buy]); err != nil {
-			return nil, err
+		if learnt[p.name] == nil {
+			means[p.name] = p.tooFew()
 		}
+	}
+	var mu sync.Mutex
+	one := func(ctx context.Context, p place, common score.Model) error {
+		m, err := f.one(ctx, p, common)
+		if err == nil {
+			mu.Lock()
+			defer mu.Unlock()
+			learnt[p.name] = m
+		}
+		return err
+	}
+	// The longest first, so that no processor waits long for the last.
+	slices.SortStableFunc(first, func(a, b place) int { return cmp.Compare(b.table.n, a.table.n) })
+	g, gctx := sideBySide(ctx)
+	for _, p := range first {
+		g.Go(func() error { return one(gctx, p, nil) })
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
 	}
 	m := &scoring.Models{
 		Trained: f.o.AsOf, Settings: *f.o.Settings, Ends: f.o.Ends, ContactsSince: f.contacts,
-		Risk: &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.schema, Branches: f.levels(learnt["frequency"], learnt["severity"])},
-		Nbp:  &nbp.Model{Common: learnt[buy], Groups: map[string]score.Model{}, Fitted: map[string]nbp.Fitted{}, Premium: map[string]float64{}},
+		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.schema, Branches: f.levels(learnt["frequency"], learnt["severity"])},
+		Churn: f.churn(learnt),
+		Nbp:   &nbp.Model{Common: learnt[buy], Groups: map[string]score.Model{}, Fitted: map[string]nbp.Fitted{}, Premium: map[string]float64{}},
 	}
 	for b, p := range f.premium {
 		m.Nbp.Premium[b] = math.Round(100*p.sum/p.n) / 100
 	}
+	common, changes := learnt[buy], churn.Changes{}
+	g, gctx = sideBySide(ctx)
+	g.Go(func() error { return f.value(gctx, source, m) })
+	g.Go(func() (err error) {
+		changes, err = f.changes(gctx)
+		return err
+	})
+	for _, p := range groups {
+		g.Go(func() error { return one(gctx, p, common) })
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	m.Churn.Book.Changes = changes
 	for i := range f.buyers {
 		b := &f.buyers[i]
 		if !b.offered() {
@@ -453,21 +505,30 @@ func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, err
 		}
 		m.Nbp.Fitted[b.Code] = fitted
 	}
-	var err error
-	if m.Churn, err = f.churn(ctx, learnt); err != nil {
-		return nil, err
-	}
+	return m, f.freeze(ctx, source, m)
+}
+
+// sideBySide is a group of as many goroutines as there are processors.
+func sideBySide(ctx context.Context) (*errgroup.Group, context.Context) {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	return g, ctx
+}
+
+// value learns how policies and customers go on, and holds values against what came. It
+// needs the models of risk and churn, and which branches are sold.
+func (f *fitter) value(ctx context.Context, source Source, m *scoring.Models) error {
 	m.Clv = f.learnWorth()
 	f.learnFrailty(m.Risk.Frequency, m.Clv)
 	if err := f.learnFade(ctx, source, m); err != nil {
-		return nil, err
+		return err
 	}
 	seen, err := f.lookBack(ctx, source, m)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	calibrate(m.Clv, &m.Settings.Clv, seen)
-	return m, f.freeze(ctx, source, m)
+	return nil
 }
 
 func places4(v float64) float64 { return math.Round(1e4*v) / 1e4 }
