@@ -27,6 +27,12 @@ type Options struct {
 	MinLeaf      float64 // information a leaf needs (about: events, claims); 5
 	Shrink       float64 // information added to a leaf's, pulling its step to zero; 1
 	MinGain      float64 // nats of log likelihood that a tree's split must gain; 2
+	// Tolerance is the gain on the rows held out, in nats a bag, for which more rounds are not
+	// worth their time; 0.02, less than which is noise and would drag fitting on for hundreds.
+	Tolerance float64
+	// Lean leaves out what scoring does not need: standard errors, the exposure behind values,
+	// and which fields go together.
+	Lean bool
 	// Cap is for Gamma and Tweedie: the quantile of the amounts over 0 at which they are capped
 	// while the tables are learnt. What is cut off is spread evenly, so that the model is of
 	// whole amounts and keeps their total. 1 caps none; 0.98.
@@ -76,12 +82,12 @@ func (o Options) withDefaults() (Options, error) {
 	defaultTo(&o.PairBins, 15)
 	defaultTo(&o.Rounds, 200)
 	defaultTo(&o.Pairs, 20)
-	for v, d := range map[*float64]float64{&o.LearningRate: 0.1, &o.MinLeaf: 5, &o.Shrink: 1, &o.MinGain: 2, &o.Cap: 0.98} {
+	for v, d := range map[*float64]float64{&o.LearningRate: 0.1, &o.MinLeaf: 5, &o.Shrink: 1, &o.MinGain: 2, &o.Tolerance: 0.02, &o.Cap: 0.98} {
 		if *v == 0 {
 			*v = d
 		}
 		if !finite(*v) || *v < 0 {
-			return o, fault.New(fault.Invalid, "learning rate, leaf size, shrinkage, gain and cap must be finite and positive")
+			return o, fault.New(fault.Invalid, "learning rate, leaf size, shrinkage, gain, tolerance and cap must be finite and positive")
 		}
 	}
 	switch {
@@ -217,7 +223,9 @@ func (r *reader) fit(ctx context.Context, fields []Field, meta Meta, o Options) 
 	meta.Metrics = p.metrics(cal)
 	meta.Comparisons = b.comparisons(&p, cal)
 	r.protect(b, fields, &meta, o)
-	meta.Clusters = t.clusters(namesOf(fields))
+	if !o.Lean {
+		meta.Clusters = t.clusters(namesOf(fields))
+	}
 	if slices.ContainsFunc(fields, func(f Field) bool { return f.Monotone != 0 }) {
 		free, err := b.unconstrained(ctx, r.binnings)
 		if err != nil {
@@ -240,6 +248,9 @@ func (r *reader) fit(ctx context.Context, fields []Field, meta Meta, o Options) 
 	o.Progress(1, 1)
 	m := b.assemble(fields, r.binnings, p.pairs, cal, meta.Events)
 	m.meta = meta
+	if o.Lean {
+		return m.Lean(), nil
+	}
 	m.seal()
 	return m, nil
 }
@@ -534,8 +545,7 @@ func (b *booster) run(p *plan, best *int, most, block int, rounds func(*bag, int
 		each(len(b.bags), func(i int) { b.bags[i].keep() })
 		return err
 	}
-	// Less than this is noise, and would drag fitting on for hundreds of rounds.
-	tolerance := float64(0.02 * b.table.phi * float64(len(b.bags)))
+	tolerance := float64(b.options.Tolerance * b.table.phi * float64(len(b.bags)))
 	for done, worse := 0, 0; done < most && worse < patience; {
 		n := min(block, most-done)
 		if err := b.all(func(bag *bag) error { return rounds(bag, n) }); err != nil {

@@ -26,6 +26,7 @@ type lapses struct {
 	along [2][3]struct{ ended, all float64 }
 
 	renewals             *table // with the band of the premium's change as their last field
+	renewed              float64
 	bands                map[int]*band
 	row                  model.Row
 	changes              []float64 // at renewals, those of none left out
@@ -90,9 +91,10 @@ func (f *fitter) hazards(key string, then portfolio.Date) {
 	}
 	f.reader.Hazard(feature.Input{View: g.Primary, Group: g}, &f.row)
 	f.rates.relations++
+	keep := f.thinned(12*f.relations, leastMonths, mostMonths)
 	for k := 1; k <= 12 && (last == 0 || k <= last); k++ {
 		f.rates.months++
-		weight, ok := sampled(k == last, key, then, k)
+		weight, ok := sampled(k == last, keep, key, uint64(then), uint64(k))
 		if !ok {
 			continue
 		}
@@ -114,13 +116,19 @@ func (f *fitter) hazards(key string, then portfolio.Date) {
 	}
 }
 
-// sampled is whether a month of a life is kept, and its weight: all with an event, of the
-// others one in monthsKept.
-func sampled(event bool, key string, then portfolio.Date, month int) (float64, bool) {
+// thinned is of how many rows without an event one is kept, where there are about so many
+// a snapshot.
+func (f *fitter) thinned(rows, least, most int) uint64 {
+	return uint64(min(max(rows*f.o.Snapshots/(f.o.MaxRows/2), least), most))
+}
+
+// sampled is whether a row is kept, and its weight: all with an event, of the others one
+// in keep, by what the row is of.
+func sampled(event bool, keep uint64, key string, of ...uint64) (float64, bool) {
 	if event {
 		return 1, true
 	}
-	return monthsKept, hash(key, uint64(then), uint64(month))%monthsKept == 0
+	return float64(keep), hash(key, of...)%keep == 0
 }
 
 // policyHazards adds the months of a customer's policies in which their relation goes on,
@@ -129,6 +137,7 @@ func sampled(event bool, key string, then portfolio.Date, month int) (float64, b
 func (f *fitter) policyHazards(key string, d churn.Definition, v, now *portfolio.View, last int, lapsed bool) {
 	l, then := &f.lapses, v.AsOf
 	counted, ready := churn.Counted(&f.then.group, d), false
+	keep := f.thinned(12*f.inForce, leastMonths, mostMonths)
 	for i := range v.Policies {
 		p := &v.Policies[i]
 		later := now.Policy(p.ID)
@@ -145,7 +154,7 @@ func (f *fitter) policyHazards(key string, d churn.Definition, v, now *portfolio
 			ends = 1 + feature.MonthsAhead(then, later.EndDate)
 		}
 		f.renewal(key, p, later, ends)
-		counts := d.Counts(p.Branch)
+		counts, id := d.Counts(p.Branch), hash(p.ID)
 		for k := 1; k <= 12; k++ {
 			if k == last {
 				if counts {
@@ -165,7 +174,7 @@ func (f *fitter) policyHazards(key string, d churn.Definition, v, now *portfolio
 				break
 			}
 			l.policyMonths++
-			if weight, ok := sampled(ends == k, p.ID, then, k); ok {
+			if weight, ok := sampled(ends == k, keep, key, id, uint64(then), uint64(k)); ok {
 				f.reader.SetPolicyMonth(&f.row, k)
 				yl, yo := 0.0, 0.0
 				switch {
@@ -216,6 +225,7 @@ func (f *fitter) renewal(key string, p, later *portfolio.PolicyView, ends int) {
 		b = &band{}
 		l.bands[k] = b
 	}
+	l.renewed++
 	y := 0.0
 	if ends > 0 && ends <= last && later.Ended == portfolio.Lapse {
 		y = 1
@@ -223,9 +233,13 @@ func (f *fitter) renewal(key string, p, later *portfolio.PolicyView, ends int) {
 	} else {
 		b.stayed++
 	}
+	weight, ok := sampled(y == 1, f.thinned(f.inForce, 1, mostRenewals), key, hash(p.ID), uint64(then))
+	if !ok {
+		return
+	}
 	f.reader.SetPolicyMonth(&f.row, month)
 	l.row.Num, l.row.Cat = append(append(l.row.Num[:0], f.row.Num...), math.NaN()), append(append(l.row.Cat[:0], f.row.Cat...), bandName(k))
-	l.renewals.add(key, &l.row, y, 1, 0)
+	l.renewals.add(key, &l.row, y, weight, 0)
 }
 
 // ending are the places of the models of how relations and policies end.
@@ -279,7 +293,7 @@ func round4(v float64) float64 { return math.Round(1e4*v) / 1e4 }
 // the change in advance is left out, and so are pairs, which would take a part of it away.
 func (f *fitter) changes(ctx context.Context) (churn.Changes, error) {
 	l, s := &f.lapses, &f.o.Settings.Churn
-	c := churn.Changes{Renewals: float64(l.renewals.n), Lapses: l.renewals.events()}
+	c := churn.Changes{Renewals: l.renewed, Lapses: l.renewals.events()}
 	switch {
 	case l.unannounced > s.Changes.Unannounced*l.changed:
 		c.Why = churn.Unannounced
@@ -299,7 +313,7 @@ func (f *fitter) changes(ctx context.Context) (churn.Changes, error) {
 	}
 	const title = "premium changes"
 	m, err := model.Fit(ctx, frame, target, model.Options{
-		Seed: f.o.Seed, Bins: 32, Pairs: -1, Progress: func(done, total int) { f.o.Progress("learning "+title, done, total) },
+		Seed: f.o.Seed, Bins: 32, Pairs: -1, Tolerance: tolerance, Progress: func(done, total int) { f.o.Progress("learning "+title, done, total) },
 	})
 	if err != nil {
 		return c, fmt.Errorf("learning %s: %w", title, err)

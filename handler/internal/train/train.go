@@ -53,7 +53,16 @@ type Options struct {
 const (
 	priorEvents = 20 // limited fluctuation: own experience counts n/(n+20)
 	fewEvents   = 50 // below this nothing but a mean is learnt
-	monthsKept  = 4  // of person-months without an end one in four is kept, and counts four
+)
+
+// Of person-months without an end so few are kept that they come to about half of what a
+// table takes, but no fewer than one in mostMonths: every end is kept for as long as that
+// leaves room, and beside five months or more of each end more months say little (Breslow
+// and Day 1980, ch. 7). Of renewals that nobody ended likewise.
+const (
+	leastMonths  = 4
+	mostMonths   = 16
+	mostRenewals = 4
 )
 
 // Fit learns all models. Two passes over the book: what attributes there are and what
@@ -152,7 +161,7 @@ type fitter struct {
 	past                              nbp.Past // of the relation then
 	premium                           map[string]*mean
 	rates                             *rates
-	relations                         int
+	relations, inForce                int // of the book as it is; policies in force
 	moved                             movers
 	contacts                          portfolio.Date // the first of the book
 	lapses                            lapses
@@ -216,6 +225,9 @@ func (f *fitter) survey(ctx context.Context, source Source) error {
 			for i := range v.Policies {
 				p := &v.Policies[i]
 				s.Add(p.Policy)
+				if p.InForce(f.o.AsOf) {
+					f.inForce++
+				}
 				if p.AnnualPremium > 0 {
 					m := f.premium[p.Branch]
 					if m == nil {
@@ -560,7 +572,7 @@ func (f *fitter) one(ctx context.Context, p place, common score.Model) (*model.M
 	}
 	frame, target := t.training(p.loss)
 	target.Offset = offset
-	opts := model.Options{Loss: p.loss, Seed: f.o.Seed, Bins: 32, Bags: 2, Pairs: 4, Progress: func(done, total int) { f.o.Progress("learning "+p.title, done, total) }}
+	opts := model.Options{Loss: p.loss, Seed: f.o.Seed, Bins: 32, Bags: 2, Pairs: 4, Tolerance: tolerance, Lean: true, Progress: func(done, total int) { f.o.Progress("learning "+p.title, done, total) }}
 	if p.loss == model.Gamma {
 		opts.Prior = &p.prior
 	}
@@ -570,8 +582,13 @@ func (f *fitter) one(ctx context.Context, p place, common score.Model) (*model.M
 	}
 	meta := m.Meta()
 	meta.Name, meta.Trained, meta.Events = p.title, f.o.AsOf.String(), p.events
-	return m.Lean().WithMeta(meta), nil
+	return m.WithMeta(meta), nil
 }
+
+// tolerance is the gain on the rows held out of one bag, in nats, for which rounds are not
+// worth their time: by likelihood ratio a parameter that says nothing gains half of one. Our
+// choice.
+const tolerance = 0.25
 
 // freezeSample is how many customers the distributions are frozen from, at most.
 const freezeSample = 50_000
