@@ -297,7 +297,7 @@ func TestSentences(t *testing.T) {
 		nl, en string
 	}{
 		{"claims_in_short_time", 3, "Er waren in 12 maanden 3 schades.", "There were 3 claims in 12 months."},
-		{"open_severe_claim", 12345.6, "Er staat een grote schade open, van EUR 12346.", "A large claim is open, of EUR 12346."},
+		{"open_severe_claim", 12345.6, "Er staat een grote schade open, van 12.346 euro.", "A large claim is open, of €12,346."},
 		{"complaint_open_long", 42, "Een klacht staat al 42 dagen open.", "A complaint has been open for 42 days."},
 		{"moved", 1.2, "U bent 1 maand geleden verhuisd: klopt de dekking van woning en inboedel nog?", "You moved 1 month ago: is the cover of home and contents still right?"},
 		{"large_rise_announced", 0.154, "Een premie stijgt binnenkort met 15%.", "A premium rises by 15% soon."},

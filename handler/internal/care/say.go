@@ -19,7 +19,7 @@ func (r *Rule) Unit() string {
 
 // Dutch is the rule's sentence for a trigger's number.
 func (r *Rule) Dutch(number float64) string {
-	return strings.ReplaceAll(r.NL, placeholder, say(number, r.Unit(), ",", words2{"dag", "dagen"}, words2{"maand", "maanden"}, "jaar", "keer"))
+	return strings.ReplaceAll(r.NL, placeholder, say(number, r.Unit(), ",", ".", around{"", " euro"}, words2{"dag", "dagen"}, words2{"maand", "maanden"}, "jaar", "keer"))
 }
 
 // English is the rule's sentence for a trigger's number.
@@ -28,13 +28,16 @@ func (r *Rule) English(number float64) string {
 	if rounded(number, 1) == 1 {
 		years = "year"
 	}
-	return strings.ReplaceAll(r.EN, placeholder, say(number, r.Unit(), ".", words2{"day", "days"}, words2{"month", "months"}, years, "times"))
+	return strings.ReplaceAll(r.EN, placeholder, say(number, r.Unit(), ".", ",", around{"€", ""}, words2{"day", "days"}, words2{"month", "months"}, years, "times"))
 }
 
 type words2 struct{ one, more string }
 
+// around is what stands around an amount.
+type around struct{ before, after string }
+
 // say writes a number with its unit as a customer would read it.
-func say(v float64, unit, point string, days, months words2, years, times string) string {
+func say(v float64, unit, point, thousands string, euro around, days, months words2, years, times string) string {
 	if math.IsNaN(v) {
 		return "?"
 	}
@@ -52,7 +55,11 @@ func say(v float64, unit, point string, days, months words2, years, times string
 		v *= 100
 		return number(0) + "%"
 	case unitEUR, unitEURYear:
-		return "EUR " + number(0)
+		amount := number(0)
+		for at := len(amount) - 3; at > len(amount)-len(strings.TrimPrefix(amount, "-")); at -= 3 {
+			amount = amount[:at] + thousands + amount[at:]
+		}
+		return euro.before + amount + euro.after
 	case unitTimes:
 		return number(1) + " " + times
 	case unitDays:

@@ -17,6 +17,7 @@ import (
 	"polis/handler/internal/fault"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/scoring"
+	"polis/handler/internal/wording"
 )
 
 // Models finds the models that scores were made with.
@@ -119,18 +120,23 @@ func (d *Decisions) Get(ctx context.Context, t book.Tenant, id string) (*Decisio
 	return nil, none
 }
 
-// Care is the rules of care by the tenant's current settings; those that Polis comes with
-// where there are none yet.
-func (d *Decisions) Care(ctx context.Context, t book.Tenant) (*care.Rules, error) {
-	m, err := d.models.Current(ctx, t.ID)
-	if fault.Is(err, fault.Conflict) {
-		defaults := care.Defaults()
-		return care.Compile(&defaults)
+// Sentences are those that scores are told in, with what the tenant's current settings say
+// in their own words; those that Polis comes with where there are no models yet.
+func (d *Decisions) Sentences(ctx context.Context, t book.Tenant) (*wording.Sentences, error) {
+	settings := scoring.DefaultSettings()
+	switch m, err := d.models.Current(ctx, t.ID); {
+	case err == nil:
+		settings = m.Settings
+	case !fault.Is(err, fault.Conflict):
+		return nil, err
 	}
+	rules, err := care.Compile(&settings.Care)
 	if err != nil {
 		return nil, err
 	}
-	return care.Compile(&m.Settings.Care)
+	return wording.Default().With(wording.Own{
+		Care: rules, Offers: settings.Nbp.Rules, Groups: settings.Nbp.Groups, Segments: settings.Clv.Segments,
+	}), nil
 }
 
 // make finds a decision of a customer among its scores, or makes one that was given on

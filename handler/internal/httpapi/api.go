@@ -15,7 +15,6 @@ import (
 	"polis/handler/internal/actions"
 	"polis/handler/internal/book"
 	"polis/handler/internal/caller"
-	"polis/handler/internal/care"
 	"polis/handler/internal/decision"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/imports"
@@ -23,6 +22,7 @@ import (
 	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
 	"polis/handler/internal/store"
+	"polis/handler/internal/wording"
 )
 
 //go:embed openapi.yaml
@@ -65,7 +65,7 @@ type Decisions interface {
 	Review(ctx context.Context, t book.Tenant, id string, r decision.Review) (*decision.Review, bool, error)
 	Decide(ctx context.Context, t book.Tenant, id, status string, o decision.Outcome) (*decision.Review, error)
 	Open(ctx context.Context, t book.Tenant) ([]decision.Open, error)
-	Care(ctx context.Context, t book.Tenant) (*care.Rules, error)
+	Sentences(ctx context.Context, t book.Tenant) (*wording.Sentences, error)
 	Object(ctx context.Context, t book.Tenant, customer string, o portfolio.Objection) (decision.Objection, string, error)
 	Objection(ctx context.Context, t book.Tenant, customer string) (decision.Objection, error)
 }

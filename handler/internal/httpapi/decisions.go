@@ -4,18 +4,17 @@ import (
 	"net/http"
 
 	"polis/handler/internal/caller"
-	"polis/handler/internal/care"
 	"polis/handler/internal/decision"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/wording"
 )
 
-// words is the language in which a request wants scores told, if in any, and the tenant's
-// rules of care, which have sentences of their own.
+// words is the language in which a request wants scores told, if in any, and the sentences
+// of its tenant.
 type words struct {
-	lang  wording.Lang
-	asked bool
-	rules *care.Rules
+	lang      wording.Lang
+	asked     bool
+	sentences *wording.Sentences
 }
 
 // wanted finds the language that is asked for, and says so in the answer.
@@ -24,7 +23,7 @@ func (a *API) wanted(w http.ResponseWriter, r *http.Request, c call) (in words, 
 	in.lang, in.asked = wording.Choose(r.URL.Query().Get("lang"), r.Header.Get("Accept-Language"))
 	if in.asked {
 		w.Header().Set("Content-Language", in.lang.String())
-		in.rules, err = a.Decisions.Care(r.Context(), c.tenant)
+		in.sentences, err = a.Decisions.Sentences(r.Context(), c.tenant)
 	}
 	return in, err
 }
@@ -34,7 +33,7 @@ func (w words) add(score []byte) ([]byte, error) {
 	if !w.asked {
 		return score, nil
 	}
-	return wording.Default().Append(w.lang, score, w.rules)
+	return w.sentences.Append(w.lang, score)
 }
 
 func (a *API) getDecision(w http.ResponseWriter, r *http.Request, c call) error {

@@ -74,6 +74,22 @@ func (a *API) whatIf(w http.ResponseWriter, r *http.Request, c call) error {
 	if err != nil {
 		return err
 	}
+	in, err := a.wanted(w, r, c)
+	if err != nil {
+		return err
+	}
+	if in.asked {
+		for i := range ans.Results {
+			for k := range ans.Results[i].Policies {
+				p := &ans.Results[i].Policies[k]
+				var d scoring.WhatIfDifference
+				if p.WhatIfDifference != nil {
+					d = *p.WhatIfDifference
+				}
+				p.Text = in.sentences.WhatIf(in.lang, p.Why, p.Percent/100, d.With, d.Without)
+			}
+		}
+	}
 	return writeJSON(w, http.StatusOK, ans)
 }
 

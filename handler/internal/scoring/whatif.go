@@ -65,6 +65,7 @@ type WhatIfPolicy struct {
 	Percent  float64        `json:"change_percent"`
 	Empty    bool           `json:"empty"`
 	Why      string         `json:"why,omitempty"`
+	Text     string         `json:"text,omitempty"` // a sentence, where a language is asked for
 	*WhatIfDifference
 }
 

@@ -4,6 +4,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"polis/handler/internal/portfolio"
 )
 
 // formats are the ways in which numbers and names are written.
@@ -109,6 +111,16 @@ func duration(l Lang, months float64) string {
 		return say(l, "minder dan een maand", "less than a month")
 	}
 	return strings.Join(parts, say(l, " en ", " and "))
+}
+
+// day writes a date of ISO 8601: 31 maart 2026, 31 March 2026; as it is where it is none.
+func day(l Lang, iso string) string {
+	d, ok := portfolio.ParseDate(iso)
+	if !ok {
+		return iso
+	}
+	t := d.Time()
+	return strconv.Itoa(t.Day()) + " " + calendar[l][t.Month()-1] + " " + strconv.Itoa(t.Year())
 }
 
 func years(l Lang, n int) string {

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"strings"
 
-	"polis/handler/internal/care"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/nbp"
 )
 
 // Sentence is something to say, and what of the score it is about.
 type Sentence struct {
-	About string `json:"about"` // summary, reason, part, signal, gap, offer, action
+	About string `json:"about"` // summary, reason, part, signal, gap, offer, excluded, ask, contact, action
 	Code  string `json:"code"`
 	Text  string `json:"text"`
 }
@@ -22,36 +22,55 @@ type said struct {
 	Status      string
 	Band        string
 	Loss        *float64 `json:"expected_loss"`
+	LossRatio   *float64 `json:"loss_ratio"`
 	Probability *float64
 	Value       *float64
+	View        string
+	Horizon     float64 `json:"horizon_months"`
 	Definition  string
+	Basis       string
+	EndsOn      string `json:"ends_on"`
+	Segment     *struct{ Code, NL, EN string }
 	Signals     []struct {
 		Code   string
 		Number float64
 	}
 	Policies []struct {
-		ID     string `json:"policy_id"`
-		Branch string
+		ID            string `json:"policy_id"`
+		Branch, Basis string
 	}
-	Gaps   []struct{ Code, Branch string }
-	Offers []struct {
-		Branch, Need string
-		Probability  float64
-	}
-	Withheld   string
+	Gaps     []struct{ Code, Branch string }
+	Offers   []offered
+	Excluded []struct{ Group, Code string }
+	Withheld string
+	// MayContact is whether any of the channels of Contact may be used.
 	MayContact *bool `json:"may_contact"`
-	Action     string
-	Trigger    string
-	Reasons    struct {
-		Of  string
-		Top []Reason
+	Contact    []struct {
+		Channel, Code string
+		Allowed       bool
 	}
+	Action    string
+	Trigger   string
+	Reasons   reasons
 	Explained struct {
 		Parts []struct {
 			Code         string
 			Contribution float64
 		}
 	}
+}
+
+type reasons struct {
+	Of  string
+	Top []Reason
+}
+
+type offered struct {
+	Group       string
+	Probability float64
+	Basis, Need string
+	Ask         []string
+	Reasons     reasons // of those after the first, where they have any
 }
 
 // Reason is one of a score's reasons, as in its JSON.
@@ -66,11 +85,8 @@ type Reason struct {
 	}
 }
 
-// Rules are the rules of care, which have sentences of their own: *care.Rules.
-type Rules interface{ Rule(code string) *care.Rule }
-
-// Text is what a score's JSON says, in sentences, those of care by its rules. What is no score is fault.Malformed.
-func (s *Sentences) Text(l Lang, score []byte, rules Rules) ([]Sentence, error) {
+// Text is what a score's JSON says, in sentences. What is no score is fault.Malformed.
+func (s *Sentences) Text(l Lang, score []byte) ([]Sentence, error) {
 	var j said
 	if err := json.Unmarshal(score, &j); err != nil {
 		return nil, fault.Wrap(fault.Malformed, err, "reading a score to put it into words")
@@ -80,58 +96,43 @@ func (s *Sentences) Text(l Lang, score []byte, rules Rules) ([]Sentence, error) 
 	}
 	w := writer{s: s, l: l, out: []Sentence{}}
 	w.summary(&j)
-	// What is known of another member of the household is not for this one to hear.
-	top := j.Reasons.Top
-	if j.Reasons.Of == "another_member" {
-		w.say("reason", j.Reasons.Of, "another", "", nil, false)
-		top = nil
-	}
-	if of := j.about(); of != "" && len(top) > 0 {
-		w.say("reason", "about", "about", j.Engine, map[string]string{"of": s.name(l, "branch", of)}, false)
-	}
-	for i := range top {
-		r := &top[i]
-		w.add("reason", r.Code, s.Reason(l, j.Engine, r))
+	switch {
+	case j.EndsOn != "": // a fact, which no reason made likely
+		return w.out, nil
+	case j.Reasons.Of == "another_member":
+		// What is known of another member of the household is not for this one to hear.
+		w.say("reason", j.Reasons.Of, "another", "", nil)
+	default:
+		w.reasons(j.Engine, j.about(), j.Reasons.Top)
 	}
 	for _, p := range j.Explained.Parts {
 		if r, ok := s.find("part", j.Engine+"."+p.Code); ok {
-			w.say("part", p.Code, "part", j.Engine+"."+p.Code, map[string]string{"value": s.write(l, r.format, p.Contribution, false)}, false)
+			w.say("part", p.Code, "part", j.Engine+"."+p.Code, is{"value": s.write(l, r.format, p.Contribution, false)})
 		}
 	}
 	for _, g := range j.Signals {
-		switch r := rules.Rule(g.Code); {
-		case r == nil: // a rule of then that is off by now
-			w.say("signal", g.Code, "signal", "", map[string]string{"code": g.Code}, false)
-		case l == NL:
-			w.add("signal", g.Code, r.Dutch(g.Number))
-		default:
-			w.add("signal", g.Code, r.English(g.Number))
+		if text := s.signal(l, g.Code, g.Number); text != "" {
+			w.add("signal", g.Code, text)
+		} else { // of a rule of then that is off by now
+			w.say("signal", g.Code, "signal", "", nil)
 		}
 	}
 	for _, g := range j.Gaps {
-		w.say("gap", g.Code, "gap", "", map[string]string{"of": s.name(l, "branch", g.Branch)}, false)
+		w.say("gap", g.Code, "gap", "", is{"of": s.name(l, "branch", g.Branch)})
 	}
-	for _, o := range j.Offers {
-		w.say("offer", o.Branch, "need", o.Need, map[string]string{"of": s.name(l, "branch", o.Branch)}, false)
-	}
-	if j.Withheld != "" {
-		w.say("offer", j.Withheld, "withheld", j.Withheld, nil, false)
-	}
-	if j.MayContact != nil && !*j.MayContact {
-		w.say("offer", "refused", "contact", "refused", nil, false)
-	}
+	w.offers(&j)
 	if j.Action != "" {
-		w.say("action", j.Action, "action", j.Action, nil, false)
+		w.say("action", j.Action, "action", j.Action, nil)
 	}
 	if j.Trigger != "" {
-		w.say("action", j.Trigger, "trigger", j.Trigger, map[string]string{"code": j.Trigger}, false)
+		w.say("action", j.Trigger, "trigger", j.Trigger, nil)
 	}
 	return w.out, nil
 }
 
 // Append is a score's JSON with its sentences as one more field, text.
-func (s *Sentences) Append(l Lang, score []byte, rules Rules) ([]byte, error) {
-	list, err := s.Text(l, score, rules)
+func (s *Sentences) Append(l Lang, score []byte) ([]byte, error) {
+	list, err := s.Text(l, score)
 	if err != nil {
 		return nil, err
 	}
@@ -163,15 +164,28 @@ func (w *writer) add(about, code, text string) {
 	}
 }
 
+// is is what placeholders stand for.
+type is map[string]string
+
 // say adds the sentence of a group's code, if there is one.
-func (w *writer) say(about, code, group, key string, is map[string]string, single bool) {
+func (w *writer) say(about, code, group, key string, what is) {
 	if r, ok := w.s.find(group, key); ok {
-		w.add(about, code, fill(r.text[w.l].sentence, single, is))
+		w.add(about, code, fill(r.text[w.l].sentence, false, what))
 	}
 }
 
-// about is the branch of the policy, or of the offer, that the reasons are of; "" where
-// they are of the customer.
+// reasons adds the reasons of a score, or of one of its offers, and what they are of.
+func (w *writer) reasons(engine, of string, top []Reason) {
+	if of != "" && len(top) > 0 {
+		w.say("reason", "about", "about", engine, is{"of": w.s.name(w.l, "branch", of)})
+	}
+	for i := range top {
+		w.add("reason", top[i].Code, w.s.Reason(w.l, engine, &top[i]))
+	}
+}
+
+// about is the branch of the policy, or the group of the offer, that the reasons are of; ""
+// where they are of the customer.
 func (j *said) about() string {
 	switch j.Engine {
 	case "risk":
@@ -181,46 +195,136 @@ func (j *said) about() string {
 			}
 		}
 	case "nbp":
-		if len(j.Offers) > 0 {
-			return j.Offers[0].Branch
-		}
+		return j.Reasons.Of
 	}
 	return ""
+}
+
+// basis is what the number rests on: risk's is that of the policy that its reasons are of.
+func (j *said) basis() string {
+	switch j.Engine {
+	case "risk":
+		for _, p := range j.Policies {
+			if p.ID == j.Reasons.Of {
+				return p.Basis
+			}
+		}
+	case "nbp":
+		if len(j.Offers) > 0 {
+			return j.Offers[0].Basis
+		}
+	}
+	return j.Basis
 }
 
 // summary says what the engine found, or why nothing.
 func (w *writer) summary(j *said) {
 	if j.Status != "scored" {
-		w.say("summary", j.Status, "status", j.Status, nil, false)
+		w.say("summary", j.Status, "status", j.Status, nil)
 		return
 	}
-	is := map[string]string{}
-	if r, ok := w.s.find("band", j.Band); ok {
-		is["band"] = r.text[w.l].sentence
-	}
+	what := is{}
 	key, main := j.Engine, j.Probability
+	standing := true // whether its place in the book says something
 	switch j.Engine {
 	case "risk":
-		main = j.Loss
+		// Without a premium the place is among expected losses, and not among ratios.
+		if main = j.Loss; j.LossRatio == nil {
+			standing = false
+		}
+	case "churn":
+		switch {
+		case j.EndsOn != "":
+			key, standing, what["on"] = "churn.ending", false, day(w.l, j.EndsOn)
+		case j.Definition == "one_policy" || j.Definition == "one_branch":
+			key = "churn." + j.Definition
+		}
+		standing = standing && j.Basis == "own"
 	case "clv":
+		what["horizon"] = duration(w.l, j.Horizon)
 		if main = j.Value; main != nil && *main < 0 {
 			cost := -*main
-			key, main = "clv.negative", &cost
+			key, main, standing = "clv.negative", &cost, false
 		}
 	case "nbp":
-		if key = "nbp.nothing"; len(j.Offers) > 0 {
-			key, main, is["of"] = "nbp", &j.Offers[0].Probability, w.s.name(w.l, "branch", j.Offers[0].Branch)
+		if key, standing = "nbp.nothing", false; len(j.Offers) > 0 {
+			key, main, standing, what["of"] = "nbp", &j.Offers[0].Probability, true, w.s.name(w.l, "branch", j.Offers[0].Group)
 		}
 	}
 	if r, ok := w.s.find("summary", key); ok {
 		if main != nil {
-			is["value"] = w.s.write(w.l, r.format, *main, false)
+			what["value"] = w.s.write(w.l, r.format, *main, false)
 		}
-		w.say("summary", j.Engine, "summary", key, is, false)
+		text := fill(r.text[w.l].sentence, false, what)
+		if b, ok := w.s.find("band", j.Band); ok && standing {
+			place, _ := w.s.find("standing", j.Engine)
+			text += " " + fill(place.text[w.l].sentence, false, is{"band": b.text[w.l].sentence})
+		}
+		w.add("summary", j.Engine, text)
+	}
+	if j.EndsOn != "" {
+		return
+	}
+	if b := j.basis(); b != "" {
+		w.say("summary", b, "basis", j.Engine+"."+b, nil)
 	}
 	if j.Definition != "" {
-		w.say("summary", j.Definition, "definition", j.Definition, nil, false)
+		w.say("summary", j.Definition, "definition", j.Definition, nil)
 	}
+	if j.View != "" {
+		w.say("summary", j.View, "view", j.View, nil)
+	}
+	if g := j.Segment; g != nil {
+		code := g.Code
+		if !w.s.standard(code) {
+			code = ""
+		}
+		w.say("summary", g.Code, "segment", code, is{"of": say(w.l, g.NL, g.EN)})
+	}
+}
+
+// offers says of all products why they are offered or not, and by which way.
+func (w *writer) offers(j *said) {
+	for i := range j.Offers {
+		o := &j.Offers[i]
+		of := w.s.name(w.l, "branch", o.Group)
+		w.say("offer", o.Group, "need", o.Need, is{"of": of})
+		for _, code := range o.Ask {
+			w.say("ask", code, "ask", "", is{"of": of, "why": w.s.why(w.l, code)})
+		}
+		w.reasons(j.Engine, o.Group, o.Reasons.Top)
+	}
+	if j.Withheld != "" {
+		w.say("offer", j.Withheld, "withheld", j.Withheld, nil)
+	}
+	for _, x := range j.Excluded {
+		if j.Withheld == "" || x.Code != nbp.CareSignal { // which was said of all of them
+			w.say("excluded", x.Code, "excluded", "", is{"of": w.s.name(w.l, "branch", x.Group), "why": w.s.why(w.l, x.Code)})
+		}
+	}
+	if j.MayContact != nil && !*j.MayContact {
+		w.say("contact", "none", "contact", "none", nil)
+	}
+	for _, c := range j.Contact {
+		key := "barred"
+		if c.Allowed {
+			key = "allowed"
+		}
+		w.say("contact", c.Code, "contact", key, is{"of": w.s.channel(w.l, c.Channel), "why": w.s.why(w.l, c.Code)})
+	}
+}
+
+// WhatIf is what an answer to a what-if says of a policy: why it is empty, or with which
+// shares a change of its premium went, and none.
+func (s *Sentences) WhatIf(l Lang, why string, change, with, without float64) string {
+	if why != "" {
+		r, _ := s.find("what_if", why)
+		return r.text[l].sentence
+	}
+	r, _ := s.find("what_if", "answer")
+	return fill(r.text[l].sentence, false, is{
+		"change": s.write(l, "change", change, false), "value": share(l, with), "without": share(l, without),
+	})
 }
 
 // pair parts the names of two features that work together; see score.Reason.
@@ -251,14 +355,14 @@ func (s *Sentences) Reason(l Lang, engine string, r *Reason) string {
 func (s *Sentences) fact(l Lang, group string, r *Reason) string {
 	if a, b, ok := strings.Cut(r.Code, pair); ok {
 		p, _ := s.find("pair", "")
-		return fill(p.text[l].sentence, false, map[string]string{"name": s.called(l, group, a), "other": s.called(l, group, b)})
+		return fill(p.text[l].sentence, false, is{"name": s.called(l, group, a), "other": s.called(l, group, b)})
 	}
 	f, ok := s.feature(group, r.Code)
 	if !ok {
 		u, _ := s.find("unknown", "")
-		return fill(u.text[l].sentence, false, map[string]string{"code": r.Code})
+		return u.text[l].sentence
 	}
-	t, is := f.text[l], s.about(l, r.Code)
+	t, what := f.text[l], s.about(l, r.Code)
 	single := false
 	switch v := r.Value.(type) {
 	case float64:
@@ -268,21 +372,24 @@ func (s *Sentences) fact(l Lang, group string, r *Reason) string {
 				t.sentence = no
 			}
 		}
-		is["value"], single = s.write(l, f.format, v, false), v == 1
+		what["value"], single = s.write(l, f.format, v, false), v == 1
 	case string:
-		is["value"] = v
+		what["value"] = v
 		if kind, ok := strings.CutPrefix(f.format, "value:"); ok {
-			is["value"] = s.name(l, kind, v)
+			what["value"] = s.name(l, kind, v)
 		}
 	default:
+		if f.format == "" { // a sentence that shows no value
+			return t.sentence
+		}
 		if t.missing != "" {
-			return fill(t.missing, false, is)
+			return fill(t.missing, false, what)
 		}
 		m, _ := s.find("missing", "")
-		is["name"] = s.called(l, group, r.Code)
-		return fill(m.text[l].sentence, false, is)
+		what["name"] = s.called(l, group, r.Code)
+		return fill(m.text[l].sentence, false, what)
 	}
-	return fill(t.sentence, single, is)
+	return fill(t.sentence, single, what)
 }
 
 // called is a feature's name.
@@ -295,9 +402,9 @@ func (s *Sentences) called(l Lang, group, code string) string {
 }
 
 // about is what the name of a feature says of it: a branch, or a key of the tenant's own.
-func (s *Sentences) about(l Lang, code string) map[string]string {
+func (s *Sentences) about(l Lang, code string) is {
 	_, key, _ := strings.Cut(code, "_")
-	return map[string]string{"branch": s.name(l, "branch", key), "key": key}
+	return is{"branch": s.name(l, "branch", key), "key": strings.ReplaceAll(key, "_", " ")}
 }
 
 // comparison says what is usual in the book; "" where nothing is worth saying.
@@ -306,7 +413,7 @@ func (s *Sentences) comparison(l Lang, group string, r *Reason) string {
 	if r.Book == nil || r.Value == nil || !ok {
 		return ""
 	}
-	key, is := "", map[string]string{}
+	key, what := "", is{}
 	switch value := r.Value.(type) {
 	case float64:
 		switch f.format {
@@ -316,7 +423,7 @@ func (s *Sentences) comparison(l Lang, group string, r *Reason) string {
 		if r.Book.Median == nil {
 			return ""
 		}
-		key, is["book"] = ".number", s.write(l, f.format, *r.Book.Median, true)
+		key, what["book"] = ".number", s.write(l, f.format, *r.Book.Median, true)
 		if *r.Book.Median == 0 && f.format == "count" {
 			key = ".zero" // nothing is less
 		}
@@ -325,11 +432,11 @@ func (s *Sentences) comparison(l Lang, group string, r *Reason) string {
 		if kind, ok := strings.CutPrefix(f.format, "value:"); ok {
 			common = s.name(l, kind, common)
 		}
-		key, is["common"], is["share"] = ".name", common, share(l, r.Book.Share)
+		key, what["common"], what["share"] = ".name", common, share(l, r.Book.Share)
 		if value == r.Book.Common {
 			key = ".same"
 		}
 	}
 	c, _ := s.find("compare", group+key)
-	return fill(c.text[l].sentence, false, is)
+	return fill(c.text[l].sentence, false, what)
 }

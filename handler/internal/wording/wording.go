@@ -10,10 +10,14 @@ import (
 	"encoding/csv"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
+	"polis/handler/internal/care"
+	"polis/handler/internal/clv"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/nbp"
 )
 
 // Lang is a language that sentences come in.
@@ -38,7 +42,65 @@ var header = []string{"group", "code", "format", "nl_name", "nl", "nl_missing", 
 
 // Sentences are what can be said. They do not change, so any number of goroutines may use
 // them.
-type Sentences struct{ rows map[[2]string]row }
+type Sentences struct {
+	rows map[[2]string]row
+	own  Own
+}
+
+// Own is what a tenant's settings give names and sentences of their own.
+type Own struct {
+	Care     *care.Rules // nil: none
+	Offers   nbp.Rules
+	Groups   nbp.Groups
+	Segments clv.Segments
+}
+
+// With is the sentences with a tenant's own.
+func (s *Sentences) With(o Own) *Sentences { return &Sentences{s.rows, o} }
+
+// signal is what a rule of care says; "" where there is no such rule.
+func (s *Sentences) signal(l Lang, code string, number float64) string {
+	if s.own.Care == nil {
+		return ""
+	}
+	switch r := s.own.Care.Rule(code); {
+	case r == nil:
+		return ""
+	case l == NL:
+		return r.Dutch(number)
+	default:
+		return r.English(number)
+	}
+}
+
+// why is what a rule on offers says.
+func (s *Sentences) why(l Lang, code string) string {
+	if nl, en, _, ok := s.own.Offers.Sentence(code); ok {
+		return say(l, nl, en)
+	}
+	r, _ := s.find("why", "")
+	return r.text[l].sentence
+}
+
+// standard reports whether a segment is as Polis comes with it, so that its sentence holds.
+func (s *Sentences) standard(code string) bool {
+	of := func(list clv.Segments) (at clv.Segment) {
+		if i := slices.IndexFunc(list, func(g clv.Segment) bool { return g.Code == code }); i >= 0 {
+			at = list[i]
+		}
+		return at
+	}
+	return of(s.own.Segments) == of(clv.Defaults.Segments)
+}
+
+// channel is how one is approached by a channel; a tenant's own goes by its name.
+func (s *Sentences) channel(l Lang, name string) string {
+	if s.Specific("value", "channel."+name) {
+		return s.name(l, "channel", name)
+	}
+	r, _ := s.find("channel", "")
+	return fill(r.text[l].sentence, false, is{"of": name})
+}
 
 type row struct {
 	format string
@@ -61,7 +123,7 @@ var Default = sync.OnceValue(func() *Sentences {
 func Read(r io.Reader) (*Sentences, error) {
 	in := csv.NewReader(r)
 	in.Comma, in.FieldsPerRecord, in.LazyQuotes = ';', len(header), true
-	s := &Sentences{map[[2]string]row{}}
+	s := &Sentences{rows: map[[2]string]row{}}
 	for {
 		cells, err := in.Read()
 		if errors.Is(err, io.EOF) {
@@ -134,6 +196,12 @@ func (s *Sentences) Has(group, code string) bool {
 	return ok && r.complete(group)
 }
 
+// Specific reports whether a code has a line of its own, and not only its group's.
+func (s *Sentences) Specific(group, code string) bool {
+	_, ok := s.rows[[2]string{group, code}]
+	return ok
+}
+
 // HasFeature reports whether a feature of a policy, or else of a customer, has a name and a
 // sentence in both languages.
 func (s *Sentences) HasFeature(policy bool, code string) bool {
@@ -154,8 +222,16 @@ func (r row) complete(group string) bool {
 	return true
 }
 
-// name is what a value of a kind is called; itself where no name is listed.
+// name is what a value of a kind is called; itself where no name is listed. Branches may be
+// groups of products that a tenant made of them.
 func (s *Sentences) name(l Lang, kind, value string) string {
+	if kind == "branch" {
+		for i := range s.own.Groups {
+			if g := &s.own.Groups[i]; g.Code == value {
+				return say(l, g.NL, g.EN)
+			}
+		}
+	}
 	if r, ok := s.rows[[2]string{"value", kind + "." + value}]; ok && r.text[l].name != "" {
 		return r.text[l].name
 	}
@@ -163,7 +239,7 @@ func (s *Sentences) name(l Lang, kind, value string) string {
 }
 
 // fill puts what placeholders stand for into a sentence.
-func fill(sentence string, single bool, is map[string]string) string {
+func fill(sentence string, single bool, what is) string {
 	var b strings.Builder
 	for {
 		before, rest, ok := strings.Cut(sentence, "{")
@@ -171,9 +247,9 @@ func fill(sentence string, single bool, is map[string]string) string {
 		if !ok {
 			return b.String()
 		}
-		what, after, _ := strings.Cut(rest, "}")
-		what, nouns, counted := strings.Cut(what, " ")
-		b.WriteString(is[what])
+		name, after, _ := strings.Cut(rest, "}")
+		name, nouns, counted := strings.Cut(name, " ")
+		b.WriteString(what[name])
 		if counted {
 			one, many, _ := strings.Cut(nouns, "|")
 			if single {

@@ -7,39 +7,49 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"polis/handler/internal/care"
-	"polis/handler/internal/defend"
+	"polis/handler/internal/clv"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/model"
-	"polis/handler/internal/portfolio"
+	"polis/handler/internal/nbp"
 )
 
-// rules are those that Polis comes with.
-var rules = func() *care.Rules {
+// sentences are those of a tenant that has refined travel and has a segment of its own.
+var sentences = func() *Sentences {
 	s := care.Defaults()
 	r, err := care.Compile(&s)
 	if err != nil {
 		panic(err)
 	}
-	return r
+	segments := append(clv.Segments{{Code: "ours", NL: "Goud", EN: "Gold", ValueFrom: 0.9}, {Code: "core", NL: "Kern", EN: "Core", ValueFrom: 0.6}}, clv.Defaults.Segments[0])
+	return Default().With(Own{
+		Care: r, Offers: nbp.DefaultRules(), Segments: segments,
+		Groups: nbp.Groups{{Code: "travel_world", NL: "wereldreisverzekering", EN: "worldwide travel insurance", Branch: "travel"}},
+	})
 }()
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // features are the fields that reasons can be of, by whether they are of a policy.
 func features() map[bool][]model.Field {
+	offers, err := nbp.NewGrouping(nil)
+	if err != nil {
+		panic(err)
+	}
 	return map[bool][]model.Field{
-		false: append(feature.HazardFields(), feature.OfferFields()[len(feature.CustomerFields()):]...),
+		false: append(feature.HazardFields(), offers.Fields()[len(feature.CustomerFields()):]...),
 		true:  feature.PolicySchema{Attributes: []feature.Attr{{Key: "roof_kind"}, {Key: "power_kw", Numeric: true}}}.Fields(),
 	}
 }
 
-// TestEveryCodeHasSentences finds each code that a score can hold in both languages. A new
-// feature needs a line in sentences.csv.
-func TestEveryCodeHasSentences(t *testing.T) {
+// TestEveryFeatureHasSentences in both languages. A new feature needs a line in
+// sentences.csv. All other codes are walked where scores are made: package scoring.
+func TestEveryFeatureHasSentences(t *testing.T) {
 	s := Default()
 	for policy, list := range features() {
 		for _, f := range list {
@@ -48,37 +58,42 @@ func TestEveryCodeHasSentences(t *testing.T) {
 			}
 		}
 	}
-	for _, b := range portfolio.Branches {
-		if !s.Has("value", "branch."+b.Name) {
-			t.Errorf("the branch %s has no name", b.Name)
-		}
+}
+
+// TestSentencesAreFit to be read to a customer: no placeholder that nothing fills, no
+// jargon, nothing that blames.
+func TestSentencesAreFit(t *testing.T) {
+	filled := map[string]bool{}
+	for _, name := range strings.Fields("value band of why on horizon name other branch key book share common change without") {
+		filled[name] = true
 	}
-	codes := map[string][]string{
-		"status":     {"no_policies", "objected", "not_in_scope"},
-		"band":       {"low", "medium", "high", "very_high"},
-		"signal":     {"off by now"},
-		"gap":        {"any"},
-		"need":       {"gap", "essential", "useful"},
-		"withheld":   {"unresolved_complaint", "claims_in_short_time", "open_severe_claim", "one of a tenant's own"},
-		"definition": {"all_essential", "all"},
-		"summary":    {"risk", "churn", "clv", "clv.negative", "nbp", "nbp.nothing"},
-		"part":       {"churn.lapse_level", "churn.renewal_timing", "churn.other_ends", "clv.premium", "clv.loss", "clv.cost", "clv.survival", "nbp.probability", "nbp.worth"},
-		"direction":  {"risk.raises", "risk.lowers", "churn.raises", "churn.lowers", "nbp.raises", "nbp.lowers"},
-		"action":     {"none"},
-		"contact":    {"refused"},
-		"pair":       {""}, "another": {""}, "about": {"risk", "nbp"}, "missing": {""}, "unknown": {""},
-	}
-	for trigger, play := range defend.Default.Plays {
-		codes["trigger"], codes["action"] = append(codes["trigger"], trigger), append(codes["action"], play.Action)
-	}
-	for group, list := range codes {
-		for _, code := range list {
-			if !s.Has(group, code) {
-				t.Errorf("sentences.csv has no sentence in both languages for %s %s", group, code)
+	for key, r := range Default().rows {
+		for _, text := range r.text {
+			for _, cell := range []string{text.name, text.sentence, text.missing} {
+				for rest := cell; ; {
+					_, after, ok := strings.Cut(rest, "{")
+					if !ok {
+						break
+					}
+					name, after, _ := strings.Cut(after, "}")
+					if name, _, _ = strings.Cut(name, " "); !filled[name] {
+						t.Errorf("%s: nothing fills {%s}", key, name)
+					}
+					rest = after
+				}
+				for _, word := range strings.FieldsFunc(strings.ToLower(cell), func(c rune) bool { return !unicode.IsLetter(c) }) {
+					if slices.Contains(unfit, word) {
+						t.Errorf("%s: %q is no word for a customer", key, word)
+					}
+				}
 			}
 		}
 	}
 }
+
+// unfit are words of the trade, and words that blame.
+var unfit = strings.Fields("churn lapse score model algoritme algorithm segment portefeuille portfolio royement polis propensity shapley clv " +
+	"schuld fault helaas moet must fraude fraud wanbetaler defaulter")
 
 // value is one that a feature could have, and the book's.
 func value(s *Sentences, f model.Field) (v any, book map[string]any) {
@@ -171,20 +186,28 @@ func golden(t *testing.T, name, got string) {
 // TestScores puts whole scores into words.
 func TestScores(t *testing.T) {
 	scores := []string{
-		`{"engine":"risk","status":"scored","band":"high","expected_loss":312.4,"signals":[{"code":"claims_in_short_time","number":3},{"code":"house_rule","number":1}],"gaps":[{"code":"household_without_liability","branch":"liability"},{"code":"house_rule","branch":"travel"}],"policies":[{"policy_id":"p0","branch":"travel"},{"policy_id":"p1","branch":"motor"}],"reasons":{"of":"p1","top":[{"code":"claims_36m","value":3,"book":{"median":0,"percentile":96},"contribution":0.41}]}}`,
-		`{"engine":"churn","status":"scored","band":"very_high","definition":"all_essential","probability":0.2371,"explained":{"parts":[{"code":"lapse_level","contribution":0.11},{"code":"renewal_timing","contribution":-0.0031},{"code":"other_ends","contribution":0}]},"reasons":{"top":[{"code":"premium_change","value":0.18,"book":{"median":0.04,"percentile":97},"contribution":0.5}]}}`,
-		`{"engine":"churn","status":"scored","band":"low","definition":"all","probability":0.01,"reasons":{"of":"another_member","top":[{"code":"age","value":51,"contribution":0.5}]}}`,
+		`{"engine":"risk","status":"scored","band":"high","expected_loss":312.4,"loss_ratio":null,"policies":[{"policy_id":"p1","branch":"motor","basis":"blended"}],"reasons":{"of":"p1","top":[{"code":"branch_level","value":1.2,"contribution":0.18},{"code":"development","value":0.9,"contribution":-0.1}]}}`,
+		`{"engine":"churn","status":"scored","band":"low","definition":"one_policy","probability":0.12,"basis":"market"}`,
+		`{"engine":"churn","status":"scored","band":"very_high","definition":"all","probability":1,"basis":"own","ends_on":"2026-12-31","reasons":{"top":[{"code":"tenure","value":38,"contribution":-0.1}]}}`,
+		`{"engine":"clv","status":"scored","band":"high","value":812,"horizon_months":120,"view":"intermediary","segment":{"code":"loss_making","nl":"Verlieslatend","en":"Loss-making"}}`,
+		`{"engine":"clv","status":"scored","band":"high","value":812,"horizon_months":120,"view":"agency","segment":{"code":"ours","nl":"Goud","en":"Gold"}}`,
+		`{"engine":"clv","status":"scored","band":"high","value":812,"horizon_months":6,"view":"insurer","segment":{"code":"core","nl":"Kern","en":"Core"}}`,
+		`{"engine":"nbp","status":"scored","band":"low","may_contact":true,"contact":[{"channel":"email","allowed":true,"code":"existing_customer"},{"channel":"phone","allowed":false,"code":"no_consent"},{"channel":"fax","allowed":false,"code":"of_old"}],"offers":[{"group":"travel_world","branch":"travel","probability":0.08,"need":"useful","basis":"blended","ask":["birth_year"]},{"group":"motor","branch":"motor","probability":0.03,"need":"essential","basis":"own","ask":[],"reasons":{"of":"motor","top":[{"code":"had_it","contribution":-0.1}]}}],"excluded":[{"group":"boat","code":"held"},{"group":"cyber","code":"segment"}],"reasons":{"of":"travel_world","top":[{"code":"product_group","value":"travel_world","contribution":0.1},{"code":"holds_travel_world","value":0,"contribution":0.2}]}}`,
+		`{"engine":"risk","status":"scored","band":"high","expected_loss":312.4,"loss_ratio":0.6,"signals":[{"code":"claims_in_short_time","number":3},{"code":"house_rule","number":1}],"gaps":[{"code":"household_without_liability","branch":"liability"},{"code":"house_rule","branch":"travel"}],"policies":[{"policy_id":"p0","branch":"travel","basis":"market"},{"policy_id":"p1","branch":"motor","basis":"own"}],"reasons":{"of":"p1","top":[{"code":"claims_36m","value":3,"book":{"median":0,"percentile":96},"contribution":0.41}]}}`,
+		`{"engine":"churn","status":"scored","band":"very_high","definition":"all_essential","probability":0.2371,"basis":"own","explained":{"parts":[{"code":"lapse_level","contribution":0.11},{"code":"renewal_timing","contribution":-0.0031},{"code":"other_ends","contribution":0}]},"reasons":{"top":[{"code":"premium_change","value":0.18,"book":{"median":0.04,"percentile":97},"contribution":0.5}]}}`,
+		`{"engine":"churn","status":"scored","band":"low","definition":"all","probability":0.01,"basis":"own","reasons":{"of":"another_member","top":[{"code":"age","value":51,"contribution":0.5}]}}`,
 		`{"engine":"churn","status":"objected","definition":"all"}`,
-		`{"engine":"clv","status":"scored","band":"low","value":-1234.5,"explained":{"parts":[{"code":"premium","contribution":12.3},{"code":"loss","contribution":-900},{"code":"cost","contribution":0.01},{"code":"survival","contribution":-3}]}}`,
-		`{"engine":"nbp","status":"scored","band":"medium","may_contact":false,"withheld":"unresolved_complaint","offers":[{"branch":"liability","probability":0.08,"need":"gap"},{"branch":"travel","probability":0.03,"need":"useful"}],"reasons":{"of":"liability","top":[{"code":"tenure","value":38,"contribution":-0.1}]},"explained":{"parts":[{"code":"probability","contribution":1},{"code":"worth","contribution":-1}]}}`,
+		`{"engine":"clv","status":"scored","band":"low","value":-1234.5,"horizon_months":120,"view":"intermediary","explained":{"parts":[{"code":"premium","contribution":12.3},{"code":"loss","contribution":-900},{"code":"cost","contribution":0.01},{"code":"survival","contribution":-3}]}}`,
+		`{"engine":"nbp","status":"scored","band":"medium","may_contact":false,"contact":[{"channel":"email","allowed":false,"code":"consent_refused"}],"withheld":"unresolved_complaint","offers":[],"excluded":[{"group":"liability","code":"care_signal"},{"group":"motor","code":"held"}],"explained":{"parts":[{"code":"probability","contribution":1},{"code":"worth","contribution":-1}]}}`,
 		`{"engine":"nbp","status":"scored","band":"low","may_contact":true,"offers":[]}`,
 		`{"engine":"defend","status":"scored","band":"high","action":"resolve_complaint","trigger":"unresolved_complaint"}`,
+		`{"engine":"defend","status":"scored","band":"high","action":"house_action","trigger":"house_rule"}`,
 		`{"engine":"defend","status":"no_policies","action":"none"}`,
 	}
 	for _, l := range []Lang{NL, EN} {
 		var b strings.Builder
 		for _, score := range scores {
-			list, err := Default().Text(l, []byte(score), rules)
+			list, err := sentences.Text(l, []byte(score))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -194,11 +217,14 @@ func TestScores(t *testing.T) {
 				}
 				fmt.Fprintf(&b, "%s %s\n  %s\n", line.About, line.Code, line.Text)
 			}
-			out, err := Default().Append(l, []byte(score), rules)
+			out, err := sentences.Append(l, []byte(score))
 			if err != nil || !json.Valid(out) {
 				t.Errorf("%v: %s", err, out)
 			}
 			b.WriteByte('\n')
+		}
+		for _, why := range []string{"", "outside"} {
+			fmt.Fprintf(&b, "what_if %s\n  %s\n", why, sentences.WhatIf(l, why, -0.1, 0.05, 0.0612))
 		}
 		golden(t, "scores."+l.String()+".txt", b.String())
 	}
@@ -303,7 +329,7 @@ func FuzzText(f *testing.F) {
 	f.Add([]byte(`{"engine":"churn","status":"scored","reasons":{"top":[{"code":"age × premium"},{"code":"holds_","value":1}]}}`))
 	f.Fuzz(func(_ *testing.T, score []byte) {
 		for _, l := range []Lang{NL, EN} {
-			if out, err := Default().Append(l, score, rules); err == nil && !json.Valid(out) {
+			if out, err := sentences.Append(l, score); err == nil && !json.Valid(out) {
 				panic("what was JSON is none any more")
 			}
 		}
