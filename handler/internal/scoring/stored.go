@@ -1,8 +1,11 @@
 package scoring
 
 import (
+	"bytes"
+	"compress/flate"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math"
 	"time"
 
@@ -109,7 +112,12 @@ func DecodeStored(b []byte) (Stored, error) {
 		if w <= 0 || n > uint64(len(b)-w) {
 			return Stored{}, bad
 		}
-		s.body[e] = b[w : w+int(n) : w+int(n)]
+		if s.body[e] = b[w : w+int(n) : w+int(n)]; n > 0 && s.body[e][0] == packed {
+			var err error
+			if s.body[e], err = unpack(s.body[e]); err != nil {
+				return Stored{}, bad
+			}
+		}
 		b = b[w+int(n):]
 	}
 	if len(b) != 0 {
@@ -225,16 +233,42 @@ func (sh *Sheet) AppendStored(b []byte, old *Stored, set, changed Set, mark uint
 		b = binary.BigEndian.AppendUint64(b, o.fingerprint)
 	}
 	for _, e := range Engines {
-		if !set.Has(e) {
-			b = binary.AppendUvarint(b, uint64(len(old.body[e])))
-			b = append(b, old.body[e]...)
-			continue
-		}
 		// The length goes before what it is of: three bytes are kept free for it.
 		head := len(b)
-		b = sh.appendBody(append(b, 0, 0, 0), e)
+		if b = append(b, 0, 0, 0); set.Has(e) {
+			b = sh.appendBody(b, e)
+		} else {
+			b = append(b, old.body[e]...)
+		}
+		if len(b)-head-3 > packFrom {
+			b = append(b[:head+3], pack(b[head+3:])...)
+		}
 		n := len(b) - head - 3
 		b[head], b[head+1], b[head+2] = byte(n)|0x80, byte(n>>7)|0x80, byte(n>>14)
 	}
 	return b
+}
+
+// What an engine says of thousands of vehicles is packed: the scores of a customer and
+// those that they supersede are written in one batch (store.MaxBytes).
+const (
+	packFrom = 64 << 10
+	packed   = 'z'      // what begins otherwise is as it is
+	maxBody  = 64 << 20 // of what was packed: more is damage
+)
+
+func pack(body []byte) []byte {
+	out := bytes.NewBuffer([]byte{packed})
+	w, _ := flate.NewWriter(out, flate.BestSpeed) // fails for levels that there are not
+	_, _ = w.Write(body)                          // a buffer takes all
+	_ = w.Close()
+	return out.Bytes()
+}
+
+func unpack(b []byte) ([]byte, error) {
+	out, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(b[1:])), maxBody+1))
+	if err == nil && len(out) > maxBody {
+		err = fault.New(fault.Internal, "packed scores are larger than any are")
+	}
+	return out, err
 }
