@@ -6,10 +6,8 @@
 package decision
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"polis/handler/internal/book"
@@ -175,7 +173,7 @@ func (d *Decisions) make(ctx context.Context, t book.Tenant, customer, id string
 		return nil, err
 	}
 	out.Model = Model{m.Version, m.SHA256, m.Trained}
-	members, at, err := d.members(ctx, t, &rec, ref.AsOf, m)
+	members, at, err := scoring.Members(ctx, d.book, t, &rec, ref.AsOf)
 	if err != nil {
 		return nil, err
 	}
@@ -221,47 +219,6 @@ func (d *Decisions) stored(ctx context.Context, t book.Tenant, customer, id stri
 		}
 	}
 	return nil, OnRequest, nil
-}
-
-// members are those who may have been of the customer's relation then: who are now, and
-// who are now of the relation that the customer was of then. It says which is the customer.
-func (d *Decisions) members(ctx context.Context, t book.Tenant, rec *book.Record, asOf portfolio.Date, m *scoring.Models) ([]scoring.Subject, int, error) {
-	keys := []string{rec.Relation}
-	var v portfolio.View
-	if v.Reset(rec.Aggregate, asOf, m.Ends); v.Customer != nil {
-		if then := v.Customer.Relation(); then != rec.Relation {
-			keys = append(keys, then)
-		}
-	}
-	var list []*book.Member
-	for _, key := range keys {
-		rel, err := d.book.Relation(ctx, t, key)
-		if err != nil {
-			return nil, 0, err
-		}
-		for _, member := range rel.Members {
-			if member.Err == nil && !slices.ContainsFunc(list, func(m *book.Member) bool { return m.ID == member.ID }) {
-				list = append(list, member)
-			}
-		}
-	}
-	slices.SortFunc(list, func(a, b *book.Member) int { return cmp.Compare(a.ID, b.ID) }) // as a run meets them
-	var out []scoring.Subject
-	at := -1
-	for i, member := range list {
-		if member.ID == rec.Aggregate.ID() {
-			at = i
-		}
-		declined, err := scoring.Declined(member.Feedback)
-		if err != nil {
-			return nil, 0, err
-		}
-		out = append(out, scoring.Subject{Aggregate: member.Aggregate, Body: member.Body, Declined: declined})
-	}
-	if at < 0 {
-		return nil, 0, fault.New(fault.Unavailable, "the customer is being moved: try again")
-	}
-	return out, at, nil
 }
 
 // keep writes a decision's record, for as long again as scores are kept; fault.Conflict where somebody else did meanwhile.

@@ -88,7 +88,7 @@ func (d *Decisions) again(ctx context.Context, t book.Tenant, customer string, t
 	if err != nil {
 		return "", err
 	}
-	members, at, err := d.members(ctx, t, &rec, today, m)
+	members, at, err := scoring.Members(ctx, d.book, t, &rec, today)
 	if err != nil {
 		return "", err
 	}

@@ -188,6 +188,46 @@ func TestHouseholdsMergeAndPart(t *testing.T) {
 	}
 }
 
+// TestAsOfADateTheRelationIsThatOfThen: who left a household is scored, as of a date before,
+// with those who are still there, and the decision is found.
+func TestAsOfADateTheRelationIsThatOfThen(t *testing.T) {
+	w := newWorld(t)
+	in := func(id string, rows ...any) map[string]any {
+		a := aggregate(id)
+		a["customers"] = rows
+		return a
+	}
+	row := func(id, household, at string) map[string]any {
+		return map[string]any{"customer_id": id, "birth_year": 1980, "recorded_at": at, "household_id": household}
+	}
+	w.want(201, w.json("key-one", "PUT", "/api/v1/customers/L1", in("L1", row("L1", "home", "2020-01-01"), row("L1", "away", "2026-03-31"))))
+	w.want(201, w.json("key-one", "PUT", "/api/v1/customers/L2", in("L2", row("L2", "home", "2020-01-01"))))
+	ask := func(id, asOf string) (s struct {
+		ID       string `json:"decision_id"`
+		Then     string `json:"relation_as_of"`
+		Relation struct{ Customers int }
+	},
+	) {
+		var a struct{ Results []json.RawMessage }
+		body := w.want(200, w.json("key-one", "POST", "/api/v1/clv/scores", map[string]any{"as_of": asOf, "customers": []string{id}})).Body.Bytes()
+		if err := json.Unmarshal(body, &a); err != nil || len(a.Results) != 1 {
+			t.Fatalf("%v: %s", err, body)
+		}
+		if err := json.Unmarshal(a.Results[0], &s); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	if s := ask("L1", "2026-03-30"); s.Relation.Customers != 2 || s.Then != "2026-03-30" {
+		t.Errorf("the day before it left: %+v", s)
+	} else if d := w.decision(s.ID); d.Source != "on_request" || !d.Reproduced {
+		t.Errorf("its decision: %+v", d)
+	}
+	if s := ask("L1", "2026-03-31"); s.Relation.Customers != 1 || s.Then != "" {
+		t.Errorf("the day it left: %+v", s)
+	}
+}
+
 // TestPeople relies on a decision, asks for a person, who changes it, and erases it all.
 func TestPeople(t *testing.T) {
 	w := scored(t)

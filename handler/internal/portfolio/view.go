@@ -122,8 +122,13 @@ func (v *View) Reset(a *Aggregate, asOf Date, ends EndTable) {
 
 // Related reports whether two customers belonged to one relation as far as was known on
 // the as-of date. Nobody is related to a customer of whom nothing was known yet.
-func (v *View) Related(w *View) bool {
-	a, b := v.member, w.member
+func (v *View) Related(w *View) bool { return related(v.member, w.member) }
+
+// Moved reports whether the customer was of another relation on the as-of date than a
+// version of it is.
+func (v *View) Moved(now *Customer) bool { return v.member != nil && !related(v.member, now) }
+
+func related(a, b *Customer) bool {
 	switch {
 	case a == nil || b == nil:
 		return false

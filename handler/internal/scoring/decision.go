@@ -74,9 +74,10 @@ func (s *Stored) Model(e Engine) string { return string(appendHex(nil, s.origin[
 func (s *Stored) ScoredAt(e Engine) time.Time { return time.Unix(s.origin[e].at, 0).UTC() }
 
 // Reproduces reports whether the sheet says of an engine what was stored, to the bit: the
-// number that is compared between runs in all its digits, and all that is shown.
+// number that is compared between runs in all its digits, and all that is shown but for
+// whether somebody left the relation since.
 func (sh *Sheet) Reproduces(s *Stored, e Engine) bool {
 	k, old := sh.keyOf(e), s.key[e]
 	return k.state == old.state && math.Float64bits(k.value) == math.Float64bits(old.value) &&
-		bytes.Equal(sh.appendBody(nil, e), s.body[e])
+		bytes.Equal(sayings(sh.appendBody(nil, e)), sayings(s.body[e]))
 }

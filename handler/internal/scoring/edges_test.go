@@ -154,7 +154,12 @@ func edges(t *testing.T) []edge {
 		{
 			name: "two households that merge, the day before it is known", status: all(score.Scored),
 			members: []*portfolio.Aggregate{merging("c", asOf+1), merging("d", asOf+1)}, as: one(nil),
-			says: same("each by itself"),
+			says: same("each by itself, and once it is known `relation_as_of` says that the relation is that of then"),
+			check: func(t *testing.T, _ *Scorer, sheets []Sheet) {
+				if !sheets[0].Parted {
+					t.Error("the score does not say that its relation is that of then")
+				}
+			},
 		},
 		{
 			name: "two households that have merged", status: all(score.Scored),
@@ -253,12 +258,11 @@ func TestEdges(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			render := func(members []*portfolio.Aggregate) (out [len(engineNames)]string, sheets []Sheet) {
 				sheets = s.Relation(subjects(members...), asOf, NewSet(Engines...))
-				fingerprint := sheets[0].Fingerprint
-				sheets[0].Fingerprint = 0 // of the data, which do differ
+				as := sheets[0]
+				as.Fingerprint, as.Parted = 0, false // of the data and what became of it, which do differ
 				for _, e := range Engines {
-					out[e] = string(sheets[0].AppendJSON(nil, e, "t", noon))
+					out[e] = string(as.AppendJSON(nil, e, "t", noon))
 				}
-				sheets[0].Fingerprint = fingerprint
 				return out, sheets
 			}
 			var want [len(engineNames)]string

@@ -1,6 +1,7 @@
 package scoring
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 	"time"
@@ -80,7 +81,25 @@ func (sh *Sheet) appendBody(b []byte, e Engine) []byte {
 	case Nbp:
 		j.shares("offers/0/value", moneyDecimals, &sh.Offer)
 	}
+	if sh.Parted {
+		j.raw(relationAsOf)
+		j.b = sh.AsOf.AppendTo(j.b)
+		j.raw(`"`)
+	}
 	return j.b
+}
+
+// relationAsOf begins the last field of a body, where there is one. Quotes in texts are
+// escaped, so that it is found nowhere else.
+const relationAsOf = `,"relation_as_of":"`
+
+// sayings is a body without what is said of the relation: that somebody left it since is
+// no other score.
+func sayings(body []byte) []byte {
+	if i := bytes.LastIndex(body, []byte(relationAsOf)); i >= 0 {
+		return body[:i]
+	}
+	return body
 }
 
 func appendHex(b []byte, v uint64) []byte {

@@ -83,7 +83,7 @@ func TestWhoJoinedLaterTellsNothing(t *testing.T) {
 	s := newScorer(t)
 	render := func(sheets []Sheet, i int) (out []byte) {
 		for _, e := range Engines {
-			sheets[i].Fingerprint = 0 // of the data, which do differ
+			sheets[i].Fingerprint, sheets[i].Parted = 0, false // of the data and what became of it, which do differ
 			out = sheets[i].AppendJSON(out, e, "t", noon)
 		}
 		return out
@@ -128,6 +128,49 @@ func TestWhoJoinedLaterTellsNothing(t *testing.T) {
 	}
 	if bytes.Equal(alone, together) {
 		t.Error("a household scores as one alone: the test shows nothing")
+	}
+}
+
+// TestPartedRelations: a score as of a date on which a household was whole says so once
+// somebody has left it, and is the same score.
+func TestPartedRelations(t *testing.T) {
+	s := newScorer(t)
+	// b is of h until a week later.
+	left := func(a *portfolio.Aggregate) {
+		a.Customers[0].HouseholdID = "h"
+		moved := a.Customers[0]
+		moved.HouseholdID, moved.Version = "of its own", portfolio.Version{RecordedAt: asOf + 7, ValidFrom: asOf + 7}
+		a.Customers = append(a.Customers, moved)
+	}
+	every := NewSet(Engines...)
+	for name, tc := range map[string]struct {
+		on     portfolio.Date
+		b      *portfolio.Aggregate
+		parted [2]bool
+	}{
+		"before":        {asOf, person("b", left), [2]bool{true, true}},
+		"since":         {asOf + 7, person("b", left), [2]bool{}},
+		"nobody left":   {asOf, household(person("b", nil))[0], [2]bool{}},
+		"joined by now": {asOf, merging("b", asOf+7), [2]bool{false, true}},
+	} {
+		for i, sh := range s.Relation(subjects(household(person("a", nil))[0], tc.b), tc.on, every) {
+			for _, e := range Engines {
+				if says := bytes.Contains(sh.AppendJSON(nil, e, "t", noon), []byte(`"relation_as_of":"`+tc.on.String()+`"`)); says != tc.parted[i] {
+					t.Errorf("%s, %s of member %d: said %v, want %v", name, e, i, says, tc.parted[i])
+				}
+			}
+		}
+	}
+	whole := household(person("a", nil), person("b", nil))
+	stored, err := DecodeStored(s.Relation(subjects(whole...), asOf, every)[0].AppendStored(nil, &Stored{}, every, every, 1, noon))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := &s.Relation(subjects(whole[0], person("b", left)), asOf, every)[0]
+	for _, e := range Engines {
+		if !again.Reproduces(&stored, e) {
+			t.Errorf("%s is not made again once somebody has left", e)
+		}
 	}
 }
 

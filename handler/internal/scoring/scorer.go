@@ -100,6 +100,10 @@ type Sheet struct {
 	// Another is that churn's reasons are of another member: the one that stands for the
 	// relation. They are then not for this customer to hear.
 	Another bool
+	// Parted is that somebody of the relation of then is of another by now. Those who were
+	// together are then scored together as far as they are read: a run reads relations as
+	// they are now.
+	Parted bool
 	// What numbers that several models make together are made of.
 	Lapse, Value, Offer Shares
 
@@ -137,8 +141,10 @@ func (s *Scorer) Relation(members []Subject, asOf portfolio.Date, set Set) []She
 	s.then, relations = feature.Relations(s.refs, s.then[:0])
 	for r := range relations {
 		s.among, s.declined = s.among[:0], s.declined[:0]
+		parted := false
 		for i, v := range s.refs {
 			if s.then[i] == r {
+				parted = parted || v.Moved(members[i].Aggregate.Latest())
 				s.among, s.declined = append(s.among, v), append(s.declined, members[i].Declined...)
 			}
 		}
@@ -149,7 +155,7 @@ func (s *Scorer) Relation(members []Subject, asOf portfolio.Date, set Set) []She
 				continue
 			}
 			sh := &s.sheets[i]
-			sh.Customer, sh.AsOf, sh.Fingerprint, sh.model = members[i].Aggregate.ID(), asOf, fingerprint, model
+			sh.Customer, sh.AsOf, sh.Fingerprint, sh.model, sh.Parted = members[i].Aggregate.ID(), asOf, fingerprint, model, parted
 			started = s.customer(feature.Input{View: v, Group: &s.group}, sh, set, started)
 			s.tell(v, sh, set)
 		}

@@ -1,7 +1,9 @@
 package scoring
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -185,27 +187,49 @@ func (s *Service) customer(ctx context.Context, sc *Scorer, t book.Tenant, e Eng
 	if err != nil {
 		return nil, err
 	}
-	rel, err := s.book.Relation(ctx, t, r.Relation)
+	members, i, err := Members(ctx, s.book, t, &r, asOf)
 	if err != nil {
 		return nil, err
 	}
-	var members []Subject
-	at0 := -1
-	for _, m := range rel.Members {
-		if m.Err == nil {
-			if m.ID == id {
-				at0 = len(members)
+	return sc.Relation(members, asOf, NewSet(e))[i].AppendJSON(nil, e, t.ID, at), nil
+}
+
+// Members are those who may have been of a customer's relation on a date: who are now, and
+// who are now of the relation that the customer was of then. It says which is the customer.
+func Members(ctx context.Context, b *book.Book, t book.Tenant, r *book.Record, asOf portfolio.Date) ([]Subject, int, error) {
+	keys := []string{r.Relation}
+	var v portfolio.View
+	v.Reset(r.Aggregate, asOf, nil)
+	if then := v.Relation(); then != "" && then != r.Relation {
+		keys = append(keys, then)
+	}
+	var list []*book.Member
+	for _, key := range keys {
+		rel, err := b.Relation(ctx, t, key)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, m := range rel.Members {
+			if m.Err == nil && !slices.ContainsFunc(list, func(o *book.Member) bool { return o.ID == m.ID }) {
+				list = append(list, m)
 			}
-			declined, err := Declined(m.Feedback)
-			if err != nil {
-				return nil, err
-			}
-			members = append(members, Subject{Aggregate: m.Aggregate, Body: m.Body, Declined: declined})
 		}
 	}
-	if at0 < 0 {
-		return nil, fault.New(fault.NotFound, "no such customer")
+	slices.SortFunc(list, func(a, b *book.Member) int { return cmp.Compare(a.ID, b.ID) }) // as a run meets them
+	var out []Subject
+	at := -1
+	for i, m := range list {
+		if m.ID == r.Aggregate.ID() {
+			at = i
+		}
+		declined, err := Declined(m.Feedback)
+		if err != nil {
+			return nil, 0, err
+		}
+		out = append(out, Subject{Aggregate: m.Aggregate, Body: m.Body, Declined: declined})
 	}
-	sheets := sc.Relation(members, asOf, NewSet(e))
-	return sheets[at0].AppendJSON(nil, e, t.ID, at), nil
+	if at < 0 {
+		return nil, 0, fault.New(fault.Unavailable, "the customer is being moved: try again")
+	}
+	return out, at, nil
 }

@@ -170,22 +170,9 @@ func (s *Service) whatIf(ctx context.Context, sc *Scorer, t book.Tenant, id stri
 	if err != nil {
 		return out, err
 	}
-	rel, err := s.book.Relation(ctx, t, r.Relation)
+	members, at, err := Members(ctx, s.book, t, &r, asOf)
 	if err != nil {
 		return out, err
-	}
-	var members []Subject
-	at := -1
-	for _, m := range rel.Members {
-		if m.Err == nil {
-			if m.ID == id {
-				at = len(members)
-			}
-			members = append(members, Subject{Aggregate: m.Aggregate, Body: m.Body})
-		}
-	}
-	if at < 0 {
-		return out, fault.New(fault.NotFound, "no such customer")
 	}
 	var answers []churn.WhatIf
 	answers, out.Status = sc.WhatIfs(members, at, asOf, changes)
