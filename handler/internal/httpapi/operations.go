@@ -99,7 +99,7 @@ const maxUpload = 100 << 20
 func (a *API) startImport(w http.ResponseWriter, r *http.Request, c call) error {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "multipart/form-data" {
-		return fault.New(fault.Unsupported, "send multipart/form-data with the parts customers, policies, claims and contacts")
+		return fault.New(fault.Unsupported, "send multipart/form-data with the parts customers, policies, claims, contacts and enrichment")
 	}
 	if r.ContentLength > maxUpload {
 		return fault.New(fault.TooLarge, "an upload is at most %d bytes: gzip the files, or import them where they are", maxUpload)

@@ -19,6 +19,7 @@ import (
 	"polis/handler/internal/blob"
 	"polis/handler/internal/book"
 	"polis/handler/internal/bus"
+	"polis/handler/internal/enrichment"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/intake"
 	"polis/handler/internal/intake/tabular"
@@ -134,8 +135,8 @@ func (m *Imports) part(ctx context.Context, t book.Tenant, i *Import, p *multipa
 		}
 		return nil
 	}
-	if !slices.ContainsFunc(portfolio.Tables[:], func(t portfolio.Table) bool { return t.String() == name }) {
-		return invalid("", "has a part that is none of customers, policies, claims, contacts, as_of, delimiter, encoding, decimal, dates")
+	if !slices.Contains(files, name) {
+		return invalid("", "has a part that is none of "+strings.Join(files, ", ")+", as_of, delimiter, encoding, decimal, dates")
 	}
 	if seen[name] {
 		return invalid("/"+name, "is there twice")
@@ -146,6 +147,18 @@ func (m *Imports) part(ctx context.Context, t book.Tenant, i *Import, p *multipa
 	}
 	return nil
 }
+
+// brought is the part that holds what was brought of policies from outside the
+// administration: see package enrichment.
+const brought = "enrichment"
+
+// files are the parts of an upload that are files: the tables, and what was brought.
+var files = func() (out []string) {
+	for _, t := range portfolio.Tables {
+		out = append(out, t.String())
+	}
+	return append(out, brought)
+}()
 
 // settings are the parts of an upload that are no files, and what they must be.
 var settings = map[string]string{
@@ -266,8 +279,8 @@ func (m *Imports) Work(ctx context.Context, q Request) error {
 
 // forget deletes an import's files.
 func (m *Imports) forget(ctx context.Context, tenant, id string) error {
-	for _, table := range portfolio.Tables {
-		if err := m.blobs.Delete(ctx, folder(tenant, id)+table.String()); err != nil {
+	for _, file := range files {
+		if err := m.blobs.Delete(ctx, folder(tenant, id)+file); err != nil {
 			return err
 		}
 	}
@@ -288,15 +301,21 @@ func (m *Imports) load(ctx context.Context, t book.Tenant, i Import) (_ intake.S
 		return intake.Summary{}, fault.Wrap(fault.Unavailable, err, "making a scratch folder")
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	files, written := map[portfolio.Table]intake.Source{}, map[portfolio.Table]intake.Detected{}
+	tables, written := map[portfolio.Table]intake.Source{}, map[portfolio.Table]intake.Detected{}
+	var values *enrichment.Table
 	for info, err := range m.blobs.List(ctx, folder(t.ID, i.ID)) {
 		if err != nil {
 			return intake.Summary{}, err
 		}
+		if info.Name == folder(t.ID, i.ID)+brought {
+			if values, err = m.enrichment(ctx, info.Name, i.AsOf); err != nil {
+				return intake.Summary{}, err
+			}
+		}
 		for _, table := range portfolio.Tables {
 			if info.Name == folder(t.ID, i.ID)+table.String() {
 				written[table] = i.Written
-				files[table] = intake.Source{Name: table.String(), Size: info.Size, Open: func() (io.ReadCloser, error) {
+				tables[table] = intake.Source{Name: table.String(), Size: info.Size, Open: func() (io.ReadCloser, error) {
 					r, _, err := m.blobs.Open(ctx, info.Name)
 					return r, err
 				}}
@@ -305,13 +324,23 @@ func (m *Imports) load(ctx context.Context, t book.Tenant, i Import) (_ intake.S
 	}
 	var report bytes.Buffer
 	sum, err := intake.Import(ctx, m.book, intake.Options{
-		Tenant: t.ID, AsOf: i.AsOf, Files: files, Overrides: written, Scratch: scratch, Report: &capped{b: &report},
+		Tenant: t.ID, AsOf: i.AsOf, Files: tables, Enrichment: values, Overrides: written, Scratch: scratch, Report: &capped{b: &report},
 	})
 	if err != nil {
 		return sum, err
 	}
 	_, err = m.blobs.Put(ctx, folder(t.ID, i.ID)+"report.ndjson", &report)
 	return sum, err
+}
+
+// enrichment reads what was brought, which is as of the import's date at the latest.
+func (m *Imports) enrichment(ctx context.Context, name string, asOf portfolio.Date) (*enrichment.Table, error) {
+	r, _, err := m.blobs.Open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	values, err := enrichment.Read(brought, r, asOf)
+	return values, errors.Join(err, r.Close())
 }
 
 // capped keeps the first bytes of a report: one that long has told its story.

@@ -18,6 +18,7 @@ import (
 	"polis/handler/internal/blob/folder"
 	"polis/handler/internal/book"
 	"polis/handler/internal/bus"
+	"polis/handler/internal/enrichment"
 	"polis/handler/internal/fault"
 	. "polis/handler/internal/imports"
 	"polis/handler/internal/portfolio"
@@ -265,6 +266,42 @@ func TestWrongFiles(t *testing.T) {
 	}
 }
 
+// TestEnrichment: what was brought is kept with the policies; what is wrong with it fails
+// the import before anything is written.
+func TestEnrichment(t *testing.T) {
+	w := newWorld(t)
+	do := func(values string) Import {
+		t.Helper()
+		i, err := w.Start(t.Context(), w.tenant, upload(t, part{"enrichment", values}, customers, policies))
+		must(t, err)
+		must(t, w.Work(t.Context(), Request{"t", i.ID}))
+		i, err = w.Get(t.Context(), "t", i.ID)
+		must(t, err)
+		return i
+	}
+	for values, says := range map[string]string{
+		"policy_id,value,source,date\nP1,much,a register,2025-06-30\n":   "enrichment line 2: value",
+		"policy_id,value,source,date\nP1,400000,a register,2026-04-01\n": "enrichment line 2: date",
+		"policy_id,value,source\nP1,400000,a register\n":                 "enrichment line 1: column date",
+	} {
+		if i := do(values); i.Status != "failed" || !strings.Contains(i.Detail, says) || len(w.files(t)) > 0 {
+			t.Errorf("%+v, %v left, want %s", i, w.files(t), says)
+		}
+		if _, err := w.book.Customer(t.Context(), w.tenant, "C1"); !fault.Is(err, fault.NotFound) {
+			t.Errorf("something was written: %v", err)
+		}
+	}
+	if i := do("policy_id;value;source;date\nP1;400000;a register;2025-06-30\n"); i.Status != "completed" || !slices.Equal(w.files(t), []string{"report.ndjson"}) {
+		t.Errorf("%+v, %v left", i, w.files(t))
+	}
+	r, err := w.book.Customer(t.Context(), w.tenant, "C1")
+	must(t, err)
+	last := r.Aggregate.Policies[len(r.Aggregate.Policies)-1]
+	if v, ok := enrichment.Of(&last); !ok || v.Amount != 400_000_00 || v.Source != "a register" {
+		t.Errorf("kept is %+v", v)
+	}
+}
+
 func TestWrongUploads(t *testing.T) {
 	for name, tc := range map[string]struct {
 		parts []part
@@ -273,6 +310,7 @@ func TestWrongUploads(t *testing.T) {
 		"nothing":               {nil, "/customers"},
 		"no customers":          {[]part{policies}, "/customers"},
 		"customers twice":       {[]part{customers, customers}, "/customers"},
+		"enrichment twice":      {[]part{customers, {"enrichment", "x"}, {"enrichment", "x"}}, "/enrichment"},
 		"another table":         {[]part{customers, {"cars", "x"}}, ""},
 		"a name with slashes":   {[]part{customers, {"../customers", "x"}}, ""},
 		"no date":               {[]part{{"as_of", "31 March"}, customers}, "/as_of"},
