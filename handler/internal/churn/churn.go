@@ -22,7 +22,8 @@
 // Only an end by the customer is a lapse. What is replaced, renumbered or transferred goes
 // on as what took its place. An end that is recorded ahead is taken as the fact that it is.
 // Premiums, claims and all else but the months' own fields stay in each month what they
-// were on the as-of date; docs/churn.md says what rolls forward.
+// were on the as-of date; docs/churn.md says what rolls forward. What is known this way
+// fades, year by year, by as much as training saw it fade: Fade.
 package churn
 
 import (
@@ -62,6 +63,7 @@ type Book struct {
 	AlongLapse [3]float64 `json:"along_lapse"`
 	AlongOther [3]float64 `json:"along_other"`
 	Changes    Changes    `json:"premium_changes"`
+	Fade       Fade       `json:"fade"`
 }
 
 // Check makes sure that what was frozen can be scored with.
@@ -81,6 +83,9 @@ func (m *Model) Check() error {
 			}
 		}
 	}
+	if err := m.Book.Fade.check(); err != nil {
+		return err
+	}
 	return m.Book.Changes.check()
 }
 
@@ -99,6 +104,7 @@ type Result struct {
 	// most 1, and what is missing is other ends. All three are for k = 0 … Horizon.
 	Lapsed [Horizon + 1]float64
 	Alive  [Horizon + 1]float64
+	Fade   Fade // of what is known, in Alive and beyond: see Force
 	// EndsOn is when the relation ends, where that is recorded already.
 	EndsOn   portfolio.Date
 	Policies []Policy
@@ -169,10 +175,12 @@ type Engine struct {
 	row, held  model.Row // of the relation's hazards, and of a policy's
 	relation   [2]monthly
 	policy     [2]monthly
+	kept       [years]float64 // of what is known
 
 	// Of the relation, by months: its own hazards, after scaling; and what they are to
 	// policies that count and to the others.
 	lapse, other [Horizon + 1]float64
+	single       [2][Horizon + 1]float64 // of the policy at hand
 	with         [2]shock
 	alongOther   float64
 	some         some
@@ -239,7 +247,7 @@ func New(m *Model) *Engine {
 	relation := months(len(feature.HazardFields()), len(feature.Months))
 	policy := months(len(feature.PolicyHazardFields()), len(feature.PolicyMonths))
 	return &Engine{
-		model: m, definition: d, explain: score.NewExplainer(m.Lapse),
+		model: m, definition: d, explain: score.NewExplainer(m.Lapse), kept: m.Book.Fade.kept(),
 		relation: [2]monthly{newMonthly(m.Lapse, relation), newMonthly(m.Other, relation)},
 		policy:   [2]monthly{newMonthly(m.PolicyLapse, policy), newMonthly(m.PolicyOther, policy)},
 	}
@@ -289,7 +297,7 @@ func (e *Engine) Score(g *feature.Group, r *Result) {
 		return
 	}
 	r.Clear(score.Scored, d)
-	r.Experience, r.PolicyExperience = e.model.Book.Relations, e.model.Book.Policies
+	r.Experience, r.PolicyExperience, r.Fade = e.model.Book.Relations, e.model.Book.Policies, e.model.Book.Fade
 	whole := e.definition.Relation().Of(g)
 	e.reader.Hazard(feature.Input{View: g.Primary, Group: g}, &e.row)
 	e.explain.Explain(e.row, &r.Reasons)
@@ -318,12 +326,19 @@ func (e *Engine) curves(g *feature.Group, whole Definition, r *Result) {
 	e.alongOther = e.model.Book.AlongOther[n]
 	along := [2]float64{e.model.Book.AlongLapse[n], e.alongOther}
 	r.Alive[0], e.with[counting].stays[0], e.with[beside].stays[0] = 1, 1, 1
+	if known == 0 {
+		for k := 1; k <= Horizon; k++ {
+			e.reader.SetMonth(&e.row, k)
+			e.lapse[k], e.other[k] = e.relation[0].at(k, e.row), e.relation[1].at(k, e.row)
+		}
+		after(&e.kept, &e.lapse, r.Fade.Lapse)
+		after(&e.kept, &e.other, r.Fade.Other)
+	}
 	var hazards, ended [2]float64 // by a lapse, by anything else
 	for k := 1; k <= Horizon; k++ {
 		switch {
 		case known == 0:
-			e.reader.SetMonth(&e.row, k)
-			hazards = [2]float64{e.relation[0].at(k, e.row), e.relation[1].at(k, e.row)}
+			hazards = [2]float64{e.lapse[k], e.other[k]}
 		case k < known:
 			hazards = [2]float64{}
 		case lapse:
@@ -400,7 +415,12 @@ func (e *Engine) alone(i int, p *portfolio.PolicyView, asOf portfolio.Date, a *a
 		if k > 1 {
 			e.reader.SetPolicyMonth(&e.held, k)
 		}
-		lapse, other := e.policy[0].at(k, e.held), e.policy[1].at(k, e.held)
+		e.single[0][k], e.single[1][k] = e.policy[0].at(k, e.held), e.policy[1].at(k, e.held)
+	}
+	after(&e.kept, &e.single[0], e.model.Book.Fade.PolicyLapse)
+	after(&e.kept, &e.single[1], e.model.Book.Fade.PolicyOther)
+	for k := 1; k <= Horizon; k++ {
+		lapse, other := e.single[0][k], e.single[1][k]
 		if all := lapse + other; all > 1 {
 			lapse, other = lapse/all, other/all
 		}

@@ -63,7 +63,10 @@ func anyModel(tb testing.TB, t *rapid.T) *Model {
 		Definition: rapid.SampledFrom([]Definition{"", OnePolicy, OneBranch, AllNonLife, AllEssential, All}).Draw(t, "definition"),
 		Lapse:      made(feature.HazardFields(), "lapse"), Other: made(feature.HazardFields(), "other"),
 		PolicyLapse: made(feature.PolicyHazardFields(), "policy lapse"), PolicyOther: made(feature.PolicyHazardFields(), "policy other"),
-		Book: Book{AlongLapse: shares("along"), AlongOther: shares("along otherwise")},
+		Book: Book{AlongLapse: shares("along"), AlongOther: shares("along otherwise"), Fade: Fade{
+			Rate: rapid.OneOf(rapid.Just(0.0), rapid.Float64Range(0, 10)).Draw(t, "fade"), Lapse: share.Draw(t, "mean"), Other: share.Draw(t, "mean of others"),
+			PolicyLapse: share.Draw(t, "mean of policies"), PolicyOther: share.Draw(t, "mean of others of policies"),
+		}},
 	}
 }
 

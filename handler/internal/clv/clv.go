@@ -51,6 +51,8 @@ type Result struct {
 	AtStake, AtRisk float64
 	// The value's components, discounted: Income − Loss − Cost is Value.
 	Income, Loss, Cost float64
+	// Years is how long the relation lasts within the horizon, expected and discounted.
+	Years float64
 
 	Band    score.Band
 	Segment *Segment // nil where there is no value
@@ -101,7 +103,7 @@ type Engine struct {
 	// Of the relation.
 	ch      *churn.Result
 	all     churn.Definition
-	dear    float64 // claims inflation since the losses that risk learnt from
+	dear    float64 // claims inflation since the models were learnt
 	gone    line    // probability that all policies that count have ended singly
 	left    line    // probability that the relation goes on
 	segment [points]uint8
@@ -181,7 +183,7 @@ func (e *Engine) Begin(g *feature.Group, ch *churn.Result) {
 	}
 	e.all, e.dear = ch.Definition, 1
 	if len(g.Views) > 0 && e.m.Losses != 0 {
-		e.dear = exact.Exp(exact.Log(1+e.s.ClaimsInflation) * portfolio.Years(e.m.Losses, g.Views[0].AsOf))
+		e.dear = exact.Exp(exact.Log(1+e.m.Inflation) * portfolio.Years(e.m.Losses, g.Views[0].AsOf))
 	}
 	for i := range e.grid {
 		e.gone[i] = 1
@@ -209,22 +211,11 @@ func (e *Engine) counts(p *portfolio.PolicyView) bool {
 }
 
 // follow finds what is left of the relation by month, and where on the grid each point's
-// relation ends. Beyond the months of churn the mean hazard of the last year goes on, and
-// from the beginning what churn knows fades.
+// relation ends.
 func (e *Engine) follow() {
-	tail := tailHazard(e.ch)
 	e.left[0] = 1
 	for i := 1; i < len(e.grid); i++ {
-		from, to := e.grid[i-1], e.grid[i]
-		h := tail // a month, as a force
-		if to <= churn.Horizon {
-			h = force(e.ch.Alive[from], e.ch.Alive[to]) / float64(to-from)
-		}
-		if e.m.Fade > 0 && e.m.Hazard > 0 && h > 0 {
-			known := exact.Exp(-e.m.Fade * float64(from+to) / 24)
-			h = e.m.Hazard * exact.Exp(known*exact.Log(h/e.m.Hazard))
-		}
-		e.left[i] = e.left[i-1] * exact.Exp(-h*float64(to-from))
+		e.left[i] = e.left[i-1] * exact.Exp(-e.ch.Force(e.grid[i-1], e.grid[i]))
 	}
 	last, i := len(e.grid)-1, 0
 	for p, u := range e.ends {
@@ -239,22 +230,6 @@ func (e *Engine) follow() {
 			e.within[p] = min(max((e.left[i]-u)/(e.left[i]-e.left[i+1]), 0), 1)
 		}
 	}
-}
-
-// most is a force of ending that leaves nothing: e to its negative is no number to speak of.
-const most = 50
-
-// force is the logarithm of what is left of a share.
-func force(before, after float64) float64 {
-	if !(before > 0) || !(after > 0) || after < float64(before*1e-20) {
-		return most
-	}
-	return max(0, exact.Log(before/after))
-}
-
-// tailHazard is the force of ending a month beyond what churn looks at: the last year's mean.
-func tailHazard(ch *churn.Result) float64 {
-	return force(ch.Alive[churn.Horizon-12], ch.Alive[churn.Horizon]) / 12
 }
 
 // Score fills the result of a member of the relation from what risk says. contacts is how
@@ -506,7 +481,7 @@ func (e *Engine) expect(r *Result) {
 	}
 	whole := func(l *line) float64 { return mean(l, 0, last) + float64(e.left[last]*l[last]) }
 	r.Income, r.Loss, r.Cost = whole(&e.income), whole(&e.loss), whole(&e.cost)
-	r.Value = r.Income - r.Loss - r.Cost
+	r.Value, r.Years = r.Income-r.Loss-r.Cost, whole(&e.classes[0].certainFlat)
 	r.AtStake, r.AtRisk = e.stake()
 	// What a hazard that is off by one in its logarithm does to the value: S·log S, summed.
 	slope := 0.0

@@ -54,7 +54,7 @@ func settings(v View) Settings {
 	s := Defaults
 	s.View, s.DiscountRate = v, 0
 	s.CommissionRate, s.ExpenseRatio, s.AgencyCommission, s.ProfitShare = 0.2, 0.25, 0.05, 0.1
-	s.ServicingCost, s.ContactCost, s.AcquisitionCost, s.ClaimsInflation = 10, 5, 30, 0
+	s.ServicingCost, s.ContactCost, s.AcquisitionCost = 10, 5, 30
 	s.UnseenError, s.Market = 0, Market{}
 	return s
 }
@@ -126,6 +126,24 @@ func TestLifeIsNoProfit(t *testing.T) {
 	if r := scored(s, still(s), only, &risk.Result{Status: score.NotInScope}, ends(0), 0); r.Status != score.Scored || r.Value != 0 {
 		t.Errorf("an insurer's customer with life alone: %+v", r)
 	}
+}
+
+// TestClaimsInflation: the year ahead has risk's figure as it is, whatever inflation is;
+// each later year has so much more, and the money of another day's year is another.
+func TestClaimsInflation(t *testing.T) {
+	in := scoretest.Input(asOf, person(policy("a", "motor", 100000, 0)))
+	s := settings(Insurer)
+	loss := func(months int, inflation float64, learnt portfolio.Date) float64 {
+		s.HorizonMonths = months
+		m := still(s)
+		m.Inflation, m.Losses = inflation, learnt
+		return scored(s, m, in, claims("a", 0.5, 1200), ends(0), 0).Loss
+	}
+	near(t, "the year ahead without inflation", loss(12, 0, asOf), 600)
+	near(t, "the year ahead", loss(12, 0.1, asOf), 600)
+	near(t, "two years", loss(24, 0.1, asOf), 600+660)
+	near(t, "three years", loss(36, 0.1, asOf), 600+660+726)
+	near(t, "the year ahead, risk's being of a year before", loss(12, 0.1, asOf.AddMonths(-12)), 660)
 }
 
 // TestSurvivalAndDiscount: the value of a constant margin is a geometric sum.
@@ -331,7 +349,7 @@ func TestValueServesNobodyLess(t *testing.T) {
 		var actions []string
 		for _, value := range []float64{-5000, 0, 5000} {
 			var r defend.Result
-			e.Score(asOf, rk, ch, &Result{Status: score.Scored, Value: value}, &nbp.Result{}, math.NaN(), &r)
+			e.Score(asOf, rk, ch, &Result{Status: score.Scored, Value: value, AtStake: value, AtRisk: value / 10}, &nbp.Result{}, math.NaN(), &r)
 			actions = append(actions, r.Action)
 		}
 		if actions[0] == "" || actions[0] != actions[1] || actions[1] != actions[2] {
@@ -516,7 +534,6 @@ func TestSettingsAreChecked(t *testing.T) {
 		"discount_rate":      func(s *Settings) { s.DiscountRate = math.NaN() },
 		"commission_rate":    func(s *Settings) { s.CommissionRate = -0.1 },
 		"servicing_cost":     func(s *Settings) { s.ServicingCost = math.Inf(1) },
-		"claims_inflation":   func(s *Settings) { s.ClaimsInflation = 2 },
 		"market.weight":      func(s *Settings) { s.Market.Weight = -1 },
 		"segments":           func(s *Settings) { s.Segments = nil },
 		"segments[0].code":   func(s *Settings) { s.Segments[0].Code = "Best!" },
@@ -541,13 +558,14 @@ func TestModelsAreChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	for field, spoil := range map[string]func(*Model){
-		"single_ends":     func(m *Model) { delete(m.Ends, "") },
-		"spread":          func(m *Model) { m.Spread["motor"] = math.NaN() },
-		"carry_on":        func(m *Model) { m.CarryOn = 1.1 },
-		"growth":          func(m *Model) { m.Growth = -0.9 },
-		"newcomer":        func(m *Model) { m.Newcomer[1].Rate = 2 },
-		"cells":           func(m *Model) { m.Cells[3].Low = -1 },
-		"value_quantiles": func(m *Model) { m.Values = []float64{2, 1} },
+		"single_ends":      func(m *Model) { delete(m.Ends, "") },
+		"claims_inflation": func(m *Model) { m.Inflation = 2 },
+		"spread":           func(m *Model) { m.Spread["motor"] = math.NaN() },
+		"carry_on":         func(m *Model) { m.CarryOn = 1.1 },
+		"growth":           func(m *Model) { m.Growth = -0.9 },
+		"newcomer":         func(m *Model) { m.Newcomer[1].Rate = 2 },
+		"cells":            func(m *Model) { m.Cells[3].Low = -1 },
+		"value_quantiles":  func(m *Model) { m.Values = []float64{2, 1} },
 	} {
 		m := NewModel(Defaults.Market)
 		spoil(m)

@@ -54,13 +54,15 @@ type annuity struct {
 type steps struct {
 	discount, growth, inflation float64 // a month
 	half                        [3]float64
+	year                        float64 // of inflation: of what the year ahead expects, what the as-of date does
 }
 
 func newSteps(s *Settings, m *Model) steps {
-	log := [3]float64{-exact.Log(1+s.DiscountRate) / 12, exact.Log(1+m.Growth) / 12, exact.Log(1+s.ClaimsInflation) / 12}
+	log := [3]float64{-exact.Log(1+s.DiscountRate) / 12, exact.Log(1+m.Growth) / 12, exact.Log(1+m.Inflation) / 12}
 	return steps{
 		exact.Exp(log[0]), exact.Exp(log[1]), exact.Exp(log[2]),
 		[3]float64{exact.Exp(log[0] / 2), exact.Exp(log[1] / 2), exact.Exp(log[2] / 2)},
+		exact.Exp(-6 * log[2]),
 	}
 }
 
@@ -68,12 +70,17 @@ func newSteps(s *Settings, m *Model) steps {
 // income by month.
 func newAnnuity(g grid, st steps, ends float64, a *annuity) {
 	stay, middle := exact.Exp(-max(ends, minEnds)/12), exact.Exp(-max(ends, minEnds)/24)
-	d, income, loss := st.half[0], st.half[1], st.half[2]
+	// Losses are in the money of the year ahead, whose months are alike; inflation comes after.
+	d, income, dear := st.half[0], st.half[1], float64(st.half[2]*st.year)
 	alive := middle
 	var sum [8]float64 // income, square, cube, flat, loss, years, certain, certain flat
 	certainLoss, end, at := 0.0, 1.0, 1
 	for k := 1; k <= g[len(g)-1]; k++ {
 		step := float64(d*income) / 12
+		loss := dear
+		if k <= 12 {
+			loss = 1
+		}
 		before := sum[6]
 		sum[6] += step
 		sum[0] += float64(step * alive)
@@ -85,7 +92,7 @@ func newAnnuity(g grid, st steps, ends float64, a *annuity) {
 		sum[7] += d / 12
 		certainLoss += float64(d*loss) / 12
 		end *= stay
-		d, income, loss, alive = d*st.discount, income*st.growth, loss*st.inflation, alive*stay
+		d, income, dear, alive = d*st.discount, income*st.growth, dear*st.inflation, alive*stay
 		if k == g[at] {
 			a.alive[at] = end
 			a.income[at], a.square[at], a.cube[at], a.flat[at], a.loss[at], a.years[at] = sum[0], sum[1], sum[2], sum[3], sum[4], sum[5]
@@ -136,7 +143,7 @@ func newNewcomers(g grid, st steps, s *Settings, n *Newcomer, out *newcomers) {
 		acquisition = 0 // it is in the expenses
 	}
 	for i := 1; i < len(g); i++ {
-		d, up, dear := st.half[0], 1.0, 1.0
+		d, up, dear := st.half[0], 1.0, st.year
 		for u := range g[i] {
 			a := &by[g[i]-u]
 			of := float64(d * up)

@@ -24,18 +24,16 @@ type Model struct {
 	// above); Frailty the variance of what multiplies a customer's claims.
 	Spread  map[string]float64 `json:"spread"`
 	Frailty float64            `json:"frailty"`
-	// Losses is the middle of the time whose claims risk learnt from: claims inflation since
-	// then is on top of what risk expects.
-	Losses portfolio.Date `json:"losses_of"`
+	// Losses is the day in whose year ahead risk expects its losses; Inflation is risk's, a
+	// year, which training copies: by how much they are more, or less, in years from other
+	// days, and in the years after the first.
+	Losses    portfolio.Date `json:"losses_of"`
+	Inflation float64        `json:"claims_inflation"`
 	// Contacts of the next year are Mean + Weight × (those of the last − Mean).
 	Contacts Contacts `json:"contacts"`
 	// Newcomer is a policy that a customer buys: of private persons, of businesses.
 	Newcomer [2]Newcomer `json:"newcomer"`
 	Cells    [cells]Cell `json:"cells"`
-	// What churn knows of a relation fades: the logarithm of its hazard goes from churn's to
-	// that of the book's mean, Hazard a month, by a share Fade a year.
-	Hazard float64 `json:"hazard"`
-	Fade   float64 `json:"fade"`
 	// HazardError is the standard error of the logarithm of the hazard of relations, Error
 	// that of expected values as a share of expected income.
 	HazardError float64 `json:"hazard_error"`
@@ -105,7 +103,7 @@ func business(v *portfolio.View) bool {
 func NewModel(m Market) *Model {
 	out := &Model{
 		Ends: map[string]float64{"": m.SingleEnds}, CarryOn: m.CarryOn, Growth: m.Growth, GrowthSD: m.GrowthSD,
-		Spread: map[string]float64{"": m.Spread}, Frailty: m.Frailty, Contacts: Contacts{Weight: 1}, Fade: m.Fade,
+		Spread: map[string]float64{"": m.Spread}, Frailty: m.Frailty, Contacts: Contacts{Weight: 1},
 		HazardError: 1 / math.Sqrt(max(1, m.Weight)),
 	}
 	for i := range out.Newcomer {
@@ -141,10 +139,9 @@ func (m *Model) Check() error {
 		{"growth", m.Growth, -0.5, 1},
 		{"growth_sd", m.GrowthSD, 0, 2},
 		{"frailty", m.Frailty, 0, 100},
+		{"claims_inflation", m.Inflation, -0.5, 1},
 		{"contacts.mean", m.Contacts.Mean, 0, 1e4},
 		{"contacts.weight", m.Contacts.Weight, 0, 1},
-		{"hazard", m.Hazard, 0, 1},
-		{"fade", m.Fade, 0, 10},
 		{"hazard_error", m.HazardError, 0, 2},
 		{"error", m.Error, 0, 2},
 	} {

@@ -36,7 +36,6 @@ type Settings struct {
 	ContactCost      float64 `json:"contact_cost"`      // EUR per contact: ten minutes of it
 	AcquisitionCost  float64 `json:"acquisition_cost"`  // EUR per new policy, once: two hours of it
 	UnseenError      float64 `json:"unseen_error"`      // of income, ten years ahead: what the three that were looked back on could not show
-	ClaimsInflation  float64 `json:"claims_inflation"`  // of the mean claim, a year: about Dutch consumer prices 2016–2025 (CBS)
 
 	Market   Market   `json:"market"`
 	Segments Segments `json:"segments"`
@@ -51,7 +50,6 @@ type Market struct {
 	GrowthSD   float64 `json:"growth_sd"`   // of its logarithm
 	Spread     float64 `json:"spread"`      // squared coefficient of variation of claim amounts of a branch
 	Frailty    float64 `json:"frailty"`     // variance of what multiplies a customer's claims beyond what the model sees
-	Fade       float64 `json:"fade"`        // of what churn knows of a relation, a year: its logarithm
 	CarryOn    float64 `json:"carry_on"`    // share of other policies that outlive the end of the relation as churn defines it
 	Weight     float64 `json:"weight"`      // events: limited fluctuation, own experience counts n/(n+weight)
 }
@@ -89,9 +87,9 @@ func (s *Segments) UnmarshalJSON(b []byte) error {
 var Defaults = Settings{
 	View: Intermediary, HorizonMonths: 120, DiscountRate: 0.04, Coverage: 0.90,
 	CommissionRate: 0.17, ExpenseRatio: 0.28, AgencyCommission: 0.06, ProfitShare: 0.10,
-	ServicingCost: 12, ContactCost: 9, AcquisitionCost: 60, ClaimsInflation: 0.03, UnseenError: 0.15,
+	ServicingCost: 12, ContactCost: 9, AcquisitionCost: 60, UnseenError: 0.15,
 	Market: Market{
-		SingleEnds: 0.08, Purchases: 0.10, Growth: 0.02, GrowthSD: 0.08, Spread: 3, Frailty: 0.3, Fade: 0.3, CarryOn: 0.2, Weight: 20,
+		SingleEnds: 0.08, Purchases: 0.10, Growth: 0.02, GrowthSD: 0.08, Spread: 3, Frailty: 0.3, CarryOn: 0.2, Weight: 20,
 	},
 	// The thresholds are our choice: the upper half by value, the upper fifth by lapse.
 	Segments: Segments{
@@ -134,14 +132,12 @@ func (s *Settings) Check() error {
 		{"contact_cost", s.ContactCost, 1e6},
 		{"acquisition_cost", s.AcquisitionCost, 1e6},
 		{"unseen_error", s.UnseenError, 1},
-		{"claims_inflation", s.ClaimsInflation, 1},
 		{"market.single_ends", s.Market.SingleEnds, 1},
 		{"market.purchases", s.Market.Purchases, 100},
 		{"market.growth", s.Market.Growth, 1},
 		{"market.growth_sd", s.Market.GrowthSD, 1},
 		{"market.spread", s.Market.Spread, 100},
 		{"market.frailty", s.Market.Frailty, 100},
-		{"market.fade", s.Market.Fade, 10},
 		{"market.carry_on", s.Market.CarryOn, 1},
 		{"market.weight", s.Market.Weight, 1e9},
 	} {

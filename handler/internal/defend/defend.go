@@ -129,18 +129,17 @@ func (e *Engine) Score(asOf portfolio.Date, rk *risk.Result, ch *churn.Result, c
 		r.Status = score.Scored
 	}
 	// Objections reach this engine as results without a score: what is left is care.
-	value := max(0, cv.Value)
-	lapse := ch.Headline[12]
+	staying, leaving := max(0, cv.AtStake), max(0, cv.AtRisk)
 	likely := ch.Status == score.Scored && (ch.Band == score.High || ch.Band == score.VeryHigh)
 	gap := rk.Care.Gap()
 	switch {
 	case rk.Care.Held() != "":
-		e.care(asOf, &rk.Care, value, r)
+		e.care(asOf, &rk.Care, staying, r)
 	// A low or negative value orders the work and is no reason to leave a customer out.
 	case likely:
-		e.play(asOf, Lapse, lapse*value, r)
+		e.play(asOf, Lapse, leaving, r)
 	case announced >= e.book.PremiumRise:
-		e.play(asOf, Rise, lapse*value, r)
+		e.play(asOf, Rise, leaving, r)
 	case gap != nil:
 		e.play(asOf, Gap, 0, r)
 		r.About = gap.Branch
@@ -152,16 +151,16 @@ func (e *Engine) Score(asOf portfolio.Date, rk *risk.Result, ch *churn.Result, c
 
 // care plays the weightiest of what holds offers back that has a play of its own, else the
 // play for care. The trigger is the rule's code.
-func (e *Engine) care(asOf portfolio.Date, c *care.Result, value float64, r *Result) {
+func (e *Engine) care(asOf portfolio.Date, c *care.Result, stake float64, r *Result) {
 	for i := range c.Triggers {
 		if code := c.Triggers[i].Code; c.Triggers[i].Holds {
 			if _, own := e.book.Plays[code]; own {
-				e.play(asOf, code, value, r)
+				e.play(asOf, code, stake, r)
 				return
 			}
 		}
 	}
-	if e.play(asOf, Care, value, r); r.Action != "" {
+	if e.play(asOf, Care, stake, r); r.Action != "" {
 		r.Trigger = c.Held()
 	}
 }

@@ -32,7 +32,7 @@ type said struct {
 
 func suggested(change func(*said)) *Result {
 	s := said{
-		rk: risk.Result{Status: score.Scored}, ch: churn.Result{Status: score.Scored, Band: score.Low}, cv: clv.Result{Status: score.Scored, Value: 1000},
+		rk: risk.Result{Status: score.Scored}, ch: churn.Result{Status: score.Scored, Band: score.Low}, cv: clv.Result{Status: score.Scored, AtStake: 1000, AtRisk: 400},
 		nb: nbp.Result{Status: score.Scored, MayContact: true}, announced: math.NaN(),
 	}
 	change(&s)
@@ -137,8 +137,8 @@ func TestWhenNothingIsOffered(t *testing.T) {
 // list.
 func TestALowValueIsNoReasonToServeLess(t *testing.T) {
 	for _, cause := range []func(*said){complaint, claims, leaving, rise, gap} {
-		rich := suggested(func(s *said) { cause(s); s.cv.Value = 5000 })
-		poor := suggested(func(s *said) { cause(s); s.cv.Value = -300 })
+		rich := suggested(func(s *said) { cause(s); s.cv.AtStake, s.cv.AtRisk = 5000, 2000 })
+		poor := suggested(func(s *said) { cause(s); s.cv.AtStake, s.cv.AtRisk = -300, -120 })
 		if poor.Action != rich.Action || poor.Due != rich.Due || poor.Priority > rich.Priority {
 			t.Errorf("%s for EUR 5,000 (%v), %q for EUR −300 (%v)", rich.Action, rich.Priority, poor.Action, poor.Priority)
 		}
@@ -146,20 +146,20 @@ func TestALowValueIsNoReasonToServeLess(t *testing.T) {
 }
 
 func TestPriorities(t *testing.T) {
-	r := suggested(leaving) // EUR 400 of EUR 1,000 are at stake, which is half of very much
+	r := suggested(leaving) // EUR 400 are at risk, which is half of very much
 	if r.Stake != 400 || r.Priority != 57.5 || r.Band != score.High {
 		t.Errorf("%+v", r)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		v := rapid.Float64Range(-1e9, 1e9).Draw(t, "value")
 		w := rapid.Float64Range(-1e9, 1e9).Draw(t, "another")
-		at := func(v float64) float64 { return suggested(func(s *said) { leaving(s); s.cv.Value = v }).Priority }
+		at := func(v float64) float64 { return suggested(func(s *said) { leaving(s); s.cv.AtRisk = v }).Priority }
 		play := Default.Plays[Lapse]
 		if p := at(v); !(p >= play.From && p <= play.To) || v < w && p > at(w) {
 			t.Fatalf("priority %v of EUR %v, %v of EUR %v", p, v, at(w), w)
 		}
 	})
-	if care, trade := suggested(claims), suggested(func(s *said) { leaving(s); s.cv.Value = 1e9 }); care.Priority < trade.Priority {
+	if care, trade := suggested(claims), suggested(func(s *said) { leaving(s); s.cv.AtRisk = 1e9 }); care.Priority < trade.Priority {
 		t.Errorf("care has %v, a retention call %v", care.Priority, trade.Priority)
 	}
 }

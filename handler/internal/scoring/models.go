@@ -41,7 +41,7 @@ type Models struct {
 	Usual         Usual
 }
 
-const modelsFormat = 3
+const modelsFormat = 4
 
 // file is the first line of the models' file, as JSON: the settings, and the names of the
 // learnt models. Each of these is the JSON of a line of its own, in that order, so that

@@ -150,35 +150,14 @@ func (ref *Reference) lapse(c *churn.Result, s *Shares) {
 	})
 }
 
-// years are the years that a relation lasts within a horizon, in expectation and
-// discounted. Beyond what churn looks at the last year's mean hazard goes on.
-func years(c *churn.Result, months int, rate float64) float64 {
-	discount := exact.Exp(-exact.Log(1+rate) / 12)
-	tail := 0.0
-	if a, b := c.Alive[churn.Horizon-12], c.Alive[churn.Horizon]; a > 0 && b > 0 {
-		tail = exact.Exp(exact.Log(b/a) / 12)
-	}
-	sum, factor, alive := 0.0, 1.0, 1.0
-	for k := 1; k <= months; k++ {
-		factor *= discount
-		sum += float64(alive * factor)
-		if k <= churn.Horizon {
-			alive = c.Alive[k]
-		} else {
-			alive *= tail
-		}
-	}
-	return sum / 12
-}
-
 // value shares out the value: what a discounted year of the relation brings and costs,
 // and how many of them there will be.
-func (ref *Reference) value(v *clv.Result, c *churn.Result, months int, rate float64, s *Shares) {
+func (ref *Reference) value(v *clv.Result, s *Shares) {
 	s.Codes = nil
-	if ref == nil || v.Status != score.Scored || c.Status != score.Scored {
+	if ref == nil || v.Status != score.Scored || !(v.Years > 0) {
 		return
 	}
-	lasts := years(c, months, rate)
+	lasts := v.Years
 	income, loss, cost := v.Income/lasts, v.Loss/lasts, v.Cost/lasts
 	s.share(valueParts, v.Value, moneyDecimals, func(who uint) float64 {
 		i, l, k, y := ref.Income, ref.Loss, ref.Cost, ref.Years
@@ -221,7 +200,7 @@ func (ref *Reference) offer(r *nbp.Result, s *Shares) {
 // tell compares what the engines of the set say of a customer to the book, and shares out
 // what several models make together.
 func (s *Scorer) tell(v *portfolio.View, sh *Sheet, set Set) {
-	u, c := &s.models.Usual, &s.models.Settings.Clv
+	u := &s.models.Usual
 	if set.Has(Risk) {
 		u.Policies.Compare(&sh.Risk.Reasons)
 	}
@@ -231,7 +210,7 @@ func (s *Scorer) tell(v *portfolio.View, sh *Sheet, set Set) {
 		sh.Another = s.group.Primary != v
 	}
 	if set.Has(Clv) {
-		u.Reference.value(&sh.Clv, &sh.Churn, c.HorizonMonths, c.DiscountRate, &sh.Value)
+		u.Reference.value(&sh.Clv, &sh.Value)
 	}
 	if set.Has(Nbp) {
 		u.Customers.Compare(&sh.Nbp.Reasons)
@@ -245,8 +224,8 @@ type Referee struct {
 	relations, valued, told float64
 }
 
-// Add counts a customer in, whose value is over so many months at a discount rate a year.
-func (r *Referee) Add(sh *Sheet, months int, rate float64) {
+// Add counts a customer in.
+func (r *Referee) Add(sh *Sheet) {
 	if sh.Churn.Status == score.Scored {
 		h := hazards(&sh.Churn)
 		r.relations++
@@ -255,8 +234,8 @@ func (r *Referee) Add(sh *Sheet, months int, rate float64) {
 			r.sum.Timing[k] += h.timing[k]
 			r.sum.Other[k] += h.other[k]
 		}
-		if v := &sh.Clv; v.Status == score.Scored {
-			lasts := years(&sh.Churn, months, rate)
+		if v := &sh.Clv; v.Status == score.Scored && v.Years > 0 {
+			lasts := v.Years
 			r.valued++
 			r.sum.Years += lasts
 			r.sum.Income += v.Income / lasts

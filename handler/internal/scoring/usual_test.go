@@ -82,7 +82,8 @@ func TestSharesAddUp(t *testing.T) {
 		v := &clv.Result{Status: score.Scored}
 		v.Income, v.Loss, v.Cost = rapid.Float64Range(0, 1e5).Draw(t, "income"), rapid.Float64Range(0, 1e5).Draw(t, "loss"), rapid.Float64Range(0, 1e4).Draw(t, "cost")
 		v.Value = v.Income - v.Loss - v.Cost
-		ref.value(v, c, 120, 0.04, &s)
+		v.Years = rapid.Float64Range(0.01, 20).Draw(t, "years")
+		ref.value(v, &s)
 		addUp(t, "the value", &s, v.Value, moneyDecimals)
 
 		p := rapid.Float64Range(1e-6, 1).Draw(t, "probability")
@@ -96,10 +97,10 @@ func TestSharesAddUp(t *testing.T) {
 func TestTheReferenceNeedsNoExplanation(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := curve(t)
-		v := clv.Result{Status: score.Scored, Income: 900, Loss: 300, Cost: 100, Value: 500}
+		v := clv.Result{Status: score.Scored, Income: 900, Loss: 300, Cost: 100, Value: 500, Years: 6.5}
 		sh := Sheet{Churn: *c, Clv: v, Nbp: nbp.Result{Status: score.Scored, Offers: []nbp.Offer{{Probability: 0.1, Value: 3}}}}
 		var r Referee
-		r.Add(&sh, 120, 0.04)
+		r.Add(&sh)
 		ref := r.Reference()
 		for _, tc := range []struct {
 			what string
@@ -107,7 +108,7 @@ func TestTheReferenceNeedsNoExplanation(t *testing.T) {
 			most float64
 		}{
 			{"probability", func(s *Shares) { ref.lapse(c, s) }, 2e-5},
-			{"value", func(s *Shares) { ref.value(&v, c, 120, 0.04, s) }, 0.02},
+			{"value", func(s *Shares) { ref.value(&v, s) }, 0.02},
 			{"offer", func(s *Shares) { ref.offer(&sh.Nbp, s) }, 0.01},
 		} {
 			var s Shares
@@ -172,7 +173,7 @@ func TestWarmScoringAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		ref.Customers.Compare(&c.Churn.Reasons)
 		ref.Reference.lapse(&c.Churn, &out.Lapse)
-		ref.Reference.value(&c.Clv, &c.Churn, 120, 0.04, &out.Value)
+		ref.Reference.value(&c.Clv, &out.Value)
 		ref.Reference.offer(&c.Nbp, &out.Offer)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -187,12 +188,12 @@ func BenchmarkExplain(b *testing.B) {
 		c.Alive[k] = hazard.Step(c.Alive[k-1], []float64{0.01, 0.001}, ended[:])
 		c.Lapsed[k] = ended[0]
 	}
-	v := &clv.Result{Status: score.Scored, Income: 900, Loss: 300, Cost: 100, Value: 500}
+	v := &clv.Result{Status: score.Scored, Income: 900, Loss: 300, Cost: 100, Value: 500, Years: 6.5}
 	ref := usualOf().Reference
 	var s Shares
 	for b.Loop() {
 		ref.lapse(c, &s)
-		ref.value(v, c, 120, 0.04, &s)
+		ref.value(v, &s)
 	}
 }
 

@@ -281,8 +281,28 @@ func (f *fitter) churn(learnt map[string]score.Model) *churn.Model {
 		Definition: s.Definition, Lapse: learnt["lapse"], Other: learnt["other_end"], PolicyLapse: learnt["policy_lapse"], PolicyOther: learnt["policy_other_end"],
 		Book: churn.Book{
 			Relations: s.Experience(f.rates.lapses), Policies: s.Experience(l.policyLapses), AlongLapse: along(0), AlongOther: along(1),
+			Fade: f.hazardMeans(),
 		},
 	}
+}
+
+// hazardMeans are the hazards a month that all come to in the end, by credibility towards the
+// market's.
+func (f *fitter) hazardMeans() (out churn.Fade) {
+	for _, p := range f.ending() {
+		mean := round(1 / (1 + math.Exp(-p.prior)))
+		switch p.name {
+		case "lapse":
+			out.Lapse = mean
+		case "other_end":
+			out.Other = mean
+		case "policy_lapse":
+			out.PolicyLapse = mean
+		case "policy_other_end":
+			out.PolicyOther = mean
+		}
+	}
+	return out
 }
 
 func round4(v float64) float64 { return math.Round(1e4*v) / 1e4 }

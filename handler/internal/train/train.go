@@ -530,11 +530,11 @@ func sideBySide(ctx context.Context) (*errgroup.Group, context.Context) {
 // value learns how policies and customers go on, and holds values against what came. It
 // needs the models of risk and churn, and which branches are sold.
 func (f *fitter) value(ctx context.Context, source Source, m *scoring.Models) error {
-	m.Clv = f.learnWorth()
-	f.learnFrailty(m.Risk.Frequency, m.Clv)
-	if err := f.learnFade(ctx, source, m); err != nil {
+	if err := f.learnFade(ctx, source, m.Churn); err != nil {
 		return err
 	}
+	m.Clv = f.learnWorth()
+	f.learnFrailty(m.Risk.Frequency, m.Clv)
 	seen, err := f.lookBack(ctx, source, m)
 	if err != nil {
 		return err
@@ -635,7 +635,7 @@ func (f *fitter) freeze(ctx context.Context, source Source, m *scoring.Models) e
 			if f.now.all[i].Relation() != rel.key {
 				continue
 			}
-			referee.Add(&sh, m.Settings.Clv.HorizonMonths, m.Settings.Clv.DiscountRate)
+			referee.Add(&sh)
 			if sh.Risk.Status == score.Scored {
 				losses = append(losses, sh.Risk.PerPolicy())
 				if !math.IsNaN(sh.Risk.Ratio) {

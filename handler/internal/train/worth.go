@@ -254,7 +254,7 @@ func (f *fitter) learnWorth() *clv.Model {
 		n.Rate, n.Insured = round(w.commission[i]/b.sum), round(w.insured[i]/b.sum)
 	}
 	f.learnClaims(m)
-	m.Losses = f.o.AsOf.AddMonths(6) // risk expects the claims of the year ahead
+	m.Losses, m.Inflation = f.o.AsOf, f.o.Settings.Risk.Inflation
 	m.HazardError = round(1 / math.Sqrt(f.rates.lapses+f.rates.others+market.Weight))
 	return m
 }
@@ -466,41 +466,38 @@ func (f *fitter) last(ends *churn.Result, then portfolio.Date) lasted {
 const tiny = 1e-9
 
 // learnFade looks back on how relations went on after churn would have scored them.
-func (f *fitter) learnFade(ctx context.Context, source Source, m *scoring.Models) error {
-	churns := churn.New(m.Churn)
+func (f *fitter) learnFade(ctx context.Context, source Source, m *churn.Model) error {
+	churns := churn.New(m) // nothing of what it knows fades yet
 	var ends churn.Result
 	err := f.windowed(ctx, source, []int{longest}, func(_ int, then portfolio.Date) {
 		churns.Score(&f.then.group, &ends)
 		f.lasted = append(f.lasted, f.last(&ends, then))
 	})
-	f.fade(m.Clv, m.Settings.Clv.Market)
+	m.Book.Fade.Rate = f.fade()
 	return err
 }
 
-// fade is how fast what churn knows is forgotten: in each year the slope of the logarithm of
-// the hazard that came on that which was seen, a Poisson regression, and through those
-// slopes an exponential from one at the beginning.
-func (f *fitter) fade(m *clv.Model, market clv.Market) {
-	var ends, exposure, weighed, squares float64
+// fade is how fast what churn knows is forgotten: in each year after the first the slope of
+// the logarithm of the hazard that came on that which was seen, a Poisson regression, and
+// through those slopes an exponential from one in the first year.
+func (f *fitter) fade() float64 {
+	var ends, weighed, squares float64
 	for y := range longest / 12 {
 		events, slope, information := forceSlope(f.lasted, y)
-		for i := range f.lasted {
-			exposure += min(max(f.lasted[i].years-float64(y), 0), 1)
-		}
 		ends += events
-		if information > 0 {
-			t := float64(y) + 0.5
-			weighed += information * t * -math.Log(min(max(slope, 0.05), 1))
-			squares += information * t * t
+		if y == 0 || information == 0 {
+			continue
 		}
+		t := float64(y)
+		weighed += information * t * -math.Log(min(max(slope, 0.05), 1))
+		squares += information * t * t
 	}
-	if exposure > 0 {
-		m.Hazard = round(shrunk(ends, exposure, f.o.Settings.Churn.Market.Lapse+f.o.Settings.Churn.Market.Other) / 12)
+	s := &f.o.Settings.Churn
+	if squares == 0 {
+		return s.Market.Fade
 	}
-	z := ends / (ends + 10*market.Weight) // a slope takes more than a mean
-	if squares > 0 {
-		m.Fade = round(z*weighed/squares + (1-z)*m.Fade)
-	}
+	z := ends / (ends + 10*s.PriorEvents) // a slope takes more than a mean
+	return round(z*weighed/squares + (1-z)*s.Market.Fade)
 }
 
 // forceSlope fits events ~ Poisson(exposure · exp(a + b·log force)) of a year by Newton's
