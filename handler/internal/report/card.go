@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"polis/handler/internal/model"
+	"polis/handler/internal/page"
 )
 
 // card is the model card's words that depend on the model.
@@ -36,21 +37,21 @@ func (s subject) ends() *ends {
 		return nil
 	}
 	meta := s.whole.Meta()
-	out := &ends{Subjects: count(meta.Subjects), Periods: count(meta.Rows), Duration: meta.Duration}
+	out := &ends{Subjects: page.Count(meta.Subjects), Periods: page.Count(meta.Rows), Duration: meta.Duration}
 	if meta.Entry != "" {
 		out.Duration += ", watched from " + meta.Entry
 	}
 	left := meta.Subjects
 	for i, c := range s.whole.Causes() {
-		n := named{Name: c.Name, Value: number(c.Hazard.Meta().Events)}
+		n := named{Name: c.Name, Value: page.Number(c.Hazard.Meta().Events)}
 		if len(meta.Ends) > 0 { // of older files the weighted number is all there is
-			n.Value = count(meta.Ends[i])
+			n.Value = page.Count(meta.Ends[i])
 			left -= meta.Ends[i]
 		}
 		out.By = append(out.By, n)
 	}
 	if len(meta.Ends) > 0 {
-		out.Watched = count(left)
+		out.Watched = page.Count(left)
 	}
 	return out
 }
@@ -65,9 +66,9 @@ func (s subject) capped() *capped {
 	if err != nil {
 		return nil
 	}
-	c := &capped{At: number(at)}
+	c := &capped{At: page.Number(at)}
 	if loading, err := strconv.ParseFloat(s.meta.Settings["excess_loading"], 64); err == nil && loading >= 1 {
-		c.Left, c.Loading = percent(1-1/loading), decimals(loading)
+		c.Left, c.Loading = page.Percent(1-1/loading), page.Decimals(loading)
 	}
 	return c
 }

@@ -13,14 +13,6 @@ func WriteCells(w io.Writer, m *model.Model, cells []model.Cell, tried *Tried) e
 	return s.write(w, tried)
 }
 
-var (
-	Ticks       = ticks
-	FactorTicks = factorTicks
-	Shorten     = shorten
-	Number      = number
-	Count       = count
-)
-
 // IsStretch reports whether a label is read as a bin of numbers.
 func IsStretch(label string) bool {
 	_, ok := stretchOf(label)

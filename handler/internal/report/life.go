@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"html/template"
+
+	"polis/handler/internal/page"
 )
 
 // life is how the subjects of a hazard fared over the periods.
@@ -39,10 +41,10 @@ func (s subject) life() *life {
 	for solid > 1 && of.AtRisk[solid-1] < fewAtRisk*first {
 		solid--
 	}
-	out := &life{First: number(first), Few: percent(fewAtRisk), Short: solid < len(of.AtRisk)}
+	out := &life{First: page.Number(first), Few: page.Percent(fewAtRisk), Short: solid < len(of.AtRisk)}
 	unit := "periods gone"
 	if d := s.whole.Meta().Duration; d != "" {
-		unit = cut(d, 30) + ", in periods"
+		unit = page.Cut(d, 30) + ", in periods"
 	}
 	add := func(name, says string, expected, observed []float64) {
 		out.Curves = append(out.Curves, lifeCurve{name, lifeChart(says, unit, expected, observed, solid)})
@@ -54,9 +56,9 @@ func (s subject) life() *life {
 
 	every := max(1, (len(of.AtRisk)+mostLines-1)/mostLines)
 	for t := every; t <= len(of.AtRisk); t += every {
-		line := []string{count(t), number(of.AtRisk[t-1])}
+		line := []string{page.Count(t), page.Number(of.AtRisk[t-1])}
 		both := func(expected, observed []float64) {
-			line = append(line, percent(expected[t]), percent(observed[t]))
+			line = append(line, page.Percent(expected[t]), page.Percent(observed[t]))
 		}
 		for i := range of.Expected.Incidence {
 			both(of.Expected.Incidence[i], of.Observed.Incidence[i])
@@ -75,19 +77,19 @@ func lifeChart(says, unit string, expected, observed []float64, solid int) templ
 	}
 	most = min(1, max(0.001, most*1.06))
 	last := float64(len(expected) - 1)
-	c := newChart(narrow, 220, 0, last, 0, most)
-	c.levels(ticks(0, most, 4), func(v float64) string { return plain(100*v) + "%" })
-	c.marks(ticks(0, last, 5), plain)
-	var counted, model []point
+	c := page.NewChart(page.Narrow, 220, 0, last, 0, most)
+	c.Levels(page.Ticks(0, most, 4), func(v float64) string { return page.Plain(100*v) + "%" })
+	c.Marks(page.Ticks(0, last, 5), page.Plain)
+	var counted, model []page.Point
 	for t := range expected {
-		x := c.x(float64(t))
-		model = append(model, point{x, c.y(expected[t])})
+		x := float64(t)
+		model = append(model, c.At(x, expected[t]))
 		if t > 0 && t <= solid {
-			counted = append(counted, point{x, c.y(observed[t-1])}, point{x, c.y(observed[t])})
+			counted = append(counted, c.At(x, observed[t-1]), c.At(x, observed[t]))
 		}
 	}
-	c.path("actual", false, counted...)
-	c.path("expected", false, model...)
-	c.titles(unit)
-	return c.svg(fmt.Sprintf("%s after %d periods: %s as the model says, %s counted", says, len(expected)-1, percent(expected[len(expected)-1]), percent(observed[len(observed)-1])))
+	c.Path("actual", false, counted...)
+	c.Path("expected", false, model...)
+	c.Titles(unit)
+	return c.SVG(fmt.Sprintf("%s after %d periods: %s as the model says, %s counted", says, len(expected)-1, page.Percent(expected[len(expected)-1]), page.Percent(observed[len(observed)-1])))
 }

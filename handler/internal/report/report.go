@@ -6,19 +6,17 @@ package report
 import (
 	"cmp"
 	_ "embed"
-	"fmt"
-	"html/template"
 	"io"
 	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"polis/handler/internal/fault"
 	"polis/handler/internal/hazard"
 	"polis/handler/internal/measure"
 	"polis/handler/internal/model"
+	"polis/handler/internal/page"
 )
 
 //go:embed page.html
@@ -65,53 +63,43 @@ func subjectOf(m *model.Model) subject {
 }
 
 func (s subject) write(w io.Writer, tried *Tried) error {
-	p := page{
+	c := contents{
 		Meta: s.meta, Version: s.version, Card: s.card(), Unit: s.unit(), Rows: s.rows(), On: "the mean",
 		Life:        s.life(),
 		Comparisons: comparisons(s.meta.Comparisons), Proxies: s.meta.Proxies, Groups: s.groups(),
 	}
 	if s.loss == model.Logistic {
-		p.On = "the odds"
+		c.On = "the odds"
 	}
 	held := "Rows held out in training"
 	if s.whole != nil {
 		held = "Periods of subjects held out in training"
 	}
 	if t := s.meta.Trial; t != nil {
-		p.Trials = append(p.Trials, s.trialOf(t, held))
+		c.Trials = append(c.Trials, s.trialOf(t, held))
 	}
 	if tried != nil {
 		if tried.Trial == nil {
 			return fault.New(fault.Invalid, "a report of a table needs its trial")
 		}
-		p.Trials, p.Tried = append(p.Trials, s.trialOf(tried.Trial, tried.Table)), true
+		c.Trials, c.Tried = append(c.Trials, s.trialOf(tried.Trial, tried.Table)), true
 	}
-	for _, t := range p.Trials {
-		p.Simulated = p.Simulated || t.Perfect != ""
+	for _, t := range c.Trials {
+		c.Simulated = c.Simulated || t.Perfect != ""
 	}
-	p.Measures = s.measures(p.Trials)
-	p.Tiles = s.tiles(p.Trials)
-	s.pictures(&p)
-	slices.SortStableFunc(p.Proxies, func(a, b model.Proxy) int { return cmp.Compare(b.Share, a.Share) })
+	c.Measures = s.measures(c.Trials)
+	c.Tiles = s.tiles(c.Trials)
+	s.pictures(&c)
+	slices.SortStableFunc(c.Proxies, func(a, b model.Proxy) int { return cmp.Compare(b.Share, a.Share) })
 	for _, name := range slices.Sorted(maps.Keys(s.meta.Metrics)) {
-		p.Metrics = append(p.Metrics, named{strings.ReplaceAll(name, "_", " "), number(s.meta.Metrics[name])})
+		c.Metrics = append(c.Metrics, named{strings.ReplaceAll(name, "_", " "), page.Number(s.meta.Metrics[name])})
 	}
-	p.Metrics = append(p.Metrics, named{"intercept, on the link", number(s.intercept)})
-	page, err := template.New("report").Funcs(template.FuncMap{
-		"percent": percent, "number": number, "count": count,
-		"bounded": func(share float64) float64 { return 100 * within(share) },
-	}).Parse(pageHTML)
-	if err != nil {
-		return fault.Wrap(fault.Internal, err, "parsing the report's page")
-	}
-	if err := page.Execute(w, p); err != nil {
-		return fault.Wrap(fault.Internal, err, "writing the report")
-	}
-	return nil
+	c.Metrics = append(c.Metrics, named{"intercept, on the link", page.Number(s.intercept)})
+	return page.Write(w, "report", pageHTML, c)
 }
 
-// page is what the template shows.
-type page struct {
+// contents are what the template shows.
+type contents struct {
 	Meta        model.Meta
 	Version     string
 	Card        card
@@ -119,7 +107,7 @@ type page struct {
 	Unit        string // of what is predicted
 	Rows        string // what they are called
 	On          string // what factors are on
-	Tiles       []tile
+	Tiles       []page.Tile
 	Trials      []trial
 	Tried       bool // on a table
 	Simulated   bool // a perfect model was, of some trial
@@ -137,35 +125,29 @@ type page struct {
 
 type named struct{ Name, Value string }
 
-// tile is a figure at the top of the page.
-type tile struct {
-	Name, Value, Note string
-	Bad               bool // it says that something is not in order
-}
-
 // tiles are from the rows held out, or from the table, or else the little that the metrics say.
-func (s subject) tiles(trials []trial) (tiles []tile) {
+func (s subject) tiles(trials []trial) (tiles []page.Tile) {
 	if len(trials) == 0 {
 		if d, c := s.meta.Metrics["deviance"], s.meta.Metrics["deviance_constant"]; c > 0 {
-			tiles = append(tiles, tile{Name: "Deviance explained", Value: percent(1 - d/c), Note: "of rows held out in training"})
+			tiles = append(tiles, page.Tile{Name: "Deviance explained", Value: page.Percent(1 - d/c), Note: "of rows held out in training"})
 		}
 		return tiles
 	}
 	t := trials[0].Trial
-	tiles = append(tiles, tile{Name: "Deviance explained", Value: percent(t.Explained()), Note: "of what the mean alone leaves"})
+	tiles = append(tiles, page.Tile{Name: "Deviance explained", Value: page.Percent(t.Explained()), Note: "of what the mean alone leaves"})
 	add := func(name string, e *measure.Estimate, value func(float64) string, bad bool) {
 		if e != nil {
-			tiles = append(tiles, tile{Name: name, Value: value(e.Value), Note: value(e.Low) + " to " + value(e.High), Bad: bad})
+			tiles = append(tiles, page.Tile{Name: name, Value: value(e.Value), Note: value(e.Low) + " to " + value(e.High), Bad: bad})
 		}
 	}
-	add("AUC", t.AUC, decimals, false)
+	add("AUC", t.AUC, page.Decimals, false)
 	if t.AUC == nil {
-		add("Gini", t.Gini, decimals, false)
+		add("Gini", t.Gini, page.Decimals, false)
 	}
-	add("Highest tenth", t.Lift, times, false)
-	add(ofCapped("Actual / expected", s.capped() != nil), t.Ratio, decimals, t.Ratio != nil && !t.Ratio.Has(1))
+	add("Highest tenth", t.Lift, page.Times, false)
+	add(ofCapped("Actual / expected", s.capped() != nil), t.Ratio, page.Decimals, t.Ratio != nil && !t.Ratio.Has(1))
 	if k := t.Calibration; k != nil {
-		add("Calibration slope", &k.Slope, decimals, !k.Slope.Has(1))
+		add("Calibration slope", &k.Slope, page.Decimals, !k.Slope.Has(1))
 	}
 	return tiles
 }
@@ -196,7 +178,7 @@ func comparisons(of []model.Comparison) (out []compared) {
 		most = max(most, explained(c))
 	}
 	for _, c := range of {
-		row := compared{Name: c.Name, Deviance: number(c.Deviance), Explained: percent(explained(c)), Note: c.Note}
+		row := compared{Name: c.Name, Deviance: page.Number(c.Deviance), Explained: page.Percent(explained(c)), Note: c.Note}
 		if most > 0 {
 			row.Width = 100 * max(0, explained(c)) / most
 		}
@@ -213,65 +195,21 @@ type group struct {
 
 func (s subject) groups() (out []group) {
 	for _, g := range s.meta.Protected {
-		row := group{Column: g.Column, Value: g.Value, Rows: count(g.Rows), Exposure: number(g.Exposure), Ratio: "–"}
+		row := group{Column: g.Column, Value: g.Value, Rows: page.Count(g.Rows), Exposure: page.Number(g.Exposure), Ratio: "–"}
 		if g.Exposure > 0 {
-			row.Expected, row.Actual = number(g.Expected/g.Exposure), number(g.Actual/g.Exposure)
+			row.Expected, row.Actual = page.Number(g.Expected/g.Exposure), page.Number(g.Actual/g.Exposure)
 		}
 		if g.Expected > 0 {
 			ratio := g.Actual / g.Expected
-			row.Ratio = decimals(ratio)
+			row.Ratio = page.Decimals(ratio)
 			// Counts vary as Poisson's do; of amounts the sums say nothing about how they vary.
 			if g.Actual > 0 && (s.loss == model.Poisson || s.loss == model.Logistic) {
 				half := 1.96 * math.Sqrt(g.Actual) / g.Expected
-				row.Interval = decimals(max(0, ratio-half)) + " to " + decimals(ratio+half)
+				row.Interval = page.Decimals(max(0, ratio-half)) + " to " + page.Decimals(ratio+half)
 				row.Apart = math.Abs(ratio-1) > half
 			}
 		}
 		out = append(out, row)
 	}
 	return out
-}
-
-// number is short: five digits, or all of those before the point with thousands apart.
-func number(v float64) string {
-	if a := math.Abs(v); a >= 1e4 && a < 1e15 {
-		return grouped(strconv.FormatFloat(v, 'f', 0, 64))
-	}
-	return minus(fmt.Sprintf("%.5g", v))
-}
-
-func count(n int) string {
-	if n < 10_000 {
-		return strconv.Itoa(n)
-	}
-	return grouped(strconv.Itoa(n))
-}
-
-// grouped puts narrow spaces between thousands.
-func grouped(digits string) string {
-	out := ""
-	for len(digits) > 3 && digits[len(digits)-4] != '-' {
-		out = "\u202f" + digits[len(digits)-3:] + out
-		digits = digits[:len(digits)-3]
-	}
-	return minus(digits + out)
-}
-
-func minus(s string) string {
-	if strings.HasPrefix(s, "-") {
-		return "−" + s[1:]
-	}
-	return s
-}
-
-func decimals(v float64) string { return rounded(v, 3) }
-func times(v float64) string    { return rounded(v, 2) + "×" }
-func percent(v float64) string  { return rounded(100*v, 1) + "%" }
-
-// rounded has so many decimals, or none that count where the number is large.
-func rounded(v float64, decimals int) string {
-	if math.Abs(v) >= 1e4 {
-		return number(v)
-	}
-	return minus(strconv.FormatFloat(v, 'f', decimals, 64))
 }

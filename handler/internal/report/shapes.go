@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"polis/handler/internal/model"
+	"polis/handler/internal/page"
 )
 
 // drawn is a term with what says how much it matters: the mean size of what it adds,
@@ -69,17 +70,14 @@ type heatCell struct {
 	Factor, Says string
 	Share        float64 // of the colour, never so strong that the number is hard to read
 	Higher       bool
-	Weak         bool // it is 1 to two decimals, or its interval contains 1
+	Weak         bool // it is 1 to two page.Decimals, or its interval contains 1
 	Blank        bool // training had no rows there
 }
-
-// narrow is the width of a picture of which three stand side by side.
-const narrow = 330
 
 // mostBars are shown at once: the highest and the lowest; the others can be unfolded.
 const mostBars = 16
 
-func (s subject) pictures(p *page) {
+func (s subject) pictures(p *contents) {
 	s.cells = s.banded()
 	terms, weighted := s.drawn()
 	p.Weighted = weighted
@@ -95,9 +93,9 @@ func (s subject) pictures(p *page) {
 		if most > 0 {
 			share = 100 * t.matters / most
 		}
-		effect := percent(multiple(t.matters) - 1)
+		effect := page.Percent(multiple(t.matters) - 1)
 		if !weighted {
-			effect = times(multiple(t.matters))
+			effect = page.Times(multiple(t.matters))
 		}
 		p.Importance = append(p.Importance, important{t.name, effect, share, t.pair})
 		if t.pair {
@@ -208,7 +206,7 @@ func factor(link float64) string {
 func shapeOf(t drawn, share float64) shape {
 	cells := there(t.cells)
 	low, high := span(cells, false)
-	s := shape{Name: t.name, Matters: share, Spread: times(multiple(high - low))}
+	s := shape{Name: t.name, Matters: share, Spread: page.Times(multiple(high - low))}
 	switch t.sign {
 	case 1:
 		s.Sign = "only rises"
@@ -220,7 +218,7 @@ func shapeOf(t drawn, share float64) shape {
 	}
 	names := labels(cells, func(c model.Cell) string { return c.First }, t.kinds[0])
 	for i, c := range cells {
-		v := value{Label: names[i], Factor: factor(c.Value), Weight: number(c.Weight)}
+		v := value{Label: names[i], Factor: factor(c.Value), Weight: page.Number(c.Weight)}
 		if c.Error > 0 {
 			low, high := bounds(c)
 			v.Interval = factor(low) + " to " + factor(high)
@@ -228,7 +226,7 @@ func shapeOf(t drawn, share float64) shape {
 		if s.Weights && c.Weight == 0 {
 			v.Interval = "not known"
 			if of := below(cells, c); of > 0 {
-				v.Weight += ", its codes " + number(of)
+				v.Weight += ", its codes " + page.Number(of)
 			}
 		}
 		s.Cells = append(s.Cells, v)
@@ -339,7 +337,7 @@ func labels(cells []model.Cell, of func(model.Cell) string, kind model.Kind) []s
 	if len(edges) == 0 {
 		return out
 	}
-	short := shorten(edges)
+	short := page.Shorten(edges)
 	for i := range out {
 		s, ok := stretchOf(out[i])
 		switch {
@@ -353,38 +351,6 @@ func labels(cells []model.Cell, of func(model.Cell) string, kind model.Kind) []s
 		}
 	}
 	return out
-}
-
-// shorten writes numbers with as few digits, three at least, as keep those given apart.
-func shorten(of []float64) func(float64) string {
-	distinct := map[float64]bool{}
-	for _, v := range of {
-		distinct[v] = true
-	}
-	for digits := 3; ; digits++ {
-		write := func(v float64) string {
-			f, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', digits, 64), 64)
-			if err != nil {
-				f = v
-			}
-			return plainest(f)
-		}
-		seen := map[string]bool{}
-		for v := range distinct {
-			seen[write(v)] = true
-		}
-		if len(seen) == len(distinct) || digits >= 17 {
-			return write
-		}
-	}
-}
-
-// plainest is a number without an exponent where that is readable.
-func plainest(v float64) string {
-	if a := math.Abs(v); a >= 1e4 && a < 1e15 && v == math.Trunc(v) {
-		return grouped(strconv.FormatFloat(v, 'f', 0, 64))
-	}
-	return minus(strconv.FormatFloat(v, 'g', -1, 64))
 }
 
 // curve is a numeric field's step line with its band, and the exposure below it where it
@@ -408,9 +374,9 @@ func curve(name string, cells []model.Cell, bins []stretch) template.HTML {
 	low, high := span(cells, true)
 	low, high = min(low, -0.05), max(high, 0.05)
 	pad := (high - low) * 0.04
-	c := newChart(narrow, 220, 0, 1, low-pad, high+pad)
+	c := page.NewChart(page.Narrow, 220, 0, 1, low-pad, high+pad)
 	if missing != nil {
-		c.right -= 54
+		c.Right -= 54
 	}
 
 	// Where most bins would be slivers on the field's own scale, all are drawn as wide.
@@ -431,75 +397,52 @@ func curve(name string, cells []model.Cell, bins []stretch) template.HTML {
 		at[0], at[len(at)-1] = edges[0]-outer, edges[len(edges)-1]+outer
 		copy(at[1:], edges)
 	}
-	c.x0, c.x1 = at[0], at[len(at)-1]
+	c.X0, c.X1 = at[0], at[len(at)-1]
 
 	if heaviest > 0 {
 		for i, n := range numbers {
-			h := 0.26 * (c.bottom - c.top) * n.Weight / heaviest
-			c.rect("exposure", c.x(at[i]), c.bottom-h, max(0.5, c.x(at[i+1])-c.x(at[i])-0.6), h)
+			h := 0.26 * (c.Bottom - c.Top) * n.Weight / heaviest
+			c.Rect("exposure", c.X(at[i]), c.Bottom-h, max(0.5, c.X(at[i+1])-c.X(at[i])-0.6), h)
 		}
 	}
-	c.levels(factorTicks(c.y0, c.y1), func(v float64) string { return plain(math.Exp(v)) })
-	c.line("even", c.left, c.y(0), c.right, c.y(0))
-	var upper, lower, line []point
+	c.Levels(page.FactorTicks(c.Y0, c.Y1), func(v float64) string { return page.Plain(math.Exp(v)) })
+	c.Line("even", c.Left, c.Y(0), c.Right, c.Y(0))
+	var upper, lower, line []page.Point
 	banded := false
 	for i, n := range numbers {
-		a, z := c.x(at[i]), c.x(at[i+1])
+		a, z := at[i], at[i+1]
 		bottom, top := bounds(n)
 		banded = banded || n.Error > 0
-		upper = append(upper, point{a, c.y(top)}, point{z, c.y(top)})
-		lower = append(lower, point{a, c.y(bottom)}, point{z, c.y(bottom)})
-		line = append(line, point{a, c.y(n.Value)}, point{z, c.y(n.Value)})
+		upper = append(upper, c.At(a, top), c.At(z, top))
+		lower = append(lower, c.At(a, bottom), c.At(z, bottom))
+		line = append(line, c.At(a, n.Value), c.At(z, n.Value))
 	}
 	if banded {
 		slices.Reverse(lower)
-		c.path("band", true, append(upper, lower...)...)
+		c.Path("band", true, append(upper, lower...)...)
 	}
-	c.path("step", false, line...)
+	c.Path("step", false, line...)
 	for i := range edges {
-		c.line("axis", c.x(at[i+1]), c.bottom, c.x(at[i+1]), c.bottom+2.5)
+		c.Line("axis", c.X(at[i+1]), c.Bottom, c.X(at[i+1]), c.Bottom+2.5)
 	}
 	title := "bins as ticks"
 	if even {
 		title = "bins, each as wide"
-		c.edgeLabels(at[1:len(at)-1], edges)
+		c.Edges(at[1:len(at)-1], edges)
 	} else {
-		c.marks(ticks(edges[0], edges[len(edges)-1], 5), plain)
+		c.Marks(page.Ticks(edges[0], edges[len(edges)-1], 5), page.Plain)
 	}
 	if missing != nil {
-		x, y := c.right+31, c.y(missing.Value)
+		x, y := c.Right+31, c.Y(missing.Value)
 		if missing.Error > 0 {
 			bottom, top := bounds(*missing)
-			c.whisker("step-error", x, c.y(bottom), c.y(top))
+			c.Whisker("step-error", x, c.Y(bottom), c.Y(top))
 		}
-		c.dot("step-dot", x, y, 3.2)
-		c.text(x, c.bottom+16, "middle", "missing")
+		c.Dot("step-dot", x, y, 3.2)
+		c.Text(x, c.Bottom+16, "middle", "missing")
 	}
-	c.titles(cut(name, 36) + ", " + title)
-	return c.svg(fmt.Sprintf("Factors by %s, from %s to %s", name, factor(low), factor(high)))
-}
-
-// cut shortens a name that would not fit.
-func cut(name string, most int) string {
-	if r := []rune(name); len(r) > most {
-		return string(r[:most-1]) + "…"
-	}
-	return name
-}
-
-// edgeLabels writes as many edges below the axis as there is room for.
-func (c *chart) edgeLabels(at, edges []float64) {
-	write := shorten(edges)
-	last := math.Inf(-1)
-	for i, e := range edges {
-		label := write(e)
-		half := 3.2 * float64(len([]rune(label)))
-		if x := c.x(at[i]); x-half > last+10 && x+half < c.right+4 {
-			c.line("axis", x, c.bottom, x, c.bottom+4)
-			c.text(x, c.bottom+16, "middle", label)
-			last = x + half
-		}
-	}
+	c.Titles(page.Cut(name, 36) + ", " + title)
+	return c.SVG(fmt.Sprintf("Factors by %s, from %s to %s", name, factor(low), factor(high)))
 }
 
 func mapOf(t drawn, weighted bool) heatMap {
@@ -509,7 +452,7 @@ func mapOf(t drawn, weighted bool) heatMap {
 		low, high = 0, 0
 	}
 	most := max(0.05, -low, high)
-	h := heatMap{Name: t.name, Spread: times(multiple(high - low)), Down: t.fields[0], Along: t.fields[1]}
+	h := heatMap{Name: t.name, Spread: page.Times(multiple(high - low)), Down: t.fields[0], Along: t.fields[1]}
 	down := labels(t.cells, func(c model.Cell) string { return c.First }, t.kinds[0])
 	across := labels(t.cells, func(c model.Cell) string { return c.Second }, t.kinds[1])
 	for i, c := range t.cells {
