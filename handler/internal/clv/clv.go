@@ -642,6 +642,21 @@ func (e *Engine) intervals(values *[points]float64) (all, half Interval) {
 	return Interval{e.quantile(out), e.quantile(1 - out)}, Interval{e.quantile(0.25), e.quantile(0.75)}
 }
 
+// Place is where an amount lies among what Score found that the customer may bring: the
+// share of that below it, with half of what equals it. It is of the last customer scored.
+func (e *Engine) Place(v float64) float64 {
+	below := 0.0
+	for _, x := range e.values {
+		switch {
+		case x < v:
+			below++
+		case x == v:
+			below += 0.5
+		}
+	}
+	return below / points
+}
+
 func (e *Engine) quantile(q float64) float64 {
 	x := float64(q*points) - 0.5
 	i := min(max(int(x), 0), points-2)

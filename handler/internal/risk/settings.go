@@ -147,6 +147,13 @@ func (s *Settings) InScope(branch string) bool {
 	return !b.LifeOrHealth || s.LifeAndHealth
 }
 
+// Counts reports whether a claim counts: not rejected, and something is incurred. Claims
+// of nothing are many where customers report whatever happens, and say more of the habit
+// than of the risk.
+func Counts(c *portfolio.ClaimView) bool {
+	return c.Status != portfolio.ClaimRejected && c.Incurred() > 0
+}
+
 // IsApart reports whether a cover's claims are expected apart.
 func (s *Settings) IsApart(cover string) bool {
 	return slices.ContainsFunc(s.Apart, func(a string) bool { return strings.EqualFold(a, strings.TrimSpace(cover)) })

@@ -27,13 +27,6 @@ func (f *fitter) lineOf(p *portfolio.PolicyView, c *portfolio.ClaimView) line {
 	return line{p.Branch, f.o.Settings.Risk.IsApart(c.Cover)}
 }
 
-// counts reports whether a claim counts: not rejected, and something is incurred. Claims
-// of nothing are many where customers report whatever happens, and say more of the habit
-// than of the risk.
-func counts(c *portfolio.ClaimView) bool {
-	return c.Status != portfolio.ClaimRejected && c.Incurred() > 0
-}
-
 // pattern is how a line develops.
 type pattern struct{ claims, amounts develop.Pattern }
 

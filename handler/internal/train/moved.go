@@ -54,27 +54,40 @@ func (m *movers) back(key string, members []*portfolio.Aggregate) ([]*portfolio.
 	return members, nil
 }
 
-// relation is one that is or was, with all who are or ever were of it.
-type relation struct {
-	key     string
-	members []*portfolio.Aggregate
+// Relation is one that is or was, with all who are or ever were of it.
+type Relation struct {
+	Key     string
+	Members []*portfolio.Aggregate
+}
+
+// Lived goes through a book to find who moved between relations, and gives a source of every
+// relation that is or was, for who looks back. What that yields is good until the next step.
+func Lived(ctx context.Context, source Source) (func(context.Context) iter.Seq2[Relation, error], error) {
+	m := &movers{}
+	for members, err := range source(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		m.note(members)
+	}
+	return func(ctx context.Context) iter.Seq2[Relation, error] { return m.lived(ctx, source) }, nil
 }
 
 // lived yields every relation that is or was: those of the book with those who left them,
 // and then those that nobody is of any more. What it yields is good until the next step.
-func (f *fitter) lived(ctx context.Context, source Source) iter.Seq2[relation, error] {
-	return func(yield func(relation, error) bool) {
-		gone := maps.Clone(f.moved.left)
+func (m *movers) lived(ctx context.Context, source Source) iter.Seq2[Relation, error] {
+	return func(yield func(Relation, error) bool) {
+		gone := maps.Clone(m.left)
 		var all []*portfolio.Aggregate
 		give := func(key string, members []*portfolio.Aggregate) bool {
 			delete(gone, key)
 			var err error
-			all, err = f.moved.back(key, append(all[:0], members...))
-			return yield(relation{key, all}, err) && err == nil
+			all, err = m.back(key, append(all[:0], members...))
+			return yield(Relation{key, all}, err) && err == nil
 		}
 		for members, err := range source(ctx) {
 			if err != nil {
-				yield(relation{}, err)
+				yield(Relation{}, err)
 				return
 			}
 			if !give(relationKey(members), members) {

@@ -59,7 +59,7 @@ func (f *fitter) purchases(key string, then portfolio.Date) {
 	}
 	f.past.Reset(f.groups, g.Views)
 	f.groups.Row(&f.reader, g, &f.past, &f.row)
-	bought := f.bought(then, until)
+	bought := f.groups.Bought(f.now.refs, f.o.Ends, &f.o.Settings.Nbp, then, until)
 	stayed := 1.0
 	if ended, _ := churn.End(f.now.refs, then, until, churn.All); ended != 0 {
 		stayed = float64(ended-then) / float64(until-then)
@@ -81,73 +81,6 @@ func (f *fitter) purchases(key string, then portfolio.Date) {
 			}
 		}
 	}
-}
-
-// bought are the groups of which a policy began in (from, until] that is a purchase: one
-// that stayed beyond the days in which it may be undone, that stands in for no other, and
-// that no administration says was carried over.
-func (f *fitter) bought(from, until portfolio.Date) (set uint64) {
-	for _, v := range f.now.refs {
-		for j := range v.Policies {
-			p := &v.Policies[j]
-			if p.StartDate <= from || p.StartDate > until {
-				continue
-			}
-			i := f.groups.Of(p.Policy)
-			if i < 0 || set>>i&1 == 1 || p.EndDate != 0 && p.EndDate <= p.StartDate+portfolio.Date(f.o.Settings.Nbp.CoolingOffDays) {
-				continue
-			}
-			switch f.o.Ends.Of(p.Versions[0].Reason) {
-			case portfolio.Transferred, portfolio.Replaced:
-				continue
-			}
-			if !f.replaces(p, i) {
-				set |= 1 << i
-			}
-		}
-	}
-	return set
-}
-
-// replaces reports whether a policy of group i stands in for one of its branch that ended
-// within the days of a replacement, with any carrier. One of another group it stands in
-// for only if nothing of that group does.
-func (f *fitter) replaces(p *portfolio.PolicyView, i int) bool {
-	return f.ended(p, func(q *portfolio.PolicyView) bool {
-		of := f.groups.Of(q.Policy)
-		return of == i || !f.begins(q, of)
-	})
-}
-
-// ended looks for a policy of p's branch that was there before it and ended about when it
-// began.
-func (f *fitter) ended(p *portfolio.PolicyView, is func(*portfolio.PolicyView) bool) bool {
-	for _, v := range f.now.refs {
-		for j := range v.Policies {
-			q := &v.Policies[j]
-			if q.Branch == p.Branch && q.StartDate < p.StartDate && q.EndDate != 0 && about(q.EndDate, p.StartDate) && is(q) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// begins reports whether a policy of the group began about when q ended.
-func (f *fitter) begins(q *portfolio.PolicyView, group int) bool {
-	for _, v := range f.now.refs {
-		for j := range v.Policies {
-			p := &v.Policies[j]
-			if p.StartDate > q.StartDate && about(q.EndDate, p.StartDate) && f.groups.Of(p.Policy) == group {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func about(a, b portfolio.Date) bool {
-	return a-b <= portfolio.ReplacementDays && b-a <= portfolio.ReplacementDays
 }
 
 // rate is the group's a year, by credibility between the book's own and the market's.

@@ -255,8 +255,8 @@ func (f *fitter) survey(ctx context.Context, source Source) error {
 				if f.lines[l] == nil {
 					f.lines[line{clone(l.branch), l.apart}] = develop.NewClaims(f.o.AsOf, f.o.Settings.Risk.Quarters)
 				}
-				f.lines[l].Add(c, counts(c))
-				if counts(c) && !l.apart && len(f.claims[p.Branch]) < 200_000 {
+				f.lines[l].Add(c, risk.Counts(c))
+				if risk.Counts(c) && !l.apart && len(f.claims[p.Branch]) < 200_000 {
 					f.claims[clone(p.Branch)] = append(f.claims[p.Branch], c.Incurred().EUR())
 				}
 			}
@@ -310,30 +310,30 @@ func (f *fitter) collect(ctx context.Context, source Source) error {
 	f.worth.ends = map[string]*seen{}
 	f.lapses.reset(&f.o.Settings.Churn.Changes, f.made, f.o.MaxRows)
 	n, lag := 0, f.o.Settings.Features.ReportingLag
-	for rel, err := range f.lived(ctx, source) {
+	for rel, err := range f.moved.lived(ctx, source) {
 		if err != nil {
 			return err
 		}
 		for k := range f.o.Snapshots {
 			then := f.o.AsOf.AddMonths(-lag - 12*(k+1))
-			f.then.reset(rel.members, then, f.o.Ends)
+			f.then.reset(rel.Members, then, f.o.Ends)
 			// Labels close when what belongs to them should have been reported: what comes
 			// to be known later is no label, or older snapshots would know more.
-			f.now.reset(rel.members, then.AddMonths(12+lag), f.o.Ends)
+			f.now.reset(rel.Members, then.AddMonths(12+lag), f.o.Ends)
 			relations := 0
 			f.of, relations = feature.Relations(f.then.all, f.of[:0])
 			for r := range relations {
 				f.then.only(f.of, r)
 				f.now.only(f.of, r)
-				if f.then.refs[0].Relation() != rel.key {
+				if f.then.refs[0].Relation() != rel.Key {
 					continue // it has its own turn
 				}
 				if f.then.group.Reset(f.then.refs); f.then.group.Policies == 0 {
 					continue
 				}
-				f.policies(rel.key, k, then)
-				f.hazards(rel.key, then)
-				f.purchases(rel.key, then)
+				f.policies(rel.Key, k, then)
+				f.hazards(rel.Key, then)
+				f.purchases(rel.Key, then)
 				f.goesOn(then)
 			}
 		}
@@ -618,21 +618,21 @@ func (f *fitter) freeze(ctx context.Context, source Source, m *scoring.Models) e
 	var subjects []scoring.Subject
 	keep := max(1, f.relations/freezeSample)
 	n := 0
-	for rel, err := range f.lived(ctx, source) {
+	for rel, err := range f.moved.lived(ctx, source) {
 		if err != nil {
 			return err
 		}
-		if n++; hash(rel.key, 1, 2)%uint64(keep) != 0 {
+		if n++; hash(rel.Key, 1, 2)%uint64(keep) != 0 {
 			continue
 		}
 		subjects = subjects[:0]
-		for _, a := range rel.members {
+		for _, a := range rel.Members {
 			subjects = append(subjects, scoring.Subject{Aggregate: a})
 		}
-		f.now.reset(rel.members, f.o.AsOf, f.o.Ends)
-		f.usual(usual, rel.key, max(1, f.relations/usualSample))
+		f.now.reset(rel.Members, f.o.AsOf, f.o.Ends)
+		f.usual(usual, rel.Key, max(1, f.relations/usualSample))
 		for i, sh := range scorer.Relation(subjects, f.o.AsOf, scoring.NewSet(scoring.Engines...)) {
-			if f.now.all[i].Relation() != rel.key {
+			if f.now.all[i].Relation() != rel.Key {
 				continue
 			}
 			referee.Add(&sh)

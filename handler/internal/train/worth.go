@@ -356,23 +356,23 @@ const longest = 36
 // over: f.then and f.now are theirs, and f.then.group.
 func (f *fitter) windowed(ctx context.Context, source Source, windows []int, visit func(months int, then portfolio.Date)) error {
 	keep, n := uint64(max(1, f.relations/held)), 0
-	for rel, err := range f.lived(ctx, source) {
+	for rel, err := range f.moved.lived(ctx, source) {
 		if err != nil {
 			return err
 		}
-		if n++; hash(rel.key, 3)%keep != 0 {
+		if n++; hash(rel.Key, 3)%keep != 0 {
 			continue
 		}
-		f.now.reset(rel.members, f.o.AsOf, f.o.Ends)
+		f.now.reset(rel.Members, f.o.AsOf, f.o.Ends)
 		for _, months := range windows {
 			then := f.o.AsOf.AddMonths(-f.o.Settings.Features.ReportingLag - months)
-			f.then.reset(rel.members, then, f.o.Ends)
+			f.then.reset(rel.Members, then, f.o.Ends)
 			relations := 0
 			f.of, relations = feature.Relations(f.then.all, f.of[:0])
 			for r := range relations {
 				f.then.only(f.of, r)
 				f.now.only(f.of, r)
-				if f.then.refs[0].Relation() != rel.key {
+				if f.then.refs[0].Relation() != rel.Key {
 					continue // it has its own turn
 				}
 				if f.then.group.Reset(f.then.refs); f.then.group.Policies > 0 {
