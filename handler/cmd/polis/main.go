@@ -21,6 +21,7 @@ type cli struct {
 	Sample   sampleCmd   `cmd:"" help:"Write a made portfolio as four CSV files."`
 	Train    trainCmd    `cmd:"" help:"Learn a tenant's models from its book and publish them."`
 	Settings settingsCmd `cmd:"" help:"Print what a tenant has set of its engines, as JSON."`
+	Backtest backtestCmd `cmd:"" help:"Walk forward over the years of a book: train, score, wait, compare; one page of HTML."`
 	Features featuresCmd `cmd:"" help:"Print what the models read: docs/features.md."`
 	Run      runCmd      `cmd:"" help:"Score a tenant's whole book as of a date, here and now."`
 	Top      topCmd      `cmd:"" help:"Show the first customers of the latest action list."`

@@ -1,0 +1,85 @@
+package backtest
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"polis/handler/internal/measure"
+	"polis/handler/internal/page"
+)
+
+// write is a value in the words of its kind.
+func (k Kind) write(v float64) string {
+	switch k {
+	case Count:
+		return page.Count(int(v + 0.5))
+	case Share:
+		return page.Percent(v)
+	case Amount:
+		return page.Rounded(v, 0)
+	case Ratio:
+		return page.Rounded(v, 2)
+	}
+	return page.Decimals(v)
+}
+
+// say is an estimate with its interval; a dash where it is not known.
+func (k Kind) say(e *measure.Estimate) string {
+	switch {
+	case e == nil:
+		return "–"
+	case k == Count:
+		return k.write(e.Value)
+	}
+	return page.Interval(e, k.write)
+}
+
+// Print writes the figures as a table for a terminal.
+func (r *Result) Print(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n", r.title())
+	for _, p := range r.Parts {
+		fmt.Fprintf(&b, "\n%-44s", p.Engine.String()+": "+p.Title)
+		for _, y := range r.Years {
+			fmt.Fprintf(&b, "  %-24s", "as of "+y.AsOf.String())
+		}
+		b.WriteString("  all years\n")
+		for _, f := range p.Figures {
+			line := fmt.Sprintf("  %-42s", f.Title)
+			for _, e := range f.Years {
+				line += "  " + pad(f.Kind.say(e), 24)
+			}
+			b.WriteString(strings.TrimRight(line+"  "+f.Kind.say(f.All), " ") + "\n")
+		}
+		for i, s := range p.By {
+			if s.Why != "" {
+				fmt.Fprintf(&b, "  as of %s: %s\n", r.Years[i].AsOf, s.Why)
+			}
+		}
+	}
+	b.WriteString("\n" + r.footnote() + "\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// pad fills up with spaces to a width in letters, not in bytes.
+func pad(s string, width int) string {
+	return s + strings.Repeat(" ", max(0, width-len([]rune(s))))
+}
+
+func (r *Result) title() string {
+	of := "Back-test"
+	if r.Book != "" {
+		of += " of " + r.Book
+	}
+	years := "years"
+	if len(r.Years) == 1 {
+		years = "year"
+	}
+	return fmt.Sprintf("%s: %d %s, by what was known on %s", of, len(r.Years), years, r.AsOf)
+}
+
+func (r *Result) footnote() string {
+	return fmt.Sprintf("Each year: trained and scored on what was known on its date, held against what was known of the 12 months after it %d months later.\nIn brackets 95%% intervals, of %d draws of relations.", r.Lag, r.Draws)
+}
