@@ -84,7 +84,7 @@ func (m *backtestCmd) made(ctx context.Context, on date) (err error) {
 		if _, err := s.load(ctx, p, t, o.Dir, on, intake.Detected{}, nil); err != nil {
 			return err
 		}
-		return m.test(ctx, s, t, fmt.Sprintf("a made book: %d customers, world %s, seed %d", o.Customers, o.World, o.Seed), on)
+		return m.test(ctx, s, t, fmt.Sprintf("a made book of %d customers, world %s, seed %d", o.Customers, o.World, o.Seed), on)
 	})
 }
 

@@ -13,7 +13,7 @@ import (
 func percents(v float64) string { return page.Plain(math.Round(1e4*v)/100) + "%" }
 
 // dots draws estimates side by side with their intervals; hollow where the interval leaves
-// out what is right of it.
+// out what is right of it. Of one that lies above the frame an arrow says so.
 func dots(c *page.Chart, of []*measure.Estimate, right func(k int) float64) {
 	for k, e := range of {
 		if e == nil {
@@ -22,6 +22,10 @@ func dots(c *page.Chart, of []*measure.Estimate, right func(k int) float64) {
 		x, class := c.X(float64(k)+0.5), "actual-dot"
 		if !e.Has(right(k)) {
 			class += " off"
+		}
+		if e.Value > c.Y1 {
+			c.Text(x, c.Top+9, "middle", "↑")
+			continue
 		}
 		c.Whisker("actual-error", x, c.Y(e.Low), c.Y(e.High))
 		c.Dot(class, x, c.Y(e.Value), 3.2)
@@ -77,6 +81,10 @@ func groupChart(groups []Figure) template.HTML {
 			class += " off"
 		}
 		c.Text(c.Left-8, y+3.8, "end", page.Cut(g.Title, 22))
+		if g.All.Value > c.X1 {
+			c.Text(c.Right-4, y+3.8, "end", "→")
+			continue
+		}
 		c.Line("actual-error", c.X(g.All.Low), y, c.X(g.All.High), y)
 		c.Dot(class, c.X(g.All.Value), y, 3.4)
 	}

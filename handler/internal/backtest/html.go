@@ -18,7 +18,7 @@ var pageHTML string
 
 // Write writes the page.
 func (r *Result) Write(w io.Writer) error {
-	c := contents{Result: r, Title: r.title(), Tiles: r.tiles()}
+	c := contents{Result: r, Title: r.title(), Over: r.over(), Tiles: r.tiles()}
 	for _, y := range r.Years {
 		c.Columns = append(c.Columns, "as of "+y.AsOf.String())
 	}
@@ -36,6 +36,7 @@ func (r *Result) Write(w io.Writer) error {
 type contents struct {
 	*Result
 	Title   string
+	Over    string // which years
 	Tiles   []page.Tile
 	Columns []string
 	Engines []engine
@@ -58,9 +59,23 @@ type part struct {
 
 // line is a figure by year.
 type line struct {
-	Title, All, Chance string
-	Off                bool // all years together are not what they should be
-	Years              []string
+	Title, Chance string
+	Years         []cell
+	All           cell
+	Off           bool // all years together are not what they should be
+}
+
+// cell is a figure with its interval; "" where it has none.
+type cell struct{ Value, Interval string }
+
+func cellOf(k Kind, e *measure.Estimate) cell {
+	switch {
+	case e == nil:
+		return cell{Value: "–"}
+	case k == Count:
+		return cell{Value: k.write(e.Value)}
+	}
+	return cell{k.write(e.Value), k.write(e.Low) + " to " + k.write(e.High)}
 }
 
 // plot is a picture of each year.
@@ -74,7 +89,7 @@ type key struct{ Class, Text string }
 
 // picture is one with its numbers.
 type picture struct {
-	Title, Why string
+	Title, Why string // Title goes on after the year's date
 	Chart      template.HTML
 	Head       []string
 	Lines      [][]string
@@ -90,12 +105,12 @@ var says = map[scoring.Engine]string{
 }
 
 func lineOf(f *Figure) line {
-	l := line{Title: f.Title, All: f.Kind.say(f.All), Off: f.Kind == Ratio && f.All != nil && !f.All.Has(1)}
+	l := line{Title: f.Title, All: cellOf(f.Kind, f.All), Off: f.Kind == Ratio && f.All != nil && !f.All.Has(1)}
 	if f.Chance != nil {
 		l.Chance = f.Kind.write(*f.Chance)
 	}
 	for _, e := range f.Years {
-		l.Years = append(l.Years, f.Kind.say(e))
+		l.Years = append(l.Years, cellOf(f.Kind, e))
 	}
 	return l
 }
@@ -119,7 +134,7 @@ func (r *Result) part(p *Part) part {
 			if s.Why == "" {
 				s = of(y, &p.By[y])
 			}
-			s.Title = "as of " + r.Years[y].AsOf.String()
+			s.Title = "as of " + r.Years[y].AsOf.String() + s.Title
 			x.Years = append(x.Years, s)
 		}
 		out.Plots = append(out.Plots, x)
@@ -234,7 +249,6 @@ func (r *Result) tiles() (out []page.Tile) {
 		{"relations", "auc", "Churn: AUC"},
 		{"relations", "ratio", "Lapses / expected"},
 		{"claims", "gini", "Claims: Gini"},
-		{"claims", "ratio", "Claims / expected"},
 		{"losses", "ratio", "Loss / expected"},
 		{"values", "coverage", "Value: held"},
 		{"hits", "probability_3", "Bought of likeliest 3"},

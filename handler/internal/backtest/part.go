@@ -3,6 +3,7 @@ package backtest
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"polis/handler/internal/fault"
 	"polis/handler/internal/measure"
@@ -48,7 +49,7 @@ func (w *walk) rankedPart(e scoring.Engine, code, title string, f measure.Family
 		m.specs = append(m.specs, overExpected(fmt.Sprint("tenth_", k+1), ""))
 	}
 	for _, g := range groups {
-		m.specs = append(m.specs, overExpected(g, g))
+		m.specs = append(m.specs, overExpected(g, strings.ReplaceAll(g, "_", " ")))
 	}
 	for _, y := range w.years {
 		m.years = append(m.years, cases{newRanked(f, rows(y), len(groups), w.keys), pick, len(specs)})

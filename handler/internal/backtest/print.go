@@ -3,6 +3,7 @@ package backtest
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"polis/handler/internal/measure"
@@ -17,7 +18,7 @@ func (k Kind) write(v float64) string {
 	case Share:
 		return page.Percent(v)
 	case Amount:
-		return page.Rounded(v, 0)
+		return page.Rounded(math.Round(v)+0, 0) // not -0
 	case Ratio:
 		return page.Rounded(v, 2)
 	}
@@ -38,7 +39,7 @@ func (k Kind) say(e *measure.Estimate) string {
 // Print writes the figures as a table for a terminal.
 func (r *Result) Print(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n", r.title())
+	fmt.Fprintf(&b, "%s\n%s\n", r.title(), r.over())
 	for _, p := range r.Parts {
 		fmt.Fprintf(&b, "\n%-44s", p.Engine.String()+": "+p.Title)
 		for _, y := range r.Years {
@@ -69,15 +70,18 @@ func pad(s string, width int) string {
 }
 
 func (r *Result) title() string {
-	of := "Back-test"
-	if r.Book != "" {
-		of += " of " + r.Book
+	if r.Book == "" {
+		return "Back-test"
 	}
-	years := "years"
+	return "Back-test of " + r.Book
+}
+
+// over says which years.
+func (r *Result) over() string {
 	if len(r.Years) == 1 {
-		years = "year"
+		return "One year, by what was known on " + r.AsOf.String()
 	}
-	return fmt.Sprintf("%s: %d %s, by what was known on %s", of, len(r.Years), years, r.AsOf)
+	return fmt.Sprintf("%d years, by what was known on %s", len(r.Years), r.AsOf)
 }
 
 func (r *Result) footnote() string {
