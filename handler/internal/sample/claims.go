@@ -65,7 +65,7 @@ func (h *household) claim(q *policy, p *person, on day, stormy bool) {
 	if fault != "no" && !stormy {
 		q.atFault++
 	}
-	if h.m >= history {
+	if h.m >= h.w.told {
 		q.happened++
 		q.happenedAmount += ultimate
 	}

@@ -59,6 +59,10 @@ type Options struct {
 	World     World  // "" is A
 	AsOf      string // ISO 8601; "" is DefaultAsOf. Nothing later is in the four tables.
 	Truth     bool   // also the truth's files: about six times the work
+	// Told is how many whole years before the as-of date the truth is told, 0 to 5: it is
+	// then of those who were there and of the twelve months from that day, and the four
+	// tables are what they are without.
+	Told int
 
 	Dir      string                                    // where the files go; made where absent
 	Open     func(name string) (io.WriteCloser, error) // instead of Dir
@@ -108,9 +112,11 @@ func Write(ctx context.Context, o Options) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	sum, err := produce(ctx, newWorld(o.Seed, asOf, f), o, files)
-	for _, w := range files {
-		if e := w.Close(); e != nil && err == nil {
+	w := newWorld(o.Seed, asOf, f)
+	w.told -= 12 * o.Told
+	sum, err := produce(ctx, w, o, files)
+	for _, file := range files {
+		if e := file.Close(); e != nil && err == nil {
 			err = fmt.Errorf("sample: closing a file: %w", e)
 		}
 	}
@@ -136,6 +142,9 @@ func (o *Options) check() (day, form, error) {
 	}
 	if asOf < earliest || asOf > latest {
 		return 0, nil, fault.New(fault.Invalid, "sample: the as-of date must lie in 2006 to 2100, not %s", o.AsOf)
+	}
+	if o.Told < 0 || o.Told >= history/12 {
+		return 0, nil, fault.New(fault.Invalid, "sample: the truth is told 0 to %d years before the as-of date, not %d", history/12-1, o.Told)
 	}
 	switch o.World {
 	case A, "":
@@ -264,9 +273,12 @@ func (c *chunk) fill(w *world, h, scratch *household, out *rows, truth bool) {
 		h.start(w, c.first+uint64(i), n, out)
 		h.begin()
 		for m := range history {
+			if truth && m == w.told {
+				h.tell(scratch)
+			}
 			h.step(m)
 		}
-		if truth {
+		if truth && w.told == history {
 			h.tell(scratch)
 		}
 	}

@@ -17,7 +17,7 @@ const (
 		"purchase,purchased,held_elsewhere,same_person_as,frailty,price_sensitivity,dissatisfaction\n"
 )
 
-// fate is what the truth says of a customer in the year after the as-of date.
+// fate is what the truth says of a customer in the year after the truth is told.
 type fate struct {
 	leave   float64           // on a path: probability of not having left so far
 	without [branches]float64 // on a path: probability of not having bought so far
@@ -30,7 +30,9 @@ type fate struct {
 // outcome is what a customer did in a drawn future.
 type outcome struct{ any, all, essential bool }
 
-// tell works out and writes the truth of a household that has lived up to the as-of date.
+// tell works out and writes the truth of a household that has lived up to the month of
+// telling. It draws nothing that the household's own life would: that goes on as if
+// nothing had been told.
 func (h *household) tell(scratch *household) {
 	known := len(h.pol)
 	for i := range h.pol {
@@ -94,23 +96,23 @@ func (h *household) copyFrom(o *household) {
 	}
 }
 
-// year lives the twelve months after the as-of date; contacted says that everybody is
-// called on that date.
+// year lives the twelve months from the month of telling; contacted says that everybody is
+// called as it begins.
 func (h *household) year(contacted bool) {
-	h.m = history - 1
+	h.m = h.w.told - 1
 	h.count()
 	if contacted {
 		for i := range h.members {
 			h.touch(&h.members[i])
 		}
 	}
-	for m := history; m < history+future; m++ {
+	for m := h.w.told; m < h.w.told+future; m++ {
 		h.step(m)
 	}
 }
 
 // add takes a path into the averages. That everything lapses is counted on the policies
-// as they are at the as-of date: their dependence on one another within the year, but
+// as they are when it is told: their dependence on one another within the year, but
 // for leaving as a whole, is left out.
 func (f *fate) add(path *household, p *person, contacted bool) {
 	lived := &path.members[p.no].fate
@@ -118,7 +120,7 @@ func (f *fate) add(path *household, p *person, contacted bool) {
 	essentials := 0
 	for i := range path.pol {
 		q := &path.pol[i]
-		if q.owner != p.no || q.why != notEnded && q.endedAt < history {
+		if q.owner != p.no || q.why != notEnded && q.endedAt < path.w.told {
 			continue
 		}
 		none *= q.stay
@@ -161,7 +163,7 @@ func (h *household) outcome(known, member int) (o outcome) {
 				leftEssential++
 			}
 		}
-		if q.why == endLapse && q.endedAt >= history {
+		if q.why == endLapse && q.endedAt >= h.w.told {
 			o.any = true
 			lapsedEssential = lapsedEssential || lines[q.line].essential && i < known
 		}
@@ -175,7 +177,7 @@ func (h *household) writeTruth(p *person, lived *household, y0, y1 outcome, know
 	b := h.out.truthPolicies
 	for i := range known {
 		q := &h.pol[i]
-		if q.owner != p.no || !q.active() || !q.shown || q.start > h.w.asOf {
+		if q.owner != p.no || !q.active() || !q.shown || q.start >= h.w.edges[h.w.told] {
 			continue
 		}
 		b = h.policyID(b, q)
@@ -200,7 +202,7 @@ func (h *household) writeTruth(p *person, lived *household, y0, y1 outcome, know
 	for _, v := range [...]float64{f.any, f.all, f.essential, f.anyContacted} {
 		b = probability(append(b, ','), v)
 	}
-	contacted := coin(h.seed, h.who(3, p.no), history, 0) < 0.5 // a fair trial
+	contacted := coin(h.seed, h.who(3, p.no), h.w.told, 0) < 0.5 // a fair trial
 	realised := y0.any
 	if contacted {
 		realised = y1.any

@@ -11,8 +11,10 @@ import (
 // TestTruthIsTrue holds probabilities against what then happened, over all and among
 // those with the highest and the lowest.
 func TestTruthIsTrue(t *testing.T) {
-	for _, w := range []World{A, B, Null} {
-		m, _ := write(t, Options{Customers: 4000, Seed: 5, World: w, Truth: true})
+	for _, o := range []Options{{World: A}, {World: B}, {World: Null}, {World: A, Told: 2}} {
+		w := o.World
+		o.Customers, o.Seed, o.Truth = 4000, 5, true
+		m, _ := write(t, o)
 		p, c := read(t, m, TruthPoliciesFile), read(t, m, TruthCustomersFile)
 		for _, f := range []struct {
 			what           string
@@ -53,6 +55,32 @@ func TestTruthIsTrue(t *testing.T) {
 		}
 		t.Logf("%s: concordance of the truth: lapse %.3f, claims %.3f", w, concordance(c, "lapse_any", "y0_any"), concordance(p, "expected_claims", "realised_claims"))
 		purchases(t, w, c)
+	}
+}
+
+// TestToldBefore: a truth told years before changes nothing of the book, and is of those
+// who were there then.
+func TestToldBefore(t *testing.T) {
+	now, _ := write(t, Options{Customers: 500, Seed: 5, Truth: true})
+	then, _ := write(t, Options{Customers: 500, Seed: 5, Truth: true, Told: 3})
+	for _, name := range []string{CustomersFile, PoliciesFile, ClaimsFile, ContactsFile} {
+		if now[name].String() != then[name].String() {
+			t.Errorf("%s differs", name)
+		}
+	}
+	start := map[string]string{}
+	p := read(t, then, PoliciesFile)
+	for _, r := range p.rows {
+		start[p.get(r, "policy_id")] = p.get(r, "start_date")
+	}
+	truth := read(t, then, TruthPoliciesFile)
+	for _, r := range truth.rows {
+		if id := truth.get(r, "policy_id"); start[id] == "" || start[id] > "2023-06-30" {
+			t.Errorf("policy %s is not known or begins on %s", id, start[id])
+		}
+	}
+	if len(truth.rows) == 0 {
+		t.Error("there were no policies")
 	}
 }
 

@@ -150,6 +150,7 @@ type world struct {
 	form      form
 	seed      uint64
 	asOf      day
+	told      int       // the month before which the truth is told
 	edges     []day     // the first day of each month of the clock, and the day after the last
 	inflation []float64 // of claims by month, 1 at the as-of date
 	// tariff is the change of a carrier's premium for a branch in a calendar year of the
@@ -166,7 +167,7 @@ const (
 )
 
 func newWorld(seed uint64, asOf day, f form) *world {
-	w := &world{form: f, seed: seed, asOf: asOf}
+	w := &world{form: f, seed: seed, asOf: asOf, told: history}
 	const months = history + future
 	w.edges = makeEdges(asOf, months)
 	d := newDraw(seed, 0x776f726c64)
