@@ -88,12 +88,28 @@ func Tables(ctx context.Context, source Source, o Options) ([]Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []Table
-	for _, p := range f.places() {
+	return tables(f.places()), nil
+}
+
+func tables(places []place) (out []Table) {
+	for _, p := range places {
 		frame, target := p.table.training(p.loss)
 		out = append(out, Table{p.name, frame, target})
 	}
-	return out, nil
+	return out
+}
+
+// Engines learns what risk, churn and the next best product predict with, as Fit does, and
+// no more: no values, no what-ifs, and nothing is frozen. It is for judging how good they
+// are; beside them are the tables that they were learnt from.
+func Engines(ctx context.Context, source Source, o Options) (*scoring.Models, []Table, error) {
+	f, err := look(ctx, source, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	places := f.places()
+	m, err := f.engines(ctx, places)
+	return m, tables(places), err
 }
 
 // look fills the tables.
@@ -448,9 +464,26 @@ func (f *fitter) places() []place {
 // learn fits the tables side by side, as far as none needs what another gives, then scores
 // the book once to freeze its distributions. Whatever comes first, the models are the same.
 func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, error) {
+	var changes churn.Changes
+	m, err := f.engines(ctx, f.places(),
+		func(ctx context.Context, m *scoring.Models) error { return f.value(ctx, source, m) },
+		func(ctx context.Context, _ *scoring.Models) (err error) {
+			changes, err = f.changes(ctx)
+			return err
+		})
+	if err != nil {
+		return nil, err
+	}
+	m.Churn.Book.Changes = changes
+	return m, f.freeze(ctx, source, m)
+}
+
+// engines fits the models of risk, churn and the next best product, and finds the levels
+// of branches and groups. What is to be done beside needs the models of risk and churn.
+func (f *fitter) engines(ctx context.Context, places []place, beside ...func(context.Context, *scoring.Models) error) (*scoring.Models, error) {
 	learnt, means := maps.Clone(f.brought), map[string]bool{}
 	var first, groups []place
-	for _, p := range f.places() {
+	for _, p := range places {
 		switch {
 		case learnt[p.name] != nil:
 		case p.buyers == nil:
@@ -490,20 +523,17 @@ func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, err
 	for b, p := range f.premium {
 		m.Nbp.Premium[b] = math.Round(100*p.sum/p.n) / 100
 	}
-	common, changes := learnt[buy], churn.Changes{}
+	common := learnt[buy]
 	g, gctx = sideBySide(ctx)
-	g.Go(func() error { return f.value(gctx, source, m) })
-	g.Go(func() (err error) {
-		changes, err = f.changes(gctx)
-		return err
-	})
+	for _, do := range beside {
+		g.Go(func() error { return do(gctx, m) })
+	}
 	for _, p := range groups {
 		g.Go(func() error { return one(gctx, p, common) })
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	m.Churn.Book.Changes = changes
 	for i := range f.buyers {
 		b := &f.buyers[i]
 		if !b.offered() {
@@ -517,7 +547,7 @@ func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, err
 		}
 		m.Nbp.Fitted[b.Code] = fitted
 	}
-	return m, f.freeze(ctx, source, m)
+	return m, nil
 }
 
 // sideBySide is a group of as many goroutines as there are processors.
