@@ -300,6 +300,7 @@ func TestSentences(t *testing.T) {
 		{"open_severe_claim", 12345.6, "Er staat een grote schade open, van 12.346 euro.", "A large claim is open, of €12,346."},
 		{"complaint_open_long", 42, "Een klacht staat al 42 dagen open.", "A complaint has been open for 42 days."},
 		{"moved", 1.2, "U bent 1 maand geleden verhuisd: klopt de dekking van woning en inboedel nog?", "You moved 1 month ago: is the cover of home and contents still right?"},
+		{"never_asked", 70.8, "Het is 5,9 jaar geleden dat wij u benaderden.", "It is 5.9 years since we approached you."},
 		{"large_rise_announced", 0.154, "Een premie stijgt binnenkort met 15%.", "A premium rises by 15% soon."},
 		{"deductible_high", 3.25, "Een eigen risico is 3,3 keer de jaarpremie.", "A deductible is 3.3 times the annual premium."},
 		{"policy_not_reviewed_long", 10.04, "Een polis is al 10 jaar niet gewijzigd.", "A policy has not changed for as long as 10 years."},

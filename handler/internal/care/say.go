@@ -65,6 +65,10 @@ func say(v float64, unit, point, thousands string, euro around, days, months wor
 	case unitDays:
 		return counted(days)
 	case unitMonths:
+		if v >= 24 { // nobody counts on in months
+			v /= 12
+			return number(1) + " " + years
+		}
 		return counted(months)
 	case unitYears:
 		return number(1) + " " + years

@@ -124,7 +124,7 @@ func (sh *Sheet) risk(j *appender) {
 	}
 	j.care(&r.Care)
 	if r.Status == score.Scored {
-		j.reasons("log expected loss of policy", r.Of, &r.Reasons)
+		j.reasons("log expected loss of policy", r.Of, "", &r.Reasons)
 	}
 }
 
@@ -170,8 +170,13 @@ func (j *appender) care(c *care.Result) {
 	j.raw(`]`)
 }
 
-// anotherMember is whom reasons are of that are not of the customer; see Sheet.Another.
-const anotherMember = "another_member"
+// whose says whose features reasons are of where they are not the customer's.
+func (sh *Sheet) whose() string {
+	if sh.Another {
+		return "another_member"
+	}
+	return ""
+}
 
 func (sh *Sheet) churn(j *appender) {
 	r := &sh.Churn
@@ -210,11 +215,7 @@ func (sh *Sheet) churn(j *appender) {
 	}
 	j.raw(`]`)
 	j.experience("policy_", &r.PolicyExperience)
-	of := ""
-	if sh.Another {
-		of = anotherMember
-	}
-	j.reasons("log-odds of a lapse of the relation in the first month", of, &r.Reasons)
+	j.reasons("log-odds of a lapse of the relation in the first month", sh.whose(), "", &r.Reasons)
 }
 
 func (j *appender) date(name string, d portfolio.Date) {
@@ -306,7 +307,7 @@ func (sh *Sheet) nbp(j *appender) {
 	}
 	j.raw(`]`)
 	if len(r.Offers) > 0 {
-		j.reasons(buying, r.Offers[0].Group.Code, &r.Reasons)
+		j.reasons(buying, r.Offers[0].Group.Code, sh.whose(), &r.Reasons)
 	}
 }
 
@@ -326,7 +327,7 @@ func (sh *Sheet) offer(j *appender, i int) {
 	}
 	j.raw(`],"value":`).num(o.Value, 2)
 	if i > 0 && o.Explained {
-		j.reasons(buying, o.Group.Code, &o.Reasons)
+		j.reasons(buying, o.Group.Code, sh.whose(), &o.Reasons)
 	}
 	j.raw(`}`)
 }
@@ -423,10 +424,13 @@ func (j *appender) head(s score.Status, b score.Band) {
 }
 
 // reasons appends contributions with all their digits: they must add up.
-func (j *appender) reasons(scale, of string, r *score.Reasons) {
+func (j *appender) reasons(scale, of, whose string, r *score.Reasons) {
 	j.raw(`,"reasons":{"scale":"`).raw(scale).raw(`"`)
 	if of != "" {
 		j.raw(`,"of":`).text(of)
+	}
+	if whose != "" {
+		j.raw(`,"whose":"`).raw(whose).raw(`"`)
 	}
 	j.raw(`,"base":`).exact(r.Base).raw(`,"top":[`)
 	for i := range r.Top {

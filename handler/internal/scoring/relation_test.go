@@ -131,6 +131,20 @@ func TestWhoJoinedLaterTellsNothing(t *testing.T) {
 	}
 }
 
+// TestReasonsOfAnotherMember: what churn and offers were read from is said not to be of the
+// customer, wherever it is of another.
+func TestReasonsOfAnotherMember(t *testing.T) {
+	s := newScorer(t)
+	rich := person("a", func(a *portfolio.Aggregate) { a.Policies[0].AnnualPremium = 900000 })
+	for i, sh := range s.Relation(subjects(household(rich, person("b", nil))...), asOf, NewSet(Engines...)) {
+		for e, says := range map[Engine]string{Churn: `"of":"another_member"`, Nbp: `"whose":"another_member"`} {
+			if body := sh.AppendJSON(nil, e, "t", noon); bytes.Contains(body, []byte(says)) != (i == 1) {
+				t.Errorf("%s of member %d: %s", e, i, body)
+			}
+		}
+	}
+}
+
 // TestPartedRelations: a score as of a date on which a household was whole says so once
 // somebody has left it, and is the same score.
 func TestPartedRelations(t *testing.T) {

@@ -207,13 +207,16 @@ func (s *Scorer) tell(v *portfolio.View, sh *Sheet, set Set) {
 	if set.Has(Churn) {
 		u.Customers.Compare(&sh.Churn.Reasons)
 		u.Reference.lapse(&sh.Churn, &sh.Lapse)
-		sh.Another = s.group.Primary != v
 	}
+	sh.Another = s.group.Primary != v
 	if set.Has(Clv) {
 		u.Reference.value(&sh.Clv, &sh.Value)
 	}
 	if set.Has(Nbp) {
 		u.Customers.Compare(&sh.Nbp.Reasons)
+		for i := range sh.Nbp.Offers {
+			u.Customers.Compare(&sh.Nbp.Offers[i].Reasons)
+		}
 		u.Reference.offer(&sh.Nbp, &sh.Offer)
 	}
 }

@@ -61,8 +61,8 @@ type said struct {
 }
 
 type reasons struct {
-	Of  string
-	Top []Reason
+	Of, Whose string
+	Top       []Reason
 }
 
 type offered struct {
@@ -96,15 +96,10 @@ func (s *Sentences) Text(l Lang, score []byte) ([]Sentence, error) {
 	}
 	w := writer{s: s, l: l, out: []Sentence{}}
 	w.summary(&j)
-	switch {
-	case j.EndsOn != "": // a fact, which no reason made likely
+	if j.EndsOn != "" { // a fact, which no reason made likely
 		return w.out, nil
-	case j.Reasons.Of == "another_member":
-		// What is known of another member of the household is not for this one to hear.
-		w.say("reason", j.Reasons.Of, "another", "", nil)
-	default:
-		w.reasons(j.Engine, j.about(), j.Reasons.Top)
 	}
+	w.reasons(j.Engine, j.about(), &j.Reasons)
 	for _, p := range j.Explained.Parts {
 		if r, ok := s.find("part", j.Engine+"."+p.Code); ok {
 			w.say("part", p.Code, "part", j.Engine+"."+p.Code, is{"value": s.write(l, r.format, p.Contribution, false)})
@@ -174,13 +169,19 @@ func (w *writer) say(about, code, group, key string, what is) {
 	}
 }
 
-// reasons adds the reasons of a score, or of one of its offers, and what they are of.
-func (w *writer) reasons(engine, of string, top []Reason) {
-	if of != "" && len(top) > 0 {
+// reasons adds the reasons of a score, or of one of its offers, and what they are of. What
+// is known of another member of the household is not for this one to hear.
+func (w *writer) reasons(engine, of string, r *reasons) {
+	const another = "another_member"
+	switch {
+	case r.Of == another || r.Whose == another:
+		w.say("reason", another, "another", "", nil)
+		return
+	case of != "" && len(r.Top) > 0:
 		w.say("reason", "about", "about", engine, is{"of": w.s.name(w.l, "branch", of)})
 	}
-	for i := range top {
-		w.add("reason", top[i].Code, w.s.Reason(w.l, engine, &top[i]))
+	for i := range r.Top {
+		w.add("reason", r.Top[i].Code, w.s.Reason(w.l, engine, &r.Top[i]))
 	}
 }
 
@@ -292,7 +293,7 @@ func (w *writer) offers(j *said) {
 		for _, code := range o.Ask {
 			w.say("ask", code, "ask", "", is{"of": of, "why": w.s.why(w.l, code)})
 		}
-		w.reasons(j.Engine, o.Group, o.Reasons.Top)
+		w.reasons(j.Engine, o.Group, &o.Reasons)
 	}
 	if j.Withheld != "" {
 		w.say("offer", j.Withheld, "withheld", j.Withheld, nil)

@@ -199,6 +199,7 @@ func TestScores(t *testing.T) {
 		`{"engine":"churn","status":"objected","definition":"all"}`,
 		`{"engine":"clv","status":"scored","band":"low","value":-1234.5,"horizon_months":120,"view":"intermediary","explained":{"parts":[{"code":"premium","contribution":12.3},{"code":"loss","contribution":-900},{"code":"cost","contribution":0.01},{"code":"survival","contribution":-3}]}}`,
 		`{"engine":"nbp","status":"scored","band":"medium","may_contact":false,"contact":[{"channel":"email","allowed":false,"code":"consent_refused"}],"withheld":"unresolved_complaint","offers":[],"excluded":[{"group":"liability","code":"care_signal"},{"group":"motor","code":"held"}],"explained":{"parts":[{"code":"probability","contribution":1},{"code":"worth","contribution":-1}]}}`,
+		`{"engine":"nbp","status":"scored","band":"low","may_contact":true,"offers":[{"group":"boat","probability":0.03,"need":"useful","basis":"own","ask":[]}],"reasons":{"of":"boat","whose":"another_member","top":[{"code":"age","value":51,"contribution":0.5}]}}`,
 		`{"engine":"nbp","status":"scored","band":"low","may_contact":true,"offers":[]}`,
 		`{"engine":"defend","status":"scored","band":"high","action":"resolve_complaint","trigger":"unresolved_complaint"}`,
 		`{"engine":"defend","status":"scored","band":"high","action":"house_action","trigger":"house_rule"}`,
