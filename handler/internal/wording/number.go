@@ -11,7 +11,7 @@ import (
 // formats are the ways in which numbers and names are written.
 var formats = map[string]bool{
 	"": true, "name": true, "value": true, "flag": true, "mood": true, "month": true,
-	"count": true, "number": true, "eur": true, "share": true, "change": true, "coming": true,
+	"count": true, "number": true, "plain": true, "eur": true, "share": true, "change": true, "coming": true,
 	"years": true, "months": true, "decimal_years": true, "points": true, "difference": true,
 }
 
@@ -166,6 +166,11 @@ func (s *Sentences) write(l Lang, format string, v float64, comparing bool) stri
 			return s.name(l, "mood", "bad")
 		}
 		return s.name(l, "mood", "neutral")
+	case "plain":
+		// What may be a year is written as one: nothing stands between the digits of four.
+		if v == math.Trunc(v) && math.Abs(v) < 1e4 {
+			return strconv.Itoa(int(v))
+		}
 	case "points":
 		return higher(l, short(l, math.Abs(100*v)), say(l, " procentpunt", " percentage points"), v)
 	case "difference":

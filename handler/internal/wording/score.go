@@ -425,8 +425,11 @@ func (s *Sentences) comparison(l Lang, group string, r *Reason) string {
 			return ""
 		}
 		key, what["book"] = ".number", s.write(l, f.format, *r.Book.Median, true)
-		if *r.Book.Median == 0 && f.format == "count" {
+		switch {
+		case *r.Book.Median == 0 && f.format == "count":
 			key = ".zero" // nothing is less
+		case f.text[l].missing != "":
+			key = ".those" // the book's are of those who have it
 		}
 	case string:
 		common := r.Book.Common

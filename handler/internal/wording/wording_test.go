@@ -260,6 +260,9 @@ func TestNumbers(t *testing.T) {
 		{"number", 1.5, "1,5", "1.5"},
 		{"count", 2000, "2.000", "2,000"},
 		{"years", 46, "46 jaar", "46 years"},
+		{"plain", 2010, "2010", "2010"},
+		{"plain", 12500, "12.500", "12,500"},
+		{"plain", 7.25, "7,3", "7.3"},
 	} {
 		if nl, en := s.write(NL, tc.format, tc.v, false), s.write(EN, tc.format, tc.v, false); nl != tc.nl || en != tc.en {
 			t.Errorf("%s %v: %q and %q, want %q and %q", tc.format, tc.v, nl, en, tc.nl, tc.en)
