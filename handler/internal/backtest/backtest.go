@@ -70,7 +70,8 @@ type Part struct {
 	Code    string         `json:"part"`
 	Title   string         `json:"title"`
 	Figures []Figure       `json:"figures"`
-	// Groups are actual over expected by branch or product group, where there is enough.
+	// Groups are actual over expected by number of policies, branch or product group, where
+	// there is enough.
 	Groups []Figure `json:"groups,omitempty"`
 	By     []Shown  `json:"by_year"`
 }

@@ -505,7 +505,9 @@ func TestAPageOfNothing(t *testing.T) {
 func TestWrongInput(t *testing.T) {
 	whole := source(street(120, today, 2))
 	broken := func(context.Context) iter.Seq2[[]*portfolio.Aggregate, error] {
-		return func(yield func([]*portfolio.Aggregate, error) bool) { yield(nil, fault.New(fault.Unavailable, "broken")) }
+		return func(yield func([]*portfolio.Aggregate, error) bool) {
+			yield(nil, fault.New(fault.Unavailable, "broken"))
+		}
 	}
 	for name, tc := range map[string]struct {
 		source train.Source

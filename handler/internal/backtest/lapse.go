@@ -22,9 +22,10 @@ func (y *year) lapse(key int32, objects func(int) bool) {
 		y.Announced++
 		return
 	}
+	group := held(y.group.Policies)
 	d := y.e.models.Settings.Churn.Definition.Relation().Of(&y.group)
 	_, lapsed := churn.End(y.came.refs, y.AsOf, y.until, d)
-	y.relations = append(y.relations, row{relation: key, mean: y.churn.Lapsed[12], rate: one(lapsed), units: 1})
+	y.relations = append(y.relations, row{relation: key, group: group, mean: y.churn.Lapsed[12], rate: one(lapsed), units: 1})
 	next := 0
 	for i, v := range y.then.refs {
 		if objects(i) {
@@ -44,10 +45,15 @@ func (y *year) lapse(key int32, objects func(int) bool) {
 				continue
 			}
 			lapsed := later.Ended == portfolio.Lapse && later.EndDate > y.AsOf && later.EndDate <= y.until
-			y.policies = append(y.policies, row{relation: key, mean: y.churn.Policies[next].Lapsed[twelve], rate: one(lapsed), units: 1})
+			y.policies = append(y.policies, row{relation: key, group: group, mean: y.churn.Policies[next].Lapsed[twelve], rate: one(lapsed), units: 1})
 		}
 	}
 }
+
+// heldNames are those of the groups of relations by how many policies they have in force.
+var heldNames = []string{"one policy held", "two", "three or more"}
+
+func held(policies int) int16 { return int16(min(policies, len(heldNames)) - 1) }
 
 func one(yes bool) float64 {
 	if yes {

@@ -85,8 +85,8 @@ func (w *walk) parts() ([]*making, error) {
 		hit.years = append(hit.years, purchases{y.buyers, y.asked})
 	}
 	out := []*making{
-		w.rankedPart(scoring.Churn, "relations", "Relations that lapse", measure.Logistic, lapseSpecs, lapsed, nil, func(y *year) []row { return y.relations }),
-		w.rankedPart(scoring.Churn, "policies", "Policies that lapse", measure.Logistic, lapseSpecs, lapsed, nil, func(y *year) []row { return y.policies }),
+		w.rankedPart(scoring.Churn, "relations", "Relations that lapse", measure.Logistic, lapseSpecs, lapsed, heldNames, func(y *year) []row { return y.relations }),
+		w.rankedPart(scoring.Churn, "policies", "Policies that lapse", measure.Logistic, lapseSpecs, lapsed, heldNames, func(y *year) []row { return y.policies }),
 		w.rankedPart(scoring.Risk, "claims", "Claim frequency of policies", measure.Poisson, claimSpecs, claimed, branchNames(), func(y *year) []row { return y.claims }),
 		w.rankedPart(scoring.Risk, "losses", "Loss of policies", measure.Tweedie, lossSpecs, lost, branchNames(), func(y *year) []row { return y.losses }),
 		worth, hit,
