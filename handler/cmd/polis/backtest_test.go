@@ -46,7 +46,7 @@ func backTested(t *testing.T, args ...string) (r backtest.Result, of func(part, 
 // nothing goes beyond chance.
 func TestBacktest(t *testing.T) {
 	if testing.Short() {
-		t.Skip("trains models four times")
+		t.Skip("SKIPPED with -short: run without the race detector")
 	}
 	r, of, page := backTested(t, "--customers", "2000", "--world", "A", "--years", "1")
 	if len(r.Years) != 1 || r.Years[0].AsOf.String() != "2025-03-30" || r.Years[0].Relations < 800 {

@@ -3,7 +3,6 @@ package backtest
 import (
 	"fmt"
 	"io"
-	"math"
 	"strings"
 
 	"polis/handler/internal/measure"
@@ -18,7 +17,7 @@ func (k Kind) write(v float64) string {
 	case Share:
 		return page.Percent(v)
 	case Amount:
-		return page.Rounded(math.Round(v)+0, 0) // not -0
+		return page.Rounded(v, 0)
 	case Ratio:
 		return page.Rounded(v, 2)
 	}

@@ -54,7 +54,11 @@ func Rounded(v float64, decimals int) string {
 	if math.Abs(v) >= 1e4 {
 		return Number(v)
 	}
-	return minus(strconv.FormatFloat(v, 'f', decimals, 64))
+	digits := strconv.FormatFloat(v, 'f', decimals, 64)
+	if strings.Trim(digits, "-0.") == "" { // nothing is neither more nor less
+		digits = strings.TrimPrefix(digits, "-")
+	}
+	return minus(digits)
 }
 
 // Shorten writes numbers with as few digits, three at least, as keep those given apart.

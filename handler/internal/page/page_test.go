@@ -62,6 +62,11 @@ func TestNumbers(t *testing.T) {
 			t.Errorf("%v is written %s, want %s", v, got, want)
 		}
 	}
+	for v, want := range map[float64]string{-0.0004: "0.0%", 0: "0.0%", -0.0006: "−0.1%", 0.5: "50.0%"} {
+		if got := Percent(v); got != want {
+			t.Errorf("%v is written %s, want %s", v, got, want)
+		}
+	}
 	if Count(9999) != "9999" || Count(1234567) != "1\u202f234\u202f567" {
 		t.Errorf("%s and %s", Count(9999), Count(1234567))
 	}
