@@ -13,6 +13,7 @@ import (
 	"polis/handler/internal/book"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/intake"
+	"polis/handler/internal/watch"
 )
 
 type backtestCmd struct {
@@ -103,7 +104,7 @@ func (m *backtestCmd) test(ctx context.Context, s *stack, t book.Tenant, name st
 			st = nil
 		}
 	}
-	r, err := backtest.Run(ctx, s.relations(t), backtest.Options{
+	r, err := backtest.Run(ctx, watch.Relations(s.book, t), backtest.Options{
 		Book: name, AsOf: on, Years: m.Years, Ends: t.EndTable(), Settings: &settings,
 		Progress: func(year int, asOf date, stage string, done, total int) {
 			if year != shown {

@@ -16,6 +16,7 @@ import (
 	"polis/handler/internal/model"
 	"polis/handler/internal/scoring"
 	"polis/handler/internal/train"
+	"polis/handler/internal/watch"
 )
 
 // exportTables writes what a tenant's models would learn from: a table a model, and which
@@ -26,7 +27,7 @@ func (s *stack) exportTables(ctx context.Context, p *progress, t book.Tenant, as
 		return fault.Wrap(fault.Unconfigured, err, "making the folder for the tables")
 	}
 	st := p.stage("export the tables")
-	tables, err := train.Tables(ctx, s.relations(t), train.Options{AsOf: asOf, Ends: t.EndTable(), Settings: settings, Progress: func(_ string, done, total int) {
+	tables, err := train.Tables(ctx, watch.Relations(s.book, t), train.Options{AsOf: asOf, Ends: t.EndTable(), Settings: settings, Progress: func(_ string, done, total int) {
 		st.set(int64(done), int64(total))
 	}})
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -15,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"polis/handler/internal/audit"
 	"polis/handler/internal/book"
 	"polis/handler/internal/bus"
 	"polis/handler/internal/enrichment"
@@ -24,6 +24,7 @@ import (
 	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
 	"polis/handler/internal/train"
+	"polis/handler/internal/watch"
 )
 
 // tables finds the four tables in a folder.
@@ -89,32 +90,6 @@ func (s *stack) load(ctx context.Context, p *progress, t book.Tenant, dir string
 	return sum, nil
 }
 
-// relations yields a tenant's book to the training.
-func (s *stack) relations(t book.Tenant) train.Source {
-	return func(ctx context.Context) iter.Seq2[[]*portfolio.Aggregate, error] {
-		return func(yield func([]*portfolio.Aggregate, error) bool) {
-			var members []*portfolio.Aggregate
-			for bucket := range t.Buckets {
-				for rel, err := range s.book.Relations(ctx, t, bucket, nil) {
-					if err != nil {
-						yield(nil, err)
-						return
-					}
-					members = members[:0]
-					for _, m := range rel.Members {
-						if m.Err == nil {
-							members = append(members, m.Aggregate)
-						}
-					}
-					if len(members) > 0 && !yield(members, nil) {
-						return
-					}
-				}
-			}
-		}
-	}
-}
-
 // train learns and publishes a tenant's models, those aside that are brought in.
 func (s *stack) train(ctx context.Context, p *progress, t book.Tenant, asOf portfolio.Date, o train.Options) (*scoring.Models, error) {
 	st := p.stage("train")
@@ -124,9 +99,10 @@ func (s *stack) train(ctx context.Context, p *progress, t book.Tenant, asOf port
 		stages[stage] = true
 		st.set(int64(len(stages)), int64(max(len(stages), trainStages)))
 	}
-	m, err := train.Fit(ctx, s.relations(t), o)
+	o.Baseline = new(audit.Baseline)
+	m, err := train.Fit(ctx, watch.Relations(s.book, t), o)
 	if err == nil {
-		err = s.models.Publish(ctx, t.ID, m)
+		err = s.models.PublishWith(ctx, t.ID, m, o.Baseline)
 	}
 	if err != nil {
 		st.abort()

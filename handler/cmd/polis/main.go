@@ -31,6 +31,7 @@ type cli struct {
 	Fit      fitCmd      `cmd:"" help:"Fit a model to a table of your own, CSV or Parquet."`
 	Predict  predictCmd  `cmd:"" help:"Score a table with a model."`
 	Report   reportCmd   `cmd:"" help:"Write what a model is, and how it does, as one page of HTML."`
+	Audit    auditCmd    `cmd:"" help:"Say how the published models do on what came after, for whom, through which proxies, and how far the book has moved."`
 	Tables   tablesCmd   `cmd:"" help:"Write a model's rating tables as CSV."`
 }
 

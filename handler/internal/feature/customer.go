@@ -228,13 +228,15 @@ func (f *facts) customer() *portfolio.Customer {
 	return f.v.Customer
 }
 
-// age takes 1900 as not known: administrations fill it in where they must.
-func (f *facts) age() float64 {
-	y := f.customer().BirthYear
-	if y <= 1900 || y > f.v.AsOf.Year() {
+func (f *facts) age() float64 { return Age(f.customer(), f.v.AsOf) }
+
+// Age is a customer's in the year of a date, by year of birth; NaN where it is not known.
+// It takes 1900 as not known: administrations fill it in where they must.
+func Age(c *portfolio.Customer, on portfolio.Date) float64 {
+	if c.BirthYear <= 1900 || c.BirthYear > on.Year() {
 		return missing
 	}
-	return float64(f.v.AsOf.Year() - y)
+	return float64(on.Year() - c.BirthYear)
 }
 
 // consents are missing of a customer whose row is not known: a consent that was given

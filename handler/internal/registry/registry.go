@@ -1,10 +1,13 @@
-// Package registry keeps tenants' models: each set a blob named by its version, and one
-// small blob that says which is current.
+// Package registry keeps tenants' models: each set a blob named by its version, beside it
+// the baseline of the book that it was trained on, and one small blob that says which is
+// current.
 package registry
 
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"polis/handler/internal/audit"
 	"polis/handler/internal/blob"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/scoring"
@@ -57,15 +61,27 @@ func New(b blob.Store, now func() time.Time) *Registry {
 func setName(tenant, version string) string { return "models/" + tenant + "/" + version + ".json" }
 func currentName(tenant string) string      { return "models/" + tenant + "/current.json" }
 
+func baselineName(tenant, version string) string {
+	return "models/" + tenant + "/" + version + ".baseline.json"
+}
+
 // pointer is the blob that says which set is current.
 type pointer struct {
 	Version   string    `json:"version"`
 	Published time.Time `json:"published_at"`
+	Baseline  string    `json:"baseline_sha256,omitempty"`
 }
 
-// Publish stores the models and makes them the tenant's current ones. The set is there
-// before anything points to it.
+// Publish stores the models and makes them the tenant's current ones, without a baseline:
+// see PublishWith.
 func (r *Registry) Publish(ctx context.Context, tenant string, m *scoring.Models) error {
+	return r.PublishWith(ctx, tenant, m, nil)
+}
+
+// PublishWith stores the models and the baseline of the book that they were trained on, if
+// there is one, and makes them the tenant's current ones. The set is there before anything
+// points to it.
+func (r *Registry) PublishWith(ctx context.Context, tenant string, m *scoring.Models, b *audit.Baseline) error {
 	var buf bytes.Buffer
 	if err := m.Save(&buf); err != nil {
 		return err
@@ -73,7 +89,19 @@ func (r *Registry) Publish(ctx context.Context, tenant string, m *scoring.Models
 	if _, err := r.blobs.Put(ctx, setName(tenant, m.Version), &buf); err != nil {
 		return fmt.Errorf("publishing models: %w", err)
 	}
-	body, err := json.Marshal(pointer{m.Version, r.now().UTC()})
+	p := pointer{Version: m.Version, Published: r.now().UTC()}
+	if b != nil {
+		b.Model = m.Version
+		var file bytes.Buffer
+		if err := b.Save(&file); err != nil {
+			return err
+		}
+		p.Baseline = digest(file.Bytes())
+		if _, err := r.blobs.Put(ctx, baselineName(tenant, m.Version), &file); err != nil {
+			return fmt.Errorf("publishing the baseline: %w", err)
+		}
+	}
+	body, err := json.Marshal(p)
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "encoding the current version")
 	}
@@ -84,6 +112,40 @@ func (r *Registry) Publish(ctx context.Context, tenant string, m *scoring.Models
 	defer r.mu.Unlock()
 	delete(r.current, tenant)
 	return nil
+}
+
+func digest(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+// Baseline is that of a version of the tenant's models, and the SHA-256 of its file in hex;
+// fault.NotFound where none was kept.
+func (r *Registry) Baseline(ctx context.Context, tenant, version string) (*audit.Baseline, string, error) {
+	body, err := r.read(ctx, baselineName(tenant, version))
+	if fault.Is(err, fault.NotFound) {
+		return nil, "", fault.New(fault.NotFound, "models %s were published without a baseline: train again, and drift is measured from then on", version)
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the baseline of models %s: %w", version, err)
+	}
+	b, err := audit.ParseBaseline(body)
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the baseline of models %s: %w", version, err)
+	}
+	sum := digest(body)
+	current, err := r.read(ctx, currentName(tenant))
+	if err != nil {
+		return nil, "", fmt.Errorf("finding the current models: %w", err)
+	}
+	var p pointer
+	if err := json.Unmarshal(current, &p); err != nil {
+		return nil, "", fault.Wrap(fault.Internal, err, "decoding the current version")
+	}
+	if b.Model != version || p.Version == version && p.Baseline != "" && p.Baseline != sum {
+		return nil, "", fault.New(fault.Internal, "the baseline of models %s was changed since it was published", version)
+	}
+	return b, sum, nil
 }
 
 // Current is the tenant's current models; fault.Conflict where there are none yet.

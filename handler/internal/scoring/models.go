@@ -8,10 +8,12 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
 
+	"polis/handler/internal/audit"
 	"polis/handler/internal/churn"
 	"polis/handler/internal/clv"
 	"polis/handler/internal/fault"
@@ -75,6 +77,9 @@ func (m *Models) Save(w io.Writer) error {
 		Premium: m.Nbp.Premium, Offers: m.Nbp.Fitted, Clv: m.Clv, Churn: m.Churn.Book, Settings: m.Settings, Ends: map[string]string{}, Contacts: m.ContactsSince,
 	}
 	f.Usual = m.Usual
+	if reflect.DeepEqual(f.Settings.Audit, audits(audit.Defaults())) {
+		f.Settings.Audit = nil
+	}
 	for reason, end := range m.Ends {
 		f.Ends[reason] = end.String()
 	}
@@ -173,6 +178,9 @@ func Parse(body []byte) (*Models, error) {
 	wg.Wait()
 	if err != nil {
 		return nil, fault.Wrap(fault.Malformed, err, "reading models")
+	}
+	if f.Settings.Audit == nil {
+		f.Settings.Audit = audits(audit.Defaults())
 	}
 	if f.Format != modelsFormat {
 		return nil, fault.New(fault.Malformed, "models of format %d, this program reads %d", f.Format, modelsFormat)

@@ -68,6 +68,7 @@ type Month struct {
 func (s *Scorer) Record(i int, e Engine, tenant string) *Record {
 	sh := &s.sheets[i]
 	r := &Record{Inputs: []Inputs{}, Models: []Answered{}, Settings: s.models.Settings}
+	r.Settings.Audit = nil // no score is made with it
 	for _, before := range restsOn[e] {
 		r.RestsOn = append(r.RestsOn, sh.Decision(before, tenant))
 	}

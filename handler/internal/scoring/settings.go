@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"polis/handler/internal/audit"
 	"polis/handler/internal/care"
 	"polis/handler/internal/churn"
 	"polis/handler/internal/clv"
@@ -28,12 +29,17 @@ type Settings struct {
 	Clv      clv.Settings     `json:"clv"`
 	Nbp      nbp.Settings     `json:"nbp"`
 	Defend   defend.Playbook  `json:"defend"`
+	// Audit is nil where nothing but scores is made, in records of decisions, and in models'
+	// files in place of what Polis comes with: scoring does not need it.
+	Audit *audit.Settings `json:"audit,omitempty"`
 }
 
 // DefaultSettings are the settings that Polis comes with.
 func DefaultSettings() Settings {
-	return Settings{Features: feature.Defaults, Care: care.Defaults(), Risk: risk.Defaults.Clone(), Churn: churn.Defaults, Clv: clv.Defaults, Nbp: nbp.Defaults(), Defend: defend.Default}
+	return Settings{Features: feature.Defaults, Care: care.Defaults(), Risk: risk.Defaults.Clone(), Churn: churn.Defaults, Clv: clv.Defaults, Nbp: nbp.Defaults(), Defend: defend.Default, Audit: audits(audit.Defaults())}
 }
+
+func audits(s audit.Settings) *audit.Settings { return &s }
 
 // ReadSettings reads a tenant's settings, one JSON object: what it leaves out is as base
 // has it. What is no such object is fault.Malformed, what Polis does not know or breaks a
@@ -43,7 +49,7 @@ func ReadSettings(r io.Reader, base Settings) (Settings, error) {
 	base.Defend.Plays = maps.Clone(base.Defend.Plays)
 	base.Features.Exclude = slices.Clone(base.Features.Exclude)
 	base.Risk = base.Risk.Clone()
-	base.Care, base.Nbp = base.Care.Clone(), base.Nbp.Clone()
+	base.Care, base.Nbp, base.Audit = base.Care.Clone(), base.Nbp.Clone(), audits(base.Audit.Clone())
 	d := json.NewDecoder(r)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&base); err != nil {
@@ -61,7 +67,7 @@ func ReadSettings(r io.Reader, base Settings) (Settings, error) {
 
 // Check makes sure that scores can be made under the settings.
 func (s *Settings) Check() error {
-	return errors.Join(s.Features.Check(), s.Care.Check(), s.Risk.Check(), s.Churn.Check(), s.Clv.Check(), s.Nbp.Check(), s.Defend.Check())
+	return errors.Join(s.Features.Check(), s.Care.Check(), s.Risk.Check(), s.Churn.Check(), s.Clv.Check(), s.Nbp.Check(), s.Defend.Check(), s.Audit.Check())
 }
 
 // Allow makes sure that a model has no term of a feature that is excluded.

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"polis/handler/internal/audit"
 	"polis/handler/internal/churn"
 	"polis/handler/internal/develop"
 	"polis/handler/internal/fault"
@@ -46,6 +47,9 @@ type Options struct {
 	Bring map[string][]byte
 	// Progress hears how far a stage is, from one goroutine at a time. Stages go side by side.
 	Progress func(stage string, done, total int)
+	// Baseline, if not nil, is filled with how features and scores are distributed in the
+	// book, for what is compared with it later.
+	Baseline *audit.Baseline
 }
 
 // What an office may expect where its own book says too little: published orders of
@@ -475,7 +479,10 @@ func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, err
 		return nil, err
 	}
 	m.Churn.Book.Changes = changes
-	return m, f.freeze(ctx, source, m)
+	if err := f.freeze(ctx, source, m); err != nil {
+		return nil, err
+	}
+	return m, f.baseline(ctx, source, m)
 }
 
 // engines fits the models of risk, churn and the next best product, and finds the levels
