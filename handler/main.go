@@ -34,6 +34,7 @@ import (
 	"polis/handler/internal/scoring"
 	"polis/handler/internal/store"
 	"polis/handler/internal/store/sqlite"
+	"polis/handler/internal/watch"
 )
 
 // warmed is for how many tenants models are loaded before anybody asks.
@@ -92,13 +93,14 @@ func serve() error {
 	loads := imports.New(customers, docs, blobs, queues, time.Now)
 	scores := scoring.NewService(customers, models, time.Now)
 	decisions := decision.New(customers, models, time.Now)
+	reports := watch.New(customers, blobs, queues, models, time.Now)
 
 	api := httpapi.New(httpapi.API{
 		Auth: auth, Book: customers, Scores: scores, Runs: runs, Lists: lists, Imports: loads,
-		Decisions: decisions, Keep: docs, Now: time.Now, Log: log,
+		Decisions: decisions, Reports: reports, Keep: docs, Now: time.Now, Log: log,
 	})
 	calls := invoke.New(functions.New(functions.Services{
-		Book: customers, Runs: runs, Imports: loads, Scores: scores, Bus: queues, Now: time.Now,
+		Book: customers, Runs: runs, Imports: loads, Scores: scores, Decisions: decisions, Reports: reports, Bus: queues, Now: time.Now,
 	}), deadletter.New(blobs, time.Now), log)
 
 	server := &http.Server{Handler: route(api, calls), ReadHeaderTimeout: 30 * time.Second}

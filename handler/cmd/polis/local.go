@@ -43,7 +43,7 @@ type localCmd struct {
 // The settings that the functions need and a laptop has no place for.
 var schedules = map[string]string{
 	"RISK_SCHEDULE": "0 0 2 * * *", "CHURN_SCHEDULE": "0 5 2 * * *", "CLV_SCHEDULE": "0 10 2 * * *",
-	"NBP_SCHEDULE": "0 15 2 * * *", "DEFEND_SCHEDULE": "0 20 2 * * *",
+	"NBP_SCHEDULE": "0 15 2 * * *", "DEFEND_SCHEDULE": "0 20 2 * * *", "DRIFT_SCHEDULE": "0 0 4 1 * *",
 }
 
 func (m *localCmd) Run(ctx context.Context) error {

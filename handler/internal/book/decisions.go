@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"polis/handler/internal/fault"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/store"
 )
@@ -76,6 +77,29 @@ func (b *Book) OpenReviews(ctx context.Context, t Tenant) iter.Seq2[string, erro
 			}
 		}
 	}
+}
+
+// told is the body of an open review of which it was told that it is overdue.
+const told = `{"overdue":true}`
+
+// ReviewTold reports whether it was told of an open review that it is overdue.
+func (b *Book) ReviewTold(ctx context.Context, t Tenant, decision string) (bool, error) {
+	d, ok, err := store.GetOr(ctx, b.store, store.Partition{Tenant: t.ID, Bucket: store.Shared}, reviewKey+decision)
+	return ok && string(d.Body) == told, err
+}
+
+// TellReview notes that it was; one that was answered meanwhile stays so.
+func (b *Book) TellReview(ctx context.Context, t Tenant, decision string) error {
+	part := store.Partition{Tenant: t.ID, Bucket: store.Shared}
+	d, ok, err := store.GetOr(ctx, b.store, part, reviewKey+decision)
+	if err != nil || !ok {
+		return err
+	}
+	err = b.store.Write(ctx, part, []store.Op{{Verb: store.Replace, Document: store.Document{Key: d.Key, Body: []byte(told), ETag: d.ETag}}})
+	if fault.Is(err, fault.Conflict) || fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	return err
 }
 
 // forgetDecisions removes what is kept of a customer's decisions: that reviews are open

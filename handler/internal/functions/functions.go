@@ -14,12 +14,14 @@ import (
 
 	"polis/handler/internal/book"
 	"polis/handler/internal/bus"
+	"polis/handler/internal/decision"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/imports"
 	"polis/handler/internal/invoke"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
+	"polis/handler/internal/watch"
 )
 
 // ResultQueue is where answers to queued score requests go.
@@ -27,12 +29,14 @@ const ResultQueue = "score-results"
 
 // Services are what the functions work with. All are required.
 type Services struct {
-	Book    *book.Book
-	Runs    *run.Runs
-	Imports *imports.Imports
-	Scores  *scoring.Service
-	Bus     bus.Sender
-	Now     func() time.Time
+	Book      *book.Book
+	Runs      *run.Runs
+	Imports   *imports.Imports
+	Scores    *scoring.Service
+	Decisions *decision.Decisions
+	Reports   *watch.Reports
+	Bus       bus.Sender
+	Now       func() time.Time
 }
 
 // New is the functions by name.
@@ -44,6 +48,7 @@ func New(s Services) invoke.Functions {
 		f.Queues[name+"Requests"] = func(ctx context.Context, m invoke.Message) error { return s.scores(ctx, e, m) }
 		f.Timers[name+"Nightly"] = s.nightly
 	}
+	f.Timers["DriftMonthly"] = s.monthly
 	f.Queues["ImportWork"] = func(ctx context.Context, m invoke.Message) error {
 		var q imports.Request
 		if err := decode(m.Body, &q); err != nil {
@@ -128,9 +133,10 @@ func quote(s string) string {
 	return string(b)
 }
 
-// nightly joins or starts the run of every tenant for today. All engines' timers do the
-// same: the first makes the run, with all engines, and a chunk is read once for all.
-// A tenant without models has nothing to be scored with yet, and is passed over.
+// nightly joins or starts the run of every tenant for today, and tells of reviews that are
+// overdue. All engines' timers do the same: the first makes the run, with all engines, and
+// a chunk is read once for all. A tenant without models has nothing to be scored with yet,
+// and is passed over.
 func (s Services) nightly(ctx context.Context) error {
 	var failed error
 	for t, err := range s.Book.Tenants(ctx) {
@@ -139,6 +145,65 @@ func (s Services) nightly(ctx context.Context) error {
 		}
 		_, _, err := s.Runs.Start(ctx, t, portfolio.DateOf(s.Now()), nil, false)
 		if err != nil && !fault.Is(err, fault.Conflict) {
+			failed = errors.Join(failed, fmt.Errorf("tenant %s: %w", t.ID, err)) // the others go on
+		}
+		if err := s.overdue(ctx, t); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("tenant %s: %w", t.ID, err))
+		}
+	}
+	return failed
+}
+
+// OverdueEvent is the type of the event that says that nobody has looked at a decision by
+// the day that the law asks for (GDPR art. 12(3)).
+const OverdueEvent = "polis.review.overdue"
+
+// overdue says once of each review that it is overdue: of which decision, and no more.
+func (s Services) overdue(ctx context.Context, t book.Tenant) error {
+	open, err := s.Decisions.Open(ctx, t)
+	if err != nil {
+		return fmt.Errorf("looking for overdue reviews: %w", err)
+	}
+	for _, o := range open {
+		if o.Due >= portfolio.DateOf(s.Now()) {
+			break // the first due come first
+		}
+		told, err := s.Book.ReviewTold(ctx, t, o.Decision)
+		if err != nil {
+			return err
+		}
+		if told {
+			continue
+		}
+		id := t.ID + "/review/" + o.Decision + "/" + o.Due.String()
+		body, err := json.Marshal(map[string]any{ // CloudEvents 1.0, structured mode
+			"specversion": "1.0", "id": id, "source": "/polis/" + t.ID, "type": OverdueEvent,
+			"time": s.Now().UTC().Truncate(time.Second), "subject": o.Decision, "datacontenttype": "application/json",
+			"data": map[string]any{"decision_id": o.Decision, "engine": o.Engine, "requested_at": o.RequestedAt, "due_on": o.Due},
+		})
+		if err != nil {
+			return fault.Wrap(fault.Internal, err, "encoding an event")
+		}
+		if err := s.Bus.Send(ctx, run.EventQueue, bus.Message{ID: id, Body: body, ContentType: "application/cloudevents+json", Subject: OverdueEvent}); err != nil {
+			return fmt.Errorf("telling of an overdue review: %w", err)
+		}
+		// Killed in between it is told once more, under the same id.
+		if err := s.Book.TellReview(ctx, t, o.Decision); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// monthly makes the month's report of every tenant; what is there already is not made
+// again, so that a timer that was cut off goes on where it was.
+func (s Services) monthly(ctx context.Context) error {
+	var failed error
+	for t, err := range s.Book.Tenants(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := s.Reports.Month(ctx, t); err != nil && !fault.Is(err, fault.Conflict) {
 			failed = errors.Join(failed, fmt.Errorf("tenant %s: %w", t.ID, err)) // the others go on
 		}
 	}

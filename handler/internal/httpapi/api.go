@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"polis/handler/internal/actions"
+	"polis/handler/internal/audit"
 	"polis/handler/internal/book"
 	"polis/handler/internal/caller"
 	"polis/handler/internal/decision"
@@ -22,6 +23,7 @@ import (
 	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
 	"polis/handler/internal/store"
+	"polis/handler/internal/watch"
 	"polis/handler/internal/wording"
 )
 
@@ -70,6 +72,12 @@ type Decisions interface {
 	Objection(ctx context.Context, t book.Tenant, customer string) (decision.Objection, error)
 }
 
+// Reports shows the monthly reports on models.
+type Reports interface {
+	Get(ctx context.Context, tenant, month string) (*audit.Report, error)
+	List(ctx context.Context, tenant string, max int) ([]watch.Head, error)
+}
+
 // API is what the routes need. All of it is required.
 type API struct {
 	Auth      caller.Authenticator
@@ -79,6 +87,7 @@ type API struct {
 	Lists     Lists
 	Imports   Imports
 	Decisions Decisions
+	Reports   Reports
 	Keep      store.Store // idempotency records
 	Now       func() time.Time
 	Log       zerolog.Logger
@@ -131,6 +140,8 @@ func routes() []route {
 		{"POST /api/v1/runs", "Runs", caller.ScoresRun, true, false, (*API).startRun},
 		{"GET /api/v1/runs", "Runs", caller.ScoresRead, false, false, (*API).listRuns},
 		{"GET /api/v1/runs/{run}", "Run", caller.ScoresRead, false, false, (*API).getRun},
+		{"GET /api/v1/drift-reports", "DriftReports", caller.ScoresRead, false, false, (*API).listReports},
+		{"GET /api/v1/drift-reports/{month}", "DriftReport", caller.ScoresRead, false, false, (*API).getReport},
 		{"GET /api/v1/action-lists", "ActionLists", caller.ScoresRead, false, false, (*API).listLists},
 		{"GET /api/v1/action-lists/{date}", "ActionList", caller.ScoresRead, false, false, (*API).getList},
 		{"POST /api/v1/action-lists/{date}/items/{item}/feedback", "ActionFeedback", caller.ActionsWrite, true, false, (*API).feedback},
@@ -147,7 +158,7 @@ func routes() []route {
 
 // New is the API's handler. It panics where something that it needs is missing.
 func New(a API) http.Handler {
-	if a.Auth == nil || a.Book == nil || a.Scores == nil || a.Runs == nil || a.Lists == nil || a.Imports == nil || a.Decisions == nil || a.Keep == nil || a.Now == nil {
+	if a.Auth == nil || a.Book == nil || a.Scores == nil || a.Runs == nil || a.Lists == nil || a.Imports == nil || a.Decisions == nil || a.Reports == nil || a.Keep == nil || a.Now == nil {
 		panic("httpapi: a dependency is missing")
 	}
 	mux := http.NewServeMux()

@@ -33,6 +33,7 @@ import (
 	"polis/handler/internal/scoring"
 	"polis/handler/internal/store/sqlite"
 	"polis/handler/internal/train"
+	"polis/handler/internal/watch"
 )
 
 // world is the API over real parts, with two tenants, a validator of all that goes in
@@ -44,6 +45,7 @@ type world struct {
 	book    *book.Book
 	runs    *run.Runs
 	imports *imports.Imports
+	reports *watch.Reports
 	bus     *sqlitebus.Bus
 }
 
@@ -80,9 +82,10 @@ func newWorld(t *testing.T) *world {
 	lists := actions.New(b, docs)
 	w.runs = run.New(b, docs, queues, models, lists, now)
 	w.imports = imports.New(b, docs, blobs, queues, now)
+	w.reports = watch.New(b, blobs, queues, models, now)
 	w.api = New(API{
 		Auth: auth, Book: b, Scores: scoring.NewService(b, models, now), Runs: w.runs, Lists: lists, Imports: w.imports,
-		Decisions: decision.New(b, models, now), Keep: docs, Now: now, Log: zerolog.Nop(),
+		Decisions: decision.New(b, models, now), Reports: w.reports, Keep: docs, Now: now, Log: zerolog.Nop(),
 	})
 	doc, err := libopenapi.NewDocument(spec)
 	must(t, err)

@@ -465,3 +465,22 @@ func (a *API) feedback(w http.ResponseWriter, r *http.Request, c call) error {
 	}
 	return writeJSON(w, http.StatusOK, it)
 }
+
+// reportsListed is how many months are listed: two years.
+const reportsListed = 24
+
+func (a *API) listReports(w http.ResponseWriter, r *http.Request, c call) error {
+	heads, err := a.Reports.List(r.Context(), c.tenant.ID, reportsListed)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, map[string]any{"reports": orEmpty(heads)})
+}
+
+func (a *API) getReport(w http.ResponseWriter, r *http.Request, c call) error {
+	report, err := a.Reports.Get(r.Context(), c.tenant.ID, r.PathValue("month"))
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, report)
+}

@@ -1,0 +1,220 @@
+package functions
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"polis/handler/internal/actions"
+	"polis/handler/internal/audit"
+	"polis/handler/internal/blob"
+	"polis/handler/internal/blob/folder"
+	"polis/handler/internal/book"
+	"polis/handler/internal/bus"
+	"polis/handler/internal/deadletter"
+	"polis/handler/internal/decision"
+	"polis/handler/internal/fault"
+	"polis/handler/internal/invoke"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/registry"
+	"polis/handler/internal/run"
+	"polis/handler/internal/scoring"
+	"polis/handler/internal/store/sqlite"
+	"polis/handler/internal/train"
+	"polis/handler/internal/watch"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// outbox keeps what is sent, by queue.
+type outbox map[string][]bus.Message
+
+func (o outbox) Send(_ context.Context, queue string, msgs ...bus.Message) error {
+	o[queue] = append(o[queue], msgs...)
+	return nil
+}
+
+// broken is a blob store in which a tenant's reports cannot be kept.
+type broken struct{ blob.Store }
+
+func (b broken) Create(ctx context.Context, name string, r io.Reader) (blob.Info, error) {
+	if strings.HasPrefix(name, "drift/broken/") {
+		return blob.Info{}, fault.New(fault.Unavailable, "out of order")
+	}
+	return b.Store.Create(ctx, name, r)
+}
+
+// house is tenants with models of nobody, and the functions as the host calls them.
+type house struct {
+	t    *testing.T
+	now  time.Time
+	sent outbox
+	Services
+	host func(name string) int
+}
+
+func newHouse(t *testing.T, tenants ...string) *house {
+	t.Helper()
+	h := &house{t: t, now: time.Date(2026, 3, 31, 12, 0, 0, 0, time.UTC), sent: outbox{}}
+	clock := func() time.Time { return h.now }
+	docs, err := sqlite.Open(filepath.Join(t.TempDir(), "store.db"), sqlite.WithClock(clock))
+	must(t, err)
+	t.Cleanup(func() { docs.Close() })
+	files, err := folder.Open(filepath.Join(t.TempDir(), "blobs"))
+	must(t, err)
+	t.Cleanup(func() { files.Close() })
+	blobs := broken{files}
+	b, models := book.New(docs), registry.New(blobs, clock)
+	nobody := func(context.Context) iter.Seq2[[]*portfolio.Aggregate, error] {
+		return func(func([]*portfolio.Aggregate, error) bool) {}
+	}
+	base := new(audit.Baseline)
+	m, err := train.Fit(t.Context(), nobody, train.Options{AsOf: portfolio.DateOf(h.now), Baseline: base})
+	must(t, err)
+	for _, id := range tenants {
+		must(t, b.CreateTenant(t.Context(), book.Tenant{ID: id, Buckets: 1, Created: h.now}))
+		if id != "bare" { // which has no models yet
+			must(t, models.PublishWith(t.Context(), id, m, base))
+		}
+	}
+	h.Services = Services{
+		Book: b, Runs: run.New(b, docs, h.sent, models, actions.New(b, docs), clock), Scores: scoring.NewService(b, models, clock),
+		Decisions: decision.New(b, models, clock), Reports: watch.New(b, blobs, h.sent, models, clock), Bus: h.sent, Now: clock,
+	}
+	handler := invoke.New(New(h.Services), deadletter.New(blobs, clock), zerolog.Nop())
+	h.host = func(name string) int {
+		r := httptest.NewRequest("POST", "/"+name, strings.NewReader(`{"Data":{"timer":{"IsPastDue":false}},"Metadata":{}}`))
+		r.Header.Set("X-Azure-Functions-InvocationId", "1")
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		return w.Code
+	}
+	return h
+}
+
+// events are those of a type, by tenant.
+func (h *house) events(kind string) map[string]int {
+	out := map[string]int{}
+	for _, m := range h.sent[run.EventQueue] {
+		if m.Subject == kind {
+			tenant, _, _ := strings.Cut(m.ID, "/")
+			out[tenant]++
+		}
+	}
+	return out
+}
+
+// TestDriftMonthly: every tenant with models has its report and its event, once a month
+// however often the timer fires, and one that fails stops none of the others.
+func TestDriftMonthly(t *testing.T) {
+	h := newHouse(t, "a", "bare", "broken", "z")
+	for range 2 {
+		if code := h.host("DriftMonthly"); code != 500 {
+			t.Errorf("%d, where the host is to try again", code)
+		}
+	}
+	if got := fmt.Sprint(h.events(watch.Event)); got != "map[a:1 z:1]" {
+		t.Errorf("events %s", got)
+	}
+	for tenant, want := range map[string]fault.Kind{"bare": fault.NotFound, "broken": fault.NotFound} {
+		if _, err := h.Reports.Get(t.Context(), tenant, "latest"); !fault.Is(err, want) {
+			t.Errorf("%s: %v", tenant, err)
+		}
+	}
+	r, err := h.Reports.Get(t.Context(), "z", "2026-03")
+	must(t, err)
+	if r.Baseline == nil || r.AsOf != portfolio.DateOf(h.now) {
+		t.Errorf("%+v", r)
+	}
+
+	good := newHouse(t, "a", "bare")
+	for range 2 {
+		if code := good.host("DriftMonthly"); code != 200 {
+			t.Errorf("%d", code)
+		}
+		good.now = good.now.AddDate(0, 0, 1) // April
+	}
+	if got := fmt.Sprint(good.events(watch.Event)); got != "map[a:2]" {
+		t.Errorf("events of two months: %s", got)
+	}
+}
+
+// TestOverdueReviews: of a review that nobody answered in time it is said once, without the
+// customer, however many timers fire; one that is answered is left alone.
+func TestOverdueReviews(t *testing.T) {
+	h := newHouse(t, "a")
+	tenant, err := h.Book.Tenant(t.Context(), "a")
+	must(t, err)
+	known := portfolio.Version{RecordedAt: portfolio.DateOf(h.now) - 400}
+	var ids []string
+	for _, id := range []string{"jansen", "smit"} {
+		a := &portfolio.Aggregate{
+			Customers: []portfolio.Customer{{ID: id, BirthYear: 1970, Version: known}},
+			Policies:  []portfolio.Policy{{ID: "p" + id, CustomerID: id, Branch: "motor", StartDate: known.RecordedAt, AnnualPremium: 50000, Status: portfolio.Active, Version: known}},
+		}
+		a.Normalise(portfolio.DateOf(h.now))
+		must(t, h.Book.Put(t.Context(), tenant, a, ""))
+		ans, err := h.Scores.Score(t.Context(), "a", scoring.Churn, &scoring.Request{AsOf: portfolio.DateOf(h.now), Customers: []string{id}})
+		must(t, err)
+		var score struct {
+			ID string `json:"decision_id"`
+		}
+		must(t, json.Unmarshal(ans.Scores[0], &score))
+		_, _, err = h.Decisions.Review(t.Context(), tenant, score.ID, decision.Review{Reason: "disagrees", RequestedBy: decision.Person{Subject: "s", Role: "r"}})
+		must(t, err)
+		ids = append(ids, score.ID)
+	}
+	fire := func() {
+		t.Helper()
+		for _, name := range []string{"RiskNightly", "ChurnNightly"} {
+			if code := h.host(name); code != 200 {
+				t.Errorf("%s: %d", name, code)
+			}
+		}
+	}
+	h.now = time.Date(2026, 4, 30, 23, 0, 0, 0, time.UTC) // the day itself
+	fire()
+	if n := h.events(OverdueEvent)["a"]; n != 0 {
+		t.Errorf("%d events on the day that reviews are due", n)
+	}
+	_, err = h.Decisions.Decide(t.Context(), tenant, ids[1], "upheld", decision.Outcome{Reason: "checked", By: decision.Person{Subject: "s", Role: "r"}})
+	must(t, err)
+	h.now = h.now.AddDate(0, 0, 1)
+	fire()
+	h.now = h.now.AddDate(0, 0, 1)
+	fire()
+	var told []bus.Message
+	for _, m := range h.sent[run.EventQueue] {
+		if m.Subject == OverdueEvent {
+			told = append(told, m)
+		}
+	}
+	if len(told) != 1 || !strings.Contains(string(told[0].Body), ids[0]) || strings.Contains(string(told[0].Body), "jansen") {
+		t.Fatalf("%d events: %+v", len(told), told)
+	}
+	// One that is asked for anew is told anew.
+	_, err = h.Decisions.Decide(t.Context(), tenant, ids[0], "upheld", decision.Outcome{Reason: "checked", By: decision.Person{Subject: "s", Role: "r"}})
+	must(t, err)
+	_, _, err = h.Decisions.Review(t.Context(), tenant, ids[0], decision.Review{Reason: "disagrees", RequestedBy: decision.Person{Subject: "s", Role: "r"}})
+	must(t, err)
+	h.now = h.now.AddDate(0, 2, 0)
+	fire()
+	if n := h.events(OverdueEvent)["a"]; n != 2 {
+		t.Errorf("%d events, with one of a second review", n)
+	}
+}
