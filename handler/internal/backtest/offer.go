@@ -53,7 +53,6 @@ type candidate struct {
 // had not bought counts for the share of the year in which it could have.
 func (y *year) offer(key int32, in feature.Input) {
 	g, m := y.e.groups, y.e.models
-	y.e.nbp.Relation(in.Group, nil)
 	y.e.nbp.Score(in.View, &y.risk, &y.offers)
 	segment := portfolio.Private
 	if c := in.View.Customer; c != nil && c.Segment == portfolio.Business {

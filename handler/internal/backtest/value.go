@@ -27,7 +27,7 @@ func (y *year) value(key int32, member int, in feature.Input) {
 		return
 	}
 	y.reader.Policies(in)
-	y.e.clv.Score(in, &y.risk, y.reader.Care().Contacts, &y.worth)
+	y.e.clv.Score(in, &y.risk, y.reader.Care().Contacts, y.e.demand.Of(in.Group, in.View), &y.worth)
 	if y.worth.Status != score.Scored {
 		return
 	}

@@ -65,6 +65,7 @@ type engines struct {
 	churn  *churn.Engine
 	clv    *clv.Engine
 	nbp    *nbp.Engine
+	demand *clv.Demand
 	groups *nbp.Grouping
 }
 
@@ -88,6 +89,7 @@ func (e *engines) assemble(m *scoring.Models, months int) error {
 		return err
 	}
 	e.models, e.risk, e.churn, e.clv = m, risk.New(m.Risk, &m.Settings.Risk, careful), churn.New(m.Churn), clv.New(worth, m.Clv)
+	e.demand = clv.NewDemand(m.Clv, e.nbp)
 	return nil
 }
 
@@ -173,6 +175,8 @@ func (y *year) relation(key int32) {
 	}
 	y.lapse(key, objects)
 	y.e.clv.Begin(&y.group, &y.churn)
+	y.e.nbp.Relation(&y.group, nil)
+	y.e.demand.Begin(&y.group)
 	for i, v := range y.then.refs {
 		if objects(i) {
 			continue

@@ -79,7 +79,8 @@ const (
 	byCount         // how many claims
 	byAmount        // how large
 	byFrailty
-	byError // of the models
+	byError  // of the models
+	byBuying // how many purchases
 	coordinates
 )
 
@@ -90,10 +91,14 @@ type Engine struct {
 	grid grid
 
 	classes   []annuity
-	spread    []float64 // by class
-	newcomers [2]newcomers
+	spread    []float64                    // by class
+	usual     [cells]newcomers             // what a kind of customer buys
+	wares     []newcomers                  // one a year of a ware, fading
+	shares    []float64                    // what is left of what is known of purchases, by year
+	faded     line                         // discounted years, of which so much counts
 	z         [coordinates][points]float64 // standard normals
 	uniform   [points]float64              // uniform: quantiles of how many claims
+	chance    [points]float64              // and of how many purchases
 	frail     [points]float64
 	erring    [points]float64 // multiplies income
 	ends      [points]float64 // descending: what is left of relations when the point's ends
@@ -117,6 +122,9 @@ type Engine struct {
 	// Of the customer.
 	income, cost, loss, claims, square, cube line
 	there, later                             line // discounted time with a policy, while the relation goes on and after
+	thereKnown, laterKnown                   line // the same, fading
+	bought, beyond                           newcomers
+	buying                                   [maxGrid]buying
 	own, rest                                line // probability that it has a policy while the relation goes on; one that does not count
 }
 
@@ -133,19 +141,34 @@ func New(s Settings, m *Model) *Engine {
 		newAnnuity(e.grid, st, of(m.Ends, branch), &e.classes[i])
 		e.spread[i] = of(m.Spread, branch)
 	}
-	for i := range e.newcomers {
-		newNewcomers(e.grid, st, &s, &m.Newcomer[i], &e.newcomers[i])
+	e.wares = make([]newcomers, len(m.Wares))
+	for i := range m.Wares {
+		w := &m.Wares[i]
+		var plain newcomers
+		newNewcomers(e.grid, st, &s, w, 0, &plain)
+		newNewcomers(e.grid, st, &s, w, m.WantsFade, &e.wares[i])
+		for n, rate := range w.Usual {
+			e.usual[kind(n, w.Business)].add(rate, &plain, len(e.grid))
+		}
+	}
+	e.shares = fading(m.WantsFade, s.HorizonMonths)
+	for k := 1; k < len(e.grid); k++ {
+		e.faded[k] = e.faded[k-1] + float64((e.classes[0].certainFlat[k]-e.classes[0].certainFlat[k-1])*e.share(k))
 	}
 	e.scatter()
 	e.confident = normal(0.5 + s.Coverage/2)
 	return e
 }
 
+// share is what is left of what is known of purchases, up to a month of the grid from the
+// one before.
+func (e *Engine) share(k int) float64 { return e.shares[(e.grid[k]+e.grid[k-1])/24] }
+
 // scatter lays out the points: ends evenly by probability, the rest by Roberts' sequence,
-// whose steps are powers of the root of x⁶ = x + 1 (the plastic number's kin), so that
+// whose steps are powers of the root of x⁷ = x + 1 (the plastic number's kin), so that
 // every few points in a row are spread evenly over all circumstances.
 func (e *Engine) scatter() {
-	const root = 1.1347241384015194
+	const root = 1.1127756842787055
 	step := 1.0
 	for c := range coordinates {
 		step /= root
@@ -154,8 +177,11 @@ func (e *Engine) scatter() {
 			u += step
 			u -= math.Floor(u)
 			e.z[c][i] = normal(min(max(u, 1e-6), 1-1e-6))
-			if c == byCount {
+			switch c {
+			case byCount:
 				e.uniform[i] = u
+			case byBuying:
+				e.chance[i] = u
 			}
 		}
 	}
@@ -233,8 +259,9 @@ func (e *Engine) follow() {
 }
 
 // Score fills the result of a member of the relation from what risk says. contacts is how
-// many there were in the last 12 months.
-func (e *Engine) Score(in feature.Input, rk *risk.Result, contacts int, r *Result) {
+// many there were in the last 12 months, and wants what it buys, by ware, as Demand says;
+// nil where no more is known than of its kind.
+func (e *Engine) Score(in feature.Input, rk *risk.Result, contacts int, wants []float64, r *Result) {
 	v := in.View
 	*r = Result{Status: e.ch.Status, View: e.s.View, Months: e.s.HorizonMonths, Coverage: e.s.Coverage, Band: score.Low}
 	r.Realised = e.realised(v)
@@ -248,7 +275,7 @@ func (e *Engine) Score(in feature.Input, rk *risk.Result, contacts int, r *Resul
 	}
 	calls := e.contacts(v, rates, contacts)
 	r.Margin = rates.income - rates.cost - rates.loss - calls
-	e.purchases(v)
+	e.purchases(v, wants)
 	e.expect(r)
 	e.draw(v, rates, r)
 	r.Band = e.m.Bands.Of(r.Value)
@@ -403,14 +430,18 @@ func (e *Engine) known(p *portfolio.PolicyView, asOf portfolio.Date, a *annuity,
 // relation ends at each month: until then, and after it for those whom policies that do
 // not count keep.
 func (e *Engine) presence() {
-	flat, after := &e.classes[0].certainFlat, line{}
-	for k := len(e.grid) - 1; k > 0; k-- {
-		after[k-1] = after[k] + float64((flat[k]-flat[k-1])*(e.rest[k]+e.rest[k-1])/2)
+	flat, last := &e.classes[0].certainFlat, len(e.grid)-1
+	e.later[last], e.laterKnown[last] = 0, 0
+	for k := last; k > 0; k-- {
+		step := float64(e.m.CarryOn * float64((flat[k]-flat[k-1])*(e.rest[k]+e.rest[k-1])/2))
+		e.later[k-1] = e.later[k] + step
+		e.laterKnown[k-1] = e.laterKnown[k] + float64(step*e.share(k))
 	}
-	e.there[0], e.later[0] = 0, float64(e.m.CarryOn*after[0])
-	for k := 1; k < len(e.grid); k++ {
-		e.there[k] = e.there[k-1] + float64((flat[k]-flat[k-1])*(e.own[k]+e.own[k-1])/2)
-		e.later[k] = float64(e.m.CarryOn * after[k])
+	e.there[0], e.thereKnown[0] = 0, 0
+	for k := 1; k <= last; k++ {
+		step := float64((flat[k] - flat[k-1]) * (e.own[k] + e.own[k-1]) / 2)
+		e.there[k] = e.there[k-1] + step
+		e.thereKnown[k] = e.thereKnown[k-1] + float64(step*e.share(k))
 	}
 }
 
@@ -429,27 +460,30 @@ func (e *Engine) contacts(v *portfolio.View, t rates, last int) float64 {
 	return yearly
 }
 
-// purchases adds the policies that the customer may yet buy, while it has one.
-func (e *Engine) purchases(v *portfolio.View) {
-	i := 0
-	if business(v) {
-		i = 1
-	}
-	n, rate := &e.newcomers[i], e.m.Cells[CellOf(v)].Purchases
-	flat, last := &e.classes[0].certainFlat, len(e.grid)-1
-	for k := range e.grid {
-		// At the shares of the time in which it still buys, until the relation ends and after.
-		then, later := 0.0, float64(rate*e.later[k])/flat[last]
-		if k > 0 {
-			then = float64(rate*e.there[k]) / flat[k]
+// purchases adds the policies that the customer may yet buy, while it has one: what is
+// usual of its kind, and by how much it is off that, which fades.
+func (e *Engine) purchases(v *portfolio.View, wants []float64) {
+	cell, n := CellOf(v), len(e.grid)
+	e.bought, e.beyond = newcomers{}, newcomers{}
+	flat := &e.classes[0].certainFlat
+	e.while(&e.usual[cell], flat, &e.there, &e.later)
+	if wants != nil {
+		for i := range e.m.Wares {
+			if w := &e.m.Wares[i]; w.Business == business(v) {
+				e.beyond.add(wants[i]-w.Usual[cell%counts], &e.wares[i], n)
+			}
 		}
-		of := func(l *line) float64 { return float64(then*l[k]) + float64(later*l[last]) }
-		e.income[k] += of(&n.income)
-		e.cost[k] += of(&n.cost)
-		e.loss[k] += float64(of(&n.loss) * e.dear)
-		e.claims[k] += of(&n.claims)
-		e.square[k] += of(&n.square)
-		e.cube[k] += of(&n.cube)
+		e.while(&e.beyond, &e.faded, &e.thereKnown, &e.laterKnown)
+	}
+	b := &e.bought
+	for k := range n {
+		b.loss[k] = float64(b.loss[k] * e.dear)
+		e.income[k] += b.income[k]
+		e.cost[k] += b.cost[k]
+		e.loss[k] += b.loss[k]
+		b.claims[k] = max(0, b.claims[k])
+		e.claims[k] += b.claims[k]
+		e.count(k)
 	}
 	// What the book's margins did beyond all of this, as far as it was seen.
 	drift := e.m.Cells[CellOf(v)].Drift
@@ -466,6 +500,74 @@ func (e *Engine) purchases(v *portfolio.View) {
 	for k := range e.grid {
 		variance := float64(float64(e.income[k]*e.income[k]) * float64(wander*float64(e.grid[k])) / 12)
 		e.square[k] += variance
+	}
+}
+
+// buying is how many policies a customer buys until a month of the grid, and what one of
+// them brings.
+type buying struct {
+	upTo               [most]float64 // probability of so many at most
+	mean, square, cube float64       // cumulants of what one brings, its claims apart
+	claims, loss       float64       // of one
+}
+
+// number is how many are bought at a chance.
+func (b *buying) number(chance float64) float64 {
+	n := 0
+	for n < most && chance >= b.upTo[n] {
+		n++
+	}
+	return float64(n)
+}
+
+// most is how many purchases of a customer are told apart.
+const most = 12
+
+// count is a Poisson number of purchases that a gamma multiplies: negative binomial. What
+// one of them brings has the moments of the compound sum over their number.
+func (e *Engine) count(k int) {
+	b, x, number := &e.bought, &e.buying[k], e.bought.number[k]
+	*x = buying{}
+	if number < least {
+		x.upTo[0] = 1
+		return
+	}
+	x.mean = (b.income[k] - b.cost[k] - b.loss[k]) / number
+	second, third := max(0, b.square[k])/number, b.cube[k]/number
+	x.square = max(0, second-float64(x.mean*x.mean))
+	x.cube = third - float64(3*float64(x.mean*second)) + float64(2*float64(x.mean*x.mean*x.mean))
+	x.mean += b.loss[k] / number
+	x.claims, x.loss = b.claims[k]/number, b.loss[k]/number
+	p, ratio, spread := 0.0, number, e.m.WantsFrailty
+	if spread > least {
+		p = exact.Exp(-exact.Log(1+float64(spread*number)) / spread)
+		ratio = number / (1 + float64(spread*number))
+	} else {
+		p, spread = exact.Exp(-number), 0
+	}
+	sum := 0.0
+	for n := range x.upTo {
+		sum += p
+		x.upTo[n] = sum
+		p = float64(p*float64(ratio*(1+float64(spread*float64(n))))) / float64(n+1)
+	}
+}
+
+// least is what is taken for nothing: of purchases, and of how customers differ in them.
+const least = 1e-6
+
+// while counts purchases in at the shares of the time in which the customer is there to
+// make them, until the relation ends and after.
+func (e *Engine) while(n *newcomers, whole, there, later *line) {
+	into, from, last := e.bought.lines(), n.lines(), len(e.grid)-1
+	for k := range e.grid {
+		then, after := 0.0, later[k]/whole[last]
+		if k > 0 {
+			then = there[k] / whole[k]
+		}
+		for i, l := range from {
+			into[i][k] += float64(then*l[k]) + float64(after*l[last])
+		}
 	}
 }
 
@@ -532,14 +634,11 @@ const few = 16
 
 // draw takes the value at each point, and the interval from that.
 func (e *Engine) draw(v *portfolio.View, t rates, r *Result) {
-	var mean, deviation, bend line
-	losing := e.lossWeight()
+	var mean, claims, loss line // apart from what is bought
+	losing, b := e.lossWeight(), &e.bought
 	for k := range e.grid {
-		mean[k] = e.income[k] - e.cost[k]
-		deviation[k] = math.Sqrt(e.square[k])
-		if e.square[k] > cent*cent { // Cornish and Fisher 1938, to the third cumulant; its bend is held where it is monotone
-			bend[k] = min(max(e.cube[k]/float64(e.square[k]*deviation[k]), -1.5), 1.5) / 6
-		}
+		mean[k] = e.income[k] - b.income[k] - (e.cost[k] - b.cost[k])
+		claims[k], loss[k] = e.claims[k]-b.claims[k], e.loss[k]-b.loss[k]
 	}
 	var amounts [few + 1]float64 // the deviation of the logarithm of a sum of so many claims
 	second := 0.0
@@ -558,12 +657,21 @@ func (e *Engine) draw(v *portfolio.View, t rates, r *Result) {
 		at := func(l *line) float64 { return l[k] + float64(w*(l[k+1]-l[k])) }
 		i := (p + turn) % points
 		z := e.z[byIncome][i]
-		x := float64(at(&mean)*e.erring[i]) + float64(at(&deviation)*(z+float64(at(&bend)*(float64(z*z)-1))))
+		buys := &e.buying[k+int(w+0.5)]
+		n := buys.number(e.chance[i])
+		x := float64((at(&mean) + float64(n*buys.mean)) * e.erring[i])
+		if square := at(&e.square) + float64(n*buys.square); square > cent*cent {
+			// Cornish and Fisher 1938, to the third cumulant; its bend is held where it is monotone.
+			deviation := math.Sqrt(square)
+			bend := min(max((at(&e.cube)+float64(n*buys.cube))/float64(square*deviation), -1.5), 1.5) / 6
+			x += float64(deviation * (z + float64(bend*(float64(z*z)-1))))
+		}
 		if losing > 0 {
-			if expected := at(&e.claims); !(expected > 0) {
-				x -= at(&e.loss)
+			expected, lost := at(&claims)+float64(n*buys.claims), at(&loss)+float64(n*buys.loss)
+			if !(expected > 0) {
+				x -= lost
 			} else {
-				x -= float64(at(&e.loss) / expected * e.claimed(float64(expected*e.frail[i]), i, &amounts))
+				x -= float64(lost / expected * e.claimed(float64(expected*e.frail[i]), i, &amounts))
 			}
 		}
 		off := x - r.Value

@@ -73,11 +73,11 @@ func claims(id string, frequency, severity float64) *risk.Result {
 	return &risk.Result{Status: score.Scored, Loss: frequency * severity, Policies: []risk.Policy{{ID: id, Frequency: frequency, Severity: severity, Loss: frequency * severity}}}
 }
 
-func scored(s Settings, m *Model, in feature.Input, rk *risk.Result, ch *churn.Result, contacts int) *Result {
+func scored(s Settings, m *Model, in feature.Input, rk *risk.Result, ch *churn.Result, contacts int, wants ...float64) *Result {
 	var r Result
 	e := New(s, m)
 	e.Begin(in.Group, ch)
-	e.Score(in, rk, contacts, &r)
+	e.Score(in, rk, contacts, wants, &r)
 	r.Relation = e.Relation()
 	return &r
 }
@@ -247,10 +247,7 @@ func TestWhatMakesIntervalsWide(t *testing.T) {
 		"single ends":          width(changed(s, func(m *Model) { m.Ends[""] = 0.2 }), 0, 0),
 		"premiums":             width(changed(s, func(m *Model) { m.GrowthSD = 0.1 }), 0, 0),
 		"purchases": width(changed(s, func(m *Model) {
-			m.Newcomer[0].Premium = 500
-			for i := range m.Cells {
-				m.Cells[i].Purchases = 0.2
-			}
+			m.Wares = []Ware{{Name: "travel", Premium: 500, Rate: 0.2, Insured: 1, Usual: [3]float64{0.2, 0.2, 0.2}}}
 		}), 0, 0),
 		"the models' error": width(changed(s, func(m *Model) { m.Error = 0.1 }), 0, 0),
 	} {
@@ -288,7 +285,7 @@ func TestAHouseholdsSum(t *testing.T) {
 	e.Begin(&g, ends(0.02))
 	var r [2]Result
 	for i, v := range views {
-		e.Score(feature.Input{View: v, Group: &g}, claims("a", 0, 0), 0, &r[i])
+		e.Score(feature.Input{View: v, Group: &g}, claims("a", 0, 0), 0, nil, &r[i])
 	}
 	sum := e.Relation()
 	near(t, "the sum's value", sum.Value, r[0].Value+r[1].Value)
@@ -301,7 +298,7 @@ func TestAHouseholdsSum(t *testing.T) {
 	e = New(s, still(s))
 	e.Begin(&g, ends(0))
 	for i, v := range views {
-		e.Score(feature.Input{View: v, Group: &g}, claims([]string{"a", "b"}[i], 0.5, 1000), 0, &r[i])
+		e.Score(feature.Input{View: v, Group: &g}, claims([]string{"a", "b"}[i], 0.5, 1000), 0, nil, &r[i])
 	}
 	width := func(i Interval) float64 { return i.High - i.Low }
 	if w, both := width(e.Relation().Realisable), width(r[0].Realisable)+width(r[1].Realisable); w > 0.9*both {
@@ -563,7 +560,8 @@ func TestModelsAreChecked(t *testing.T) {
 		"spread":           func(m *Model) { m.Spread["motor"] = math.NaN() },
 		"carry_on":         func(m *Model) { m.CarryOn = 1.1 },
 		"growth":           func(m *Model) { m.Growth = -0.9 },
-		"newcomer":         func(m *Model) { m.Newcomer[1].Rate = 2 },
+		"wares":            func(m *Model) { m.Wares = []Ware{{Rate: 2}} },
+		"wants_fade":       func(m *Model) { m.WantsFade = -1 },
 		"cells":            func(m *Model) { m.Cells[3].Low = -1 },
 		"value_quantiles":  func(m *Model) { m.Values = []float64{2, 1} },
 	} {
@@ -586,7 +584,7 @@ func TestScoresAllocateNothing(t *testing.T) {
 		var r Result
 		if n := testing.AllocsPerRun(20, func() {
 			e.Begin(in.Group, ch)
-			e.Score(in, rk, 1, &r)
+			e.Score(in, rk, 1, nil, &r)
 			r.Relation = e.Relation()
 		}); n != 0 {
 			t.Errorf("%s: %v allocations a score", v, n)
@@ -605,7 +603,7 @@ func BenchmarkScore(b *testing.B) {
 		b.Run(string(v), func(b *testing.B) {
 			for b.Loop() {
 				e.Begin(in.Group, ch)
-				e.Score(in, rk, 1, &r)
+				e.Score(in, rk, 1, nil, &r)
 				r.Relation = e.Relation()
 			}
 		})

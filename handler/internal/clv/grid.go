@@ -108,11 +108,28 @@ func newAnnuity(g grid, st steps, ends float64, a *annuity) {
 type newcomers struct {
 	income, cost, loss, claims line // means
 	square, cube               line // of the margin: the cumulants of a compound Poisson sum
+	number                     line // of purchases
+}
+
+// lines are all of them.
+func (n *newcomers) lines() [7]*line {
+	return [...]*line{&n.income, &n.cost, &n.loss, &n.claims, &n.square, &n.cube, &n.number}
+}
+
+// add counts so many purchases a year of another kind in.
+func (n *newcomers) add(rate float64, o *newcomers, grid int) {
+	from := o.lines()
+	for i, l := range n.lines() {
+		for k := range grid {
+			l[k] += float64(rate * from[i][k])
+		}
+	}
 }
 
 // newNewcomers adds up over the months of purchase what a policy has brought by its age,
-// at the premiums of its month. A premium's second and third moment are a lognormal's.
-func newNewcomers(g grid, st steps, s *Settings, n *Newcomer, out *newcomers) {
+// at the premiums of its month. A premium's second and third moment are a lognormal's. In
+// each year purchases are a share of one a year that fades at a rate.
+func newNewcomers(g grid, st steps, s *Settings, n *Ware, fade float64, out *newcomers) {
 	type age struct{ mean, square, cube, flat, loss, years float64 }
 	horizon := g[len(g)-1]
 	by := make([]age, horizon+1)
@@ -142,28 +159,39 @@ func newNewcomers(g grid, st steps, s *Settings, n *Newcomer, out *newcomers) {
 	if s.View == Insurer {
 		acquisition = 0 // it is in the expenses
 	}
+	shares := fading(fade, horizon)
 	for i := 1; i < len(g); i++ {
 		d, up, dear := st.half[0], 1.0, st.year
 		for u := range g[i] {
 			a := &by[g[i]-u]
-			of := float64(d * up)
-			out.income[i] += float64(float64(income*of)*a.mean) / 12
+			of, share := float64(d*up), shares[u/12]
+			out.income[i] += float64(share*float64(float64(income*of)*a.mean)) / 12
 			if s.costGrows() {
-				out.cost[i] += float64(float64(cost*of)*a.mean) / 12
+				out.cost[i] += float64(share*float64(float64(cost*of)*a.mean)) / 12
 			} else {
-				out.cost[i] += float64(d*(float64(cost*a.flat)+acquisition)) / 12
+				out.cost[i] += float64(share*float64(d*(float64(cost*a.flat)+acquisition))) / 12
 			}
-			out.loss[i] += float64(float64(loss*float64(d*dear))*a.loss) / 12
-			out.claims[i] += float64(float64(n.Frequency*n.Insured)*a.years) / 12
+			out.loss[i] += float64(share*float64(float64(loss*float64(d*dear))*a.loss)) / 12
+			out.claims[i] += float64(share*float64(float64(n.Frequency*n.Insured)*a.years)) / 12
 			// Moments of what a purchase brings, x, less what it costs at once, c.
 			c, x, x2, x3 := acquisition, float64(y*up)*a.mean, float64(y2*float64(up*up))*a.square, float64(y3*float64(up*up*up))*a.cube
 			square := float64(x2) - float64(2*float64(c*x)) + float64(c*c)
 			cube := float64(x3) - float64(3*float64(c*x2)) + float64(3*float64(float64(c*c)*x)) - float64(c*float64(c*c))
-			out.square[i] += float64(float64(d*d)*max(0, square)) / 12
-			out.cube[i] += float64(float64(d*d*d)*cube) / 12
+			out.square[i] += float64(share*float64(float64(d*d)*max(0, square))) / 12
+			out.cube[i] += float64(share*float64(float64(d*d*d)*cube)) / 12
+			out.number[i] += share / 12
 			d, up, dear = d*st.discount, up*st.growth, dear*st.inflation
 		}
 	}
+}
+
+// fading are the shares that are left in each year of what was known.
+func fading(rate float64, months int) []float64 {
+	out := make([]float64, months/12+1)
+	for y := range out {
+		out[y] = exact.Exp(-float64(rate * float64(y)))
+	}
+	return out
 }
 
 // yearly is what a premium brings and costs in a year, in the view of the settings; loss is

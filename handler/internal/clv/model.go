@@ -2,6 +2,7 @@ package clv
 
 import (
 	"math"
+	"slices"
 
 	"polis/handler/internal/fault"
 	"polis/handler/internal/portfolio"
@@ -31,9 +32,13 @@ type Model struct {
 	Inflation float64        `json:"claims_inflation"`
 	// Contacts of the next year are Mean + Weight × (those of the last − Mean).
 	Contacts Contacts `json:"contacts"`
-	// Newcomer is a policy that a customer buys: of private persons, of businesses.
-	Newcomer [2]Newcomer `json:"newcomer"`
-	Cells    [cells]Cell `json:"cells"`
+	// Wares are what customers buy. What is known of a customer's purchases fades to what is
+	// usual of its kind: a year is off that by a share e^(−WantsFade·years) of what the first
+	// is. WantsFrailty is the variance of what multiplies a customer's purchases beyond it.
+	Wares        []Ware      `json:"wares"`
+	WantsFade    float64     `json:"wants_fade"`
+	WantsFrailty float64     `json:"wants_frailty"`
+	Cells        [cells]Cell `json:"cells"`
 	// HazardError is the standard error of the logarithm of the hazard of relations, Error
 	// that of expected values as a share of expected income.
 	HazardError float64 `json:"hazard_error"`
@@ -50,23 +55,11 @@ type Contacts struct {
 	Weight float64 `json:"weight"`
 }
 
-// Newcomer is what a policy that is bought is like. Amounts are EUR.
-type Newcomer struct {
-	Premium   float64 `json:"premium"` // a year, mean
-	Spread    float64 `json:"spread"`  // squared coefficient of variation of the premium
-	Rate      float64 `json:"rate"`    // commission
-	Insured   float64 `json:"insured"` // share of the premium that is neither life nor health
-	Ends      float64 `json:"ends"`    // single ends a year
-	Frequency float64 `json:"frequency"`
-	Severity  float64 `json:"severity"`
-}
-
-// Cell is a kind of customer, and what was seen of it: purchases, and, where values could
-// be held against what came, how far expectations and intervals had to be moved.
+// Cell is a kind of customer, and what was seen of it where values could be held against
+// what came: how far expectations and intervals had to be moved.
 type Cell struct {
 	Name      string  `json:"name"`
 	Customers float64 `json:"customers"` // customer-years seen
-	Purchases float64 `json:"purchases"` // policies a year
 	Drift     float64 `json:"drift"`     // margin beyond what was expected, as a share of income, a year
 	Low       float64 `json:"low"`       // factor on what lies below the expectation
 	High      float64 `json:"high"`      // and above it
@@ -88,11 +81,14 @@ func CellOf(v *portfolio.View) int {
 			n++
 		}
 	}
-	c := min(max(n, 1), 3) - 1
-	if business(v) {
-		c += 3
+	return kind(min(max(n, 1), counts)-1, business(v))
+}
+
+func kind(n int, business bool) int {
+	if business {
+		return n + counts
 	}
-	return c
+	return n
 }
 
 func business(v *portfolio.View) bool {
@@ -103,14 +99,11 @@ func business(v *portfolio.View) bool {
 func NewModel(m Market) *Model {
 	out := &Model{
 		Ends: map[string]float64{"": m.SingleEnds}, CarryOn: m.CarryOn, Growth: m.Growth, GrowthSD: m.GrowthSD,
-		Spread: map[string]float64{"": m.Spread}, Frailty: m.Frailty, Contacts: Contacts{Weight: 1},
+		Spread: map[string]float64{"": m.Spread}, Frailty: m.Frailty, Contacts: Contacts{Weight: 1}, WantsFade: m.WantsFade,
 		HazardError: 1 / math.Sqrt(max(1, m.Weight)),
 	}
-	for i := range out.Newcomer {
-		out.Newcomer[i] = Newcomer{Ends: m.SingleEnds, Insured: 1}
-	}
 	for i := range out.Cells {
-		out.Cells[i] = Cell{Name: cellNames[i], Purchases: m.Purchases, Low: 1, High: 1}
+		out.Cells[i] = Cell{Name: cellNames[i], Low: 1, High: 1}
 	}
 	return out
 }
@@ -140,6 +133,8 @@ func (m *Model) Check() error {
 		{"growth_sd", m.GrowthSD, 0, 2},
 		{"frailty", m.Frailty, 0, 100},
 		{"claims_inflation", m.Inflation, -0.5, 1},
+		{"wants_fade", m.WantsFade, 0, 10},
+		{"wants_frailty", m.WantsFrailty, 0, 100},
 		{"contacts.mean", m.Contacts.Mean, 0, 1e4},
 		{"contacts.weight", m.Contacts.Weight, 0, 1},
 		{"hazard_error", m.HazardError, 0, 2},
@@ -149,14 +144,16 @@ func (m *Model) Check() error {
 			return bad(f.name)
 		}
 	}
-	for _, n := range m.Newcomer {
-		if !in(n.Premium, 0, 1e9) || !in(n.Spread, 0, 1e4) || !in(n.Rate, 0, 1) || !in(n.Insured, 0, 1) || !in(n.Ends, 0, 100) ||
-			!in(n.Frequency, 0, 1e4) || !in(n.Severity, 0, 1e9) {
-			return bad("newcomer")
+	for i := range m.Wares {
+		w := &m.Wares[i]
+		if !in(w.Premium, 0, 1e9) || !in(w.Spread, 0, 1e4) || !in(w.Rate, 0, 1) || !in(w.Insured, 0, 1) || !in(w.Ends, 0, 100) ||
+			!in(w.Frequency, 0, 1e4) || !in(w.Severity, 0, 1e9) || !in(w.Held, 0, 1e4) || !in(w.Beside, 0, 1e4) || !in(w.Open, 0, 1e4) || !in(w.Primary, 0, 1) ||
+			slices.ContainsFunc(w.Usual[:], func(v float64) bool { return !in(v, 0, 1e4) }) {
+			return bad("wares")
 		}
 	}
 	for _, c := range m.Cells {
-		if !in(c.Purchases, 0, 1e4) || !in(c.Drift, -1, 1) || !in(c.Low, 0, 100) || !in(c.High, 0, 100) {
+		if !in(c.Drift, -1, 1) || !in(c.Low, 0, 100) || !in(c.High, 0, 100) {
 			return bad("cells")
 		}
 	}

@@ -50,6 +50,7 @@ type Market struct {
 	GrowthSD   float64 `json:"growth_sd"`   // of its logarithm
 	Spread     float64 `json:"spread"`      // squared coefficient of variation of claim amounts of a branch
 	Frailty    float64 `json:"frailty"`     // variance of what multiplies a customer's claims beyond what the model sees
+	WantsFade  float64 `json:"wants_fade"`  // of what is known of a customer's purchases, a year: its logarithm
 	CarryOn    float64 `json:"carry_on"`    // share of other policies that outlive the end of the relation as churn defines it
 	Weight     float64 `json:"weight"`      // events: limited fluctuation, own experience counts n/(n+weight)
 }
@@ -89,7 +90,7 @@ var Defaults = Settings{
 	CommissionRate: 0.17, ExpenseRatio: 0.28, AgencyCommission: 0.06, ProfitShare: 0.10,
 	ServicingCost: 12, ContactCost: 9, AcquisitionCost: 60, UnseenError: 0.15,
 	Market: Market{
-		SingleEnds: 0.08, Purchases: 0.10, Growth: 0.02, GrowthSD: 0.08, Spread: 3, Frailty: 0.3, CarryOn: 0.2, Weight: 20,
+		SingleEnds: 0.08, Purchases: 0.10, Growth: 0.02, GrowthSD: 0.08, Spread: 3, Frailty: 0.3, WantsFade: 0.5, CarryOn: 0.2, Weight: 20,
 	},
 	// The thresholds are our choice: the upper half by value, the upper fifth by lapse.
 	Segments: Segments{
@@ -138,6 +139,7 @@ func (s *Settings) Check() error {
 		{"market.growth_sd", s.Market.GrowthSD, 1},
 		{"market.spread", s.Market.Spread, 100},
 		{"market.frailty", s.Market.Frailty, 100},
+		{"market.wants_fade", s.Market.WantsFade, 10},
 		{"market.carry_on", s.Market.CarryOn, 1},
 		{"market.weight", s.Market.Weight, 1e9},
 	} {

@@ -189,6 +189,7 @@ type group struct {
 	explain *score.Explainer
 	scored  bool
 	link    float64
+	chance  float64
 	why     bool
 	reasons score.Reasons
 }
@@ -375,13 +376,10 @@ func (e *Engine) offer(i int, x *group, p *person, rk *risk.Result, r *Result) s
 	case r.Withheld != "":
 		return drop(CareSignal)
 	}
-	if !x.scored {
-		e.grouping.About(i, &e.past, &e.row)
-		x.link, x.scored = e.model.Link(x.Code, e.row), true
-	}
+	e.ask(i, x)
 	o.at = i
 	o.Group, o.Basis, o.Weight, o.Market = x.Group, x.Basis, x.Weight, x.market
-	o.Probability, o.AtMarket = x.model.Mean(x.link), x.model.Mean(x.link+x.Shift)
+	o.Probability, o.AtMarket = x.chance, x.model.Mean(x.link+x.Shift)
 	o.Value = o.Probability * x.Premium * e.settings.CommissionRate
 	o.Need = Useful
 	if x.Essential {
@@ -391,6 +389,30 @@ func (e *Engine) offer(i int, x *group, p *person, rk *risk.Result, r *Result) s
 		o.Need = Gap
 	}
 	return ""
+}
+
+// Grouping is the engine's.
+func (e *Engine) Grouping() *Grouping { return e.grouping }
+
+// Chance is the probability that the relation that Relation was called with buys a group
+// here within 12 months, if it stays; whether it may be offered is not looked at. There is
+// none of a group that it holds, or has arranged, or that the book does not sell.
+func (e *Engine) Chance(i int) (float64, bool) {
+	x := &e.groups[i]
+	if x.model == nil || e.policies == 0 || (e.past.Held|e.past.Soon)>>i&1 != 0 {
+		return 0, false
+	}
+	e.ask(i, x)
+	return x.chance, true
+}
+
+// ask has the models say once of the relation how likely it buys a group.
+func (e *Engine) ask(i int, x *group) {
+	if !x.scored {
+		e.grouping.About(i, &e.past, &e.row)
+		x.link, x.scored = e.model.Link(x.Code, e.row), true
+		x.chance = x.model.Mean(x.link)
+	}
 }
 
 // Fields are the fields of Row's rows.

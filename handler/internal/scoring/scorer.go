@@ -27,6 +27,7 @@ type Scorer struct {
 	churn  *churn.Engine
 	clv    *clv.Engine
 	nbp    *nbp.Engine
+	demand *clv.Demand
 	defend *defend.Engine
 	reader feature.Reader
 	row    model.Row
@@ -74,7 +75,7 @@ func assemble(m *Models) (*Scorer, error) {
 	}
 	return &Scorer{
 		models: m, risk: risk.New(m.Risk, &m.Settings.Risk, careful), churn: churn.New(m.Churn), clv: clv.New(m.Settings.Clv, m.Clv),
-		nbp: offers, defend: defend.New(&m.Settings.Defend),
+		nbp: offers, demand: clv.NewDemand(m.Clv, offers), defend: defend.New(&m.Settings.Defend),
 	}, nil
 }
 
@@ -217,15 +218,16 @@ func (s *Scorer) customer(in feature.Input, sh *Sheet, set Set, at time.Time) ti
 		lap(Churn)
 	}
 	s.reader.Customer(in, &s.row)
+	if !objects && (set.Has(Clv) || set.Has(Nbp) || set.Has(Defend)) && !s.offersReady {
+		s.nbp.Relation(in.Group, s.declined)
+		s.demand.Begin(in.Group)
+		s.offersReady = true
+	}
 	if !objects && (set.Has(Clv) || set.Has(Defend)) {
-		s.clv.Score(in, &sh.Risk, s.reader.Care().Contacts, &sh.Clv)
+		s.clv.Score(in, &sh.Risk, s.reader.Care().Contacts, s.demand.Of(in.Group, in.View), &sh.Clv)
 		lap(Clv)
 	}
 	if !objects && (set.Has(Nbp) || set.Has(Defend)) {
-		if !s.offersReady {
-			s.nbp.Relation(in.Group, s.declined)
-			s.offersReady = true
-		}
 		s.nbp.Score(in.View, &sh.Risk, &sh.Nbp)
 		lap(Nbp)
 	}

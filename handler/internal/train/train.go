@@ -327,7 +327,8 @@ func (f *fitter) collect(ctx context.Context, source Source) error {
 	f.frequency, f.severity = f.made(f.schema.Fields(), f.o.MaxRows), f.made(f.schema.Fields(), f.o.MaxRows)
 	f.lapse, f.other = f.made(feature.HazardFields(), f.o.MaxRows), f.made(feature.HazardFields(), f.o.MaxRows)
 	f.experience = map[string]*experience{}
-	f.worth.ends = map[string]*seen{}
+	f.worth.ends, f.worth.wanted = map[string]*seen{}, wares{}
+	f.worth.own, f.worth.others = map[*wanted]bool{}, map[*wanted]bool{}
 	f.lapses.reset(&f.o.Settings.Churn.Changes, f.made, f.o.MaxRows)
 	n, lag := 0, f.o.Settings.Features.ReportingLag
 	for rel, err := range f.moved.lived(ctx, source) {
@@ -397,7 +398,7 @@ func (f *fitter) policies(key string, k int, then portfolio.Date) {
 			x := f.seen(p.Branch)
 			x.exposure += exposure
 			x.year(k).exposure += exposure
-			claims, amount, known := 0.0, 0.0, 0.0
+			claims, amount := 0.0, 0.0
 			for j := range now.Claims {
 				c := &now.Claims[j]
 				if c.PolicyID != p.ID || c.LossDate < from || c.LossDate >= until {
@@ -406,12 +407,10 @@ func (f *fitter) policies(key string, k int, then portfolio.Date) {
 				if learnt, a := f.claim(x, k, f.lineOf(p, c), c); learnt {
 					claims++
 					amount += a
-					known += c.Incurred().EUR()
 				}
 			}
 			f.rates.exposure += exposure
 			f.rates.claims += claims
-			f.worth.claimed(v, exposure, claims, known)
 			f.reader.Policy(f.schema, i, &f.row)
 			f.frequency.add(key, &f.row, claims, 1, exposure)
 			if claims > 0 {
@@ -470,7 +469,7 @@ func (f *fitter) places() []place {
 func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, error) {
 	var changes churn.Changes
 	m, err := f.engines(ctx, f.places(),
-		func(ctx context.Context, m *scoring.Models) error { return f.value(ctx, source, m) },
+		func(ctx context.Context, m *scoring.Models) error { return f.learnFade(ctx, source, m.Churn) },
 		func(ctx context.Context, _ *scoring.Models) (err error) {
 			changes, err = f.changes(ctx)
 			return err
@@ -479,6 +478,9 @@ func (f *fitter) learn(ctx context.Context, source Source) (*scoring.Models, err
 		return nil, err
 	}
 	m.Churn.Book.Changes = changes
+	if err := f.value(ctx, source, m); err != nil {
+		return nil, err
+	}
 	if err := f.freeze(ctx, source, m); err != nil {
 		return nil, err
 	}
@@ -565,13 +567,13 @@ func sideBySide(ctx context.Context) (*errgroup.Group, context.Context) {
 }
 
 // value learns how policies and customers go on, and holds values against what came. It
-// needs the models of risk and churn, and which branches are sold.
+// needs the models of all other engines.
 func (f *fitter) value(ctx context.Context, source Source, m *scoring.Models) error {
-	if err := f.learnFade(ctx, source, m.Churn); err != nil {
-		return err
-	}
 	m.Clv = f.learnWorth()
 	f.learnFrailty(m.Risk.Frequency, m.Clv)
+	if err := f.learnWants(ctx, source, m); err != nil {
+		return err
+	}
 	seen, err := f.lookBack(ctx, source, m)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"polis/handler/internal/clv"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/model"
+	"polis/handler/internal/nbp"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/risk"
 	"polis/handler/internal/score"
@@ -28,13 +29,10 @@ type worth struct {
 	premiums        float64          // how many
 	contacts, next  float64          // a customer's in a year and in the one after
 	square, product float64
-	customers       float64
-	cells           [6]clv.Cell
-	bought          [2]moments // premiums
-	commission      [2]float64
-	insured         [2]float64
-	spent           [2]float64
-	claims          [2]seen // of policies at risk, by kind of customer
+	called          float64    // customers whose contacts are counted
+	customers       [6]float64 // customer-years, by kind
+	wanted          wares
+	own, others     map[*wanted]bool // what the customer at hand holds, and others of its relation
 }
 
 // seen are events at an exposure.
@@ -72,14 +70,14 @@ func (f *fitter) goesOn(then portfolio.Date) {
 	}
 	for m, v := range f.then.refs {
 		now := f.now.refs[m]
-		held := false
+		any := false
 		for i := range v.Policies {
 			p := &v.Policies[i]
 			later := now.Policy(p.ID)
 			if !p.InForce(then) || later == nil {
 				continue
 			}
-			held = true
+			any = true
 			f.endsSingly(p, later, last, n > 1 || !counted.Counts(p.Branch))
 			if gone != 0 && !counted.Counts(p.Branch) && later.InForce(gone-1) {
 				if later.InForce(gone + portfolio.ReplacementDays) {
@@ -90,8 +88,11 @@ func (f *fitter) goesOn(then portfolio.Date) {
 			}
 			f.grows(p, later, until)
 		}
-		if held {
-			f.buys(v, now, then, until, gone == 0)
+		if any {
+			f.buys(v, now, then, until)
+			if gone == 0 {
+				f.calls(now, then, until)
+			}
 		}
 	}
 }
@@ -136,40 +137,9 @@ func (f *fitter) grows(p, later *portfolio.PolicyView, until portfolio.Date) {
 	f.worth.grown.add(math.Log(now/before), before)
 }
 
-// buys counts what a customer bought while it had a policy, and its contacts.
-func (f *fitter) buys(v, now *portfolio.View, then, until portfolio.Date, whole bool) {
-	w, kind := &f.worth, 0
-	if v.Customer != nil && v.Customer.Segment == portfolio.Business {
-		kind = 1
-	}
-	cell := &w.cells[clv.CellOf(v)]
-	last := then
-	for i := range now.Policies {
-		p := &now.Policies[i]
-		if p.StartDate <= then && (p.EndDate == 0 || p.EndDate > last) {
-			last = until
-			if p.EndDate != 0 {
-				last = min(until, p.EndDate)
-			}
-		}
-	}
-	cell.Customers += float64(last-then) / 365.25
-	for i := range now.Policies {
-		p := &now.Policies[i]
-		if p.StartDate <= then || p.StartDate > until || clv.StandsIn(now, p) {
-			continue
-		}
-		cell.Purchases++
-		premium := p.AnnualPremium.EUR()
-		w.bought[kind].add(premium, 1)
-		w.commission[kind] += premium * f.o.Settings.Clv.Commission(p)
-		if b, _ := portfolio.BranchOf(p.Branch); !b.LifeOrHealth {
-			w.insured[kind] += premium
-		}
-	}
-	if !whole {
-		return
-	}
+// calls counts a customer's contacts of a year and of the one after.
+func (f *fitter) calls(now *portfolio.View, then, until portfolio.Date) {
+	w := &f.worth
 	before, after := 0.0, 0.0
 	year := then.AddMonths(-12)
 	for i := range now.Contacts {
@@ -180,22 +150,11 @@ func (f *fitter) buys(v, now *portfolio.View, then, until portfolio.Date, whole 
 			after++
 		}
 	}
-	w.customers++
+	w.called++
 	w.contacts += before
 	w.next += after
 	w.square += before * before
 	w.product += before * after
-}
-
-// claimed counts a policy's year at risk, its claims and what they cost.
-func (w *worth) claimed(v *portfolio.View, exposure, claims, amount float64) {
-	kind := 0
-	if v.Customer != nil && v.Customer.Segment == portfolio.Business {
-		kind = 1
-	}
-	w.claims[kind].exposure += exposure
-	w.claims[kind].events += claims
-	w.spent[kind] += amount
 }
 
 // learnWorth is the model of how policies and customers go on: the book's own rates, by
@@ -229,49 +188,21 @@ func (f *fitter) learnWorth() *clv.Model {
 		m.GrowthSD = round(weigh(w.premiums, math.Sqrt(w.grown.variance()), market.GrowthSD))
 	}
 	f.learnSpread(m, market.Spread, weigh)
-	if w.customers > 0 {
-		before, next := w.contacts/w.customers, w.next/w.customers
-		variance, both := w.square/w.customers-before*before, w.product/w.customers-before*next
+	if w.called > 0 {
+		before, next := w.contacts/w.called, w.next/w.called
+		variance, both := w.square/w.called-before*before, w.product/w.called-before*next
 		m.Contacts.Mean = round(next)
 		if variance > 0 {
-			m.Contacts.Weight = round(min(max(weigh(w.customers, both/variance, 0.5), 0), 1))
+			m.Contacts.Weight = round(min(max(weigh(w.called, both/variance, 0.5), 0), 1))
 		}
 	}
 	for i := range m.Cells {
-		c := &w.cells[i]
-		m.Cells[i].Customers = math.Round(c.Customers)
-		if c.Customers > 0 {
-			m.Cells[i].Purchases = round(weigh(c.Purchases+1, c.Purchases/c.Customers, market.Purchases))
-		}
+		m.Cells[i].Customers = math.Round(w.customers[i])
 	}
-	for i := range m.Newcomer {
-		n, b := &m.Newcomer[i], &w.bought[i]
-		n.Ends, n.Rate = m.Ends[""], f.o.Settings.Clv.CommissionRate
-		if b.n == 0 || b.sum <= 0 {
-			continue
-		}
-		n.Premium, n.Spread = round(b.mean()), round(b.variance()/(b.mean()*b.mean()))
-		n.Rate, n.Insured = round(w.commission[i]/b.sum), round(w.insured[i]/b.sum)
-	}
-	f.learnClaims(m)
+	f.learnWares(m)
 	m.Losses, m.Inflation = f.o.AsOf, f.o.Settings.Risk.Inflation
 	m.HazardError = round(1 / math.Sqrt(f.rates.lapses+f.rates.others+market.Weight))
 	return m
-}
-
-// learnClaims is what a new policy is expected to claim: what all of the kind do.
-func (f *fitter) learnClaims(m *clv.Model) {
-	market := f.o.Settings.Risk.Expected("")
-	for i := range m.Newcomer {
-		c := &f.worth.claims[i]
-		m.Newcomer[i].Frequency = round(shrunk(c.events, c.exposure, market.Frequency))
-		severity := market.Severity
-		if c.events > 0 {
-			z := c.events / (c.events + priorEvents)
-			severity = z*f.worth.spent[i]/c.events + (1-z)*severity
-		}
-		m.Newcomer[i].Severity = round(severity)
-	}
 }
 
 // learnFrailty is how much relations differ in claims beyond what the model sees: the
@@ -397,6 +328,11 @@ func (f *fitter) lookBack(ctx context.Context, source Source, m *scoring.Models)
 	if err != nil {
 		return nil, err
 	}
+	offers, err := nbp.New(m.Nbp, &m.Settings.Nbp)
+	if err != nil {
+		return nil, err
+	}
+	demand := clv.NewDemand(m.Clv, offers)
 	risks, churns := risk.New(m.Risk, &m.Settings.Risk, careful), churn.New(m.Churn)
 	engines := map[int]*clv.Engine{}
 	for _, months := range windows {
@@ -413,6 +349,8 @@ func (f *fitter) lookBack(ctx context.Context, source Source, m *scoring.Models)
 		churns.Score(&f.then.group, &ends)
 		engine := engines[months]
 		engine.Begin(&f.then.group, &ends)
+		offers.Relation(&f.then.group, nil)
+		demand.Begin(&f.then.group)
 		for k, v := range f.then.refs {
 			if feature.Objects(v) || uncertain(v) {
 				continue
@@ -420,7 +358,7 @@ func (f *fitter) lookBack(ctx context.Context, source Source, m *scoring.Models)
 			in := feature.Input{View: v, Group: &f.then.group}
 			risks.Score(in, &rk)
 			f.reader.Policies(in)
-			engine.Score(in, &rk, f.reader.Care().Contacts, &worth)
+			engine.Score(in, &rk, f.reader.Care().Contacts, demand.Of(&f.then.group, v), &worth)
 			if worth.Status == score.Scored {
 				out = append(out, foretold{
 					cell: clv.CellOf(v), months: months, value: worth.Value, low: worth.Realisable.Low, high: worth.Realisable.High,
@@ -430,6 +368,27 @@ func (f *fitter) lookBack(ctx context.Context, source Source, m *scoring.Models)
 		}
 	})
 	return out, err
+}
+
+// learnWants looks back on what customers bought after nbp would have looked at them.
+func (f *fitter) learnWants(ctx context.Context, source Source, m *scoring.Models) error {
+	offers, err := nbp.New(m.Nbp, &m.Settings.Nbp)
+	if err != nil {
+		return err
+	}
+	demand := clv.NewDemand(m.Clv, offers)
+	var w wants
+	err = f.windowed(ctx, source, []int{longest}, func(_ int, then portfolio.Date) {
+		offers.Relation(&f.then.group, nil)
+		demand.Begin(&f.then.group)
+		for k, v := range f.then.refs {
+			if !feature.Objects(v) {
+				w.add(m.Clv, demand.Of(&f.then.group, v), v, f.now.refs[k], f.groups, then)
+			}
+		}
+	})
+	w.learn(m.Clv, &m.Settings.Clv.Market)
+	return err
 }
 
 // uncertain reports whether a customer holds a policy of which the premium was not known.

@@ -47,11 +47,15 @@ func TestWhatIsBought(t *testing.T) {
 	leaves := customer(policy("p", "motor", then-500, then+73, "lapse"))
 	f := collected(t, alone(a), alone(leaves))
 	w := &f.worth
-	if c := w.cells[0]; c.Purchases != 1 || math.Abs(c.Customers-1.2) > 0.01 {
-		t.Errorf("%v bought in %v years, want 1 in 1.2", c.Purchases, c.Customers)
+	x := w.wanted[ware{"travel", false}]
+	if x == nil || x.usual[0] != 1 || x.bought[byNobody] != 1 || math.Abs(w.customers[0]-1.2) > 0.01 {
+		t.Fatalf("%+v bought in %v years, want 1 in 1.2", x, w.customers)
 	}
-	if w.bought[0].mean() != 365 || w.customers != 1 || w.contacts != 2 || w.next != 1 {
-		t.Errorf("premium %v, %v customers with %v contacts and %v the year after", w.bought[0].mean(), w.customers, w.contacts, w.next)
+	if p := w.wanted[ware{"motor", false}]; math.Abs(p.years[byItself]-1.2) > 0.01 || p.premiums.n != 0 {
+		t.Errorf("%+v is what both hold", p)
+	}
+	if x.premiums.mean() != 365 || w.called != 1 || w.contacts != 2 || w.next != 1 {
+		t.Errorf("premium %v, %v customers with %v contacts and %v the year after", x.premiums.mean(), w.called, w.contacts, w.next)
 	}
 }
 
@@ -76,8 +80,8 @@ func TestAFewCustomersAreTheMarkets(t *testing.T) {
 	if m.Ends[""] != market.SingleEnds || m.CarryOn != market.CarryOn || m.Spread[""] != market.Spread {
 		t.Errorf("%+v", m)
 	}
-	if p := m.Cells[0].Purchases; p >= market.Purchases || p < market.Purchases/2 {
-		t.Errorf("after a year without a purchase %v are expected", p)
+	if len(m.Wares) != 1 || m.Wares[0].Name != "motor" || m.Wares[0].Usual[0] >= market.Purchases || m.Wares[0].Usual[0] < market.Purchases/2 {
+		t.Errorf("after a year without a purchase these are expected: %+v", m.Wares)
 	}
 	if err := m.Check(); err != nil {
 		t.Error(err)
