@@ -181,17 +181,17 @@ func judge(ctx context.Context, source train.Source, m *scoring.Models, t *truth
 
 // judging is a judge at work.
 type judging struct {
-	models    *scoring.Models
-	truth     *truth
-	said      map[figure]*said
-	risks     *risk.Engine
-	lapses    *churn.Engine
-	grouping  *nbp.Grouping
-	reader    feature.Reader
-	row       model.Row
-	past      nbp.Past
-	cost      risk.Result
-	end       churn.Result
+	models   *scoring.Models
+	truth    *truth
+	said     map[figure]*said
+	risks    *risk.Engine
+	lapses   *churn.Engine
+	grouping *nbp.Grouping
+	reader   feature.Reader
+	row      model.Row
+	past     nbp.Past
+	cost     risk.Result
+	end      churn.Result
 }
 
 func newJudge(m *scoring.Models, t *truth) (*judging, error) {

@@ -46,9 +46,10 @@ var Horizons = [...]int{1, 3, 6, 12, Horizon}
 
 // Model is what training publishes for this engine.
 type Model struct {
-	Definition               Definition  // that it was trained under; "" is the default
-	Lapse, Other             score.Model // monthly hazards of the relation: of a lapse, of any other end
-	PolicyLapse, PolicyOther score.Model // likewise of a policy, while its relation goes on
+	Definition               Definition           // that it was trained under; "" is the default
+	Lapse, Other             score.Model          // monthly hazards of the relation: of a lapse, of any other end
+	PolicyLapse, PolicyOther score.Model          // likewise of a policy, while its relation goes on
+	Schema                   feature.PolicySchema // whose attributes the hazards read
 	Book                     Book
 	Bands                    score.Bands // of the probability over 12 months
 }
@@ -250,6 +251,7 @@ func New(m *Model) *Engine {
 		model: m, definition: d, explain: score.NewExplainer(m.Lapse), kept: m.Book.Fade.kept(),
 		relation: [2]monthly{newMonthly(m.Lapse, relation), newMonthly(m.Other, relation)},
 		policy:   [2]monthly{newMonthly(m.PolicyLapse, policy), newMonthly(m.PolicyOther, policy)},
+		reader:   feature.Reader{Schema: m.Schema},
 	}
 }
 

@@ -24,11 +24,11 @@ func Catalogue() []Set {
 		return out
 	}
 	return []Set{
-		{"customer", "lapse, other ends and purchases, of the customer of a relation with the most premium; ends of a policy, of its customer", Customers},
+		{"customer", "lapse, other ends and purchases, of the customer of a relation with the most premium; ends of a policy, of its customer; those of ends also the tenant's own attributes, of the customer's policy with the most premium", Customers},
 		{"month", "lapse and other ends, for each month ahead", Months},
 		{"holding", "purchases", offers[len(Customers):]},
 		{"policy", "claim frequency and severity, of each policy in force; after them the tenant's own attributes", of(policies)},
-		{"single policy", "ends of a policy while its relation goes on, of each policy in force, beside those of its customer", of(lapsing)},
+		{"single policy", "ends of a policy while its relation goes on, of each policy in force, beside those of its customer; after them the tenant's own attributes", of(lapsing)},
 		{"policy month", "ends of a policy, for each month ahead", PolicyMonths},
 	}
 }

@@ -174,6 +174,9 @@ func fill(defs []Definition, f *facts, row *model.Row) {
 
 // Reader makes rows. Its buffers are reused, so it is for one goroutine.
 type Reader struct {
+	// Schema has the attributes that rows of hazards end with; without it they have none.
+	Schema PolicySchema
+
 	facts  facts
 	policy policyFacts
 	claims []branchClaims // of the customer that Policies was called with
@@ -200,8 +203,13 @@ func (r *Reader) Offer(in Input, row *model.Row) {
 // Hazard fills a row of HazardFields for the first month after the as-of date.
 func (r *Reader) Hazard(in Input, row *model.Row) {
 	r.facts.reset(in)
-	resize(row, len(Customers)+len(Months))
+	resize(row, len(Customers)+len(Months)+len(r.Schema.Attributes))
 	fill(Customers, &r.facts, row)
+	main := r.facts.main
+	if r.facts.undated {
+		main = nil // which one it is is not known
+	}
+	r.Schema.attributes(main, row, len(Customers)+len(Months))
 	r.renewal = -1
 	if f := &r.facts; f.nextEnd != 0 && !f.undated {
 		r.renewal = MonthsAhead(f.v.AsOf, f.nextEnd)

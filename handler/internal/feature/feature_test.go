@@ -311,6 +311,50 @@ func TestRatingFactors(t *testing.T) {
 	}
 }
 
+// TestHazardsReadRatingFactors: rows of hazards end with attributes, a policy's with its own
+// and a relation's with those of the policy with the most premium; without a schema with none.
+func TestHazardsReadRatingFactors(t *testing.T) {
+	a := &portfolio.Aggregate{Customers: []portfolio.Customer{{ID: "c", Version: portfolio.Version{RecordedAt: asOf - 400, ValidFrom: asOf - 400}}}}
+	for i, bm := range []string{"3", "11", ""} {
+		p := portfolio.Policy{
+			ID: fmt.Sprint(i), CustomerID: "c", Branch: "motor", Status: portfolio.Active, StartDate: asOf - 400, AnnualPremium: portfolio.Cents(i%2*5000 + 10_000),
+			Version: portfolio.Version{RecordedAt: asOf - 400, ValidFrom: asOf - 400},
+		}
+		if bm != "" {
+			p.Attributes = []portfolio.Attribute{{Key: "fuel", Value: "diesel"}, {Key: "bm", Value: bm}}
+		}
+		a.Policies = append(a.Policies, p)
+	}
+	var v portfolio.View
+	v.Reset(a, asOf, portfolio.DefaultEnds)
+	var g Group
+	g.Reset([]*portfolio.View{&v})
+	s := PolicySchema{Attributes: []Attr{{"bm", true}, {"fuel", false}}}
+	r, row := Reader{Schema: s}, model.Row{}
+	last := func(of []model.Field) (bm float64, fuel string) {
+		n := len(of) - 2
+		if len(row.Num) != len(of) || of[n].Name != "attribute_bm" || of[n+1].Name != "attribute_fuel" {
+			t.Fatalf("%d values for fields that end with %s, %s", len(row.Num), of[n].Name, of[n+1].Name)
+		}
+		return row.Num[n], row.Cat[n+1]
+	}
+	r.Hazard(Input{&v, &g}, &row)
+	if bm, fuel := last(s.HazardFields()); bm != 11 || fuel != "diesel" {
+		t.Errorf("of the relation: %v, %q", bm, fuel)
+	}
+	r.PolicyHazards(Input{&v, &g}, &row)
+	for i, want := range []float64{3, 11, math.NaN()} {
+		r.PolicyHazard(i, &row)
+		if bm, fuel := last(s.PolicyHazardFields()); bm != want && want == want || bm == bm && want != want || (fuel == "") != (want != want) {
+			t.Errorf("of policy %d: %v, %q", i, bm, fuel)
+		}
+	}
+	r.Schema = PolicySchema{}
+	if r.Hazard(Input{&v, &g}, &row); len(row.Num) != len(HazardFields()) {
+		t.Errorf("without a schema: %d values", len(row.Num))
+	}
+}
+
 func TestReadingAllocatesNothing(t *testing.T) {
 	a := history(rand.New(rand.NewPCG(3, 4)), "c")
 	var (

@@ -56,7 +56,7 @@ func PolicyHazardFields() []model.Field {
 // PolicyHazards readies the reader and a row for the hazards of a customer's policies.
 func (r *Reader) PolicyHazards(in Input, row *model.Row) {
 	r.Policies(in)
-	resize(row, len(Customers)+len(lapsing)+len(PolicyMonths))
+	resize(row, len(Customers)+len(lapsing)+len(PolicyMonths)+len(r.Schema.Attributes))
 	fill(Customers, &r.facts, row)
 }
 
@@ -79,6 +79,7 @@ func (r *Reader) PolicyHazard(i int, row *model.Row) {
 			row.Num[at+k] = lapsing[k].num(f)
 		}
 	}
+	r.Schema.attributes(f.p, row, len(Customers)+len(lapsing)+len(PolicyMonths))
 	r.renewal = -1
 	if due := Renewal(f.p, f.v.AsOf); due != 0 {
 		r.renewal = MonthsAhead(f.v.AsOf, due)
@@ -108,8 +109,8 @@ func untilRenewal(ahead, month int) float64 {
 	return float64(ahead)
 }
 
-// Renews reports whether the policy that PolicyHazard was called with renews in a month
-// ahead, from 1.
+// Renews reports whether the policy that PolicyHazard was called with, or the relation that
+// Hazard was, renews in a month ahead, from 1.
 func (r *Reader) Renews(month int) bool { return untilRenewal(r.renewal, month) == 0 }
 
 // Ahead is how many months a row can be moved ahead.

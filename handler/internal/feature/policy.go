@@ -20,7 +20,8 @@ type Attr struct {
 const Attribute = "attribute_"
 
 // PolicySchema is the features of a policy: the built-in ones and, after them, the
-// tenant's own rating factors as training found them.
+// tenant's own rating factors as training found them. Rows of hazards end with these too: a
+// policy's with its own, a relation's with those of the customer's policy with the most premium.
 type PolicySchema struct {
 	Attributes []Attr `json:"attributes,omitempty"`
 }
@@ -86,6 +87,17 @@ func (s PolicySchema) Fields() []model.Field {
 		}
 		out = append(out, f)
 	}
+	return s.with(out)
+}
+
+// HazardFields are the fields of the rows of Hazard of a reader with the schema.
+func (s PolicySchema) HazardFields() []model.Field { return s.with(HazardFields()) }
+
+// PolicyHazardFields are those of PolicyHazard, likewise.
+func (s PolicySchema) PolicyHazardFields() []model.Field { return s.with(PolicyHazardFields()) }
+
+// with appends the attributes.
+func (s PolicySchema) with(out []model.Field) []model.Field {
 	for _, a := range s.Attributes {
 		f := model.Field{Name: Attribute + a.Key, Kind: model.Category}
 		if a.Numeric {
@@ -94,6 +106,25 @@ func (s PolicySchema) Fields() []model.Field {
 		out = append(out, f)
 	}
 	return out
+}
+
+// attributes fills in a policy's, from a place in the row on; nil is of no policy.
+func (s PolicySchema) attributes(p *portfolio.PolicyView, row *model.Row, at int) {
+	for k, a := range s.Attributes {
+		value := ""
+		if p != nil {
+			for j := range p.Attributes {
+				if p.Attributes[j].Key == a.Key {
+					value = p.Attributes[j].Value
+				}
+			}
+		}
+		if !a.Numeric {
+			row.Cat[at+k] = value
+			continue
+		}
+		row.Num[at+k] = number(value)
+	}
 }
 
 // Care is what the care signals count, over the last 12 months.
@@ -165,20 +196,7 @@ func (r *Reader) Policy(s PolicySchema, i int, row *model.Row) {
 			row.Num[k] = policies[k].num(f)
 		}
 	}
-	for k, a := range s.Attributes {
-		at := len(policies) + k
-		value := ""
-		for j := range f.p.Attributes {
-			if f.p.Attributes[j].Key == a.Key {
-				value = f.p.Attributes[j].Value
-			}
-		}
-		if !a.Numeric {
-			row.Cat[at] = value
-			continue
-		}
-		row.Num[at] = number(value)
-	}
+	s.attributes(f.p, row, len(policies))
 }
 
 func number(s string) float64 {

@@ -131,9 +131,9 @@ func place(name string, schema feature.PolicySchema, groups *nbp.Grouping) (loss
 	case "severity":
 		return model.Gamma, schema.Fields(), true
 	case "lapse", "other_end":
-		return model.Logistic, feature.HazardFields(), true
+		return model.Logistic, schema.HazardFields(), true
 	case "policy_lapse", "policy_other_end":
-		return model.Logistic, feature.PolicyHazardFields(), true
+		return model.Logistic, schema.PolicyHazardFields(), true
 	}
 	return model.Logistic, groups.Fields(), strings.HasPrefix(name, buys) || name == "buy"
 }
@@ -209,7 +209,7 @@ func Parse(body []byte) (*Models, error) {
 		Risk: &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.Schema, Branches: f.Branches, Quantiles: f.Quantiles, LossQuantiles: f.Losses, Bands: f.Bands["risk"]},
 		Churn: &churn.Model{
 			Definition: f.Settings.Churn.Definition, Lapse: learnt["lapse"], Other: learnt["other_end"],
-			PolicyLapse: learnt["policy_lapse"], PolicyOther: learnt["policy_other_end"], Book: f.Churn, Bands: f.Bands["churn"],
+			PolicyLapse: learnt["policy_lapse"], PolicyOther: learnt["policy_other_end"], Schema: f.Schema, Book: f.Churn, Bands: f.Bands["churn"],
 		},
 		Nbp: &nbp.Model{Common: learnt["buy"], Groups: map[string]score.Model{}, Fitted: f.Offers, Premium: f.Premium, Bands: f.Bands["nbp"]},
 	}

@@ -128,7 +128,7 @@ func (s *Scorer) recordChurn(in feature.Input, sh *Sheet, r *Record) {
 	m := s.models.Churn
 	in.View = in.Group.Primary
 	s.reader.Hazard(in, &s.row)
-	r.add(of, feature.HazardFields(), &s.row)
+	r.add(of, m.Schema.HazardFields(), &s.row)
 	r.ask("lapse", of, m.Lapse, &s.row)
 	r.ask("other_end", of, m.Other, &s.row)
 	for k := 1; k <= churn.Horizon; k++ {

@@ -75,7 +75,7 @@ func assemble(m *Models) (*Scorer, error) {
 	}
 	return &Scorer{
 		models: m, risk: risk.New(m.Risk, &m.Settings.Risk, careful), churn: churn.New(m.Churn), clv: clv.New(m.Settings.Clv, m.Clv),
-		nbp: offers, demand: clv.NewDemand(m.Clv, offers), defend: defend.New(&m.Settings.Defend),
+		nbp: offers, demand: clv.NewDemand(m.Clv, offers), defend: defend.New(&m.Settings.Defend), reader: feature.Reader{Schema: m.Risk.Schema},
 	}, nil
 }
 

@@ -40,15 +40,15 @@ type band struct{ lapses, stayed float64 }
 // for another insured object or a correction. A share; our choice.
 const mostChange = 0.5
 
-func (l *lapses) reset(s *churn.Support, made func(fields []model.Field, max int) *table, max int) {
-	l.policyLapse, l.policyOther = made(feature.PolicyHazardFields(), max), made(feature.PolicyHazardFields(), max)
+func (l *lapses) reset(s *churn.Support, fields []model.Field, made func(fields []model.Field, max int) *table, max int) {
+	l.policyLapse, l.policyOther = made(fields, max), made(fields, max)
 	var order []string
 	for k := int(math.Floor(-mostChange / s.Width)); float64(k)*s.Width < mostChange; k++ {
 		if order = append(order, strconv.Itoa(k)); k == -1 {
 			order = append(order, unchanged)
 		}
 	}
-	l.renewals = made(append(feature.PolicyHazardFields(), model.Field{Name: change, Kind: model.Category, Order: strings.Join(order, "|")}), max)
+	l.renewals = made(append(slices.Clone(fields), model.Field{Name: change, Kind: model.Category, Order: strings.Join(order, "|")}), max)
 	l.bands = map[int]*band{}
 }
 
@@ -91,10 +91,10 @@ func (f *fitter) hazards(key string, then portfolio.Date) {
 	}
 	f.reader.Hazard(feature.Input{View: g.Primary, Group: g}, &f.row)
 	f.rates.relations++
-	keep := f.thinned(12*f.relations, leastMonths, mostMonths)
+	keep := f.months(f.relations)
 	for k := 1; k <= 12 && (last == 0 || k <= last); k++ {
 		f.rates.months++
-		weight, ok := sampled(k == last, keep, key, uint64(then), uint64(k))
+		weight, ok := sampled(k == last, keep.of(&f.reader, k), key, uint64(then), uint64(k))
 		if !ok {
 			continue
 		}
@@ -122,6 +122,21 @@ func (f *fitter) thinned(rows, least, most int) uint64 {
 	return uint64(min(max(rows*f.o.Snapshots/(f.o.MaxRows/2), least), most))
 }
 
+// months are of how many months one is kept, those of a renewal and others, where about so
+// many lives are looked at in a snapshot.
+type months struct{ renewal, other uint64 }
+
+func (f *fitter) months(lives int) months {
+	return months{f.thinned(2*lives, 1, mostRenewals), f.thinned(12*lives, leastMonths, mostMonths)}
+}
+
+func (m months) of(r *feature.Reader, month int) uint64 {
+	if r.Renews(month) {
+		return m.renewal
+	}
+	return m.other
+}
+
 // sampled is whether a row is kept, and its weight: all with an event, of the others one
 // in keep, by what the row is of.
 func sampled(event bool, keep uint64, key string, of ...uint64) (float64, bool) {
@@ -137,7 +152,7 @@ func sampled(event bool, keep uint64, key string, of ...uint64) (float64, bool) 
 func (f *fitter) policyHazards(key string, d churn.Definition, v, now *portfolio.View, last int, lapsed bool) {
 	l, then := &f.lapses, v.AsOf
 	counted, ready := churn.Counted(&f.then.group, d), false
-	keep := f.thinned(12*f.inForce, leastMonths, mostMonths)
+	keep := f.months(f.inForce)
 	for i := range v.Policies {
 		p := &v.Policies[i]
 		later := now.Policy(p.ID)
@@ -174,7 +189,7 @@ func (f *fitter) policyHazards(key string, d churn.Definition, v, now *portfolio
 				break
 			}
 			l.policyMonths++
-			if weight, ok := sampled(ends == k, keep, key, id, uint64(then), uint64(k)); ok {
+			if weight, ok := sampled(ends == k, keep.of(&f.reader, k), key, id, uint64(then), uint64(k)); ok {
 				f.reader.SetPolicyMonth(&f.row, k)
 				yl, yo := 0.0, 0.0
 				switch {
@@ -279,6 +294,7 @@ func (f *fitter) churn(learnt map[string]score.Model) *churn.Model {
 	}
 	return &churn.Model{
 		Definition: s.Definition, Lapse: learnt["lapse"], Other: learnt["other_end"], PolicyLapse: learnt["policy_lapse"], PolicyOther: learnt["policy_other_end"],
+		Schema: f.schema,
 		Book: churn.Book{
 			Relations: s.Experience(f.rates.lapses), Policies: s.Experience(l.policyLapses), AlongLapse: along(0), AlongOther: along(1),
 			Fade: f.hazardMeans(),

@@ -62,7 +62,8 @@ const (
 // Of person-months without an end so few are kept that they come to about half of what a
 // table takes, but no fewer than one in mostMonths: every end is kept for as long as that
 // leaves room, and beside five months or more of each end more months say little (Breslow
-// and Day 1980, ch. 7). Of renewals that nobody ended likewise.
+// and Day 1980, ch. 7). Most lapses are at renewals, and of these months more are kept: all, where
+// they come to no more than a quarter of a table. Of renewals that nobody ended likewise.
 const (
 	leastMonths  = 4
 	mostMonths   = 16
@@ -289,6 +290,7 @@ func (f *fitter) survey(ctx context.Context, source Source) error {
 		return err
 	}
 	f.schema = s.Schema(f.o.Settings.Features)
+	f.reader.Schema = f.schema
 	f.caps = map[string]float64{}
 	for branch, amounts := range f.claims {
 		f.caps[branch] = score.Quantile(amounts, f.o.Settings.Risk.CapQuantile)
@@ -325,11 +327,11 @@ func (f *fitter) made(fields []model.Field, max int) *table {
 // collect fills the tables, snapshot by snapshot.
 func (f *fitter) collect(ctx context.Context, source Source) error {
 	f.frequency, f.severity = f.made(f.schema.Fields(), f.o.MaxRows), f.made(f.schema.Fields(), f.o.MaxRows)
-	f.lapse, f.other = f.made(feature.HazardFields(), f.o.MaxRows), f.made(feature.HazardFields(), f.o.MaxRows)
+	f.lapse, f.other = f.made(f.schema.HazardFields(), f.o.MaxRows), f.made(f.schema.HazardFields(), f.o.MaxRows)
 	f.experience = map[string]*experience{}
 	f.worth.ends, f.worth.wanted = map[string]*seen{}, wares{}
 	f.worth.own, f.worth.others = map[*wanted]bool{}, map[*wanted]bool{}
-	f.lapses.reset(&f.o.Settings.Churn.Changes, f.made, f.o.MaxRows)
+	f.lapses.reset(&f.o.Settings.Churn.Changes, f.schema.PolicyHazardFields(), f.made, f.o.MaxRows)
 	n, lag := 0, f.o.Settings.Features.ReportingLag
 	for rel, err := range f.moved.lived(ctx, source) {
 		if err != nil {

@@ -19,7 +19,7 @@ type usual struct {
 }
 
 func newUsual(schema feature.PolicySchema) *usual {
-	return &usual{score.NewSurvey(), score.NewSurvey(), feature.HazardFields(), feature.OfferFields(), schema.Fields()}
+	return &usual{score.NewSurvey(), score.NewSurvey(), schema.HazardFields(), feature.OfferFields(), schema.Fields()}
 }
 
 func (u *usual) found() scoring.Usual {
