@@ -39,12 +39,19 @@ const mostYears = 20
 // anything to be learnt as of it. Our choice.
 const fewRelations = 100
 
+// mostRelations is about how many relations are held against what came: of a larger book one
+// in so many, by their keys, the same in all years. So many give every figure an interval
+// that is narrower than years differ, and are 100 MB. Our choice.
+const mostRelations = 25_000
+
 // Result is what a back-test found.
 type Result struct {
 	Book  string         `json:"book,omitempty"`
 	AsOf  portfolio.Date `json:"as_of"`
 	Lag   int            `json:"reporting_lag_months"`
 	Draws int            `json:"draws"` // of relations, for the intervals
+	// OneIn is of how many relations one was held against what came.
+	OneIn int `json:"one_in"`
 	// Coverage is what prediction intervals of value are said to hold.
 	Coverage float64 `json:"coverage"`
 	Years    []Year  `json:"years"` // the earliest first
@@ -57,7 +64,7 @@ type Year struct {
 	Known     portfolio.Date `json:"known"` // when what came was known
 	Months    int            `json:"months_of_value"`
 	Relations int            `json:"relations"` // with a policy in force
-	Objected  int            `json:"objected"`  // of them, those left out since they object to profiling, then or now
+	Objected  int            `json:"objected"`  // of those looked at, left out since they object to profiling, then or now
 	Announced int            `json:"announced"` // left out of churn, since their end was recorded already
 	// Undated is the share of relations of whose policies only branch, start and end were
 	// known then: features without a history are missing in those.
@@ -151,6 +158,9 @@ type walk struct {
 	at        map[string]int32
 }
 
+// oneIn is of how many relations one is looked at.
+func (w *walk) oneIn() int { return max(1, w.relations/mostRelations) }
+
 // number is that of a relation.
 func (w *walk) number(key string) int32 {
 	n, ok := w.at[key]
@@ -205,7 +215,7 @@ func inForce(v *portfolio.View) bool {
 
 // result works the figures out of all years' cases.
 func (w *walk) result(ctx context.Context) (*Result, error) {
-	r := &Result{Book: w.o.Book, AsOf: w.o.AsOf, Lag: w.lag, Draws: draws, Coverage: w.o.Settings.Clv.Coverage}
+	r := &Result{Book: w.o.Book, AsOf: w.o.AsOf, Lag: w.lag, Draws: draws, OneIn: w.oneIn(), Coverage: w.o.Settings.Clv.Coverage}
 	for _, y := range w.years {
 		r.Years = append(r.Years, y.Year)
 	}
@@ -218,6 +228,8 @@ func (w *walk) result(ctx context.Context) (*Result, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, fault.Wrap(fault.Cancelled, err, "drawing relations")
 		}
+		last := len(w.years) - 1
+		w.o.Progress(last, w.years[last].AsOf, "drawing relations", d, draws)
 		resample(w.keys, d, weights)
 		for i := range parts {
 			parts[i].tally.draw(weights)

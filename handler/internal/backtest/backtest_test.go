@@ -208,6 +208,41 @@ func TestWhatCame(t *testing.T) {
 	}
 }
 
+// TestALargeBook is looked at in part, the same part whatever the order, and counted whole.
+func TestALargeBook(t *testing.T) {
+	relations := street(120, today, 2)
+	of := func(n int) *year {
+		settings := scoring.DefaultSettings()
+		w := &walk{o: Options{AsOf: today, Years: 1, Ends: portfolio.DefaultEnds, Settings: &settings}, lag: 3, relations: n, at: map[string]int32{}}
+		y := newYear(w, 0)
+		m, err := train.Fit(t.Context(), source(relations[:20]), train.Options{AsOf: y.AsOf})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lived, err := train.Lived(t.Context(), source(relations))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := y.score(t.Context(), lived, m, func(int) {}); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(w.keys)
+		return y
+	}
+	all, half := of(mostRelations), of(2*mostRelations)
+	slices.Reverse(relations[20:])
+	again := of(2*mostRelations + 1)
+	if half.Relations != all.Relations || len(all.w.keys) != all.Relations {
+		t.Errorf("%d relations, looked at in part %d", all.Relations, half.Relations)
+	}
+	if n := len(half.w.keys); n < all.Relations/3 || n > 2*all.Relations/3 {
+		t.Errorf("of %d relations, one in two are %d", all.Relations, n)
+	}
+	if !slices.Equal(half.w.keys, again.w.keys) {
+		t.Error("in another order others are looked at")
+	}
+}
+
 // TestPurchases of groups that the book sells: what is carried over or undone is none.
 func TestPurchases(t *testing.T) {
 	then := today.AddMonths(-15)
@@ -481,7 +516,7 @@ func TestThePageIsWhole(t *testing.T) {
 // TestAPageOfNothing: a book in which nothing happened has a page that says so.
 func TestAPageOfNothing(t *testing.T) {
 	settings := scoring.DefaultSettings()
-	w := &walk{o: Options{AsOf: today, Years: 1, Ends: portfolio.DefaultEnds, Settings: &settings}, lag: 3, at: map[string]int32{}}
+	w := &walk{o: Options{AsOf: today, Years: 1, Ends: portfolio.DefaultEnds, Settings: &settings, Progress: func(int, portfolio.Date, string, int, int) {}}, lag: 3, at: map[string]int32{}}
 	w.years = []*year{newYear(w, 0)}
 	r, err := w.result(t.Context())
 	if err != nil {

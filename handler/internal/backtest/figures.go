@@ -76,12 +76,7 @@ type judged interface {
 // hash of the relation's key, so that it is the same in every year and in any order.
 func resample(keys []string, draw int, weights []float64) {
 	for i, key := range keys {
-		h := fnv.New64a()
-		h.Write([]byte(key))
-		x := h.Sum64() + uint64(draw+1)*0x9e3779b97f4a7c15
-		x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-		x = (x ^ x>>27) * 0x94d049bb133111eb
-		u := float64((x^x>>31)>>11) / (1 << 53)
+		u := float64(mix(spread(key)+uint64(draw+1)*0x9e3779b97f4a7c15)>>11) / (1 << 53)
 		n, p := 0.0, math.Exp(-1)
 		for u >= p && n < 20 {
 			u -= p
@@ -90,6 +85,20 @@ func resample(keys []string, draw int, weights []float64) {
 		}
 		weights[i] = n
 	}
+}
+
+// spread is a number of a key's, as good as drawn.
+func spread(key string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(key))
+	return mix(h.Sum64())
+}
+
+// mix is SplitMix64's finaliser (Steele, Lea and Flood 2014).
+func mix(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
 }
 
 // tally adds up what draws made of the figures of one part.

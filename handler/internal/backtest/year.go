@@ -151,7 +151,9 @@ func (y *year) score(ctx context.Context, lived func(context.Context) iter.Seq2[
 			if y.group.Undated {
 				undated++
 			}
-			y.relation(y.w.number(rel.Key))
+			if spread(rel.Key)%uint64(y.w.oneIn()) == 0 {
+				y.relation(y.w.number(rel.Key))
+			}
 		}
 		if n++; n%500 == 0 {
 			progress(n)
