@@ -67,13 +67,13 @@ func Defaults() Settings {
 		Index: []Index{
 			{
 				Branches: []string{"building", "business_property"},
-				Source:   "CBS, input price index of construction costs of new dwellings, 2015 = 100: yearly means in whole points, orders of magnitude to be replaced by the published table or by the insurers' own rebuilding index",
+				Source:   "our assumption, of the order of the input price index of construction costs of new dwellings of CBS, 2015 = 100: put the published table in its place, or the insurers' own rebuilding index",
 				Levels: levels(2005, 81, 84, 87, 91, 91, 92, 94, 96, 97, 98, 100, 101, 104, 107, 110, 112, 119, 132, 140, 143,
 					147, 150),
 			},
 			{
 				Branches: []string{"contents", "valuables"},
-				Source:   "CBS, consumer price index, 2015 = 100: yearly means in whole points, orders of magnitude to be replaced by the published table",
+				Source:   "CBS, consumer price index, 2015 = 100: yearly means in whole points, from its yearly rates of change until 2024; 2025 and 2026 are our assumption",
 				Levels: levels(2005, 85, 86, 87, 89, 90, 92, 94, 96, 98, 99, 100, 100, 102, 103, 106, 108, 110, 121, 126, 130,
 					135, 138),
 			},

@@ -29,7 +29,7 @@ type Settings struct {
 	Coverage      float64 `json:"coverage"`       // of the prediction interval and of that of its expectation: 0.9
 
 	CommissionRate   float64 `json:"commission_rate"`   // of premium, where a policy gives none; private non-life: a fifth or less
-	ExpenseRatio     float64 `json:"expense_ratio"`     // of premium, insurer: commission and own cost of Dutch non-life (DNB statistics: 25 to 30%)
+	ExpenseRatio     float64 `json:"expense_ratio"`     // of premium, insurer: commission and own cost; an order of magnitude, our assumption
 	AgencyCommission float64 `json:"agency_commission"` // of premium, on top, agency
 	ProfitShare      float64 `json:"profit_share"`      // of premium − loss, agency: negative too, since the pool is shared and not the policy
 	ServicingCost    float64 `json:"servicing_cost"`    // EUR per policy a year: about an hour of office work in three years

@@ -18,7 +18,9 @@ const marketing = "marketing"
 type Channel struct {
 	Name string `json:"name"` // as in consents
 	// ExistingCustomers may be approached without consent: own similar products, as long as
-	// they have not objected (Telecommunicatiewet art. 11.7(3)).
+	// they have not objected (Telecommunicatiewet art. 11.7, of electronic messages; post is
+	// no part of it, and rests on GDPR art. 6(1)(f)). Calls to consumers need consent, of
+	// customers too, from 1 July 2026 on.
 	ExistingCustomers bool `json:"existing_customers"`
 }
 

@@ -338,7 +338,7 @@ func TestCareWithholdsOffers(t *testing.T) {
 }
 
 // TestConsent: by channel the last word on marketing by the as-of date holds; without one
-// an existing customer may be approached who said no to nothing else.
+// an existing customer may be approached who said no to nothing else, but not by phone.
 func TestConsent(t *testing.T) {
 	word := func(purpose, channel string, given bool, on portfolio.Date) portfolio.Consent {
 		return portfolio.Consent{Purpose: purpose, Channel: channel, Given: given, Source: "web", On: on}
@@ -347,19 +347,19 @@ func TestConsent(t *testing.T) {
 		said               []portfolio.Consent
 		email, phone, post string
 	}{
-		"nothing said":             {nil, "existing_customer", "existing_customer", "existing_customer"},
-		"refused":                  {[]portfolio.Consent{word("marketing", "email", false, asOf-9)}, "consent_refused", "refused_otherwise", "refused_otherwise"},
-		"refused without date":     {[]portfolio.Consent{word("marketing", "email", false, 0)}, "consent_refused", "refused_otherwise", "refused_otherwise"},
-		"given, then refused":      {[]portfolio.Consent{word("marketing", "email", true, asOf-90), word("marketing", "email", false, asOf-9)}, "consent_refused", "refused_otherwise", "refused_otherwise"},
-		"refused, then given":      {[]portfolio.Consent{word("marketing", "email", false, asOf-90), word("marketing", "email", true, asOf-9)}, "consent_given", "existing_customer", "existing_customer"},
-		"the other way round":      {[]portfolio.Consent{word("marketing", "email", true, asOf-9), word("marketing", "email", false, asOf-90)}, "consent_given", "existing_customer", "existing_customer"},
-		"both on a day":            {[]portfolio.Consent{word("marketing", "email", false, asOf-9), word("marketing", "email", true, asOf-9)}, "consent_refused", "refused_otherwise", "refused_otherwise"},
+		"nothing said":             {nil, "existing_customer", "no_consent", "existing_customer"},
+		"refused":                  {[]portfolio.Consent{word("marketing", "email", false, asOf-9)}, "consent_refused", "no_consent", "refused_otherwise"},
+		"refused without date":     {[]portfolio.Consent{word("marketing", "email", false, 0)}, "consent_refused", "no_consent", "refused_otherwise"},
+		"given, then refused":      {[]portfolio.Consent{word("marketing", "email", true, asOf-90), word("marketing", "email", false, asOf-9)}, "consent_refused", "no_consent", "refused_otherwise"},
+		"refused, then given":      {[]portfolio.Consent{word("marketing", "email", false, asOf-90), word("marketing", "email", true, asOf-9)}, "consent_given", "no_consent", "existing_customer"},
+		"the other way round":      {[]portfolio.Consent{word("marketing", "email", true, asOf-9), word("marketing", "email", false, asOf-90)}, "consent_given", "no_consent", "existing_customer"},
+		"both on a day":            {[]portfolio.Consent{word("marketing", "email", false, asOf-9), word("marketing", "email", true, asOf-9)}, "consent_refused", "no_consent", "refused_otherwise"},
 		"one yes, one no":          {[]portfolio.Consent{word("marketing", "email", true, asOf-9), word("marketing", "phone", false, asOf-9)}, "consent_given", "consent_refused", "refused_otherwise"},
 		"no to all":                {[]portfolio.Consent{word("marketing", "email", true, asOf-90), word("marketing", "all", false, asOf-9)}, "consent_refused", "consent_refused", "consent_refused"},
 		"no to all, later one yes": {[]portfolio.Consent{word("marketing", "email", true, asOf-9), word("marketing", "", false, asOf-90)}, "consent_given", "consent_refused", "consent_refused"},
-		"no to what is not used":   {[]portfolio.Consent{word("marketing", "fax", false, asOf-90)}, "refused_otherwise", "refused_otherwise", "refused_otherwise"},
-		"refused tomorrow":         {[]portfolio.Consent{word("marketing", "email", false, asOf+1)}, "existing_customer", "existing_customer", "existing_customer"},
-		"refused something else":   {[]portfolio.Consent{word("newsletter", "email", false, asOf-9)}, "existing_customer", "existing_customer", "existing_customer"},
+		"no to what is not used":   {[]portfolio.Consent{word("marketing", "fax", false, asOf-90)}, "refused_otherwise", "no_consent", "refused_otherwise"},
+		"refused tomorrow":         {[]portfolio.Consent{word("marketing", "email", false, asOf+1)}, "existing_customer", "no_consent", "existing_customer"},
+		"refused something else":   {[]portfolio.Consent{word("newsletter", "email", false, asOf-9)}, "existing_customer", "no_consent", "existing_customer"},
 	} {
 		a := person(1980, "motor")
 		a.Customers[0].Consents = tc.said

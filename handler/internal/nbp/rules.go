@@ -248,11 +248,10 @@ const (
 	Declined      = "declined"
 	CareSignal    = "care_signal"
 	FurtherDown   = "further_down"
-	Objects       = "objects_to_profiling"
 )
 
 var (
-	states   = []string{Held, HeldSoon, HeldElsewhere, NotSold, WrongSegment, Declined, CareSignal, FurtherDown, Objects, birthYear, legalForm, sbiCode, employees}
+	states   = []string{Held, HeldSoon, HeldElsewhere, NotSold, WrongSegment, Declined, CareSignal, FurtherDown, birthYear, legalForm, sbiCode, employees}
 	contacts = []string{consentGiven, consentRefused, existingCustomer, noConsent, refusedOtherwise}
 )
 

@@ -69,14 +69,15 @@ func Defaults() Settings {
 		MarketDefault: Market{0.02, "assumption of Polis"},
 		PriorEvents:   20, // our choice: half own at twenty purchases
 		OwnEvents:     50, // our choice: fewer cannot tell customers apart
-		// Fourteen days: Burgerlijk Wetboek 6:230x; Directive 2002/65/EC art. 6.
+		// Fourteen days, at a distance: Burgerlijk Wetboek 6:230x, by Directive 2002/65/EC art. 6
+		// and, from 19 June 2026, 2011/83/EU art. 16b. Taken for all purchases: our choice.
 		CoolingOffDays: 14,
 		Explained:      1, // our choice, for the length
 		Offers:         5, // our choice: nobody talks about more in one conversation
 		// The commission of a private non-life policy is commonly a fifth of the premium or
 		// less; an order of magnitude, as in package clv.
 		CommissionRate: 0.17,
-		Channels:       Channels{{"email", true}, {"phone", true}, {"post", true}},
+		Channels:       Channels{{"email", true}, {"phone", false}, {"post", true}},
 
 		DeclinedReasons: []string{"declined", "offer_declined"}, ElsewhereReasons: []string{"held_elsewhere"}, ElsewhereAttribute: "held_elsewhere",
 		CoolOffMonths: 12, ElsewhereMonths: 24, // our choice: a renewal, and two
