@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"polis/handler/internal/audit"
 	"polis/handler/internal/blob"
 	"polis/handler/internal/blob/folder"
 	"polis/handler/internal/fault"
@@ -163,4 +164,42 @@ func TestWarm(t *testing.T) {
 	}
 	blobs.broken.Store(true)
 	New(blobs, time.Now).Warm(t.Context(), 9) // does without
+}
+
+// TestBaselines: a baseline is found beside its models and by its hash; of models without one
+// that is said, and one that was changed is not believed.
+func TestBaselines(t *testing.T) {
+	blobs := newBlobs(t)
+	r := New(blobs, time.Now)
+	m := models(t, day)
+	must(t, r.Publish(t.Context(), "t", m))
+	if _, _, err := r.Baseline(t.Context(), "t", m.Version); !fault.Is(err, fault.NotFound) || !strings.Contains(err.Error(), "train again") {
+		t.Errorf("without a baseline: %v", err)
+	}
+	b := &audit.Baseline{AsOf: day, Populations: []audit.Population{{Name: "customers"}}}
+	must(t, r.PublishWith(t.Context(), "t", m, b))
+	got, sum, err := r.Baseline(t.Context(), "t", m.Version)
+	must(t, err)
+	if got.Model != m.Version || got.AsOf != day || len(got.Populations) != 1 || len(sum) != 64 {
+		t.Errorf("%+v, %s", got, sum)
+	}
+	// That of earlier models stays, and publishing does not mistake it for models.
+	later := models(t, day+1)
+	must(t, r.PublishWith(t.Context(), "t", later, b))
+	if old, again, err := r.Baseline(t.Context(), "t", m.Version); err != nil || old.Model != m.Version || again != sum {
+		t.Errorf("%+v, %s, %v", old, again, err)
+	}
+	_, err = blobs.Put(t.Context(), "models/t/"+later.Version+".baseline.json", strings.NewReader(`{"format":1,"model_version":"`+later.Version+`"}`))
+	must(t, err)
+	if _, _, err := r.Baseline(t.Context(), "t", later.Version); !fault.Is(err, fault.Internal) {
+		t.Errorf("a baseline that was changed: %v", err)
+	}
+	_, err = blobs.Put(t.Context(), "models/t/"+later.Version+".baseline.json", strings.NewReader("{"))
+	must(t, err)
+	if _, _, err := r.Baseline(t.Context(), "t", later.Version); !fault.Is(err, fault.Malformed) {
+		t.Errorf("half a baseline: %v", err)
+	}
+	if c, err := New(blobs, time.Now).Current(t.Context(), "t"); err != nil || c.Version != later.Version {
+		t.Errorf("%v, %v", c, err)
+	}
 }
