@@ -82,6 +82,10 @@ func smoke(ctx context.Context, dir string) (err error) {
 		}
 	}
 	fmt.Println("smoke: every engine answered by HTTP, by queue and by timer")
+	if err := h.audited(ctx); err != nil {
+		return fmt.Errorf("monthly report: %w", err)
+	}
+	fmt.Println("smoke: the monthly timer fired twice made one report and one event")
 	run, done, err := h.mistreat(ctx)
 	if err != nil {
 		return err
@@ -282,6 +286,47 @@ func (h *host) byTimer(ctx context.Context, engine, _ string) error {
 		}
 		return len(out.Runs) > 0 && out.Runs[0].Status == "completed" && len(out.Runs[0].Engines) == len(engines), nil
 	})
+}
+
+// audited fires the monthly timer twice by hand, and looks for one report and one event.
+func (h *host) audited(ctx context.Context) error {
+	var made string
+	for range 2 {
+		if err := h.call(ctx, http.MethodPost, "/admin/functions/DriftMonthly", map[string]string{"input": ""}, nil); err != nil {
+			return err
+		}
+		err := poll(ctx, func() (bool, error) {
+			var out struct {
+				Reports []struct{ Month string }
+			}
+			if err := h.call(ctx, http.MethodGet, "/api/v1/drift-reports", nil, &out); err != nil || len(out.Reports) != 1 {
+				return false, err
+			}
+			var r struct {
+				Made     string `json:"made_at"`
+				Baseline *struct{ SHA256 string }
+			}
+			err := h.call(ctx, http.MethodGet, "/api/v1/drift-reports/latest", nil, &r)
+			if err == nil && (r.Baseline == nil || made != "" && made != r.Made) {
+				err = errors.New("it has no baseline, or was made again")
+			}
+			made = r.Made
+			return true, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	events := 0
+	err := poll(ctx, func() (bool, error) {
+		out, err := h.polis(ctx, "", "peek", "events", "-n", "100")
+		events = strings.Count(string(out), `\"type\":\"polis.drift.reported\"`)
+		return events > 0, err
+	})
+	if err == nil && events != 1 {
+		err = fmt.Errorf("%d events", events)
+	}
+	return err
 }
 
 func poll(ctx context.Context, done func() (bool, error)) error {

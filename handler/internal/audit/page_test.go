@@ -36,7 +36,8 @@ func report(t *testing.T) *Report {
 		Calibration: []Measure{s.Measure(lapse, cases), s.Measure(margin, sums), s.Measure(losses, cases[:10])},
 		Proxies: []Proxy{
 			{Attribute: "age", Value: "up to 30", Models: "risk", Rows: 900, With: 200, Found: true, AUC: &measure.Estimate{Value: 0.8, Low: 0.75, High: 0.85}, Carriers: []Carrier{{"premium", 0.7}}},
-			{Attribute: "area", Models: "risk", Read: true}, {Attribute: "attribute_x", Models: "risk", Note: "too few"},
+			{Attribute: "area", Models: "risk", Read: true},
+			{Attribute: "attribute_x", Models: "risk", Note: "too few"},
 		},
 		Drift: s.Compare(b, []Population{count.Population()}, func(string, string) bool { return true }),
 	}

@@ -24,7 +24,6 @@ type Lookback struct {
 	Then, Until portfolio.Date // outcomes of the days after Then, Until among them
 	Relations   int            // of the book
 	year        Year
-	members     []*portfolio.Aggregate
 }
 
 // Year is what came of a relation. It is good until the next one.
