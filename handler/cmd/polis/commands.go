@@ -199,6 +199,9 @@ func (m *trainCmd) Run(ctx context.Context) error {
 			if d, ok := meta.Metrics["deviance"]; ok && meta.Metrics["deviance_constant"] > 0 {
 				fmt.Printf("  explains %4.1f%% of the deviance", 100*(1-d/meta.Metrics["deviance_constant"]))
 			}
+			if meta.Censored > 0 {
+				fmt.Printf("  %.0f more at risk left out: somebody had acted", meta.Censored)
+			}
 			if meta.Note != "" {
 				fmt.Printf("  %s", meta.Note)
 			}

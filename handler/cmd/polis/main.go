@@ -25,6 +25,7 @@ type cli struct {
 	Features featuresCmd `cmd:"" help:"Print what the models read: docs/features.md."`
 	Run      runCmd      `cmd:"" help:"Score a tenant's whole book as of a date, here and now."`
 	Top      topCmd      `cmd:"" help:"Show the first customers of the latest action list."`
+	Effects  effectsCmd  `cmd:"" help:"Show what came of acting on suggestions, by kind of action."`
 	Send     sendCmd     `cmd:"" help:"Put a message on a queue of the local bus."`
 	Peek     peekCmd     `cmd:"" help:"Show the messages on a queue of the local bus, one JSON object a line."`
 	Replay   replayCmd   `cmd:"" help:"Put a queue's dead letters back on it."`

@@ -1,7 +1,7 @@
 // Package actions keeps the lists that an office works from: whom to act on today, and
 // what came of it. A list lives across runs: an action that is still due keeps its id
-// and the date on which it was opened, and what people did with one decides when the
-// same may be suggested again.
+// and the date on which it was opened. What was suggested, and what people did with it, is
+// kept with the customer as history: see package feedback.
 package actions
 
 import (
@@ -10,14 +10,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"iter"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"polis/handler/internal/book"
+	"polis/handler/internal/effect"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/feedback"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/store"
 )
@@ -36,12 +35,21 @@ type Candidate struct {
 	About    string         `json:"about,omitempty"` // what is missed or offered, for a gap or an offer
 	Priority float64        `json:"priority"`
 	Due      portfolio.Date `json:"due"`
+	Chance   float64        `json:"chance,omitempty"` // see feedback.Suggestion
+	Care     bool           `json:"care,omitempty"`   // care asks for it: it is neither put after others nor held out
+	After    bool           `json:"after,omitempty"`  // of a kind that was judged to be of little use
 }
 
-// before orders candidates: by priority, and by customer so that ties do not depend on
-// which chunk came first.
+// compare orders candidates: those of little use after the others, by priority, and by
+// customer so that ties do not depend on which chunk came first.
 func (c Candidate) compare(d Candidate) int {
-	return cmp.Or(cmp.Compare(d.Priority, c.Priority), cmp.Compare(c.Customer, d.Customer))
+	last := func(c Candidate) int {
+		if c.After {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(cmp.Compare(last(c), last(d)), cmp.Compare(d.Priority, c.Priority), cmp.Compare(c.Customer, d.Customer))
 }
 
 // Top keeps the first MaxItems of the candidates it is given.
@@ -71,38 +79,21 @@ func (t *Top) Ranked() []Candidate {
 	return t.heap
 }
 
-// Status is what became of an item.
-type Status string
-
-// The states of an item. All but Open are outcomes that people give.
-const (
-	Open      Status = "open"
-	Done      Status = "done"
-	Dismissed Status = "dismissed"
-	Snoozed   Status = "snoozed"
-	NotUseful Status = "not_useful"
-	Declined  Status = "declined" // by the customer, who was offered something
-)
-
-// quiet is for how many days an outcome keeps the same action from being suggested for
-// the same customer. A snooze names its own day. What was declined is kept longer, by what
-// it was about; something else may be offered when it would be after any other talk.
-var quiet = map[Status]int{Done: 90, Dismissed: 180, NotUseful: 365, Declined: 90}
-
 // Item is one action on a list.
 type Item struct {
-	ID       string          `json:"item_id"`
-	Rank     int             `json:"rank"`
-	Customer string          `json:"customer_id"`
-	Action   string          `json:"action"`
-	About    string          `json:"about,omitempty"`
-	Priority float64         `json:"priority"`
-	Opened   portfolio.Date  `json:"opened_on"`
-	Due      portfolio.Date  `json:"due_on,omitzero"`
-	Status   Status          `json:"status"`
-	Until    portfolio.Date  `json:"snoozed_until,omitzero"`
-	Score    json.RawMessage `json:"score,omitempty"` // the defend score it comes from
-	Relation string          `json:"relation"`
+	ID        string             `json:"item_id"`
+	Rank      int                `json:"rank"`
+	Customer  string             `json:"customer_id"`
+	Action    string             `json:"action"`
+	About     string             `json:"about,omitempty"`
+	Priority  float64            `json:"priority"`
+	Opened    portfolio.Date     `json:"opened_on"`
+	Due       portfolio.Date     `json:"due_on,omitzero"`
+	Status    feedback.Outcome   `json:"status"`
+	Until     portfolio.Date     `json:"snoozed_until,omitzero"`
+	Judgement feedback.Judgement `json:"judgement,omitempty"`
+	Score     json.RawMessage    `json:"score,omitempty"` // the defend score it comes from
+	Relation  string             `json:"relation"`
 }
 
 // Head says of a list what a table of lists shows.
@@ -119,6 +110,20 @@ type List struct {
 	Items []Item `json:"items"`
 
 	ETag string `json:"-"`
+	held []Item // due, and by lot not shown
+	// What is to be remembered of items that were opened on the list's date.
+	opened []feedback.Suggestion
+}
+
+// kept is a list as it is stored.
+type kept struct {
+	*List
+	Held []Item `json:"held_out,omitempty"`
+}
+
+func (l *List) body() ([]byte, error) {
+	body, err := json.Marshal(kept{l, l.held})
+	return body, fault.Wrap(fault.Internal, err, "encoding a list")
 }
 
 // itemID is the same for the same action opened on the same day, so that a repeated
@@ -128,83 +133,84 @@ func itemID(customer, action string, opened portfolio.Date) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// Make makes the list of a date from ranked candidates. Items that were on the list
-// before, for the same customer and action, keep their id and opening date.
-func Make(head Head, before *List, ranked []Candidate) *List {
-	opened := map[[2]string]portfolio.Date{}
+// Make makes a tenant's list of a date from ranked candidates. Items that were on the list
+// before, for the same customer and action, keep their id and opening date. A share of those
+// that nobody cares for is held out: see feedback.Effects.
+func Make(tenant string, head Head, before *List, ranked []Candidate, e *feedback.Effects) *List {
+	type place struct {
+		*Item
+		held bool
+	}
+	old := map[[2]string]place{}
 	if before != nil {
-		for _, it := range before.Items {
-			if it.Status == Open || before.Date == head.Date {
-				opened[[2]string{it.Customer, it.Action}] = it.Opened
+		for k, items := range [...][]Item{before.Items, before.held} {
+			for i := range items {
+				if it := &items[i]; it.Status == feedback.Open || before.Date == head.Date {
+					old[[2]string{it.Customer, it.Action}] = place{it, k == 1}
+				}
 			}
 		}
 	}
 	l := &List{Head: head}
-	for i, c := range ranked {
-		on, ok := opened[[2]string{c.Customer, c.Action}]
-		if !ok {
-			on = head.Date
+	for _, c := range ranked {
+		it := Item{
+			Customer: c.Customer, Relation: c.Relation, Action: c.Action, About: c.About,
+			Priority: c.Priority, Opened: head.Date, Due: c.Due, Status: feedback.Open,
 		}
-		l.Items = append(l.Items, Item{
-			ID: itemID(c.Customer, c.Action, on), Rank: i + 1, Customer: c.Customer, Relation: c.Relation,
-			Action: c.Action, About: c.About, Priority: c.Priority, Opened: on, Due: c.Due, Status: Open,
-		})
+		was, lives := old[[2]string{c.Customer, c.Action}]
+		if lives {
+			it.Opened, it.Judgement = was.Opened, was.Judgement
+		}
+		it.ID = itemID(c.Customer, c.Action, it.Opened)
+		held := was.held
+		if !lives && !c.Care { // the lot of one that lives on has fallen
+			held = e.HeldOut(tenant, c.Customer, c.Action, it.Opened)
+		}
+		if it.Opened == head.Date {
+			s := feedback.Suggestion{Item: it.ID, Action: c.Action, About: c.About, Opened: it.Opened, Chance: c.Chance, Held: held}
+			if !c.Care {
+				s.Share = e.HoldOut
+			}
+			l.opened = append(l.opened, s)
+		}
+		if held {
+			l.held = append(l.held, it)
+		} else {
+			l.Items = append(l.Items, it)
+		}
 	}
-	l.Listed = len(l.Items)
+	l.number()
 	return l
 }
 
-// Outcome is what people did with an action for a customer.
-type Outcome struct {
-	Status Status         `json:"status"`
-	On     portfolio.Date `json:"on"`
-	Until  portfolio.Date `json:"until,omitzero"` // of a snooze
-	Item   string         `json:"item_id"`
+// number ranks the items that are shown, and counts them.
+func (l *List) number() {
+	for i := range l.Items {
+		l.Items[i].Rank = i + 1
+	}
+	l.Listed = len(l.Items)
 }
 
-// Feedback is a customer's latest outcome by action, as stored with the customer, and of
-// each offer that it declined by what was offered.
-type Feedback map[string]Outcome
-
-// declines begins the keys of declined offers; what was offered comes after it.
-const declines = "declined\x1f"
-
-// Declines are what was offered and declined, in order, and when.
-func (f Feedback) Declines() iter.Seq2[string, portfolio.Date] {
-	return func(yield func(string, portfolio.Date) bool) {
-		for _, key := range slices.Sorted(maps.Keys(f)) {
-			if about, ok := strings.CutPrefix(key, declines); ok && !yield(about, f[key].On) {
-				return
+// Keep leaves out those items, shown or not, of which keep says no. It may change the others.
+func (l *List) Keep(keep func(*Item) bool) {
+	dropped := map[string]bool{}
+	of := func(items []Item) []Item {
+		out := items[:0]
+		for i := range items {
+			if it := items[i]; keep(&it) {
+				out = append(out, it)
+			} else {
+				dropped[it.ID] = true
 			}
 		}
+		return out
 	}
+	l.Items, l.held = of(l.Items), of(l.held)
+	l.opened = slices.DeleteFunc(l.opened, func(s feedback.Suggestion) bool { return dropped[s.Item] })
+	l.Listed = len(l.Items)
 }
 
-// ReadFeedback reads what Store wrote; nothing for nil.
-func ReadFeedback(body []byte) (Feedback, error) {
-	if body == nil {
-		return nil, nil
-	}
-	var f Feedback
-	if err := json.Unmarshal(body, &f); err != nil {
-		return nil, fault.Wrap(fault.Internal, err, "decoding feedback")
-	}
-	return f, nil
-}
-
-// Quiet reports whether the action should not be suggested on the date.
-func (f Feedback) Quiet(action string, on portfolio.Date) bool {
-	o, ok := f[action]
-	if !ok {
-		return false
-	}
-	if o.Status == Snoozed {
-		return on < o.Until
-	}
-	return on < o.On+portfolio.Date(quiet[o.Status])
-}
-
-// Lists reads and writes lists and feedback.
+// Lists reads and writes lists, and what people say of them.
 type Lists struct {
 	book  *book.Book
 	store store.Store
@@ -219,9 +225,33 @@ func New(b *book.Book, s store.Store) *Lists {
 }
 
 const (
-	headKey = "list-head\x1f" // and the date: small, so that all can be listed
-	bodyKey = "list\x1f"      // and the date
+	headKey    = "list-head\x1f" // and the date: small, so that all can be listed
+	bodyKey    = "list\x1f"      // and the date
+	countedKey = "counted"       // what became of suggestions, as the last run found
 )
+
+// CountedOp is the write that stores what a run counted of what became of suggestions; the
+// caller adds it to the batch that completes the run.
+func CountedOp(c *effect.Counted) (store.Op, error) {
+	body, err := json.Marshal(c)
+	if err != nil {
+		return store.Op{}, fault.Wrap(fault.Internal, err, "encoding what became of suggestions")
+	}
+	return store.Op{Document: store.Document{Key: countedKey, Body: body}}, nil
+}
+
+// Counted is what the last run counted of what became of suggestions; fault.NotFound where
+// none did yet.
+func (s *Lists) Counted(ctx context.Context, tenant string) (*effect.Counted, error) {
+	d, err := s.store.Get(ctx, shared(tenant), countedKey)
+	if fault.Is(err, fault.NotFound) {
+		return nil, fault.New(fault.NotFound, "nothing was counted yet: a run of the engine defend does it")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return effect.Read(d.Body)
+}
 
 func shared(tenant string) store.Partition {
 	return store.Partition{Tenant: tenant, Bucket: store.Shared}
@@ -236,14 +266,14 @@ func (l *List) Ops(now time.Time) ([]store.Op, error) {
 	}
 	// A list is one document: what would not fit is left off its end.
 	const most = store.MaxBytes * 3 / 4
-	body, err := json.Marshal(l)
+	body, err := l.body()
 	for err == nil && len(body) > most && len(l.Items) > 1 {
 		l.Items = l.Items[:len(l.Items)*9/10]
 		l.Listed = len(l.Items)
-		body, err = json.Marshal(l)
+		body, err = l.body()
 	}
 	if err != nil {
-		return nil, fault.Wrap(fault.Internal, err, "encoding a list")
+		return nil, err
 	}
 	date, expires := l.Date.String(), now.Add(keep)
 	return []store.Op{
@@ -278,11 +308,16 @@ func (s *Lists) Get(ctx context.Context, tenant string, date portfolio.Date) (*L
 	if err != nil {
 		return nil, err
 	}
-	l := &List{ETag: d.ETag}
-	if err := json.Unmarshal(d.Body, l); err != nil {
+	return readList(d)
+}
+
+func readList(d store.Document) (*List, error) {
+	k := kept{List: &List{ETag: d.ETag}}
+	if err := json.Unmarshal(d.Body, &k); err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "decoding a list")
 	}
-	return l, nil
+	k.held = k.Held
+	return k.List, nil
 }
 
 // Latest reads the newest list; fault.NotFound where there is none yet.
@@ -297,13 +332,12 @@ func (s *Lists) Latest(ctx context.Context, tenant string) (*List, error) {
 	return s.Get(ctx, tenant, heads[0].Date)
 }
 
-// Record stores what people did with an item: with its customer first, which is what
-// the next run reads, then on the list. Recording the same twice changes nothing.
-func (s *Lists) Record(ctx context.Context, t book.Tenant, date portfolio.Date, item string, o Outcome) (Item, error) {
-	if err := o.check(); err != nil {
+// Record stores what somebody said of an item: with its customer first, which is what the
+// next run reads, then on the list. Recording the same twice changes nothing.
+func (s *Lists) Record(ctx context.Context, t book.Tenant, date portfolio.Date, item string, r feedback.Reply) (Item, error) {
+	if err := r.Check(); err != nil {
 		return Item{}, err
 	}
-	o.Item = item
 	for {
 		l, err := s.Get(ctx, t.ID, date)
 		if err != nil {
@@ -314,13 +348,21 @@ func (s *Lists) Record(ctx context.Context, t book.Tenant, date portfolio.Date, 
 			return Item{}, fault.New(fault.NotFound, "no such item on that list")
 		}
 		it := &l.Items[i]
-		if o.Status == Declined && it.About == "" {
+		switch {
+		case r.Outcome == feedback.Declined && it.About == "":
 			return Item{}, &fault.Error{Kind: fault.Invalid, Detail: "nothing was offered", Fields: []fault.Field{{Pointer: "/outcome", Detail: "declined is for items that are about an offer or a gap"}}}
+		case r.On != 0 && r.On < it.Opened:
+			return Item{}, &fault.Error{Kind: fault.Invalid, Detail: "it was not suggested by then", Fields: []fault.Field{{Pointer: "/on", Detail: "is not before the item was opened"}}}
 		}
-		if err := s.remember(ctx, t, it, o); err != nil {
+		if err := s.remember(ctx, t, it, r); err != nil {
 			return Item{}, err
 		}
-		it.Status, it.Until = o.Status, o.Until
+		if r.Outcome != "" {
+			it.Status, it.Until = r.Outcome, r.Until
+		}
+		if r.Judgement != "" {
+			it.Judgement = r.Judgement
+		}
 		err = s.replace(ctx, t.ID, l)
 		if !fault.Is(err, fault.Conflict) { // somebody else's outcome came between: once more
 			return *it, err
@@ -328,47 +370,63 @@ func (s *Lists) Record(ctx context.Context, t book.Tenant, date portfolio.Date, 
 	}
 }
 
-func (o Outcome) check() error {
-	switch o.Status {
-	case Done, Dismissed, NotUseful, Declined:
-		if o.Until != 0 {
-			return &fault.Error{Kind: fault.Invalid, Detail: "only a snooze has an end", Fields: []fault.Field{{Pointer: "/until", Detail: "is for outcome snoozed only"}}}
+// remember adds a reply to its suggestion in the customer's history.
+func (s *Lists) remember(ctx context.Context, t book.Tenant, it *Item, r feedback.Reply) error {
+	rec, err := s.book.Customer(ctx, t, it.Customer)
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, t, rec.Relation, it.Customer, func(h *feedback.History) (bool, error) {
+		// An item of a list whose run was cut off before it was remembered is added now.
+		h.Suggest(feedback.Suggestion{Item: it.ID, Action: it.Action, About: it.About, Opened: it.Opened})
+		return h.Find(it.ID).Reply(r)
+	})
+}
+
+// Remember keeps with its customers what a list suggests that was not suggested before. What
+// was kept already, by a run that was cut off, stays as it is.
+func (s *Lists) Remember(ctx context.Context, t book.Tenant, l *List) error {
+	where := map[string]*Item{}
+	for _, items := range [...][]Item{l.Items, l.held} {
+		for i := range items {
+			where[items[i].ID] = &items[i]
 		}
-	case Snoozed:
-		if o.Until <= o.On {
-			return &fault.Error{Kind: fault.Invalid, Detail: "a snooze needs an end", Fields: []fault.Field{{Pointer: "/until", Detail: "is a date after today"}}}
+	}
+	for _, suggestion := range l.opened {
+		it := where[suggestion.Item]
+		if it == nil { // it did not fit on the list
+			continue
 		}
-	default:
-		return &fault.Error{Kind: fault.Invalid, Detail: "unknown outcome", Fields: []fault.Field{{Pointer: "/outcome", Detail: "is one of done, dismissed, snoozed, not_useful, declined"}}}
+		err := s.change(ctx, t, it.Relation, it.Customer, func(h *feedback.History) (bool, error) {
+			return h.Suggest(suggestion), nil
+		})
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (s *Lists) remember(ctx context.Context, t book.Tenant, it *Item, o Outcome) error {
+// change reads a customer's history, changes and stores it, as often as others come in
+// between. Where change reports false, all is as it should be already.
+func (s *Lists) change(ctx context.Context, t book.Tenant, relation, customer string, change func(*feedback.History) (bool, error)) error {
 	for {
-		r, err := s.book.Customer(ctx, t, it.Customer)
+		body, etag, err := s.book.Feedback(ctx, t, relation, customer)
 		if err != nil {
 			return err
 		}
-		f, err := ReadFeedback(r.Feedback)
+		h, err := feedback.Read(body)
 		if err != nil {
 			return err
 		}
-		if f == nil {
-			f = Feedback{}
+		changed, err := change(&h)
+		if err != nil || !changed {
+			return err
 		}
-		if f[it.Action] == o {
-			return nil
+		if body, err = h.Body(); err != nil {
+			return err
 		}
-		f[it.Action] = o
-		if o.Status == Declined {
-			f[declines+it.About] = o
-		}
-		body, err := json.Marshal(f)
-		if err != nil {
-			return fault.Wrap(fault.Internal, err, "encoding feedback")
-		}
-		err = s.book.PutFeedback(ctx, t, r.Relation, it.Customer, body, r.FeedbackETag)
+		err = s.book.PutFeedback(ctx, t, relation, customer, body, etag)
 		if !fault.Is(err, fault.Conflict) {
 			return err
 		}
@@ -376,9 +434,9 @@ func (s *Lists) remember(ctx context.Context, t book.Tenant, it *Item, o Outcome
 }
 
 func (s *Lists) replace(ctx context.Context, tenant string, l *List) error {
-	body, err := json.Marshal(l)
+	body, err := l.body()
 	if err != nil {
-		return fault.Wrap(fault.Internal, err, "encoding a list")
+		return err
 	}
 	key := bodyKey + l.Date.String()
 	d, err := s.store.Get(ctx, shared(tenant), key) // for its expiry
@@ -405,12 +463,11 @@ func (s *Lists) Forget(ctx context.Context, tenant, customer string) error {
 			if err != nil {
 				return err
 			}
-			n := len(l.Items)
-			l.Items = slices.DeleteFunc(l.Items, func(it Item) bool { return it.Customer == customer })
-			if len(l.Items) == n {
+			n := len(l.Items) + len(l.held)
+			l.Keep(func(it *Item) bool { return it.Customer != customer })
+			if len(l.Items)+len(l.held) == n {
 				break
 			}
-			l.Listed = len(l.Items)
 			if err = s.replace(ctx, tenant, l); err == nil {
 				break
 			}

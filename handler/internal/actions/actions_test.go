@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"polis/handler/internal/feedback"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/store"
 )
@@ -44,51 +46,73 @@ func TestTopKeepsTheFirst(t *testing.T) {
 func TestMakeKeepsWhatIsStillDue(t *testing.T) {
 	call := Candidate{Customer: "c1", Relation: "c:c1", Action: "call", Priority: 2}
 	care := Candidate{Customer: "c2", Relation: "c:c2", Action: "care", Priority: 1}
-	first := Make(Head{Date: monday, Run: "r1", Due: 2}, nil, []Candidate{call, care})
-	if first.Listed != 2 || first.Items[0].Rank != 1 || first.Items[0].Opened != monday || first.Items[0].Status != Open {
+	first := Make("t", Head{Date: monday, Run: "r1", Due: 2}, nil, []Candidate{call, care}, &none)
+	if first.Listed != 2 || first.Items[0].Rank != 1 || first.Items[0].Opened != monday || first.Items[0].Status != feedback.Open {
 		t.Fatalf("first list: %+v", first)
 	}
-	second := Make(Head{Date: monday + 1, Run: "r2", Due: 1}, first, []Candidate{call})
+	second := Make("t", Head{Date: monday + 1, Run: "r2", Due: 1}, first, []Candidate{call}, &none)
 	if second.Items[0].ID != first.Items[0].ID || second.Items[0].Opened != monday {
 		t.Errorf("an action still due is a new item: %+v", second.Items[0])
 	}
-	second.Items[0].Status = Done
-	third := Make(Head{Date: monday + 100, Run: "r3", Due: 1}, second, []Candidate{call})
+	second.Items[0].Status = feedback.Done
+	third := Make("t", Head{Date: monday + 100, Run: "r3", Due: 1}, second, []Candidate{call}, &none)
 	if third.Items[0].ID == first.Items[0].ID || third.Items[0].Opened != monday+100 {
 		t.Errorf("an action due again after it was done is the old item: %+v", third.Items[0])
 	}
-	if again := Make(Head{Date: monday + 100, Run: "r3", Due: 1}, third, []Candidate{call}); again.Items[0].ID != third.Items[0].ID {
+	if again := Make("t", Head{Date: monday + 100, Run: "r3", Due: 1}, third, []Candidate{call}, &none); again.Items[0].ID != third.Items[0].ID {
 		t.Error("a repeated run makes another list")
 	}
 }
 
-func TestQuiet(t *testing.T) {
-	for _, tc := range []struct {
-		name string
-		o    Outcome
-		days int // after the outcome
-		want bool
-	}{
-		{"done: not again at once", Outcome{Status: Done, On: monday}, 1, true},
-		{"done: on the last quiet day", Outcome{Status: Done, On: monday}, 89, true},
-		{"done: again after a quarter", Outcome{Status: Done, On: monday}, 90, false},
-		{"dismissed: half a year", Outcome{Status: Dismissed, On: monday}, 179, true},
-		{"not useful: a year", Outcome{Status: NotUseful, On: monday}, 364, true},
-		{"declined: something else after a quarter", Outcome{Status: Declined, On: monday}, 90, false},
-		{"snoozed: until its day", Outcome{Status: Snoozed, On: monday, Until: monday + 7}, 6, true},
-		{"snoozed: on its day", Outcome{Status: Snoozed, On: monday, Until: monday + 7}, 7, false},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			f := Feedback{"call": tc.o}
-			if got := f.Quiet("call", monday+portfolio.Date(tc.days)); got != tc.want {
-				t.Errorf("quiet = %v", got)
-			}
-			if f.Quiet("care", monday+1) {
-				t.Error("quiet about an action that nobody judged")
-			}
-		})
+// TestHeldOut: what is held out is on no list that is shown, lives from list to list as the
+// others do, and care is never held out; what is of little use stands last.
+func TestHeldOut(t *testing.T) {
+	half := feedback.Effects{HoldOut: 0.5}
+	var all []Candidate
+	for i := range 400 {
+		all = append(all, Candidate{Customer: fmt.Sprintf("c%03d", i), Action: "call", Chance: 0.1, Care: i%2 == 0})
+	}
+	first := Make("t", Head{Date: monday}, nil, all, &half)
+	if n := len(first.held); first.Listed != len(first.Items) || first.Listed+n != 400 || n < 60 || n > 140 {
+		t.Fatalf("%d of 400 are held out, %d listed", n, first.Listed)
+	}
+	for _, it := range first.held {
+		if all[slices.IndexFunc(all, func(c Candidate) bool { return c.Customer == it.Customer })].Care {
+			t.Fatal("what care asks for is held out")
+		}
+	}
+	for i, it := range first.Items {
+		if it.Rank != i+1 {
+			t.Fatalf("item %d has rank %d", i, it.Rank)
+		}
+	}
+	body, err := first.body()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := readList(store.Document{Body: body})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := Make("t", Head{Date: monday + 1}, read, all, &half)
+	if len(second.opened) != 0 || !slices.EqualFunc(second.held, first.held, func(a, b Item) bool { return a.ID == b.ID }) {
+		t.Error("what is held out on one day is shown, or new, on the next")
+	}
+	if more := Make("t", Head{Date: monday + 1}, read, all, &feedback.Effects{HoldOut: 0.01}); len(more.held) != len(first.held) {
+		t.Error("a lot falls again for what lives on")
+	}
+	if again := Make("other", Head{Date: monday}, nil, all, &half); slices.EqualFunc(again.held, first.held, func(a, b Item) bool { return a.ID == b.ID }) {
+		t.Error("two tenants draw the same lots")
+	}
+	if shown, err := json.Marshal(first); err != nil || strings.Contains(string(shown), "held") {
+		t.Errorf("%v, a list shows what is held out", err)
+	}
+	if all[1].After = true; all[1].compare(all[3]) <= 0 || all[1].compare(Candidate{After: true, Priority: -1}) >= 0 {
+		t.Error("what is of little use stands before others")
 	}
 }
+
+var none feedback.Effects
 
 func TestListsAreOneDocument(t *testing.T) {
 	l := &List{Head: Head{Date: monday}}

@@ -7,7 +7,7 @@
 // meets relations one after the other:
 //
 //	b ␟ relation ␟ customer ␟ a    the aggregate
-//	b ␟ relation ␟ customer ␟ f    what people did with its actions, if anything
+//	b ␟ relation ␟ customer ␟ f    what was suggested for it, and what people did about it
 //	b ␟ relation ␟ customer ␟ s    its latest scores, if any
 //
 // Where those are is said in the partition of places of the customer's own bucket, in
@@ -221,7 +221,15 @@ func (b *Book) Scores(ctx context.Context, t Tenant, relation, id string) ([]byt
 	return d.Body, ok, err
 }
 
-// PutFeedback stores what people did with a customer's actions; etag as in Put.
+// Feedback reads what was suggested for a customer whose relation is known, and what people
+// did about it; nil, and no etag, where there was nothing.
+func (b *Book) Feedback(ctx context.Context, t Tenant, relation, id string) (body []byte, etag string, err error) {
+	d, _, err := store.GetOr(ctx, b.store, t.partition(relation), memberKey(relation, id, kindFeedback))
+	return d.Body, d.ETag, err
+}
+
+// PutFeedback stores what was suggested for a customer and what people did about it; etag as
+// in Put.
 func (b *Book) PutFeedback(ctx context.Context, t Tenant, relation, id string, body []byte, etag string) error {
 	op := store.Op{Verb: store.Create, Document: store.Document{Key: memberKey(relation, id, kindFeedback), Body: body, ETag: etag}}
 	if etag != "" {

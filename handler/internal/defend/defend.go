@@ -45,6 +45,11 @@ const (
 	Buy   = "likely_purchase"
 )
 
+// IsCare reports whether a trigger is one of care, and not of commerce.
+func IsCare(trigger string) bool {
+	return trigger != Lapse && trigger != Rise && trigger != Gap && trigger != Buy
+}
+
 // Default is the playbook that Polis comes with.
 var Default = Playbook{
 	StakeScale: 400, PremiumRise: 0.12, OfferFrom: 0.15,

@@ -17,7 +17,9 @@ import (
 	"polis/handler/internal/book"
 	"polis/handler/internal/caller"
 	"polis/handler/internal/decision"
+	"polis/handler/internal/effect"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/feedback"
 	"polis/handler/internal/imports"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/run"
@@ -48,7 +50,8 @@ type Lists interface {
 	Heads(ctx context.Context, tenant string) ([]actions.Head, error)
 	Get(ctx context.Context, tenant string, date portfolio.Date) (*actions.List, error)
 	Latest(ctx context.Context, tenant string) (*actions.List, error)
-	Record(ctx context.Context, t book.Tenant, date portfolio.Date, item string, o actions.Outcome) (actions.Item, error)
+	Record(ctx context.Context, t book.Tenant, date portfolio.Date, item string, r feedback.Reply) (actions.Item, error)
+	Counted(ctx context.Context, tenant string) (*effect.Counted, error)
 	Forget(ctx context.Context, tenant, customer string) error
 }
 
@@ -127,6 +130,7 @@ func routes() []route {
 		{"PUT /api/v1/customers/{customer}", "Customer", caller.PortfolioWrite, false, false, (*API).putCustomer},
 		{"DELETE /api/v1/customers/{customer}", "Customer", caller.PortfolioWrite, false, false, (*API).eraseCustomer},
 		{"GET /api/v1/customers/{customer}/scores", "CustomerScores", caller.ScoresRead, false, false, (*API).customerScores},
+		{"GET /api/v1/customers/{customer}/actions", "CustomerActions", caller.ScoresRead, false, false, (*API).customerActions},
 		{"GET /api/v1/customers/{customer}/objection", "CustomerObjection", caller.ScoresRead, false, false, (*API).getObjection},
 		{"POST /api/v1/customers/{customer}/objection", "CustomerObjection", caller.ActionsWrite, true, false, (*API).object},
 		{"POST /api/v1/customers/{customer}/objection/withdrawal", "CustomerObjectionWithdrawal", caller.ActionsWrite, true, false, (*API).withdraw},
@@ -145,6 +149,7 @@ func routes() []route {
 		{"GET /api/v1/action-lists", "ActionLists", caller.ScoresRead, false, false, (*API).listLists},
 		{"GET /api/v1/action-lists/{date}", "ActionList", caller.ScoresRead, false, false, (*API).getList},
 		{"POST /api/v1/action-lists/{date}/items/{item}/feedback", "ActionFeedback", caller.ActionsWrite, true, false, (*API).feedback},
+		{"GET /api/v1/actions/effects", "ActionEffects", caller.ScoresRead, false, false, (*API).effects},
 	}
 	for _, e := range scoring.Engines {
 		name := e.String()

@@ -26,6 +26,7 @@ import (
 	"polis/handler/internal/bus/sqlitebus"
 	"polis/handler/internal/caller"
 	"polis/handler/internal/decision"
+	"polis/handler/internal/feedback"
 	"polis/handler/internal/imports"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/registry"
@@ -294,10 +295,29 @@ func TestTheMainJob(t *testing.T) {
 	expect(422, w.json("key-one", "POST", path, map[string]any{"outcome": "snoozed"}))
 	expect(200, w.json("key-one", "POST", strings.Replace(path, "2026-03-31", "latest", 1), map[string]any{"outcome": "done"}))
 	expect(404, w.json("key-one", "POST", "/api/v1/action-lists/2026-03-31/items/none/feedback", map[string]any{"outcome": "done"}))
+	expect(422, w.json("key-one", "POST", path, map[string]any{}))
+	expect(422, w.json("key-one", "POST", path, map[string]any{"judgement": "dull"}))
+	expect(422, w.json("key-one", "POST", path, map[string]any{"outcome": "done", "on": "2026-03-30"})) // before it was suggested
+	expect(422, w.json("key-one", "POST", path, map[string]any{"outcome": "done", "on": "2026-04-02"}))
+	judged := expect(200, w.json("key-one", "POST", path, map[string]any{"judgement": "already_known"}))
+	if s := judged.Body.String(); !strings.Contains(s, `"status":"done"`) || !strings.Contains(s, `"judgement":"already_known"`) {
+		t.Errorf("a judgement changes what was done: %s", s)
+	}
+	var history struct{ Suggestions []feedback.Suggestion }
+	must(t, json.Unmarshal(expect(200, w.do("key-one", "GET", "/api/v1/customers/B1/actions", "", nil)).Body.Bytes(), &history))
+	if len(history.Suggestions) != 1 || len(history.Suggestions[0].Replies) != 3 || !strings.HasPrefix(history.Suggestions[0].Replies[0].By.Subject, "key-") {
+		t.Errorf("the history is %+v", history)
+	}
+	expect(404, w.do("key-two", "GET", "/api/v1/actions/effects", "", nil))
+	effects := expect(200, w.do("key-one", "GET", "/api/v1/actions/effects", "", nil))
+	if s := effects.Body.String(); !strings.Contains(s, `"run_id":"2026-03-31-all-1"`) || !strings.Contains(s, `"hold_out":0`) {
+		t.Errorf("effects: %s", s)
+	}
 
 	expect(204, w.do("key-one", "DELETE", "/api/v1/customers/B1", "", nil))
 	expect(404, w.do("key-one", "GET", "/api/v1/customers/B1", "", nil))
 	expect(404, w.do("key-one", "GET", "/api/v1/customers/B1/scores", "", nil))
+	expect(404, w.do("key-one", "GET", "/api/v1/customers/B1/actions", "", nil))
 	list = expect(200, w.do("key-one", "GET", "/api/v1/action-lists/latest", "", nil))
 	if strings.Contains(list.Body.String(), "B1") {
 		t.Error("an erased customer is still on a list")

@@ -9,10 +9,13 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"polis/handler/internal/actions"
 	"polis/handler/internal/book"
+	"polis/handler/internal/caller"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/feedback"
 	"polis/handler/internal/imports"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/scoring"
@@ -442,14 +445,16 @@ func listDate(s string) (portfolio.Date, error) {
 	return d, nil
 }
 
-// outcome is what people did with an item of a list.
-type outcome struct {
-	Outcome actions.Status `json:"outcome"`
-	Until   portfolio.Date `json:"until,omitzero"`
+// reply is what somebody says of an item of a list.
+type reply struct {
+	Outcome   feedback.Outcome   `json:"outcome,omitempty"`
+	Judgement feedback.Judgement `json:"judgement,omitempty"`
+	On        portfolio.Date     `json:"on,omitzero"`
+	Until     portfolio.Date     `json:"until,omitzero"`
 }
 
 func (a *API) feedback(w http.ResponseWriter, r *http.Request, c call) error {
-	var q outcome
+	var q reply
 	if err := readJSON(w, r, &q); err != nil {
 		return err
 	}
@@ -457,8 +462,9 @@ func (a *API) feedback(w http.ResponseWriter, r *http.Request, c call) error {
 	if err != nil {
 		return err
 	}
-	it, err := a.Lists.Record(r.Context(), c.tenant, l.Date, r.PathValue("item"), actions.Outcome{
-		Status: q.Outcome, On: portfolio.DateOf(a.Now()), Until: q.Until,
+	it, err := a.Lists.Record(r.Context(), c.tenant, l.Date, r.PathValue("item"), feedback.Reply{
+		Outcome: q.Outcome, Judgement: q.Judgement, On: q.On, Until: q.Until,
+		By: feedback.Person(c.by(caller.ActionsWrite)), At: a.Now().UTC().Truncate(time.Second),
 	})
 	if err != nil {
 		return err
@@ -483,4 +489,27 @@ func (a *API) getReport(w http.ResponseWriter, r *http.Request, c call) error {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, report)
+}
+
+// customerActions shows what was ever suggested for a customer, and what was said of it.
+func (a *API) customerActions(w http.ResponseWriter, r *http.Request, c call) error {
+	rec, err := a.Book.Customer(r.Context(), c.tenant, r.PathValue("customer"))
+	if err != nil {
+		return err
+	}
+	h, err := feedback.Read(rec.Feedback)
+	if err != nil {
+		return err
+	}
+	h.Suggestions = orEmpty(h.Suggestions)
+	return writeJSON(w, http.StatusOK, h)
+}
+
+// effects shows what came of acting, as the last run counted it.
+func (a *API) effects(w http.ResponseWriter, r *http.Request, c call) error {
+	counted, err := a.Lists.Counted(r.Context(), c.tenant.ID)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, counted.Report())
 }

@@ -131,12 +131,15 @@ func parseName(what string, names []string, b []byte) (int, error) {
 
 // Meta is what a model says about itself; nothing in it changes a score.
 type Meta struct {
-	Name    string             `json:"name,omitempty"`
-	Note    string             `json:"note,omitempty"`    // why the model is what it is, for people
-	Trained string             `json:"trained,omitempty"` // the as-of date of its data, ISO 8601
-	Rows    int                `json:"rows"`              // rows it was fitted on
-	Events  float64            `json:"events"`            // weighted events or claims among them
-	Metrics map[string]float64 `json:"metrics,omitempty"` // see Fit
+	Name    string  `json:"name,omitempty"`
+	Note    string  `json:"note,omitempty"`    // why the model is what it is, for people
+	Trained string  `json:"trained,omitempty"` // the as-of date of its data, ISO 8601
+	Rows    int     `json:"rows"`              // rows it was fitted on
+	Events  float64 `json:"events"`            // weighted events or claims among them
+	// Censored is how much of what was at risk, in months or years as the model has them,
+	// was left out because what came of it may be the work of somebody who acted.
+	Censored float64            `json:"censored,omitempty"`
+	Metrics  map[string]float64 `json:"metrics,omitempty"` // see Fit
 	// Of a model fitted to a table of somebody's own: the columns that are no features,
 	// the SHA-256 of the table, and the options that were not the defaults.
 	Target   string            `json:"target,omitempty"`

@@ -13,20 +13,40 @@ func (g *Grouping) Bought(views []*portfolio.View, ends portfolio.EndTable, s *S
 			if p.StartDate <= from || p.StartDate > until {
 				continue
 			}
-			i := g.Of(p.Policy)
-			if i < 0 || set>>i&1 == 1 || p.EndDate != 0 && p.EndDate <= p.StartDate+portfolio.Date(s.CoolingOffDays) {
-				continue
-			}
-			switch ends.Of(p.Versions[0].Reason) {
-			case portfolio.Transferred, portfolio.Replaced:
-				continue
-			}
-			if !g.replaces(views, p, i) {
+			if i := g.Of(p.Policy); i >= 0 && set>>i&1 == 0 && g.purchase(views, ends, s, p, i) {
 				set |= 1 << i
 			}
 		}
 	}
 	return set
+}
+
+// First is when the first purchase of one of the groups in (from, until] began; 0 for none.
+func (g *Grouping) First(views []*portfolio.View, ends portfolio.EndTable, s *Settings, from, until portfolio.Date, groups uint64) (day portfolio.Date) {
+	for _, v := range views {
+		for j := range v.Policies {
+			p := &v.Policies[j]
+			if p.StartDate <= from || p.StartDate > until || day != 0 && p.StartDate >= day {
+				continue
+			}
+			if i := g.Of(p.Policy); i >= 0 && groups>>i&1 == 1 && g.purchase(views, ends, s, p, i) {
+				day = p.StartDate
+			}
+		}
+	}
+	return day
+}
+
+// purchase reports whether a policy of group i that began is one.
+func (g *Grouping) purchase(views []*portfolio.View, ends portfolio.EndTable, s *Settings, p *portfolio.PolicyView, i int) bool {
+	if p.EndDate != 0 && p.EndDate <= p.StartDate+portfolio.Date(s.CoolingOffDays) {
+		return false
+	}
+	switch ends.Of(p.Versions[0].Reason) {
+	case portfolio.Transferred, portfolio.Replaced:
+		return false
+	}
+	return !g.replaces(views, p, i)
 }
 
 // replaces reports whether a policy of group i stands in for one of its branch that ended

@@ -164,6 +164,17 @@ type Aggregate struct {
 	Policies  []Policy   `json:"policies,omitempty"`
 	Claims    []Claim    `json:"claims,omitempty"`
 	Contacts  []Contact  `json:"contacts,omitempty"`
+	// Actions are no rows of an administration: what people did about suggestions is kept
+	// apart, and a training puts it here. No feature reads it.
+	Actions []Action `json:"-"`
+}
+
+// Action is that somebody acted on a suggestion for a customer.
+type Action struct {
+	Kind       string
+	About      string // what was missed or offered, if anything
+	On         Date
+	RecordedAt Date
 }
 
 // ID is the customer's id; "" for an aggregate without customer rows.

@@ -211,7 +211,7 @@ func (d *Decoder) Decode(b []byte) (*Aggregate, error) {
 	a := &d.agg
 	a.Customers, d.consents = sized(a.Customers, n[0]), sized(d.consents, n[1])[:0]
 	a.Policies, d.attributes = sized(a.Policies, n[2]), sized(d.attributes, n[3])[:0]
-	a.Claims, a.Contacts = sized(a.Claims, n[4]), sized(a.Contacts, n[5])
+	a.Claims, a.Contacts, a.Actions = sized(a.Claims, n[4]), sized(a.Contacts, n[5]), nil
 	for i := range a.Customers {
 		d.customer(&a.Customers[i])
 	}

@@ -4,11 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"polis/handler/internal/actions"
 	"polis/handler/internal/book"
+	"polis/handler/internal/defend"
+	"polis/handler/internal/effect"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/feedback"
 	"polis/handler/internal/score"
 	"polis/handler/internal/scoring"
 	"polis/handler/internal/store"
@@ -18,7 +22,8 @@ import (
 type chunk struct {
 	Bucket int `json:"bucket"`
 	Tally
-	Actions int `json:"actions_due"`
+	Actions int          `json:"actions_due"`
+	Counted effect.Tally `json:"counted,omitzero"`
 }
 
 // Work does one chunk, unless it is done, and completes the run if that was the last
@@ -78,6 +83,12 @@ func (r *Runs) score(ctx context.Context, t book.Tenant, run Run, bucket int) er
 		mark: scoring.RunMark(run.ID), set: scoring.NewSet(run.Engines...), tenant: t.ID,
 	}
 	w.done.Bucket = bucket
+	w.quiet = &models.Settings.Feedback.Quiet
+	if w.set.Has(scoring.Defend) {
+		if w.counter, err = effect.NewCounter(models, run.AsOf); err != nil {
+			return err
+		}
+	}
 	w.done.Engines = map[scoring.Engine]*EngineTally{}
 	for _, e := range run.Engines {
 		w.done.Engines[e] = &EngineTally{}
@@ -114,38 +125,60 @@ type worker struct {
 	started time.Time
 	done    chunk
 	top     actions.Top
+	quiet   *feedback.Quiet
+	counter *effect.Counter // nil where the run makes no list
 	members []scoring.Subject
 	alive   []*book.Member
+	said    []feedback.History // by member, what was suggested and said
+	follow  []effect.Member
 }
 
 func (w *worker) relation(ctx context.Context, rel *book.Relation) error {
-	w.members, w.alive = w.members[:0], w.alive[:0]
+	w.members, w.alive, w.said = w.members[:0], w.alive[:0], w.said[:0]
 	for _, m := range rel.Members {
 		w.done.Customers++
 		if m.Err != nil {
 			w.fail("stored aggregate is damaged", 1)
 			continue
 		}
-		declined, err := scoring.Declined(m.Feedback)
+		h, err := feedback.Read(m.Feedback)
 		if err != nil {
 			return err
 		}
-		w.members, w.alive = append(w.members, scoring.Subject{Aggregate: m.Aggregate, Body: m.Body, Declined: declined}), append(w.alive, m)
+		w.members = append(w.members, scoring.Subject{Aggregate: m.Aggregate, Body: m.Body, Declined: scoring.DeclinedIn(&h)})
+		w.alive, w.said = append(w.alive, m), append(w.said, h)
 	}
 	if len(w.members) == 0 {
 		return nil
 	}
+	w.count()
 	sheets, ok := w.sheets()
 	if !ok {
 		w.fail("scoring broke off", len(w.members))
 		return nil
 	}
 	for i := range sheets {
-		if err := w.sheet(ctx, rel.Key, w.alive[i], &sheets[i]); err != nil {
+		if err := w.sheet(ctx, rel.Key, i, &sheets[i]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// count follows what was suggested for the relation before.
+func (w *worker) count() {
+	if w.counter == nil {
+		return
+	}
+	w.follow = w.follow[:0]
+	any := false
+	for i := range w.said {
+		any = any || len(w.said[i].Suggestions) > 0
+		w.follow = append(w.follow, effect.Member{Aggregate: w.members[i].Aggregate, History: &w.said[i]})
+	}
+	if any {
+		w.counter.Relation(w.follow)
+	}
 }
 
 // sheets scores a relation. One that makes an engine panic is our fault, and a
@@ -166,7 +199,8 @@ func (w *worker) fail(why string, n int) {
 // written in the same batch.
 const maxScores = store.MaxBytes/2 - 4<<10
 
-func (w *worker) sheet(ctx context.Context, relation string, m *book.Member, sh *scoring.Sheet) error {
+func (w *worker) sheet(ctx context.Context, relation string, i int, sh *scoring.Sheet) error {
+	m := w.alive[i]
 	old, err := scoring.DecodeStored(m.Scores)
 	if err != nil {
 		old = scoring.Stored{} // damaged: written anew
@@ -203,31 +237,30 @@ func (w *worker) sheet(ctx context.Context, relation string, m *book.Member, sh 
 		}
 	}
 	if w.set.Has(scoring.Defend) {
-		return w.candidate(relation, m, sh)
+		w.candidate(relation, m.ID, &w.said[i], sh)
 	}
 	return nil
 }
 
-func (w *worker) candidate(relation string, m *book.Member, sh *scoring.Sheet) error {
+func (w *worker) candidate(relation, customer string, h *feedback.History, sh *scoring.Sheet) {
 	action, priority, due := sh.Action()
-	if action == "" {
-		return nil
+	if action == "" || h.Quiet(w.quiet, action, w.run.AsOf) {
+		return
 	}
-	f, err := actions.ReadFeedback(m.Feedback)
-	if err != nil {
-		return err
-	}
-	if f.Quiet(action, w.run.AsOf) {
-		return nil
-	}
+	care := defend.IsCare(sh.Defend.Trigger)
 	w.done.Actions++
-	w.top.Add(actions.Candidate{Customer: m.ID, Relation: relation, Action: action, About: sh.Defend.About, Priority: priority, Due: due})
-	return nil
+	w.top.Add(actions.Candidate{
+		Customer: customer, Relation: relation, Action: action, About: sh.Defend.About, Priority: priority, Due: due,
+		Chance: sh.Chance(), Care: care, After: !care && slices.Contains(w.run.After, action),
+	})
 }
 
 // record writes that the chunk is done, with its share of the action list, in one
 // batch and only once: of two that did the same chunk the later changes nothing.
 func (w *worker) record(ctx context.Context) error {
+	if w.counter != nil {
+		w.done.Counted = w.counter.Tally
+	}
 	w.done.Seconds = w.runs.now().Sub(w.started).Seconds()
 	for e, seconds := range w.scorer.Seconds() {
 		if t, ok := w.done.Engines[e]; ok {

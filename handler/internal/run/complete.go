@@ -5,10 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"polis/handler/internal/actions"
+	"polis/handler/internal/book"
 	"polis/handler/internal/bus"
+	"polis/handler/internal/effect"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/feedback"
 	"polis/handler/internal/scoring"
 	"polis/handler/internal/store"
 )
@@ -37,13 +41,9 @@ func (r *Runs) complete(ctx context.Context, run Run) error {
 	}
 	ops := []store.Op{{Verb: store.Create, Document: store.Document{Key: doneKey + run.ID, Body: body, Expires: run.Created.Add(keep)}}}
 	if slices.Contains(run.Engines, scoring.Defend) {
-		list, err := r.list(ctx, run, sum.Actions)
+		more, err := r.listed(ctx, run, done, sum.Actions, now)
 		if err != nil {
 			return fmt.Errorf("making the action list of run %s: %w", run.ID, err)
-		}
-		more, err := list.Ops(now)
-		if err != nil {
-			return err
 		}
 		ops = append(ops, more...)
 	}
@@ -51,6 +51,44 @@ func (r *Runs) complete(ctx context.Context, run Run) error {
 		return fmt.Errorf("completing run %s: %w", run.ID, err)
 	}
 	return r.settle(ctx, run)
+}
+
+// listed makes the run's list, and counts what became of what was suggested before. That the
+// list suggests something is kept with the customers first: a kill in between brings the
+// same list again.
+func (r *Runs) listed(ctx context.Context, run Run, done map[int]*chunk, due int, now time.Time) ([]store.Op, error) {
+	m, err := r.models.Version(ctx, run.Tenant, run.Model)
+	if err != nil {
+		return nil, err
+	}
+	t, err := r.book.Tenant(ctx, run.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	list, err := r.list(ctx, run, t, due, &m.Settings.Feedback.Effects)
+	if err != nil {
+		return nil, err
+	}
+	ops, err := list.Ops(now)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.lists.Remember(ctx, t, list); err != nil {
+		return nil, err
+	}
+	last, err := r.lists.Counted(ctx, run.Tenant)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return nil, err
+	}
+	if last != nil && last.AsOf > run.AsOf {
+		return ops, nil // a run of a past date says nothing new
+	}
+	counted := effect.Counted{AsOf: run.AsOf, Run: run.ID, Settings: m.Settings.Feedback}
+	for bucket := range run.Chunks {
+		counted.Tally.Add(&done[bucket].Counted)
+	}
+	op, err := actions.CountedOp(&counted)
+	return append(ops, op), err
 }
 
 // settle does what is left to do for a run that is recorded as completed. A kill may
@@ -87,7 +125,7 @@ func (t *Tally) add(c *Tally) {
 }
 
 // list merges the chunks' shares into the tenant's list of the date.
-func (r *Runs) list(ctx context.Context, run Run, due int) (*actions.List, error) {
+func (r *Runs) list(ctx context.Context, run Run, t book.Tenant, due int, e *feedback.Effects) (*actions.List, error) {
 	var top actions.Top
 	for d, err := range r.store.Scan(ctx, shared(run.Tenant), partKey+run.ID+"\x1f", "") {
 		if err != nil {
@@ -102,28 +140,26 @@ func (r *Runs) list(ctx context.Context, run Run, due int) (*actions.List, error
 		}
 	}
 	before, err := r.lists.Latest(ctx, run.Tenant)
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return nil, err
+	if fault.Is(err, fault.NotFound) {
+		err = nil
 	}
-	t, err := r.book.Tenant(ctx, run.Tenant)
 	if err != nil {
 		return nil, err
 	}
-	list := actions.Make(actions.Head{Date: run.AsOf, Run: run.ID, Due: due}, before, top.Ranked())
-	for i := range list.Items {
-		it := &list.Items[i]
-		body, ok, err := r.book.Scores(ctx, t, it.Relation, it.Customer)
-		if err != nil {
-			return nil, err
+	list := actions.Make(run.Tenant, actions.Head{Date: run.AsOf, Run: run.ID, Due: due}, before, top.Ranked(), e)
+	list.Keep(func(it *actions.Item) bool {
+		body, ok, failed := r.book.Scores(ctx, t, it.Relation, it.Customer)
+		if failed != nil {
+			err = failed
+			return false
 		}
-		if stored, err := scoring.DecodeStored(body); ok && err == nil && stored.Has(scoring.Defend) {
+		if stored, failed := scoring.DecodeStored(body); ok && failed == nil && stored.Has(scoring.Defend) {
 			it.Score = stored.AppendJSON(nil, scoring.Defend, run.Tenant, it.Customer)
 		}
-	}
-	// A customer erased since its chunk was scored has no score, and no place here.
-	list.Items = slices.DeleteFunc(list.Items, func(it actions.Item) bool { return it.Score == nil })
-	list.Listed = len(list.Items)
-	return list, nil
+		// A customer erased since its chunk was scored has no score, and no place here.
+		return it.Score != nil
+	})
+	return list, err
 }
 
 // announce sends the run's one event. Its id is the run's, so a second one is dropped

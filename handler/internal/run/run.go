@@ -43,6 +43,9 @@ type Run struct {
 	Model   string           `json:"model_version"` // all chunks use this, though a newer one be published meanwhile
 	Chunks  int              `json:"chunks"`
 	Created time.Time        `json:"created_at"`
+	// After are the kinds of actions that stand after all others on the run's list, by what
+	// people thought of them when the run began.
+	After []string `json:"after_others,omitempty"`
 }
 
 // Progress is a run and how far it is.
@@ -163,6 +166,13 @@ func (r *Runs) Start(ctx context.Context, t book.Tenant, asOf portfolio.Date, en
 			ID: fmt.Sprintf("%s%d", prefix(asOf, engines), n+1), Tenant: t.ID, AsOf: asOf, Engines: engines,
 			Model: m.Version, Chunks: t.Buckets, Created: r.now().UTC(),
 		}}
+		counted, err := r.lists.Counted(ctx, t.ID)
+		switch {
+		case err == nil:
+			p.After = counted.After(&m.Settings.Feedback.Suppression)
+		case !fault.Is(err, fault.NotFound):
+			return Progress{}, false, err
+		}
 		body, err := json.Marshal(p.Run)
 		if err != nil {
 			return Progress{}, false, fault.Wrap(fault.Internal, err, "encoding a run")

@@ -21,6 +21,7 @@ import (
 	"polis/handler/internal/book"
 	"polis/handler/internal/bus/sqlitebus"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/feedback"
 	"polis/handler/internal/nbp"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/registry"
@@ -348,7 +349,7 @@ func TestFeedbackKeepsQuiet(t *testing.T) {
 	if len(l.Items) < customers/4 || l.Items[0].Action != "resolve_complaint" {
 		t.Fatalf("%d items, first %s", len(l.Items), l.Items[0].Action)
 	}
-	_, err = lists.Record(t.Context(), f.tenant, today, l.Items[0].ID, actions.Outcome{Status: actions.Done, On: today})
+	_, err = lists.Record(t.Context(), f.tenant, today, l.Items[0].ID, feedback.Reply{Outcome: feedback.Done, At: noon})
 	must(t, err)
 	f.start(today+1, false)
 	must(t, f.drain(t.Context()))
@@ -367,27 +368,97 @@ func TestFeedbackKeepsQuiet(t *testing.T) {
 	}
 }
 
+// TestJudgements: where most judge a kind of action to be of no use, its suggestions stand after
+// all others from the next run on, and what care asks for stays where it is. What a run counted
+// a repeat of its chunks does not count twice, and suggestions are there once.
+func TestJudgements(t *testing.T) {
+	f := newFixture(t)
+	f.start(today, false)
+	must(t, f.drain(t.Context()))
+	lists := actions.New(f.book, f.docs)
+	l, err := lists.Latest(t.Context(), f.tenant.ID)
+	must(t, err)
+	judged := map[string]int{}
+	for _, it := range l.Items {
+		rec, err := f.book.Customer(t.Context(), f.tenant, it.Customer)
+		must(t, err)
+		h, err := feedback.Read(rec.Feedback)
+		must(t, err)
+		if s := h.Find(it.ID); s == nil || s.Opened != today || len(h.Suggestions) != 1 {
+			t.Fatalf("of %s is kept %+v", it.Customer, h)
+		}
+		if judged[it.Action]++; judged[it.Action] <= 6 {
+			_, err = lists.Record(t.Context(), f.tenant, today, it.ID, feedback.Reply{Judgement: feedback.NotUseful, At: noon})
+			must(t, err)
+		}
+	}
+	const care, trade = "resolve_complaint", "retention_call"
+	if judged[care] < 7 || judged[trade] < 7 {
+		t.Fatalf("the list has %v", judged)
+	}
+	f.start(today+1, false)
+	must(t, f.drain(t.Context()))
+	counted, err := lists.Counted(t.Context(), f.tenant.ID)
+	must(t, err)
+	if n := counted.Tally.Judged[care]; n == nil || *n != (feedback.Judged{All: 6, Against: 6}) || counted.AsOf != today+1 {
+		t.Fatalf("counted %+v", counted)
+	}
+	f.now = f.now.AddDate(0, 0, 1)
+	p := f.start(today+2, false)
+	if !slices.Contains(p.After, care) || !slices.Contains(p.After, trade) {
+		t.Errorf("after others stand %v", p.After)
+	}
+	must(t, f.work(t.Context(), p))
+	after := map[string]bool{}
+	for _, c := range f.candidates(p) {
+		after[c.Action] = c.After
+	}
+	if after[care] || !after[trade] {
+		t.Errorf("put after all others are %v", after)
+	}
+	must(t, f.drain(t.Context()))
+	f.start(today-3, false)
+	must(t, f.drain(t.Context()))
+	if counted, err = lists.Counted(t.Context(), f.tenant.ID); err != nil || counted.AsOf != today+2 {
+		t.Errorf("%v, a run of a past date counts as the last: %s", err, counted.AsOf)
+	}
+}
+
+// work does the first chunk of a run that has others.
+func (f *fixture) work(ctx context.Context, p Progress) error {
+	return f.runs.Work(ctx, ChunkRequest{f.tenant.ID, p.ID, 0})
+}
+
+// candidates are those of a run's first chunk.
+func (f *fixture) candidates(p Progress) (out []actions.Candidate) {
+	f.t.Helper()
+	d, err := f.docs.Get(f.t.Context(), shared(f.tenant.ID), chunkDocument(partKey, p.Run, 0))
+	must(f.t, err)
+	must(f.t, json.Unmarshal(d.Body, &out))
+	return out
+}
+
 // TestDeclinedOffers: what a customer declined on a list is known when it is scored next,
 // also after something else came of the same action.
 func TestDeclinedOffers(t *testing.T) {
 	f := newFixture(t)
 	lists := actions.New(f.book, f.docs)
-	l := actions.Make(actions.Head{Date: today, Run: "r"}, nil, []actions.Candidate{
+	l := actions.Make(f.tenant.ID, actions.Head{Date: today - 20, Run: "r"}, nil, []actions.Candidate{
 		{Customer: "c01", Relation: "c:c01", Action: "offer", About: "travel"},
 		{Customer: "c01", Relation: "c:c01", Action: "coverage_advice", About: "liability"},
 		{Customer: "c01", Relation: "c:c01", Action: "retention_call"},
-	})
+	}, &feedback.Effects{})
 	ops, err := l.Ops(noon)
 	must(t, err)
 	must(t, f.docs.Write(t.Context(), shared(f.tenant.ID), ops))
-	record := func(item int, s actions.Status, on portfolio.Date) error {
-		_, err := lists.Record(t.Context(), f.tenant, today, l.Items[item].ID, actions.Outcome{Status: s, On: on})
+	record := func(item int, o feedback.Outcome, on portfolio.Date) error {
+		_, err := lists.Record(t.Context(), f.tenant, today-20, l.Items[item].ID, feedback.Reply{Outcome: o, At: on.Time()})
 		return err
 	}
-	must(t, record(0, actions.Declined, today-9))
-	must(t, record(1, actions.Declined, today-8))
-	must(t, record(0, actions.Done, today))
-	if err := record(2, actions.Declined, today); !fault.Is(err, fault.Invalid) {
+	must(t, record(0, feedback.Declined, today-9))
+	must(t, record(1, feedback.Declined, today-8))
+	must(t, record(0, feedback.Done, today))
+	if err := record(2, feedback.Declined, today); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a call that offers nothing is declined: %v", err)
 	}
 	r, err := f.book.Customer(t.Context(), f.tenant, "c01")

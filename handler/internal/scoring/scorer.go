@@ -274,3 +274,22 @@ func (sh *Sheet) Status(e Engine) score.Status {
 func (sh *Sheet) Action() (action string, priority float64, due portfolio.Date) {
 	return sh.Defend.Action, sh.Defend.Priority, sh.Defend.Due
 }
+
+// Chance is what is predicted of that which the action is to change, for a year: that what it
+// is about is bought, or that the relation lapses where it is about nothing; 0 where that is
+// not known.
+func (sh *Sheet) Chance() float64 {
+	about := sh.Defend.About
+	if about == "" {
+		if sh.Churn.Status != score.Scored {
+			return 0
+		}
+		return sh.Churn.Lapsed[12]
+	}
+	for i := range sh.Nbp.Offers {
+		if o := &sh.Nbp.Offers[i]; o.Group.Code == about || o.Group.Branch == about {
+			return o.Probability
+		}
+	}
+	return 0
+}

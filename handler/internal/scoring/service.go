@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"polis/handler/internal/actions"
 	"polis/handler/internal/book"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/feedback"
 	"polis/handler/internal/nbp"
 	"polis/handler/internal/portfolio"
 )
@@ -130,16 +130,21 @@ func (q *Request) check(today portfolio.Date) error {
 }
 
 // Declined are the offers that a customer declined, of its feedback as it is stored.
-func Declined(feedback []byte) ([]nbp.Decline, error) {
-	f, err := actions.ReadFeedback(feedback)
+func Declined(body []byte) ([]nbp.Decline, error) {
+	h, err := feedback.Read(body)
 	if err != nil {
 		return nil, err
 	}
-	var out []nbp.Decline
-	for about, on := range f.Declines() {
+	return DeclinedIn(&h), nil
+}
+
+// DeclinedIn are the offers that were declined in a customer's history. Each counts from the
+// day on which it was recorded: before, no score knew of it.
+func DeclinedIn(h *feedback.History) (out []nbp.Decline) {
+	for about, on := range h.Declines() {
 		out = append(out, nbp.Decline{Group: about, On: on})
 	}
-	return out, nil
+	return out
 }
 
 func (s *Service) scorer(m *Models) (*Scorer, error) {

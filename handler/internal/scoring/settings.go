@@ -14,6 +14,7 @@ import (
 	"polis/handler/internal/defend"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
+	"polis/handler/internal/feedback"
 	"polis/handler/internal/nbp"
 	"polis/handler/internal/risk"
 	"polis/handler/internal/score"
@@ -22,13 +23,14 @@ import (
 // Settings are what a tenant may set of its engines, a section each. They are frozen with
 // the models that were trained under them: a score can be told from its models alone.
 type Settings struct {
-	Features feature.Settings `json:"features"`
-	Risk     risk.Settings    `json:"risk"`
-	Care     care.Settings    `json:"care"`
-	Churn    churn.Settings   `json:"churn"`
-	Clv      clv.Settings     `json:"clv"`
-	Nbp      nbp.Settings     `json:"nbp"`
-	Defend   defend.Playbook  `json:"defend"`
+	Features feature.Settings  `json:"features"`
+	Risk     risk.Settings     `json:"risk"`
+	Care     care.Settings     `json:"care"`
+	Churn    churn.Settings    `json:"churn"`
+	Clv      clv.Settings      `json:"clv"`
+	Nbp      nbp.Settings      `json:"nbp"`
+	Defend   defend.Playbook   `json:"defend"`
+	Feedback feedback.Settings `json:"feedback"`
 	// Audit is nil where nothing but scores is made, in records of decisions, and in models'
 	// files in place of what Polis comes with: scoring does not need it.
 	Audit *audit.Settings `json:"audit,omitempty"`
@@ -36,7 +38,10 @@ type Settings struct {
 
 // DefaultSettings are the settings that Polis comes with.
 func DefaultSettings() Settings {
-	return Settings{Features: feature.Defaults, Care: care.Defaults(), Risk: risk.Defaults.Clone(), Churn: churn.Defaults, Clv: clv.Defaults, Nbp: nbp.Defaults(), Defend: defend.Default, Audit: audits(audit.Defaults())}
+	return Settings{
+		Features: feature.Defaults, Care: care.Defaults(), Risk: risk.Defaults.Clone(), Churn: churn.Defaults, Clv: clv.Defaults, Nbp: nbp.Defaults(),
+		Defend: defend.Default, Feedback: feedback.Defaults(), Audit: audits(audit.Defaults()),
+	}
 }
 
 func audits(s audit.Settings) *audit.Settings { return &s }
@@ -50,6 +55,7 @@ func ReadSettings(r io.Reader, base Settings) (Settings, error) {
 	base.Features.Exclude = slices.Clone(base.Features.Exclude)
 	base.Risk = base.Risk.Clone()
 	base.Care, base.Nbp, base.Audit = base.Care.Clone(), base.Nbp.Clone(), audits(base.Audit.Clone())
+	base.Feedback = base.Feedback.Clone()
 	d := json.NewDecoder(r)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&base); err != nil {
@@ -67,7 +73,7 @@ func ReadSettings(r io.Reader, base Settings) (Settings, error) {
 
 // Check makes sure that scores can be made under the settings.
 func (s *Settings) Check() error {
-	return errors.Join(s.Features.Check(), s.Care.Check(), s.Risk.Check(), s.Churn.Check(), s.Clv.Check(), s.Nbp.Check(), s.Defend.Check(), s.Audit.Check())
+	return errors.Join(s.Features.Check(), s.Care.Check(), s.Risk.Check(), s.Churn.Check(), s.Clv.Check(), s.Nbp.Check(), s.Defend.Check(), s.Feedback.Check(), s.Audit.Check())
 }
 
 // Allow makes sure that a model has no term of a feature that is excluded.

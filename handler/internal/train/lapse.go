@@ -93,27 +93,41 @@ func (f *fitter) hazards(key string, then portfolio.Date) {
 	f.rates.relations++
 	keep := f.months(f.relations)
 	for k := 1; k <= 12 && (last == 0 || k <= last); k++ {
-		f.rates.months++
+		event := portfolio.Date(0)
+		if k == last {
+			event = ended
+		}
+		without, with := f.acted.Count(then.AddMonths(k-1), then.AddMonths(k), event)
+		f.rates.months += without + with
+		f.apart.months += 1 - without - with
 		weight, ok := sampled(k == last, keep.of(&f.reader, k), key, uint64(then), uint64(k))
 		if !ok {
 			continue
 		}
 		f.reader.SetMonth(&f.row, k)
-		yl, yo := 0.0, 0.0
-		switch {
-		case k == last && lapsed:
-			yl = 1
-			f.rates.lapses++
-		case k == last:
-			yo = 1
-			f.rates.others++
+		if without > 0 {
+			f.lapse.add(key, &f.row, 0, float64(weight*without), 0)
+			f.other.add(key, &f.row, 0, float64(weight*without), 0)
 		}
-		f.lapse.add(key, &f.row, yl, weight, 0)
-		f.other.add(key, &f.row, yo, weight, 0)
+		if with > 0 {
+			yl, yo := endsBy(lapsed)
+			f.rates.lapses += float64(yl * with)
+			f.rates.others += float64(yo * with)
+			f.lapse.add(key, &f.row, yl, with, 0)
+			f.other.add(key, &f.row, yo, with, 0)
+		}
 	}
 	for m, v := range f.then.refs {
-		f.policyHazards(key, d, v, f.now.refs[m], last, lapsed)
+		f.policyHazards(key, d, v, f.now.refs[m], last, ended, lapsed)
 	}
+}
+
+// endsBy is how an end counts for a lapse and for any other end.
+func endsBy(lapsed bool) (lapse, other float64) {
+	if lapsed {
+		return 1, 0
+	}
+	return 0, 1
 }
 
 // thinned is of how many rows without an event one is kept, where there are about so many
@@ -149,7 +163,7 @@ func sampled(event bool, keep uint64, key string, of ...uint64) (float64, bool) 
 // policyHazards adds the months of a customer's policies in which their relation goes on,
 // until they end by themselves or a year has passed. What is replaced, renumbered or
 // transferred is followed no further: it goes on under another number.
-func (f *fitter) policyHazards(key string, d churn.Definition, v, now *portfolio.View, last int, lapsed bool) {
+func (f *fitter) policyHazards(key string, d churn.Definition, v, now *portfolio.View, last int, gone portfolio.Date, lapsed bool) {
 	l, then := &f.lapses, v.AsOf
 	counted, ready := churn.Counted(&f.then.group, d), false
 	keep := f.months(f.inForce)
@@ -175,12 +189,14 @@ func (f *fitter) policyHazards(key string, d churn.Definition, v, now *portfolio
 				if counts {
 					break
 				}
+				without, with := f.acted.Count(gone-1, gone, gone) // who was talked to may keep more
 				a := &l.along[0][counted]
 				if !lapsed {
 					a = &l.along[1][counted]
 				}
-				if a.all++; ends == k {
-					a.ended++
+				a.all += without + with
+				if ends == k {
+					a.ended += without + with
 					break
 				}
 				continue
@@ -188,20 +204,26 @@ func (f *fitter) policyHazards(key string, d churn.Definition, v, now *portfolio
 			if ends == k && (later.Ended == portfolio.Replaced || later.Ended == portfolio.Transferred) {
 				break
 			}
-			l.policyMonths++
+			event := portfolio.Date(0)
+			if ends == k {
+				event = later.EndDate
+			}
+			without, with := f.acted.Count(then.AddMonths(k-1), then.AddMonths(k), event)
+			l.policyMonths += without + with
+			f.apart.policyMonths += 1 - without - with
 			if weight, ok := sampled(ends == k, keep.of(&f.reader, k), key, id, uint64(then), uint64(k)); ok {
 				f.reader.SetPolicyMonth(&f.row, k)
-				yl, yo := 0.0, 0.0
-				switch {
-				case ends == k && later.Ended == portfolio.Lapse:
-					yl = 1
-					l.policyLapses++
-				case ends == k:
-					yo = 1
-					l.policyOthers++
+				if without > 0 {
+					l.policyLapse.add(key, &f.row, 0, float64(weight*without), 0)
+					l.policyOther.add(key, &f.row, 0, float64(weight*without), 0)
 				}
-				l.policyLapse.add(key, &f.row, yl, weight, 0)
-				l.policyOther.add(key, &f.row, yo, weight, 0)
+				if with > 0 {
+					yl, yo := endsBy(later.Ended == portfolio.Lapse)
+					l.policyLapses += float64(yl * with)
+					l.policyOthers += float64(yo * with)
+					l.policyLapse.add(key, &f.row, yl, with, 0)
+					l.policyOther.add(key, &f.row, yo, with, 0)
+				}
 			}
 			if ends == k {
 				break
@@ -240,27 +262,32 @@ func (f *fitter) renewal(key string, p, later *portfolio.PolicyView, ends int) {
 		b = &band{}
 		l.bands[k] = b
 	}
-	l.renewed++
-	y := 0.0
+	event := portfolio.Date(0)
 	if ends > 0 && ends <= last && later.Ended == portfolio.Lapse {
-		y = 1
-		b.lapses++
-	} else {
-		b.stayed++
+		event = later.EndDate
 	}
-	weight, ok := sampled(y == 1, f.thinned(f.inForce, 1, mostRenewals), key, hash(p.ID), uint64(then))
+	without, with := f.acted.Count(then.AddMonths(first-1), then.AddMonths(last), event)
+	l.renewed += without + with
+	b.lapses += with
+	b.stayed += without
+	weight, ok := sampled(event != 0, f.thinned(f.inForce, 1, mostRenewals), key, hash(p.ID), uint64(then))
 	if !ok {
 		return
 	}
 	f.reader.SetPolicyMonth(&f.row, month)
 	l.row.Num, l.row.Cat = append(append(l.row.Num[:0], f.row.Num...), math.NaN()), append(append(l.row.Cat[:0], f.row.Cat...), bandName(k))
-	l.renewals.add(key, &l.row, y, weight, 0)
+	if without > 0 {
+		l.renewals.add(key, &l.row, 0, float64(weight*without), 0)
+	}
+	if with > 0 {
+		l.renewals.add(key, &l.row, 1, with, 0)
+	}
 }
 
 // ending are the places of the models of how relations and policies end.
 func (f *fitter) ending() []place {
 	r, l, s := f.rates, &f.lapses, &f.o.Settings.Churn
-	of := func(name, title string, t *table, events, at, yearly float64) place {
+	of := func(name, title string, t *table, events, at, yearly, apart float64) place {
 		own, market := 0.0, 1-math.Pow(1-yearly, 1.0/12)
 		if at > 0 {
 			own = events / at
@@ -268,14 +295,14 @@ func (f *fitter) ending() []place {
 		z := s.Credibility(events)
 		return place{
 			name: name, title: title, table: t, loss: model.Logistic, events: events, prior: logit(z*own + (1-z)*market),
-			few: s.OwnEvents, note: fmt.Sprintf("weighed with the market's rate as if that were %.0f", s.PriorEvents),
+			few: s.OwnEvents, apart: apart, note: fmt.Sprintf("weighed with the market's rate as if that were %.0f", s.PriorEvents),
 		}
 	}
 	return []place{
-		of("lapse", "lapse", f.lapse, r.lapses, r.months, s.Market.Lapse),
-		of("other_end", "other ends", f.other, r.others, r.months, s.Market.Other),
-		of("policy_lapse", "lapse of a policy by itself", l.policyLapse, l.policyLapses, l.policyMonths, s.Market.PolicyLapse),
-		of("policy_other_end", "other ends of a policy by itself", l.policyOther, l.policyOthers, l.policyMonths, s.Market.PolicyOther),
+		of("lapse", "lapse", f.lapse, r.lapses, r.months, s.Market.Lapse, f.apart.months),
+		of("other_end", "other ends", f.other, r.others, r.months, s.Market.Other, f.apart.months),
+		of("policy_lapse", "lapse of a policy by itself", l.policyLapse, l.policyLapses, l.policyMonths, s.Market.PolicyLapse, f.apart.policyMonths),
+		of("policy_other_end", "other ends of a policy by itself", l.policyOther, l.policyOthers, l.policyMonths, s.Market.PolicyOther, f.apart.policyMonths),
 	}
 }
 

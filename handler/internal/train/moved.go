@@ -14,10 +14,16 @@ import (
 // the key of the relation that they left. A book yields relations as they are; looking
 // back at one without those who left it since would tell who was going to leave.
 type movers struct {
-	left map[string][][]byte
+	left map[string][]mover
 	enc  portfolio.Encoder
 	dec  []*portfolio.Decoder
 	seen []string
+}
+
+// mover is one of them, with what is not encoded.
+type mover struct {
+	body    []byte
+	actions []portfolio.Action
 }
 
 // note keeps those of a relation's members who come from others.
@@ -32,23 +38,24 @@ func (m *movers) note(members []*portfolio.Aggregate) {
 		}
 		for _, was := range m.seen {
 			if m.left == nil {
-				m.left = map[string][][]byte{}
+				m.left = map[string][]mover{}
 			}
-			m.left[was] = append(m.left[was], m.enc.Append(nil, a))
+			m.left[was] = append(m.left[was], mover{m.enc.Append(nil, a), slices.Clone(a.Actions)})
 		}
 	}
 }
 
 // back appends those who left a relation. They are good until the next call.
 func (m *movers) back(key string, members []*portfolio.Aggregate) ([]*portfolio.Aggregate, error) {
-	for i, body := range m.left[key] {
+	for i, was := range m.left[key] {
 		if i == len(m.dec) {
 			m.dec = append(m.dec, &portfolio.Decoder{})
 		}
-		a, err := m.dec[i].Decode(body)
+		a, err := m.dec[i].Decode(was.body)
 		if err != nil {
 			return nil, fault.Wrap(fault.Internal, err, "decoding a customer who moved")
 		}
+		a.Actions = was.actions
 		members = append(members, a)
 	}
 	return members, nil

@@ -8,6 +8,7 @@ import (
 	"polis/handler/internal/churn"
 	"polis/handler/internal/exact"
 	"polis/handler/internal/feature"
+	"polis/handler/internal/feedback"
 	"polis/handler/internal/model"
 	"polis/handler/internal/nbp"
 	"polis/handler/internal/portfolio"
@@ -21,6 +22,7 @@ type buyers struct {
 	premium mean
 	asked   float64 // relation-years
 	bought  float64
+	apart   float64 // relation-years after an offer that somebody made
 }
 
 // mostNot bounds how few of the relations that did not buy are kept: one in so many, which
@@ -59,10 +61,9 @@ func (f *fitter) purchases(key string, then portfolio.Date) {
 	}
 	f.past.Reset(f.groups, g.Views)
 	f.groups.Row(&f.reader, g, &f.past, &f.row)
-	bought := f.groups.Bought(f.now.refs, f.o.Ends, &f.o.Settings.Nbp, then, until)
-	stayed := 1.0
+	bought, last, stayed := f.groups.Bought(f.now.refs, f.o.Ends, &f.o.Settings.Nbp, then, until), until, 1.0
 	if ended, _ := churn.End(f.now.refs, then, until, churn.All); ended != 0 {
-		stayed = float64(ended-then) / float64(until-then)
+		last, stayed = ended, float64(ended-then)/float64(until-then)
 	}
 	// Of a large book the many who do not buy are thinned out, and the few who do are kept.
 	not := uint64(min(max(f.relations*f.o.Snapshots/(f.o.MaxRows/8), 1), mostNot))
@@ -72,15 +73,30 @@ func (f *fitter) purchases(key string, then portfolio.Date) {
 		switch {
 		case (f.past.Held|f.past.Soon)>>i&1 == 1 || !b.Fits(segment):
 		case bought>>i&1 == 1:
-			b.asked, b.bought = b.asked+1, b.bought+1
-			b.table.add(key, &f.row, 1, 1, 0)
+			without, with := f.offers(b).Count(then, until, f.groups.First(f.now.refs, f.o.Ends, &f.o.Settings.Nbp, then, until, 1<<i))
+			b.asked, b.bought = b.asked+without+with, b.bought+with
+			b.apart += 1 - without - with
+			if without > 0 {
+				b.table.add(key, &f.row, 0, without, 0)
+			}
+			if with > 0 {
+				b.table.add(key, &f.row, 1, with, 0)
+			}
 		default:
-			b.asked += stayed
-			if hash(key, uint64(then), uint64(i))%not == 0 {
-				b.table.add(key, &f.row, 0, stayed*float64(not), 0)
+			without, _ := f.offers(b).Count(then, last, 0)
+			b.apart += float64(stayed * (1 - without))
+			b.asked += float64(stayed * without)
+			if without > 0 && hash(key, uint64(then), uint64(i))%not == 0 {
+				b.table.add(key, &f.row, 0, float64(stayed*without)*float64(not), 0)
 			}
 		}
 	}
+}
+
+// offers are the windows in which the group was offered to the relation at hand.
+func (f *fitter) offers(b *buyers) *feedback.Windows {
+	f.acted.Offers(&f.offered, b.Code, b.Branch)
+	return &f.offered
 }
 
 // rate is the group's a year, by credibility between the book's own and the market's.
@@ -101,7 +117,7 @@ const mostRate = 0.99
 func (b *buyers) place(s *nbp.Settings) place {
 	return place{
 		name: buys + b.Code, title: "purchase of " + b.Code, table: b.table, loss: model.Logistic, events: b.table.events(),
-		few: s.OwnEvents, prior: logit(b.rate(s)), note: noteOf(s), buyers: b,
+		few: s.OwnEvents, prior: logit(b.rate(s)), note: noteOf(s), buyers: b, apart: b.apart,
 	}
 }
 
@@ -152,12 +168,16 @@ func (f *fitter) common() place {
 			asked += max(b.asked, 1)
 		}
 	}
+	apart := 0.0
+	for i := range f.buyers {
+		apart += f.buyers[i].apart
+	}
 	prior := f.o.Settings.Nbp.MarketDefault.Rate
 	if asked > 0 {
 		prior = rate / asked
 	}
 	s := &f.o.Settings.Nbp
-	return place{name: buy, title: "purchase of anything", table: t, loss: model.Logistic, events: t.events(), few: s.OwnEvents, prior: onGrid(logit(prior)), note: noteOf(s)}
+	return place{name: buy, title: "purchase of anything", table: t, loss: model.Logistic, events: t.events(), few: s.OwnEvents, prior: onGrid(logit(prior)), note: noteOf(s), apart: apart}
 }
 
 // links are the model's on the table's rows.

@@ -22,6 +22,7 @@ import (
 	"polis/handler/internal/develop"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
+	"polis/handler/internal/feedback"
 	"polis/handler/internal/model"
 	"polis/handler/internal/nbp"
 	"polis/handler/internal/portfolio"
@@ -189,12 +190,18 @@ type fitter struct {
 	brought                           map[string]score.Model // by place
 	worth                             worth
 	lasted                            []lasted
+	acted, offered                    feedback.Windows // of the relation at hand, and of an offer to it
+	apart                             censored
 
 	then, now rel   // as of a snapshot, and of when its labels close
 	of        []int // which relation each member was in then
 	reader    feature.Reader
 	row       model.Row
 }
+
+// censored is what was not learnt from because somebody had acted: months at risk, of
+// relations and of policies by themselves.
+type censored struct{ months, policyMonths float64 }
 
 type mean struct{ sum, n float64 }
 
@@ -229,6 +236,29 @@ func (r *rel) only(of []int, n int) {
 			r.refs = append(r.refs, v)
 		}
 	}
+}
+
+// only turns to those members who were relation r then, and to when somebody acted for them.
+func (f *fitter) only(members []*portfolio.Aggregate, r int) {
+	f.then.only(f.of, r)
+	f.now.only(f.of, r)
+	f.acted.Reset(&f.o.Settings.Feedback)
+	for i, a := range members {
+		if f.of[i] == r {
+			f.acted.Add(&f.o.Settings.Feedback, a, f.o.AsOf)
+		}
+	}
+}
+
+// untouched is the last day until which the relation at hand went on without anybody having
+// acted, from one day to another. What lies behind it counts by its weight, which here is
+// the share of relations that are seen whole: what is looked back on has no weights.
+func (f *fitter) untouched(from, until portfolio.Date) portfolio.Date {
+	day := f.acted.First(from, until)
+	if day == 0 || float64(hash(f.then.refs[0].Relation(), uint64(from), 6)>>11)/(1<<53) < f.o.Settings.Feedback.Weight {
+		return until
+	}
+	return day - 1
 }
 
 // survey finds the rating factors, and what claims cost by branch.
@@ -346,8 +376,7 @@ func (f *fitter) collect(ctx context.Context, source Source) error {
 			relations := 0
 			f.of, relations = feature.Relations(f.then.all, f.of[:0])
 			for r := range relations {
-				f.then.only(f.of, r)
-				f.now.only(f.of, r)
+				f.only(rel.Members, r)
 				if f.then.refs[0].Relation() != rel.Key {
 					continue // it has its own turn
 				}
@@ -446,6 +475,7 @@ type place struct {
 	events, prior float64 // of the book; the link of the mean, where they are few
 	few           float64 // fewer events than this are
 	note          string  // how the mean came about then
+	apart         float64 // of what was at risk, what was left out because somebody had acted
 	buyers        *buyers // of a group's model, which is learnt beside that of all; else nil
 }
 
@@ -602,7 +632,7 @@ func (f *fitter) one(ctx context.Context, p place, common score.Model) (*model.M
 	}
 	if p.tooFew() {
 		note := fmt.Sprintf("the mean alone: %.0f events in the book; %s", p.events, p.note)
-		meta := model.Meta{Name: p.title, Trained: f.o.AsOf.String(), Rows: t.n, Events: p.events, Note: note}
+		meta := model.Meta{Name: p.title, Trained: f.o.AsOf.String(), Rows: t.n, Events: p.events, Censored: places4(p.apart), Note: note}
 		if p.buyers != nil {
 			var err error
 			if p.prior, err = p.buyers.beside(common, offset, &f.o.Settings.Nbp); err != nil {
@@ -622,7 +652,7 @@ func (f *fitter) one(ctx context.Context, p place, common score.Model) (*model.M
 		return nil, fmt.Errorf("learning %s: %w", p.title, err)
 	}
 	meta := m.Meta()
-	meta.Name, meta.Trained, meta.Events = p.title, f.o.AsOf.String(), p.events
+	meta.Name, meta.Trained, meta.Events, meta.Censored = p.title, f.o.AsOf.String(), p.events, places4(p.apart)
 	return m.WithMeta(meta), nil
 }
 

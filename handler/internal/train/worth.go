@@ -56,7 +56,14 @@ func (f *fitter) goesOn(then portfolio.Date) {
 	w, until := &f.worth, then.AddMonths(12)
 	counted := f.o.Settings.Churn.Definition.Relation().Of(&f.then.group)
 	gone, _ := churn.End(f.now.refs, then, until, counted)
-	last := until
+	seen := f.untouched(then, until)
+	if seen == then {
+		return
+	}
+	if gone > seen {
+		gone = 0
+	}
+	last := seen
 	if gone != 0 {
 		last = gone
 	}
@@ -86,11 +93,13 @@ func (f *fitter) goesOn(then portfolio.Date) {
 					w.left++
 				}
 			}
-			f.grows(p, later, until)
+			if seen == until {
+				f.grows(p, later, until)
+			}
 		}
 		if any {
-			f.buys(v, now, then, until)
-			if gone == 0 {
+			f.buys(v, now, then, seen)
+			if gone == 0 && seen == until {
 				f.calls(now, then, until)
 			}
 		}
@@ -271,6 +280,12 @@ type foretold struct {
 	months           int
 	value, low, high float64
 	income, came     float64
+
+	// Of its relation: the band of the probability that it would lapse, for how many days it
+	// went on, those of the window, and a lot from 0 to 1.
+	band         int
+	days, window portfolio.Date
+	lot          float64
 }
 
 // windows are how many months are looked back on.
@@ -301,8 +316,7 @@ func (f *fitter) windowed(ctx context.Context, source Source, windows []int, vis
 			relations := 0
 			f.of, relations = feature.Relations(f.then.all, f.of[:0])
 			for r := range relations {
-				f.then.only(f.of, r)
-				f.now.only(f.of, r)
+				f.only(rel.Members, r)
 				if f.then.refs[0].Relation() != rel.Key {
 					continue // it has its own turn
 				}
@@ -318,7 +332,8 @@ func (f *fitter) windowed(ctx context.Context, source Source, windows []int, vis
 	return nil
 }
 
-// lookBack values customers as of the beginnings of windows that are over.
+// lookBack values customers as of the beginnings of windows that are over, and in which
+// nobody acted for their relation.
 func (f *fitter) lookBack(ctx context.Context, source Source, m *scoring.Models) ([]foretold, error) {
 	rules, err := care.Compile(&m.Settings.Care)
 	if err != nil {
@@ -342,12 +357,25 @@ func (f *fitter) lookBack(ctx context.Context, source Source, m *scoring.Models)
 	}
 	s := &m.Settings.Clv
 	var out []foretold
+	var all []followed
 	var rk risk.Result
 	var ends churn.Result
 	var worth clv.Result
 	err = f.windowed(ctx, source, windows[:], func(months int, then portfolio.Date) {
+		until := then.AddMonths(months)
 		churns.Score(&f.then.group, &ends)
+		gone, _ := churn.End(f.now.refs, then, until, f.o.Settings.Churn.Definition.Relation().Of(&f.then.group))
+		if gone == 0 {
+			gone = until
+		}
+		seen := f.untouched(then, gone)
+		band := int(bandsOf * ends.Lapsed[12])
+		all = append(all, followed{months, band, seen - then, seen < gone})
+		if seen < gone {
+			return
+		}
 		engine := engines[months]
+		lot := float64(hash(f.then.refs[0].Relation(), uint64(then), 7)>>11) / (1 << 53)
 		engine.Begin(&f.then.group, &ends)
 		offers.Relation(&f.then.group, nil)
 		demand.Begin(&f.then.group)
@@ -363,11 +391,12 @@ func (f *fitter) lookBack(ctx context.Context, source Source, m *scoring.Models)
 				out = append(out, foretold{
 					cell: clv.CellOf(v), months: months, value: worth.Value, low: worth.Realisable.Low, high: worth.Realisable.High,
 					income: worth.Income, came: s.Realise(f.now.refs[k], then, months),
+					band: band, days: gone - then, window: until - then, lot: lot,
 				})
 			}
 		}
 	})
-	return out, err
+	return evened(out, all), err
 }
 
 // learnWants looks back on what customers bought after nbp would have looked at them.
@@ -379,6 +408,9 @@ func (f *fitter) learnWants(ctx context.Context, source Source, m *scoring.Model
 	demand := clv.NewDemand(m.Clv, offers)
 	var w wants
 	err = f.windowed(ctx, source, []int{longest}, func(_ int, then portfolio.Date) {
+		if until := then.AddMonths(longest); f.untouched(then, until) < until {
+			return
+		}
 		offers.Relation(&f.then.group, nil)
 		demand.Begin(&f.then.group)
 		for k, v := range f.then.refs {
@@ -409,14 +441,17 @@ type lasted struct {
 	ended bool
 }
 
-func (f *fitter) last(ends *churn.Result, then portfolio.Date) lasted {
+func (f *fitter) last(ends *churn.Result, then, seen portfolio.Date) lasted {
 	var l lasted
 	for y := range l.force {
 		l.force[y] = math.Log(ends.Alive[12*y]+tiny) - math.Log(ends.Alive[12*y+12]+tiny)
 	}
 	l.years = float64(len(l.force))
+	if seen < then.AddMonths(12*len(l.force)) {
+		l.years = float64(seen-then) / 365.25
+	}
 	end, _ := churn.End(f.now.refs, then, then.AddMonths(12*len(l.force)), f.o.Settings.Churn.Definition.Relation().Of(&f.then.group))
-	if end != 0 {
+	if end != 0 && end <= seen {
 		l.years, l.ended = float64(end-then)/365.25, true
 	}
 	return l
@@ -429,8 +464,12 @@ func (f *fitter) learnFade(ctx context.Context, source Source, m *churn.Model) e
 	churns := churn.New(m) // nothing of what it knows fades yet
 	var ends churn.Result
 	err := f.windowed(ctx, source, []int{longest}, func(_ int, then portfolio.Date) {
+		seen := f.untouched(then, then.AddMonths(longest))
+		if seen == then {
+			return
+		}
 		churns.Score(&f.then.group, &ends)
-		f.lasted = append(f.lasted, f.last(&ends, then))
+		f.lasted = append(f.lasted, f.last(&ends, then, seen))
 	})
 	m.Book.Fade.Rate = f.fade()
 	return err

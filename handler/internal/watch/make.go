@@ -16,6 +16,7 @@ import (
 	"polis/handler/internal/book"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
+	"polis/handler/internal/feedback"
 	"polis/handler/internal/measure"
 	"polis/handler/internal/model"
 	"polis/handler/internal/portfolio"
@@ -47,7 +48,7 @@ type Options struct {
 	Progress func(stage string, done, total int)
 }
 
-// Relations yields a tenant's book.
+// Relations yields a tenant's book, with when somebody acted for its customers.
 func Relations(b *book.Book, t book.Tenant) train.Source {
 	return func(ctx context.Context) iter.Seq2[[]*portfolio.Aggregate, error] {
 		return func(yield func([]*portfolio.Aggregate, error) bool) {
@@ -60,9 +61,16 @@ func Relations(b *book.Book, t book.Tenant) train.Source {
 					}
 					members = members[:0]
 					for _, m := range rel.Members {
-						if m.Err == nil {
-							members = append(members, m.Aggregate)
+						if m.Err != nil {
+							continue
 						}
+						h, err := feedback.Read(m.Feedback)
+						if err != nil {
+							yield(nil, err)
+							return
+						}
+						m.Aggregate.Actions = h.Actions(nil)
+						members = append(members, m.Aggregate)
 					}
 					if len(members) > 0 && !yield(members, nil) {
 						return

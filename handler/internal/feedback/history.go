@@ -1,0 +1,290 @@
+// Package feedback is what people did with the actions that were suggested to them, and
+// what they thought of these: kept as history, each word with the day on which it was
+// recorded, so that a training as of a past date reads only what was known then.
+//
+// What people did says in which months churn would not have been "without action". What
+// they thought decides what is suggested again, and to whom: it is never a label, and no
+// training reads it.
+package feedback
+
+import (
+	"cmp"
+	"encoding/json"
+	"iter"
+	"slices"
+	"time"
+
+	"polis/handler/internal/fault"
+	"polis/handler/internal/portfolio"
+)
+
+// Outcome is what became of a suggestion.
+type Outcome string
+
+// The outcomes. All but Open are what people say.
+const (
+	Open      Outcome = "open"
+	Done      Outcome = "done"
+	Dismissed Outcome = "dismissed"
+	Snoozed   Outcome = "snoozed"
+	Declined  Outcome = "declined" // by the customer, who was offered something
+)
+
+// acted reports whether somebody approached the customer.
+func (o Outcome) acted() bool { return o == Done || o == Declined }
+
+// Judgement is what somebody thought of a suggestion.
+type Judgement string
+
+// The judgements. All but Useful are against it.
+const (
+	Useful       Judgement = "useful"
+	NotUseful    Judgement = "not_useful"
+	Wrong        Judgement = "wrong"         // what it rests on is not so
+	AlreadyKnown Judgement = "already_known" // and being worked on
+)
+
+// Person is who said something: by the id and the role with which they called, and nothing
+// that names them.
+type Person struct {
+	Subject string `json:"subject"`
+	Role    string `json:"role"`
+}
+
+// Reply is what somebody said of a suggestion: an outcome, a judgement, or both.
+type Reply struct {
+	Outcome   Outcome        `json:"outcome,omitempty"`
+	Judgement Judgement      `json:"judgement,omitempty"`
+	On        portfolio.Date `json:"on,omitzero"`    // when it was acted on
+	Until     portfolio.Date `json:"until,omitzero"` // of a snooze
+	By        Person         `json:"by,omitzero"`
+	At        time.Time      `json:"recorded_at"`
+}
+
+// recorded is the day from which on the reply is known.
+func (r *Reply) recorded() portfolio.Date { return portfolio.DateOf(r.At) }
+
+// Check makes sure that the reply says something, and that what it says goes together.
+func (r *Reply) Check() error {
+	invalid := func(pointer, detail string) error {
+		return &fault.Error{Kind: fault.Invalid, Detail: "the feedback breaks a rule", Fields: []fault.Field{{Pointer: pointer, Detail: detail}}}
+	}
+	switch r.Judgement {
+	case "", Useful, NotUseful, Wrong, AlreadyKnown:
+	default:
+		return invalid("/judgement", "is one of useful, not_useful, wrong, already_known")
+	}
+	switch r.Outcome {
+	case Done, Dismissed, Declined:
+		if r.Until != 0 {
+			return invalid("/until", "is for outcome snoozed only")
+		}
+	case Snoozed:
+		if r.Until <= r.recorded() {
+			return invalid("/until", "is a date after today")
+		}
+	case "":
+		switch {
+		case r.Judgement == "":
+			return invalid("/outcome", "is given, or a judgement is")
+		case r.Until != 0:
+			return invalid("/until", "is for outcome snoozed only")
+		}
+	default:
+		return invalid("/outcome", "is one of done, dismissed, snoozed, declined")
+	}
+	if r.On > r.recorded()+1 { // east of UTC tomorrow has begun
+		return invalid("/on", "is not after today")
+	}
+	return nil
+}
+
+// Suggestion is one action that was due for a customer, from the day it was opened.
+type Suggestion struct {
+	Item   string         `json:"item_id"`
+	Action string         `json:"action"`
+	About  string         `json:"about,omitempty"` // what is missed or offered
+	Opened portfolio.Date `json:"opened_on"`
+	// Chance is what was predicted when it was opened, for a year: that what it is about is
+	// bought, or that the relation lapses where it is about nothing; 0 where neither is known.
+	Chance float64 `json:"chance,omitempty"`
+	// Share is that of suggestions that were held out then, 0 where it was not drawn of this
+	// one; Held says that it was.
+	Share   float64 `json:"hold_out,omitempty"`
+	Held    bool    `json:"held_out,omitempty"`
+	Replies []Reply `json:"replies,omitempty"`
+}
+
+// History is what was suggested for a customer and what people said of it, as it is stored
+// with the customer: suggestions by the day they were opened.
+type History struct {
+	Suggestions []Suggestion `json:"suggestions"`
+}
+
+// Bounds of a history: more is a mistake, and a history is one document. Replies to a
+// suggestion, and days for which a suggestion is kept, as long as scores are.
+const (
+	MaxReplies = 100
+	keptDays   = 5 * 366
+)
+
+// Read reads a history as it is stored; an empty one for nil.
+func Read(body []byte) (History, error) {
+	var h History
+	if body == nil {
+		return h, nil
+	}
+	if err := json.Unmarshal(body, &h); err != nil {
+		return History{}, fault.Wrap(fault.Internal, err, "decoding a customer's feedback")
+	}
+	return h, nil
+}
+
+// Body is the history as it is stored.
+func (h *History) Body() ([]byte, error) {
+	body, err := json.Marshal(h)
+	return body, fault.Wrap(fault.Internal, err, "encoding a customer's feedback")
+}
+
+// Find finds a suggestion by its item; nil where there is none.
+func (h *History) Find(item string) *Suggestion {
+	for i := range h.Suggestions {
+		if h.Suggestions[i].Item == item {
+			return &h.Suggestions[i]
+		}
+	}
+	return nil
+}
+
+// Suggest adds a suggestion, and forgets those that are older than any is kept. It reports
+// whether it was not there.
+func (h *History) Suggest(s Suggestion) bool {
+	if h.Find(s.Item) != nil {
+		return false
+	}
+	h.Suggestions = slices.DeleteFunc(h.Suggestions, func(old Suggestion) bool { return old.Opened < s.Opened-keptDays })
+	h.Suggestions = append(h.Suggestions, s)
+	slices.SortStableFunc(h.Suggestions, func(a, b Suggestion) int {
+		return cmp.Or(cmp.Compare(a.Opened, b.Opened), cmp.Compare(a.Item, b.Item))
+	})
+	return true
+}
+
+// Reply adds a reply to a suggestion. The same person saying the same again adds nothing:
+// it reports whether there is anything new.
+func (s *Suggestion) Reply(r Reply) (bool, error) {
+	for i := len(s.Replies) - 1; i >= 0; i-- {
+		if s.Replies[i].By != r.By {
+			continue
+		}
+		last := s.Replies[i]
+		if last.At = r.At; last == r {
+			return false, nil
+		}
+		break
+	}
+	if len(s.Replies) >= MaxReplies {
+		return false, fault.New(fault.Conflict, "there were %d replies to the item already", MaxReplies)
+	}
+	s.Replies = append(s.Replies, r)
+	return true, nil
+}
+
+// Latest are the last outcome and the last judgement.
+func (s *Suggestion) Latest() (outcome, judged *Reply) {
+	for i := range s.Replies {
+		r := &s.Replies[i]
+		if r.Outcome != "" {
+			outcome = r
+		}
+		if r.Judgement != "" {
+			judged = r
+		}
+	}
+	return outcome, judged
+}
+
+// ActedBy reports whether somebody acted on it until the date.
+func (s *Suggestion) ActedBy(on portfolio.Date) bool {
+	return slices.ContainsFunc(s.Replies, func(r Reply) bool { return r.Outcome.acted() && r.day() <= on })
+}
+
+// Quiet reports whether the action should not be suggested for the customer on the date: so
+// soon after what was last said of it.
+func (h *History) Quiet(q *Quiet, action string, on portfolio.Date) bool {
+	var outcome, judged *Reply
+	later := func(a, b *Reply) *Reply {
+		if b == nil || a != nil && a.At.After(b.At) {
+			return a
+		}
+		return b
+	}
+	for i := range h.Suggestions {
+		if s := &h.Suggestions[i]; s.Action == action {
+			o, j := s.Latest()
+			outcome, judged = later(outcome, o), later(judged, j)
+		}
+	}
+	return outcome != nil && on < outcome.quietUntil(q) || judged != nil && on < judged.against(q)
+}
+
+func (r *Reply) quietUntil(q *Quiet) portfolio.Date {
+	switch r.Outcome {
+	case Snoozed:
+		return r.Until
+	case Done:
+		return r.day() + portfolio.Date(q.Done)
+	case Dismissed:
+		return r.day() + portfolio.Date(q.Dismissed)
+	case Declined:
+		return r.day() + portfolio.Date(q.Declined)
+	}
+	return 0
+}
+
+func (r *Reply) against(q *Quiet) portfolio.Date {
+	switch r.Judgement {
+	case NotUseful:
+		return r.day() + portfolio.Date(q.NotUseful)
+	case Wrong:
+		return r.day() + portfolio.Date(q.Wrong)
+	case AlreadyKnown:
+		return r.day() + portfolio.Date(q.AlreadyKnown)
+	}
+	return 0
+}
+
+// day is when it was acted on, else when that was said.
+func (r *Reply) day() portfolio.Date {
+	if r.On != 0 {
+		return r.On
+	}
+	return r.recorded()
+}
+
+// Declines are what was offered and declined, and when that became known.
+func (h *History) Declines() iter.Seq2[string, portfolio.Date] {
+	return func(yield func(string, portfolio.Date) bool) {
+		for i := range h.Suggestions {
+			s := &h.Suggestions[i]
+			for j := range s.Replies {
+				if r := &s.Replies[j]; r.Outcome == Declined && !yield(s.About, r.recorded()) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Actions appends when somebody acted for the customer.
+func (h *History) Actions(to []portfolio.Action) []portfolio.Action {
+	for i := range h.Suggestions {
+		s := &h.Suggestions[i]
+		for j := range s.Replies {
+			if r := &s.Replies[j]; r.Outcome.acted() {
+				to = append(to, portfolio.Action{Kind: s.Action, About: s.About, On: r.day(), RecordedAt: r.recorded()})
+			}
+		}
+	}
+	return to
+}
