@@ -99,8 +99,14 @@ func (m *Model) encode() []byte {
 	for _, f := range m.used {
 		used[f] = true
 	}
+	places, n := make([]int, len(m.fields)), 0
 	for i, f := range m.fields {
-		out.WriteString(separator(i))
+		if m.lean && !used[i] {
+			continue
+		}
+		out.WriteString(separator(n))
+		places[i] = n
+		n++
 		field := fileField{Field: f}
 		if used[i] { // what no term reads is not worth its bytes
 			b := &m.binnings[i]
@@ -114,7 +120,11 @@ func (m *Model) encode() []byte {
 	out.WriteString("\n],\n\"terms\":[")
 	for i, t := range m.terms {
 		out.WriteString(separator(i))
-		line(fileTerm{Fields: t.fields, Table: t.table, Errors: t.errors, Weight: t.weight})
+		of := make([]int, len(t.fields))
+		for k, f := range t.fields {
+			of[k] = places[f]
+		}
+		line(fileTerm{Fields: of, Table: t.table, Errors: t.errors, Weight: t.weight})
 	}
 	out.WriteString("\n]\n}\n")
 	return Seal(out.Bytes())

@@ -30,8 +30,7 @@ type Options struct {
 	// Tolerance is the gain on the rows held out, in nats a bag, for which more rounds are not
 	// worth their time; 0.02, less than which is noise and would drag fitting on for hundreds.
 	Tolerance float64
-	// Lean leaves out what scoring does not need: standard errors, the exposure behind values,
-	// and which fields go together.
+	// Lean leaves out what scoring does not need: see Model.Lean.
 	Lean bool
 	// Cap is for Gamma and Tweedie: the quantile of the amounts over 0 at which they are capped
 	// while the tables are learnt. What is cut off is spread evenly, so that the model is of
@@ -221,10 +220,9 @@ func (r *reader) fit(ctx context.Context, fields []Field, meta Meta, o Options) 
 	b.score()
 	cal := b.calibrate()
 	meta.Metrics = p.metrics(cal)
-	meta.Comparisons = b.comparisons(&p, cal)
 	r.protect(b, fields, &meta, o)
 	if !o.Lean {
-		meta.Clusters = t.clusters(namesOf(fields))
+		meta.Comparisons, meta.Clusters = b.comparisons(&p, cal), t.clusters(namesOf(fields))
 	}
 	if slices.ContainsFunc(fields, func(f Field) bool { return f.Monotone != 0 }) {
 		free, err := b.unconstrained(ctx, r.binnings)

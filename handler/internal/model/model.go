@@ -170,6 +170,7 @@ type Model struct {
 	intercept float64
 	terms     []term
 	used      []int // fields that some term reads, ascending
+	lean      bool  // of its fields those in use alone are in its file
 	meta      Meta
 	version   string
 }
@@ -242,16 +243,53 @@ func (m *Model) WithMeta(meta Meta) *Model {
 	return &out
 }
 
-// Lean is the same model without the standard errors of its values and the exposure behind
-// them, which scoring does not need: half the file, and half the time of a cold start.
+// Lean is the same model without what scoring does not need: the standard errors of its
+// values and the exposure behind them, what else was fitted, and in its file the fields that
+// no term reads, which Over brings back. It is a third of the file, and of a cold start.
 func (m *Model) Lean() *Model {
 	out := *m
+	out.lean = true
 	out.terms = slices.Clone(m.terms)
 	for i := range out.terms {
 		out.terms[i].errors, out.terms[i].weight = nil, nil
 	}
+	out.meta.Comparisons, out.meta.Clusters = nil, nil
 	out.seal()
 	return &out
+}
+
+// Over is the model for rows of more fields than its own, in any order. One that is missing
+// among them, or of another kind, is fault.Invalid.
+func (m *Model) Over(fields []Field) (*Model, error) {
+	if slices.Equal(m.fields, fields) {
+		return m, nil
+	}
+	out := *m
+	out.lean = true
+	out.fields, out.binnings, out.terms = fields, make([]binning, len(fields)), slices.Clone(m.terms)
+	places := make([]int, len(m.fields))
+	next := 0
+	for i, f := range m.fields {
+		// They most often come in the same order.
+		at := slices.IndexFunc(fields[next:], func(g Field) bool { return g.Name == f.Name }) + next
+		if at < next {
+			at = slices.IndexFunc(fields, func(g Field) bool { return g.Name == f.Name })
+		}
+		if at < 0 || fields[at] != f {
+			return nil, fault.New(fault.Invalid, "the rows have no field %s like the model's", f.Name)
+		}
+		places[i], out.binnings[at], next = at, m.binnings[i], at+1
+	}
+	of := make([]int, 0, 2*len(m.terms))
+	for i := range out.terms {
+		from := len(of)
+		for _, f := range m.terms[i].fields {
+			of = append(of, places[f])
+		}
+		out.terms[i].fields = of[from:len(of):len(of)]
+	}
+	out.use()
+	return &out, nil
 }
 
 // seal fixes what follows from the rest: the fields in use and the version.

@@ -152,3 +152,49 @@ func TestLean(t *testing.T) {
 		t.Error("another file has the same version")
 	}
 }
+
+// TestOver: a lean file has the fields in use alone; over all fields again, in whatever order,
+// it scores the same and is the same file.
+func TestOver(t *testing.T) {
+	f, y, _ := madePoisson(10_000, 41)
+	idle := make([]float64, f.N) // says nothing
+	f.Fields, f.Num, f.Cat = append([]Field{{Name: "idle"}}, f.Fields...), append([][]float64{idle}, f.Num...), append([][]string{nil}, f.Cat...)
+	m := mustFit(t, f, y, Options{Loss: Poisson, Lean: true})
+	own, err := Parse(saved(t, m))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(own.Fields()) >= len(f.Fields) {
+		t.Fatalf("%d fields of %d are in use", len(own.Fields()), len(f.Fields))
+	}
+	back := slices.Clone(f.Fields)
+	slices.Reverse(back)
+	for name, fields := range map[string][]Field{"as they were": f.Fields, "the other way round": back} {
+		over, err := own.Over(fields)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if len(over.Fields()) != len(fields) || over.Version() != m.Version() {
+			t.Errorf("%s: %d fields, version %s, want %s", name, len(over.Fields()), over.Version(), m.Version())
+		}
+		row, turned := newRow(f), newRow(f)
+		for i := range 1000 {
+			rowOf(f, i, &row)
+			for k := range fields {
+				from := slices.IndexFunc(f.Fields, func(g Field) bool { return g.Name == fields[k].Name })
+				turned.Num[k], turned.Cat[k] = row.Num[from], row.Cat[from]
+			}
+			if m.Score(row, nil) != over.Score(turned, nil) {
+				t.Fatalf("%s: row %d scores something else", name, i)
+			}
+		}
+	}
+	if over, _ := own.Over(f.Fields); !bytes.Equal(saved(t, over), saved(t, m)) {
+		t.Error("over all fields it is another file")
+	}
+	other := slices.Clone(f.Fields)
+	other[slices.IndexFunc(other, func(g Field) bool { return g.Name == own.Fields()[0].Name })].Name = "another"
+	if _, err := own.Over(other); !fault.Is(err, fault.Invalid) {
+		t.Errorf("over rows without one of its fields: %v", err)
+	}
+}

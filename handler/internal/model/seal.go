@@ -42,8 +42,20 @@ func checkSeal(content []byte) (string, error) {
 // sumOf is the SHA-256 of the text without line ends, in hexadecimal.
 func sumOf(content []byte) string {
 	h := sha256.New()
-	for line := range bytes.FieldsFuncSeq(content, func(r rune) bool { return r == '\n' || r == '\r' }) {
+	for len(content) > 0 {
+		end := bytes.IndexByte(content, '\n')
+		if end < 0 {
+			end = len(content)
+		}
+		line := content[:end]
+		for at := 0; at >= 0; {
+			if at = bytes.IndexByte(line, '\r'); at >= 0 {
+				h.Write(line[:at])
+				line = line[at+1:]
+			}
+		}
 		h.Write(line)
+		content = content[min(end+1, len(content)):]
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

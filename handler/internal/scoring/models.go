@@ -121,28 +121,35 @@ func (m *Models) learnt() map[string]score.Model {
 // buys begins the names of the models of who buys a group.
 const buys = "buy_"
 
-// place is what the learnt model of a name predicts, and of what fields: the name's, the
-// schema's, since the policies of each book have rating factors of their own, and the
-// groups', which are the tenant's.
-func place(name string, schema feature.PolicySchema, groups *nbp.Grouping) (loss model.Loss, fields []model.Field, ok bool) {
+// places are what the learnt models read: the program's features, the schema's, since the
+// policies of each book have rating factors of their own, and the groups', which are the
+// tenant's.
+type places struct{ policies, hazards, policyHazards, offers []model.Field }
+
+func placesOf(schema feature.PolicySchema, groups *nbp.Grouping) *places {
+	return &places{schema.Fields(), schema.HazardFields(), schema.PolicyHazardFields(), groups.Fields()}
+}
+
+// of is what the learnt model of a name predicts, and of what fields.
+func (p *places) of(name string) (loss model.Loss, fields []model.Field, ok bool) {
 	switch name {
 	case "frequency":
-		return model.Poisson, schema.Fields(), true
+		return model.Poisson, p.policies, true
 	case "severity":
-		return model.Gamma, schema.Fields(), true
+		return model.Gamma, p.policies, true
 	case "lapse", "other_end":
-		return model.Logistic, schema.HazardFields(), true
+		return model.Logistic, p.hazards, true
 	case "policy_lapse", "policy_other_end":
-		return model.Logistic, schema.PolicyHazardFields(), true
+		return model.Logistic, p.policyHazards, true
 	}
-	return model.Logistic, groups.Fields(), strings.HasPrefix(name, buys) || name == "buy"
+	return model.Logistic, p.offers, strings.HasPrefix(name, buys) || name == "buy"
 }
 
 // Bring reads a model of LightGBM's to take the place of the learnt model of a name:
 // frequency, severity, lapse, other_end, policy_lapse, policy_other_end, buy, or buy_ and a
 // product group. One that cannot take it is fault.Invalid.
 func Bring(name string, file []byte, schema feature.PolicySchema, groups *nbp.Grouping) (score.Model, error) {
-	loss, fields, ok := place(name, schema, groups)
+	loss, fields, ok := placesOf(schema, groups).of(name)
 	if !ok {
 		return nil, fault.New(fault.Invalid, "no model is called %s, but frequency, severity, lapse, other_end, policy_lapse, policy_other_end, buy, and buy_ with a product group", name)
 	}
@@ -167,7 +174,7 @@ func Parse(body []byte) (*Models, error) {
 	head, rest, _ := bytes.Cut(body, []byte{'\n'})
 	lines := bytes.Split(bytes.TrimSuffix(rest, []byte{'\n'}), []byte{'\n'})
 	// The lines are read side by side, and beside the first: they are most of a cold start.
-	models, errs := make([]score.Model, len(lines)), make([]error, len(lines))
+	models, errs := make([]*model.Model, len(lines)), make([]error, len(lines))
 	var wg sync.WaitGroup
 	for i, line := range lines {
 		if !lightgbm.Saved(line) {
@@ -192,16 +199,18 @@ func Parse(body []byte) (*Models, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Malformed, err, "reading models")
 	}
-	learnt := make(map[string]score.Model, len(lines))
+	learnt, places := make(map[string]score.Model, len(lines)), placesOf(f.Schema, groups)
 	for i, name := range f.Learnt {
-		if lightgbm.Saved(lines[i]) {
-			_, fields, _ := place(name, f.Schema, groups)
-			models[i], errs[i] = lightgbm.Restore(lines[i], fields)
+		_, fields, _ := places.of(name)
+		switch {
+		case lightgbm.Saved(lines[i]):
+			learnt[name], errs[i] = lightgbm.Restore(lines[i], fields)
+		case errs[i] == nil:
+			learnt[name], errs[i] = models[i].Over(fields)
 		}
 		if errs[i] != nil {
 			return nil, fault.Wrap(fault.Malformed, errs[i], "reading model %s", name)
 		}
-		learnt[name] = models[i]
 	}
 	sum := sha256Of(body)
 	m := &Models{
@@ -248,9 +257,9 @@ func (m *Models) check() error {
 	if err := m.Nbp.Check(groups); err != nil {
 		return err
 	}
-	learnt := m.learnt()
+	learnt, places := m.learnt(), placesOf(m.Risk.Schema, groups)
 	for _, name := range slices.Sorted(maps.Keys(learnt)) {
-		loss, fields, _ := place(name, m.Risk.Schema, groups)
+		loss, fields, _ := places.of(name)
 		if err := sameFields(name, learnt[name], loss, fields); err != nil {
 			return err
 		}

@@ -78,6 +78,9 @@ func (s *Settings) Check() error {
 
 // Allow makes sure that a model has no term of a feature that is excluded.
 func (s *Settings) Allow(m score.Model) error {
+	if len(s.Features.Exclude) == 0 {
+		return nil
+	}
 	hidden := s.Features.Hidden(m.Fields())
 	for _, t := range m.Terms() {
 		for _, f := range t.Fields {

@@ -639,7 +639,7 @@ func (f *fitter) one(ctx context.Context, p place, common score.Model) (*model.M
 				return nil, err
 			}
 		}
-		return model.Constant(t.fields, p.loss, p.prior, "").WithMeta(meta), nil
+		return model.Constant(t.fields, p.loss, p.prior, "").Lean().WithMeta(meta), nil
 	}
 	frame, target := t.training(p.loss)
 	target.Offset = offset
