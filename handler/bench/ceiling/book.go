@@ -33,7 +33,13 @@ const (
 // made is a book in parts, as its store has it, and the truth of the two that are judged on.
 type made struct {
 	asOf  portfolio.Date
-	parts [parts][][][]byte // relations, of encoded members
+	parts [parts][]family
+}
+
+// family is a relation: its household's number among its part's, and its members, encoded.
+type family struct {
+	no      int
+	members [][]byte
 }
 
 // truth is what the world knows of the year from a date.
@@ -49,14 +55,14 @@ type customerTruth struct {
 	purchase       map[string]float64 // by branch
 }
 
-// partOf is the part of a household, by the number that is in its customers' ids.
-func partOf(customer string) (int, error) {
+// partOf is the part of a household and its number in it, by that in its customers' ids.
+func partOf(customer string) (part, no int, err error) {
 	digits, _, _ := strings.Cut(strings.TrimPrefix(customer, "C"), "-")
 	n, err := strconv.Atoi(digits)
 	if err != nil {
-		return 0, fmt.Errorf("reading the household of a customer: %w", err)
+		return 0, 0, fmt.Errorf("reading the household of a customer: %w", err)
 	}
-	return n % parts, nil
+	return n % parts, n / parts, nil
 }
 
 // judgedOn reports whether a part is not learnt from.
@@ -100,26 +106,29 @@ func makeBook(ctx context.Context, dir string, o sample.Options) (*made, error) 
 			for _, one := range rel.Members {
 				members = append(members, slices.Clone(one.Body))
 			}
-			part, err := partOf(rel.Members[0].Aggregate.ID())
+			part, no, err := partOf(rel.Members[0].Aggregate.ID())
 			if err != nil {
 				return nil, err
 			}
-			m.parts[part] = append(m.parts[part], members)
+			m.parts[part] = append(m.parts[part], family{no, members})
 		}
 	}
 	return m, nil
 }
 
-// source yields the relations of some parts.
-func (m *made) source(of ...int) train.Source {
+// source yields the relations of some parts, of every nth household.
+func (m *made) source(nth int, of ...int) train.Source {
 	return func(context.Context) iter.Seq2[[]*portfolio.Aggregate, error] {
 		return func(yield func([]*portfolio.Aggregate, error) bool) {
 			var decoders []*portfolio.Decoder
 			var members []*portfolio.Aggregate
 			for _, part := range of {
-				for _, bodies := range m.parts[part] {
+				for _, f := range m.parts[part] {
+					if f.no%nth != 0 {
+						continue
+					}
 					members = members[:0]
-					for i, body := range bodies {
+					for i, body := range f.members {
 						if i == len(decoders) {
 							decoders = append(decoders, &portfolio.Decoder{})
 						}
@@ -191,7 +200,7 @@ func read(file io.Reader, do func(*record)) error {
 			break
 		}
 		var part int
-		if part, err = partOf(r.text("customer_id")); err == nil && judgedOn(part) {
+		if part, _, err = partOf(r.text("customer_id")); err == nil && judgedOn(part) {
 			do(&r)
 			err = r.err
 		}

@@ -4,6 +4,7 @@
 //
 //	scripts/bench-ceiling/run -customers 20000 -seeds 1,2 -books 5
 //	go run ./handler/bench/ceiling -report          # of what was measured already
+//	go run ./handler/bench/ceiling -sizes -customers 20000 -seeds 1   # learnt from 5,000, 20,000 and 200,000
 //
 // Of each world and seed one book is made, of twelve parts. Ten are portfolios; all ten
 // together are what the ceiling is learnt from; on the customers of the other two everyone
@@ -81,6 +82,7 @@ func run(ctx context.Context) error {
 	flag.StringVar(&o.results, "results", filepath.Join("var", "bench-ceiling", "results.ndjson"), "the file of results")
 	settings := flag.String("settings", "", "a JSON `file` with a tenant's settings")
 	only := flag.Bool("report", false, "measure nothing")
+	bySize := flag.Bool("sizes", false, "learn from a quarter of a portfolio, one and ten, as a tenant would, and compare with nothing")
 	flag.Parse()
 	s := scoring.DefaultSettings()
 	if *settings != "" {
@@ -94,6 +96,9 @@ func run(ctx context.Context) error {
 		}
 	}
 	o.settings = &s
+	if *bySize {
+		fmt.Println("| learnt from | world | claims, explained (Gini, true/predicted) | loss | lapse of a relation | of a policy | purchase | branches; groups | |\n|---|---|---|---|---|---|---|---|---|")
+	}
 	if err := os.MkdirAll(filepath.Dir(o.results), 0o750); err != nil {
 		return err
 	}
@@ -103,13 +108,20 @@ func run(ctx context.Context) error {
 			if err != nil {
 				return fmt.Errorf("reading -seeds: %w", err)
 			}
-			if *only {
-				continue
+			switch {
+			case *only:
+			case *bySize:
+				err = o.bySize(ctx, sample.World(world), seed)
+			default:
+				err = o.measure(ctx, sample.World(world), seed)
 			}
-			if err := o.measure(ctx, sample.World(world), seed); err != nil {
+			if err != nil {
 				return fmt.Errorf("world %s, seed %d: %w", world, seed, err)
 			}
 		}
+	}
+	if *bySize {
+		return nil
 	}
 	all, err := load(o.results)
 	if err != nil {
@@ -184,7 +196,7 @@ func (o *options) measure(ctx context.Context, world sample.World, seed uint64) 
 		}
 		one := func(model string, m *scoring.Models, since time.Time) error {
 			r := result{World: world, Seed: seed, Customers: o.customers, Back: back, Model: model, Seconds: time.Since(since).Seconds()}
-			if r.Figures, err = judge(ctx, b.source(portfolios, portfolios+1), m, t, b.asOf.AddMonths(-12*back)); err != nil {
+			if r.Figures, err = judge(ctx, b.source(1, portfolios, portfolios+1), m, t, b.asOf.AddMonths(-12*back)); err != nil {
 				return err
 			}
 			return o.keep(&r)
@@ -193,7 +205,7 @@ func (o *options) measure(ctx context.Context, world sample.World, seed uint64) 
 		if best {
 			start, all := time.Now(), learn
 			all.MaxRows *= portfolios
-			m, tables, err := train.Engines(ctx, b.source(0, 1, 2, 3, 4, 5, 6, 7, 8, 9), all)
+			m, tables, err := train.Engines(ctx, b.source(1, everybody...), all)
 			if err != nil {
 				return err
 			}
@@ -216,7 +228,7 @@ func (o *options) measure(ctx context.Context, world sample.World, seed uint64) 
 		for _, name := range todo {
 			start := time.Now()
 			part, _ := strconv.Atoi(name)
-			m, _, err := train.Engines(ctx, b.source(part), learn)
+			m, _, err := train.Engines(ctx, b.source(1, part), learn)
 			if err != nil {
 				return err
 			}
