@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestSettings trains under settings, and finds that the next training keeps them.
+// TestSettings trains under settings, finds that the next training keeps them, and audits
+// the models.
 func TestSettings(t *testing.T) {
 	dir := t.TempDir()
 	run := func(code int, args ...string) (stdout, stderr string) {
@@ -51,4 +52,16 @@ func TestSettings(t *testing.T) {
 	if stdout, _ := run(0, "settings", "--tenant", "book"); !strings.Contains(stdout, `"horizon_months": 77`) || !strings.Contains(stdout, `"discount_rate": 0.04`) || !strings.Contains(stdout, "U bent minderjarig.") {
 		t.Errorf("settings are %s", stdout)
 	}
+	page := filepath.Join(dir, "audit.html")
+	stdout, _ := run(0, "audit", "--tenant", "book", "--as-of", "2026-03-31", "--out", page)
+	if !strings.Contains(stdout, "trained on these same outcomes") || !strings.Contains(stdout, "0 features and scores moved much") {
+		t.Errorf("the audit says %s", stdout)
+	}
+	if body, err := os.ReadFile(page); err != nil || !strings.Contains(string(body), "Audit of the models of book") {
+		t.Errorf("%v: the page is %s", err, body)
+	}
+	if stdout, _ := run(0, "audit", "--tenant", "book", "--as-of", "2026-03-31", "--json"); !strings.Contains(stdout, `"in_sample": "all"`) {
+		t.Errorf("as JSON %s", stdout)
+	}
+	run(3, "audit", "--tenant", "nobody")
 }

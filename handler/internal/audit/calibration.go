@@ -76,7 +76,8 @@ type Cell struct {
 	// Error is the mean absolute difference of a case.
 	Error float64 `json:"mean_absolute_error"`
 	// Off is that the interval does not hold 1, or 0 of a difference. Of twenty cells one is
-	// off by chance; Apart is that it would be off though all that are looked at are counted in.
+	// off by chance; Apart is that it is off by what
+	// matters though all that are looked at are counted in: see Settings.Material.
 	Off   bool `json:"off,omitempty"`
 	Apart bool `json:"apart,omitempty"`
 }
@@ -409,8 +410,13 @@ func digits(v float64) float64 {
 	return f + 0 // not -0
 }
 
-// Apart marks the cells that are off though all cells of all measures are counted in
-// (Bonferroni), and says how many there are.
+// material reports whether what came differs from what was foretold by a share that matters.
+func (s *Settings) material(c *Cell) bool {
+	return math.Abs(c.Actual-c.Expected) >= s.Material*math.Abs(c.Expected)
+}
+
+// Apart marks the cells that are off by what matters, though all cells of all measures are
+// counted in (Bonferroni), and says how many there are.
 func (s *Settings) Apart(of []Measure) int {
 	cells := 0
 	for i := range of {
@@ -427,7 +433,7 @@ func (s *Settings) Apart(of []Measure) int {
 		for _, d := range of[i].By {
 			for k := range d.Cells {
 				c := &d.Cells[k]
-				c.Apart = apart(c.Ratio, 1, wide) || apart(c.Difference, 0, wide)
+				c.Apart = s.material(c) && (apart(c.Ratio, 1, wide) || apart(c.Difference, 0, wide))
 				if c.Apart {
 					n++
 				}

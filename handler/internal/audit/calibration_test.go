@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -200,6 +201,27 @@ func TestOffAndApart(t *testing.T) {
 	}
 }
 
+// TestMaterial: of a very large book a difference of a twentieth is off, and not apart.
+func TestMaterial(t *testing.T) {
+	var cases []Case
+	for i := range 40_000 {
+		c := Case{Relation: uint64(i), Exposure: 1, Expected: 0.5, Segment: "private"}
+		if i%40 < 21 {
+			c.Actual = 1
+		}
+		cases = append(cases, c)
+	}
+	s := Defaults()
+	m := []Measure{s.Measure(lapse, cases)}
+	if n := s.Apart(m); n != 0 || !m[0].All.Off {
+		t.Errorf("%d cells apart, off %v: %+v", n, m[0].All.Off, m[0].All.Ratio)
+	}
+	s.Material = 0.04
+	if s.Apart(m) == 0 {
+		t.Error("no cell is apart by a twentieth where a twenty-fifth matters")
+	}
+}
+
 // TestOrderDoesNotMatter: cases in another order give the same measure.
 func TestOrderDoesNotMatter(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
@@ -208,9 +230,16 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		cases = append(cases, Case{Relation: uint64(i / 2), Exposure: 0.1 + r.Float64(), Expected: r.Float64(), Actual: float64(r.IntN(2)) * r.ExpFloat64() * 1000, Segment: "private", Region: fmt.Sprint(i % 7)})
 	}
 	s := Defaults()
-	want := fmt.Sprintf("%+v", s.Measure(losses, cases).By)
+	say := func() string {
+		body, err := json.Marshal(s.Measure(losses, cases))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	want := say()
 	slices.Reverse(cases)
-	if got := fmt.Sprintf("%+v", s.Measure(losses, cases).By); got == "" || len(got) != len(want) {
+	if got := say(); got != want {
 		t.Errorf("%s\nand reversed\n%s", want, got)
 	}
 }
@@ -238,6 +267,7 @@ func TestSettings(t *testing.T) {
 		"psi_some":     func(s *Settings) { s.Some = math.NaN() },
 		"psi_much":     func(s *Settings) { s.Much = 0.05 },
 		"false_alarm":  func(s *Settings) { s.FalseAlarm = 0 },
+		"material":     func(s *Settings) { s.Material = -1 },
 		"proxy_auc":    func(s *Settings) { s.ProxyAUC = 1.1 },
 		"protected":    func(s *Settings) { s.Protected = []string{" "} },
 	} {

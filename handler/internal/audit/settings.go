@@ -24,6 +24,9 @@ type Settings struct {
 	// FalseAlarm is how probable it is that a report of a book that did not move says of
 	// anything that it did, the report as a whole. Our choice.
 	FalseAlarm float64 `json:"false_alarm"`
+	// Material is from which share of what was foretold a difference matters: of a large book
+	// the least one is beyond chance. Our choice.
+	Material float64 `json:"material"`
 	// ProxyAUC is from where the features of models are said to tell an attribute: the lower
 	// end of the 95% interval of the AUC. At 0.65 the features point at the right one of two
 	// customers in 65 of 100. Our choice.
@@ -44,6 +47,7 @@ func Defaults() Settings {
 		Some:        0.10,
 		Much:        0.25,
 		FalseAlarm:  0.05,
+		Material:    0.10,
 		ProxyAUC:    0.65,
 		Protected:   []string{"age", "area", "attribute_gender", "attribute_geslacht", "attribute_sex"},
 	}
@@ -79,6 +83,8 @@ func (s *Settings) Check() error {
 		return bad("psi_much", "is not between psi_some and 10")
 	case !(s.FalseAlarm >= 1e-6 && s.FalseAlarm <= 0.5):
 		return bad("false_alarm", "is not between 0.000001 and 0.5")
+	case !(s.Material >= 0 && s.Material <= 1):
+		return bad("material", "is not between 0 and 1")
 	case !(s.ProxyAUC >= 0.5 && s.ProxyAUC <= 1):
 		return bad("proxy_auc", "is not between 0.5 and 1")
 	case len(s.Protected) > mostProtected:

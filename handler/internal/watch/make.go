@@ -113,7 +113,7 @@ func Make(ctx context.Context, source train.Source, m *scoring.Models, o Options
 	if err != nil {
 		return nil, err
 	}
-	keep := uint64(max(1, look.Relations/judged))
+	keep := oneIn(look.Relations, judged)
 	err = look.Each(ctx, source, keep, func(key string, now []*portfolio.View, members []*portfolio.Aggregate, y *train.Year) error {
 		r.Looked++
 		a.relation(key, now, members, y)
@@ -122,8 +122,10 @@ func Make(ctx context.Context, source train.Source, m *scoring.Models, o Options
 	if err != nil {
 		return nil, err
 	}
-	for _, k := range a.kinds {
+	for i := range a.kinds {
+		k := &a.kinds[i]
 		r.Calibration = append(r.Calibration, r.Settings.Measure(k.Kind, k.cases))
+		k.cases = nil
 	}
 	a.drift(r, &o)
 	if r.Proxies, err = a.proxies(ctx, &r.Settings); err != nil {
@@ -132,6 +134,9 @@ func Make(ctx context.Context, source train.Source, m *scoring.Models, o Options
 	r.Tally()
 	return r, nil
 }
+
+// oneIn is of how many relations one is kept so that about so many are, at most.
+func oneIn(relations, most int) uint64 { return uint64(max(1, (relations+most-1)/most)) }
 
 // inSample is how much of the outcomes models were trained on.
 func inSample(m *scoring.Models, l *train.Lookback) string {
@@ -196,7 +201,7 @@ func newAuditor(m, tried *scoring.Models, look *train.Lookback, o *Options) (*au
 	if a.tried, err = scoring.New(&short); err != nil {
 		return nil, err
 	}
-	a.keepCount, a.keepAsked = uint64(max(1, look.Relations/counted)), uint64(max(1, look.Relations/asked))
+	a.keepCount, a.keepAsked = oneIn(look.Relations, counted), oneIn(look.Relations, asked)
 	if o.Baseline != nil {
 		a.population = train.NewPopulation(o.AsOf, m.Risk.Schema, m.Settings.Features, func(name string) audit.Counter {
 			fields, _ := train.Watched(name, m.Risk.Schema, m.Settings.Features)
