@@ -355,7 +355,8 @@ func (a *auditor) drift(r *audit.Report, o *Options) {
 	}
 	read := readBy(a.m)
 	r.Drift = append(r.Drift, r.Settings.Compare(o.Baseline, after, func(population, name string) bool {
-		return population == train.OfScores || read.all(population)[name]
+		// Churn reads a tenant's own attributes too, those of the customer's main policy.
+		return population == train.OfScores || read.all(population)[name] || strings.HasPrefix(name, feature.Attribute) && read.relation[name]
 	})...)
 }
 
@@ -396,6 +397,7 @@ type questioner struct {
 	reader   feature.Reader
 	group    feature.Group
 	row      model.Row
+	hazard   model.Row
 	views    []*portfolio.View
 	eligible []*portfolio.View
 	words    map[string]string
@@ -422,7 +424,10 @@ func newQuestioner(m *scoring.Models) *questioner {
 	frame := func(fields []model.Field) model.Frame {
 		return model.Frame{Fields: fields, Num: make([][]float64, len(fields)), Cat: make([][]string, len(fields))}
 	}
-	q.customers, q.policies = frame(feature.OfferFields()), frame(m.Risk.Schema.Fields())
+	q.reader.Schema = m.Risk.Schema
+	hazard := m.Risk.Schema.HazardFields()
+	own := hazard[len(hazard)-len(m.Risk.Schema.Attributes):]
+	q.customers, q.policies = frame(append(feature.OfferFields(), own...)), frame(m.Risk.Schema.Fields())
 	return q
 }
 
@@ -446,7 +451,11 @@ func (q *questioner) relation(key string, now []*portfolio.View) {
 	m := mark(key)
 	v := q.eligible[m%uint64(len(q.eligible))]
 	in := feature.Input{View: v, Group: &q.group}
+	// What offers read, and beside it the attributes that churn reads.
+	q.reader.Hazard(in, &q.hazard)
 	q.reader.Offer(in, &q.row)
+	own := len(q.hazard.Num) - len(q.m.Risk.Schema.Attributes)
+	q.row.Num, q.row.Cat = append(q.row.Num, q.hazard.Num[own:]...), append(q.row.Cat, q.hazard.Cat[own:]...)
 	q.add(&q.customers)
 	var inForce []int
 	for i := range v.Policies {
