@@ -74,12 +74,14 @@ func boolCompare(a, b bool) int {
 	return 1
 }
 
-// factors are what a claim of a loss date stands for: so many claims, and so many times
-// its amount; and the inflation from then to the middle of the year ahead.
-func (f *fitter) factors(l line, loss portfolio.Date) (claims, amount, inflation float64) {
+// factors are what a claim of a loss date, as it was known on a date, stands for: so many
+// claims, and so many times its amount; and the inflation from the loss to the middle of
+// the year ahead. Claims of older snapshots are as known when their labels closed, and have
+// developed no further than until then.
+func (f *fitter) factors(l line, loss, known portfolio.Date) (claims, amount, inflation float64) {
 	claims, amount = 1, 1
 	if p := f.patterns[l]; p != nil {
-		age := develop.Age(loss, f.o.AsOf)
+		age := develop.Age(loss, known)
 		claims, amount = p.claims.Ultimate(age), p.amounts.Ultimate(age)
 	}
 	years := portfolio.Years(loss, f.o.AsOf.AddMonths(6))
@@ -151,13 +153,13 @@ func coverOf(m map[string]*cover, name string) *cover {
 }
 
 // claim adds a claim of a branch in a year; it returns what is learnt from it: whether it
-// counts, and its capped amount in EUR.
-func (f *fitter) claim(x *experience, k int, l line, c *portfolio.ClaimView) (learnt bool, amount float64) {
+// counts, and its capped amount in EUR. It is as known on the date given.
+func (f *fitter) claim(x *experience, k int, l line, c *portfolio.ClaimView, asKnown portfolio.Date) (learnt bool, amount float64) {
 	if c.Status == portfolio.ClaimRejected {
 		return false, 0
 	}
 	known := c.Incurred().EUR()
-	n, developed, inflation := f.factors(l, c.LossDate)
+	n, developed, inflation := f.factors(l, c.LossDate, asKnown)
 	if known > 0 && l.apart {
 		a := coverOf(x.apart, c.Cover)
 		a.claims += n
@@ -317,10 +319,24 @@ func (f *fitter) errorOf(branch string) float64 {
 	if c == nil || p == nil || c.Followed() == 0 {
 		return 0
 	}
-	t := c.Amounts()
-	lag := f.o.Settings.Features.ReportingLag
-	newest, oldest := lag/develop.Period, (lag+12*f.o.Snapshots)/develop.Period
-	return p.amounts.Project(t, max(0, len(t)-oldest), max(0, len(t)-newest)).Error
+	t := asLearnt(c.Amounts(), f.o.Settings.Features.ReportingLag, f.o.Snapshots)
+	return p.amounts.Project(t, 0, len(t)).Error
+}
+
+// asLearnt leaves of a triangle, the oldest period first, what is learnt from it: of each
+// snapshot's year its periods of loss, as they were known when its labels closed. What has
+// come the furthest comes first, as errors have it that rows share.
+func asLearnt(t develop.Triangle, lag, snapshots int) (out develop.Triangle) {
+	for k := range snapshots {
+		for q := range 12 / develop.Period {
+			back := (lag+12*k)/develop.Period + q
+			if at := len(t) - 1 - back; at >= 0 {
+				out = append(out, t[at][:len(t[at])-12*k/develop.Period])
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b []float64) int { return cmp.Compare(len(b), len(a)) })
+	return out
 }
 
 // split is the shares of covers in a branch. A cover's share of claims is its own; its

@@ -163,7 +163,7 @@ func (y *Year) Policies(k int, to []PolicyYear) []PolicyYear {
 				continue
 			}
 			line := f.lineOf(p, c)
-			n, developed, _ := f.factors(line, c.LossDate)
+			n, developed, _ := f.factors(line, c.LossDate, f.o.AsOf)
 			years := portfolio.Years(c.LossDate, l.m.Trained.AddMonths(6))
 			out.Incurred += c.Incurred().EUR() * developed * exact.Exp(float64(years*exact.Log(1+f.o.Settings.Risk.Inflation)))
 			if risk.Counts(c) && !line.apart {

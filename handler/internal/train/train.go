@@ -435,7 +435,7 @@ func (f *fitter) policies(key string, k int, then portfolio.Date) {
 				if c.PolicyID != p.ID || c.LossDate < from || c.LossDate >= until {
 					continue
 				}
-				if learnt, a := f.claim(x, k, f.lineOf(p, c), c); learnt {
+				if learnt, a := f.claim(x, k, f.lineOf(p, c), c, now.AsOf); learnt {
 					claims++
 					amount += a
 				}
