@@ -41,9 +41,10 @@ func features() map[bool][]model.Field {
 	if err != nil {
 		panic(err)
 	}
+	schema := feature.PolicySchema{Attributes: []feature.Attr{{Key: "roof_kind"}, {Key: "power_kw", Numeric: true}}}
 	return map[bool][]model.Field{
-		false: append(feature.HazardFields(), offers.Fields()[len(feature.CustomerFields()):]...),
-		true:  feature.PolicySchema{Attributes: []feature.Attr{{Key: "roof_kind"}, {Key: "power_kw", Numeric: true}}}.Fields(),
+		false: append(schema.HazardFields(), offers.Fields()[len(feature.CustomerFields()):]...),
+		true:  schema.Fields(),
 	}
 }
 
