@@ -68,7 +68,8 @@ type set struct {
 var sets = []set{
 	{
 		"bemtpl97", "bemtpl97/beMTPL97.csv.gz", portfolio.MustDate(1998, 4, 1),
-		[]string{"ageph", "bm", "power", "agec", "fleet", "lat", "long"}, []string{"coverage", "fuel", "use", "postcode"},
+		[]string{"ageph", "bm", "power", "agec", "fleet", "lat", "long"},
+		[]string{"coverage", "fuel", "use", "postcode"},
 		func(row map[string]string, _ int) string { return "C" + row["id"] }, (*fold).belgian,
 	},
 	{

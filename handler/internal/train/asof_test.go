@@ -286,7 +286,7 @@ func TestTheFutureChangesNothing(t *testing.T) {
 		out := map[string]string{}
 		for _, sh := range s.Relation(subjects, asOf, scoring.NewSet(scoring.Engines...)) {
 			sh.Fingerprint = 0 // of what is stored, which differs
-			sh.Parted = false // says that the relation is another by now
+			sh.Parted = false  // says that the relation is another by now
 			for _, e := range scoring.Engines {
 				out[sh.Customer] += string(sh.AppendJSON(nil, e, "tenant", time.Unix(0, 0))) + "\n"
 			}
