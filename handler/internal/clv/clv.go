@@ -90,7 +90,7 @@ type Engine struct {
 	m    *Model
 	grid grid
 
-	classes   []annuity
+	classes   [][Ages]annuity
 	spread    []float64                    // by class
 	usual     [cells]newcomers             // what a kind of customer buys
 	wares     []newcomers                  // one a year of a ware, fading
@@ -132,28 +132,32 @@ type Engine struct {
 func New(s Settings, m *Model) *Engine {
 	e := &Engine{s: s, m: m, grid: newGrid(s.HorizonMonths)}
 	st := newSteps(&s, m)
-	e.classes, e.spread = make([]annuity, branches), make([]float64, branches)
+	e.classes, e.spread = make([][Ages]annuity, branches), make([]float64, branches)
 	for i := range e.classes {
 		branch := ""
 		if i < len(portfolio.Branches) {
 			branch = portfolio.Branches[i].Name
 		}
-		newAnnuity(e.grid, st, of(m.Ends, branch), &e.classes[i])
+		l := newLasting(of(m.Ends, branch), m.ByAge)
+		for b := range Ages {
+			newAnnuity(e.grid, st, l, agesAt[b], &e.classes[i][b])
+		}
 		e.spread[i] = of(m.Spread, branch)
 	}
 	e.wares = make([]newcomers, len(m.Wares))
 	for i := range m.Wares {
 		w := &m.Wares[i]
 		var plain newcomers
-		newNewcomers(e.grid, st, &s, w, 0, &plain)
-		newNewcomers(e.grid, st, &s, w, m.WantsFade, &e.wares[i])
+		l := newLasting(w.Ends, m.ByAge)
+		newNewcomers(e.grid, st, &s, w, l, m.WantsWane, &plain)
+		newNewcomers(e.grid, st, &s, w, l, m.WantsWane+m.WantsFade, &e.wares[i])
 		for n, rate := range w.Usual {
 			e.usual[kind(n, w.Business)].add(rate, &plain, len(e.grid))
 		}
 	}
 	e.shares = fading(m.WantsFade, s.HorizonMonths)
 	for k := 1; k < len(e.grid); k++ {
-		e.faded[k] = e.faded[k-1] + float64((e.classes[0].certainFlat[k]-e.classes[0].certainFlat[k-1])*e.share(k))
+		e.faded[k] = e.faded[k-1] + float64((e.classes[0][0].certainFlat[k]-e.classes[0][0].certainFlat[k-1])*e.share(k))
 	}
 	e.scatter()
 	e.confident = normal(0.5 + s.Coverage/2)
@@ -217,7 +221,7 @@ func (e *Engine) Begin(g *feature.Group, ch *churn.Result) {
 	for _, v := range g.Views {
 		for i := range v.Policies {
 			if p := &v.Policies[i]; p.InForce(v.AsOf) && p.EndDate == 0 && e.counts(p) {
-				a := &e.classes[class(p.Branch)]
+				a := e.annuityOf(p, v.AsOf)
 				for k := range e.grid {
 					e.gone[k] *= 1 - a.alive[k]
 				}
@@ -225,6 +229,11 @@ func (e *Engine) Begin(g *feature.Group, ch *churn.Result) {
 		}
 	}
 	e.follow()
+}
+
+// annuityOf is that of a policy by its branch and age.
+func (e *Engine) annuityOf(p *portfolio.PolicyView, asOf portfolio.Date) *annuity {
+	return &e.classes[class(p.Branch)][AgeBand(portfolio.Years(p.StartDate, asOf))]
 }
 
 // counts reports whether the relation ends with its last policy of this kind.
@@ -332,7 +341,7 @@ func (e *Engine) policies(v *portfolio.View, rk *risk.Result) (t rates, ok bool)
 		t.claims += frequency
 		t.severity += float64(frequency * severity)
 		t.second += float64(float64(frequency*severity) * float64(severity*(1+e.spread[c])))
-		a := &e.classes[c]
+		a := e.annuityOf(p, v.AsOf)
 		switch {
 		case p.EndDate != 0:
 			e.known(p, v.AsOf, a, income, cost, loss, frequency)
@@ -430,7 +439,7 @@ func (e *Engine) known(p *portfolio.PolicyView, asOf portfolio.Date, a *annuity,
 // relation ends at each month: until then, and after it for those whom policies that do
 // not count keep.
 func (e *Engine) presence() {
-	flat, last := &e.classes[0].certainFlat, len(e.grid)-1
+	flat, last := &e.classes[0][0].certainFlat, len(e.grid)-1
 	e.later[last], e.laterKnown[last] = 0, 0
 	for k := last; k > 0; k-- {
 		step := float64(e.m.CarryOn * float64((flat[k]-flat[k-1])*(e.rest[k]+e.rest[k-1])/2))
@@ -465,7 +474,7 @@ func (e *Engine) contacts(v *portfolio.View, t rates, last int) float64 {
 func (e *Engine) purchases(v *portfolio.View, wants []float64) {
 	cell, n := CellOf(v), len(e.grid)
 	e.bought, e.beyond = newcomers{}, newcomers{}
-	flat := &e.classes[0].certainFlat
+	flat := &e.classes[0][0].certainFlat
 	e.while(&e.usual[cell], flat, &e.there, &e.later)
 	if wants != nil {
 		for i := range e.m.Wares {
@@ -583,7 +592,7 @@ func (e *Engine) expect(r *Result) {
 	}
 	whole := func(l *line) float64 { return mean(l, 0, last) + float64(e.left[last]*l[last]) }
 	r.Income, r.Loss, r.Cost = whole(&e.income), whole(&e.loss), whole(&e.cost)
-	r.Value, r.Years = r.Income-r.Loss-r.Cost, whole(&e.classes[0].certainFlat)
+	r.Value, r.Years = r.Income-r.Loss-r.Cost, whole(&e.classes[0][0].certainFlat)
 	r.AtStake, r.AtRisk = e.stake()
 	// What a hazard that is off by one in its logarithm does to the value: S·log S, summed.
 	slope := 0.0
@@ -687,15 +696,11 @@ func (e *Engine) draw(v *portfolio.View, t rates, r *Result) {
 	e.total.Value += r.Value
 }
 
-// stretched is a factor on widths that was seen over three years, for the horizon. With the
-// share of it that was seen, a factor that widens is believed by the root, since what is not
-// known adds up over time, and one that narrows by the square: prudence, our choice.
+// stretched is a factor on widths that was seen over three years, for the horizon: it is
+// believed by the root of the share of it that was seen, as what is not known adds up over time.
 func (e *Engine) stretched(factor float64) float64 {
 	seen := min(1, 12*seenYears/float64(e.s.HorizonMonths))
-	if factor > 1 {
-		return 1 + float64((factor-1)*math.Sqrt(seen))
-	}
-	return 1 + float64((factor-1)*float64(seen*seen))
+	return 1 + float64((factor-1)*math.Sqrt(seen))
 }
 
 // turnOf is where in the order of points a customer's circumstances begin: by its id (FNV-1a),

@@ -66,16 +66,47 @@ func newSteps(s *Settings, m *Model) steps {
 	}
 }
 
-// newAnnuity fills the annuity; certain, if not nil, receives the annuity certain of an
-// income by month.
-func newAnnuity(g grid, st steps, ends float64, a *annuity) {
-	stay, middle := exact.Exp(-max(ends, minEnds)/12), exact.Exp(-max(ends, minEnds)/24)
+// Ages are how many bands of a policy's age there are: its single ends differ by them.
+const Ages = 4
+
+// agesUntil are the ages in years at which the bands end, and agesAt where a policy of each
+// is taken to be. Our choice: a first contract year, the years in which people still compare,
+// and those after.
+var (
+	agesUntil = [Ages - 1]float64{1, 3, 7}
+	agesAt    = [Ages]float64{0.5, 2, 5, 10}
+)
+
+// AgeBand is the band of a policy's age in years.
+func AgeBand(years float64) int {
+	b := 0
+	for b < len(agesUntil) && years >= agesUntil[b] {
+		b++
+	}
+	return b
+}
+
+// lasting is the probability that a policy does not end singly in a month, and in half of
+// one, by the band of its age.
+type lasting struct{ month, half [Ages]float64 }
+
+func newLasting(ends float64, byAge [Ages]float64) (l lasting) {
+	for b, f := range byAge {
+		rate := max(float64(ends*f), minEnds)
+		l.month[b], l.half[b] = exact.Exp(-rate/12), exact.Exp(-rate/24)
+	}
+	return l
+}
+
+// newAnnuity fills the annuity of a policy of an age in years.
+func newAnnuity(g grid, st steps, l lasting, age float64, a *annuity) {
 	// Losses are in the money of the year ahead, whose months are alike; inflation comes after.
 	d, income, dear := st.half[0], st.half[1], float64(st.half[2]*st.year)
-	alive := middle
 	var sum [8]float64 // income, square, cube, flat, loss, years, certain, certain flat
 	certainLoss, end, at := 0.0, 1.0, 1
 	for k := 1; k <= g[len(g)-1]; k++ {
+		band := AgeBand(age + (float64(k)-0.5)/12)
+		alive := end * l.half[band]
 		step := float64(d*income) / 12
 		loss := dear
 		if k <= 12 {
@@ -91,8 +122,8 @@ func newAnnuity(g grid, st steps, ends float64, a *annuity) {
 		sum[5] += alive / 12
 		sum[7] += d / 12
 		certainLoss += float64(d*loss) / 12
-		end *= stay
-		d, income, dear, alive = d*st.discount, income*st.growth, dear*st.inflation, alive*stay
+		end *= l.month[band]
+		d, income, dear = d*st.discount, income*st.growth, dear*st.inflation
 		if k == g[at] {
 			a.alive[at] = end
 			a.income[at], a.square[at], a.cube[at], a.flat[at], a.loss[at], a.years[at] = sum[0], sum[1], sum[2], sum[3], sum[4], sum[5]
@@ -129,11 +160,10 @@ func (n *newcomers) add(rate float64, o *newcomers, grid int) {
 // newNewcomers adds up over the months of purchase what a policy has brought by its age,
 // at the premiums of its month. A premium's second and third moment are a lognormal's. In
 // each year purchases are a share of one a year that fades at a rate.
-func newNewcomers(g grid, st steps, s *Settings, n *Ware, fade float64, out *newcomers) {
+func newNewcomers(g grid, st steps, s *Settings, n *Ware, l lasting, fade float64, out *newcomers) {
 	type age struct{ mean, square, cube, flat, loss, years float64 }
 	horizon := g[len(g)-1]
 	by := make([]age, horizon+1)
-	stay := exact.Exp(-max(n.Ends, minEnds) / 12)
 	d, up, dear, alive, certain := 1.0, 1.0, 1.0, 1.0, 0.0
 	for k := 1; k <= horizon; k++ {
 		share := 1.0 / 12
@@ -149,7 +179,7 @@ func newNewcomers(g grid, st steps, s *Settings, n *Ware, fade float64, out *new
 		now.loss += float64(float64(float64(d*dear)*alive) * share)
 		now.years += float64(alive * share)
 		by[k] = now
-		d, up, dear, alive = d*st.discount, up*st.growth, dear*st.inflation, alive*stay
+		d, up, dear, alive = d*st.discount, up*st.growth, dear*st.inflation, alive*l.month[AgeBand((float64(k)-0.5)/12)]
 	}
 	insured := float64(n.Insured * n.Premium)
 	income, cost, loss := s.yearly(n.Premium, insured, n.Rate, float64(float64(n.Frequency*n.Insured)*n.Severity))

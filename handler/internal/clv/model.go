@@ -17,6 +17,8 @@ type Model struct {
 	// end of a relation, of those that do not count in churn's definition.
 	Ends    map[string]float64 `json:"single_ends"`
 	CarryOn float64            `json:"carry_on"`
+	// ByAge multiplies single ends by the policy's age: until 1, 3, 7 years, and after.
+	ByAge [Ages]float64 `json:"ends_by_age"`
 	// Growth of the premium of a policy that stays, a year, and the standard deviation of
 	// its logarithm.
 	Growth   float64 `json:"growth"`
@@ -35,10 +37,13 @@ type Model struct {
 	// Wares are what customers buy. What is known of a customer's purchases fades to what is
 	// usual of its kind: a year is off that by a share e^(−WantsFade·years) of what the first
 	// is. WantsFrailty is the variance of what multiplies a customer's purchases beyond it.
-	Wares        []Ware      `json:"wares"`
-	WantsFade    float64     `json:"wants_fade"`
-	WantsFrailty float64     `json:"wants_frailty"`
-	Cells        [cells]Cell `json:"cells"`
+	Wares        []Ware  `json:"wares"`
+	WantsFade    float64 `json:"wants_fade"`
+	WantsFrailty float64 `json:"wants_frailty"`
+	// WantsWane is how fast all purchases get fewer, a year: who is there longer has more of
+	// what it needs.
+	WantsWane float64     `json:"wants_wane"`
+	Cells     [cells]Cell `json:"cells"`
 	// HazardError is the standard error of the logarithm of the hazard of relations, Error
 	// that of expected values as a share of expected income.
 	HazardError float64 `json:"hazard_error"`
@@ -102,6 +107,9 @@ func NewModel(m Market) *Model {
 		Spread: map[string]float64{"": m.Spread}, Frailty: m.Frailty, Contacts: Contacts{Weight: 1}, WantsFade: m.WantsFade,
 		HazardError: 1 / math.Sqrt(max(1, m.Weight)),
 	}
+	for b := range out.ByAge {
+		out.ByAge[b] = 1
+	}
 	for i := range out.Cells {
 		out.Cells[i] = Cell{Name: cellNames[i], Low: 1, High: 1}
 	}
@@ -135,6 +143,7 @@ func (m *Model) Check() error {
 		{"claims_inflation", m.Inflation, -0.5, 1},
 		{"wants_fade", m.WantsFade, 0, 10},
 		{"wants_frailty", m.WantsFrailty, 0, 100},
+		{"wants_wane", m.WantsWane, 0, 1},
 		{"contacts.mean", m.Contacts.Mean, 0, 1e4},
 		{"contacts.weight", m.Contacts.Weight, 0, 1},
 		{"hazard_error", m.HazardError, 0, 2},
@@ -142,6 +151,11 @@ func (m *Model) Check() error {
 	} {
 		if !in(f.v, f.low, f.top) {
 			return bad(f.name)
+		}
+	}
+	for _, f := range m.ByAge {
+		if !in(f, 0, 100) {
+			return bad("ends_by_age")
 		}
 	}
 	for i := range m.Wares {

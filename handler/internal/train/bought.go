@@ -221,6 +221,7 @@ type wants struct {
 	came, known    [longest / 12]float64 // what was known of purchases against what came, and against itself
 	over, expected float64               // squared deviations beyond Poisson's, and squared expectations
 	bought         float64
+	years, number  [longest / 12]float64 // in which customers were there, and what they bought
 }
 
 // add counts a customer in: what was known of it, and what came in each year.
@@ -233,6 +234,7 @@ func (w *wants) add(m *clv.Model, known []float64, v, now *portfolio.View, g *nb
 		if there <= 0 {
 			break
 		}
+		w.years[y] += there
 		for i := range m.Wares {
 			ware := &m.Wares[i]
 			if ware.Business != isBusiness(v) || ware.Usual[n] <= 0 {
@@ -245,6 +247,7 @@ func (w *wants) add(m *clv.Model, known []float64, v, now *portfolio.View, g *nb
 				}
 			}
 			usual := ware.Usual[n]
+			w.number[y] += came
 			off := known[i] - usual
 			// Weighted by how much chance there is in it.
 			w.came[y] += off * (came - there*usual) / usual
@@ -289,9 +292,31 @@ func (w *wants) learn(m *clv.Model, market *clv.Market) {
 	if squares > 0 {
 		m.WantsFade = round(z*weighed/squares + (1-z)*market.WantsFade)
 	}
+	m.WantsWane = w.wane()
 	if w.expected > 0 {
 		m.WantsFrailty = round(z * min(max(w.over/w.expected, 0), mostFrailty))
 	}
+}
+
+// wane is how much fewer purchases get a year: the slope of the logarithm of their rate,
+// believed as far as it is no noise, against three percent a year.
+func (w *wants) wane() float64 {
+	n, x, xx, xy, sum := 0.0, 0.0, 0.0, 0.0, 0.0
+	for y := range w.number {
+		if w.number[y] < fewEvents || w.years[y] <= 0 {
+			continue
+		}
+		weight, at, rate := w.number[y], float64(y), math.Log(w.number[y]/w.years[y])
+		n, x, xx = n+weight, x+weight*at, xx+weight*at*at
+		sum, xy = sum+weight*rate, xy+weight*at*rate
+	}
+	spread := xx - x*x/max(n, 1)
+	if !(spread > 0) {
+		return 0
+	}
+	const usual = 0.03
+	slope := (xy - x*sum/n) / spread
+	return round(max(0, -slope*usual*usual/(usual*usual+1/spread)))
 }
 
 // mostFrailty is where a variance of what multiplies a mean stops to be credible; ours.

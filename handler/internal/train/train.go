@@ -19,6 +19,7 @@ import (
 
 	"polis/handler/internal/audit"
 	"polis/handler/internal/churn"
+	"polis/handler/internal/clv"
 	"polis/handler/internal/develop"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
@@ -359,7 +360,7 @@ func (f *fitter) collect(ctx context.Context, source Source) error {
 	f.frequency, f.severity = f.made(f.schema.Fields(), f.o.MaxRows), f.made(f.schema.Fields(), f.o.MaxRows)
 	f.lapse, f.other = f.made(f.schema.HazardFields(), f.o.MaxRows), f.made(f.schema.HazardFields(), f.o.MaxRows)
 	f.experience = map[string]*experience{}
-	f.worth.ends, f.worth.wanted = map[string]*seen{}, wares{}
+	f.worth.ends, f.worth.wanted = map[string]*[clv.Ages]seen{}, wares{}
 	f.worth.own, f.worth.others = map[*wanted]bool{}, map[*wanted]bool{}
 	f.lapses.reset(&f.o.Settings.Churn.Changes, f.schema.PolicyHazardFields(), f.made, f.o.MaxRows)
 	n, lag := 0, f.o.Settings.Features.ReportingLag

@@ -22,12 +22,12 @@ import (
 // worth is what the years that are looked back on say of how policies and customers go on:
 // what the model of package clv is made of.
 type worth struct {
-	ends            map[string]*seen // of policies by branch, while their relation goes on
-	stayed, left    float64          // policies that do not count, when their relation ended
-	grown           moments          // logarithm of the premium's change in a year, weighted by premium
-	before, after   float64          // premiums of those
-	premiums        float64          // how many
-	contacts, next  float64          // a customer's in a year and in the one after
+	ends            map[string]*[clv.Ages]seen // of policies by branch and age, while their relation goes on
+	stayed, left    float64                    // policies that do not count, when their relation ended
+	grown           moments                    // logarithm of the premium's change in a year, weighted by premium
+	before, after   float64                    // premiums of those
+	premiums        float64                    // how many
+	contacts, next  float64                    // a customer's in a year and in the one after
 	square, product float64
 	called          float64    // customers whose contacts are counted
 	customers       [6]float64 // customer-years, by kind
@@ -37,6 +37,8 @@ type worth struct {
 
 // seen are events at an exposure.
 type seen struct{ events, exposure float64 }
+
+func (s *seen) add(o seen) { s.events, s.exposure = s.events+o.events, s.exposure+o.exposure }
 
 // moments are weighted.
 type moments struct{ n, sum, square float64 }
@@ -112,11 +114,14 @@ func (f *fitter) endsSingly(p, later *portfolio.PolicyView, last portfolio.Date,
 	if !can {
 		return
 	}
-	s := f.worth.ends[p.Branch]
-	if s == nil {
-		s = &seen{}
-		f.worth.ends[clone(p.Branch)] = s
+	ages := f.worth.ends[p.Branch]
+	if ages == nil {
+		ages = &[clv.Ages]seen{}
+		f.worth.ends[clone(p.Branch)] = ages
 	}
+	then := f.then.views[0].AsOf
+	// Its age in the middle of the year: years are short beside the bands.
+	s := &ages[clv.AgeBand(portfolio.Years(p.StartDate, then)+0.5)]
 	end := later.EndDate
 	if end != 0 && end < last {
 		last = end
@@ -124,7 +129,7 @@ func (f *fitter) endsSingly(p, later *portfolio.PolicyView, last portfolio.Date,
 			s.events++
 		}
 	}
-	s.exposure += float64(last-f.then.views[0].AsOf) / 365.25
+	s.exposure += float64(last-then) / 365.25
 }
 
 // grows adds what the premium of a policy that stays has become in a year: what it earns
@@ -179,17 +184,30 @@ func (f *fitter) learnWorth() *clv.Model {
 	}
 	m := clv.NewModel(market)
 	var all seen
-	for _, s := range w.ends {
-		all.events += s.events
-		all.exposure += s.exposure
+	branches, byAge := map[string]seen{}, [clv.Ages]seen{}
+	names := slices.Sorted(maps.Keys(w.ends))
+	for _, b := range names {
+		own := branches[b]
+		for _, s := range w.ends[b] {
+			own.add(s)
+		}
+		branches[b] = own
+		all.add(own)
 	}
 	book := weigh(all.events, all.events/all.exposure, market.SingleEnds)
 	m.Ends[""] = round(book)
-	for b, s := range w.ends {
+	for _, b := range names {
+		s := branches[b]
 		if s.exposure > 0 { // no event in a long time says something too
 			expected := s.exposure * book
 			m.Ends[b] = round(weigh(expected, s.events/s.exposure, book))
 		}
+		for k, s := range w.ends[b] {
+			byAge[k].add(seen{s.events, s.exposure * endsOf(m, b)})
+		}
+	}
+	for k, s := range byAge { // events over what branches alone let expect
+		m.ByAge[k] = round((s.events + market.Weight) / (s.exposure + market.Weight))
 	}
 	m.CarryOn = round(weigh(w.stayed+w.left, w.stayed/(w.stayed+w.left), market.CarryOn))
 	if w.before > 0 {

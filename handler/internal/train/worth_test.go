@@ -25,7 +25,7 @@ func TestHowPoliciesGoOn(t *testing.T) {
 		)),
 	)
 	w := &f.worth
-	if s := w.ends["motor"]; s == nil || s.events != 1 || math.Abs(s.exposure-(1+0.5+40.0/365+1)) > 0.01 {
+	if s := w.ends["motor"]; s == nil || s[1].events != 1 || math.Abs(s[1].exposure-(1+0.5+40.0/365+1)) > 0.01 {
 		t.Errorf("motor: %+v", s)
 	}
 	if s := w.ends["building"]; s != nil {
