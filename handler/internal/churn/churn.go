@@ -7,7 +7,8 @@
 //
 //   - The relation ends: all its policies that count by the definition are gone, by a lapse
 //     or by another end. The policies that count end with it; of the others a share goes
-//     along, all together, and the rest goes on.
+//     along, all together, and the rest goes on. A relation lapses with the lapse of one of
+//     its last policies: of those that end with it some end otherwise, independently.
 //   - A policy ends by itself in a month in which its relation goes on, or for a policy that
 //     does not count after its relation has ended; given its features independently of the
 //     relation's other policies.
@@ -58,13 +59,17 @@ type Model struct {
 type Book struct {
 	Relations Experience `json:"relations"`
 	Policies  Experience `json:"policies"`
-	// AlongLapse is the share of policies that do not count and that lapse when their
-	// relation does; AlongOther that of those which end when it ends otherwise. By how many
+	// AlongLapse is the share of policies that do not count and that end when their relation
+	// lapses; AlongOther that of those which end when it ends otherwise. By how many
 	// policies count: 1, 2, and more. A relation with one of them ends when that does.
 	AlongLapse [3]float64 `json:"along_lapse"`
 	AlongOther [3]float64 `json:"along_other"`
-	Changes    Changes    `json:"premium_changes"`
-	Fade       Fade       `json:"fade"`
+	// Otherwise is the share of policies that end in another way than by a lapse when their
+	// relation lapses, likewise: of those that count, and of the others. One policy is enough
+	// for the relation's lapse, so that it is none of those that count alone.
+	Otherwise [2][3]float64 `json:"otherwise"`
+	Changes   Changes       `json:"premium_changes"`
+	Fade      Fade          `json:"fade"`
 }
 
 // Check makes sure that what was frozen can be scored with.
@@ -77,12 +82,15 @@ func (m *Model) Check() error {
 			return err
 		}
 	}
-	for _, shares := range [...][3]float64{m.Book.AlongLapse, m.Book.AlongOther} {
+	for _, shares := range [...][3]float64{m.Book.AlongLapse, m.Book.AlongOther, m.Book.Otherwise[counting], m.Book.Otherwise[beside]} {
 		for _, v := range shares {
 			if !(v >= 0 && v <= 1) {
-				return fault.New(fault.Malformed, "churn: a share of policies that go along is from 0 to 1")
+				return fault.New(fault.Malformed, "churn: a share of policies that go along, or end otherwise, is from 0 to 1")
 			}
 		}
+	}
+	if m.Book.Otherwise[counting][0] != 0 {
+		return fault.New(fault.Malformed, "churn: a policy that counts alone ends as its relation does")
 	}
 	if err := m.Book.Fade.check(); err != nil {
 		return err
@@ -183,33 +191,38 @@ type Engine struct {
 	lapse, other [Horizon + 1]float64
 	single       [2][Horizon + 1]float64 // of the policy at hand
 	with         [2]shock
+	otherwise    [2]float64 // Book.Otherwise of the relation
+	counted      int        // policies that count
 	alongOther   float64
 	some         some
 	branches     []work
 }
 
-// The places in Engine.with.
+// The places in Engine.with and Book.Otherwise.
 const (
 	counting = iota
 	beside
 )
 
-// Counted is the place in Book.AlongLapse of a relation.
-func Counted(g *feature.Group, whole Definition) int {
-	n := 0
+// counted is how many policies of a relation count.
+func counted(g *feature.Group, whole Definition) (n int) {
 	for _, v := range g.Views {
 		for i := range v.Policies {
 			if p := &v.Policies[i]; p.InForce(v.AsOf) && whole.Counts(p.Branch) {
-				if n++; n == len(Book{}.AlongLapse) {
-					return n - 1
-				}
+				n++
 			}
 		}
 	}
-	return max(0, n-1)
+	return n
 }
 
-func sideOf(whole Definition, p *portfolio.PolicyView) int {
+// Counted is the place in Book.AlongLapse of a relation.
+func Counted(g *feature.Group, whole Definition) int { return placeOf(counted(g, whole)) }
+
+func placeOf(counted int) int { return min(max(0, counted-1), len(Book{}.AlongLapse)-1) }
+
+// Side is the place in Book.Otherwise of a policy.
+func Side(whole Definition, p *portfolio.PolicyView) int {
 	if whole.Counts(p.Branch) {
 		return counting
 	}
@@ -217,7 +230,7 @@ func sideOf(whole Definition, p *portfolio.PolicyView) int {
 }
 
 // shock is what the relation's end is to policies: stays[k] is the probability that it has
-// not taken them with it within k months, lapse[k] that it does in month k, by a lapse.
+// not taken them with it within k months, lapse[k] that it does in month k as it lapses.
 type shock struct{ stays, lapse [Horizon + 1]float64 }
 
 // alone is how a policy, or a branch, ends while the relation goes on: gone[k] is the
@@ -230,7 +243,17 @@ type alone struct {
 // work is a branch under way.
 type work struct {
 	alone
-	side int
+	side      int
+	otherwise float64 // none of its policies lapses when the relation does
+}
+
+// lapses is the probability that the branch lapses when it ends with the relation as that
+// does: one that holds all policies that count has no other end.
+func (b *work) lapses(policies, counted int) float64 {
+	if b.side == counting && policies == counted {
+		return 1
+	}
+	return 1 - b.otherwise
 }
 
 // New is an engine with a model.
@@ -307,7 +330,7 @@ func (e *Engine) Score(g *feature.Group, r *Result) {
 	e.policies(g, whole, r)
 	for i := range r.Branches {
 		b := &e.branches[i]
-		e.ends(&b.alone, &e.with[b.side], &r.Branches[i].Ends)
+		e.ends(&b.alone, &e.with[b.side], b.lapses(r.Branches[i].Policies, e.counted), &r.Branches[i].Ends)
 		if e.definition == OneBranch {
 			e.some.add(&b.alone, b.side)
 		}
@@ -324,8 +347,12 @@ func (e *Engine) curves(g *feature.Group, whole Definition, r *Result) {
 	if day != 0 {
 		r.EndsOn, known = day, 1+feature.MonthsAhead(asOf, day)
 	}
-	n := Counted(g, whole)
-	e.alongOther = e.model.Book.AlongOther[n]
+	e.counted = counted(g, whole)
+	n := placeOf(e.counted)
+	e.alongOther, e.otherwise = e.model.Book.AlongOther[n], [2]float64{}
+	if known == 0 { // else it is known of each policy too
+		e.otherwise = [2]float64{e.model.Book.Otherwise[counting][n], e.model.Book.Otherwise[beside][n]}
+	}
 	along := [2]float64{e.model.Book.AlongLapse[n], e.alongOther}
 	r.Alive[0], e.with[counting].stays[0], e.with[beside].stays[0] = 1, 1, 1
 	if known == 0 {
@@ -383,9 +410,9 @@ func (e *Engine) policies(g *feature.Group, whole Definition, r *Result) {
 				ready = true
 			}
 			e.alone(i, p, v.AsOf, &a)
-			side := sideOf(whole, p)
+			side := Side(whole, p)
 			r.Policies = append(r.Policies, Policy{ID: p.ID, Branch: p.Branch, Renews: feature.Renewal(p, v.AsOf), EndsOn: p.EndsOn, member: member})
-			e.ends(&a, &e.with[side], &r.Policies[len(r.Policies)-1].Ends)
+			e.ends(&a, &e.with[side], 1-e.otherwise[side], &r.Policies[len(r.Policies)-1].Ends)
 			e.into(r, p.Branch, side, &a)
 			if e.definition == OnePolicy {
 				e.some.add(&a, side)
@@ -441,11 +468,12 @@ func (e *Engine) into(r *Result, branch string, side int, a *alone) {
 	}
 	if at == len(r.Branches) {
 		r.Branches = append(r.Branches, Branch{Name: branch, Policies: 1})
-		e.branches = append(e.branches, work{*a, side})
+		e.branches = append(e.branches, work{*a, side, e.otherwise[side]})
 		return
 	}
 	r.Branches[at].Policies++
 	b := &e.branches[at]
+	b.otherwise *= e.otherwise[side]
 	b.renewals |= a.renewals
 	for k := 1; k <= Horizon; k++ {
 		b.gone[k] *= a.gone[k]
@@ -453,11 +481,12 @@ func (e *Engine) into(r *Result, branch string, side int, a *alone) {
 	}
 }
 
-// ends adds up what comes with the relation and what comes alone.
-func (e *Engine) ends(a *alone, s *shock, out *Ends) {
+// ends adds up what comes with the relation, of whose lapses a share lapses too, and what
+// comes alone.
+func (e *Engine) ends(a *alone, s *shock, lapses float64, out *Ends) {
 	lapsed, renewing, shown := 0.0, 0.0, 0
 	for k := 1; k <= Horizon; k++ {
-		add := float64(s.lapse[k]*(1-a.gone[k-1])) + float64(s.stays[k]*(a.gone[k]-a.kept[k]))
+		add := float64(float64(s.lapse[k]*(1-a.gone[k-1]))*lapses) + float64(s.stays[k]*(a.gone[k]-a.kept[k]))
 		lapsed += add
 		if a.renewals&(1<<k) != 0 {
 			renewing += add

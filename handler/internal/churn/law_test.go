@@ -63,7 +63,7 @@ func anyModel(tb testing.TB, t *rapid.T) *Model {
 		Definition: rapid.SampledFrom([]Definition{"", OnePolicy, OneBranch, AllNonLife, AllEssential, All}).Draw(t, "definition"),
 		Lapse:      made(feature.HazardFields(), "lapse"), Other: made(feature.HazardFields(), "other"),
 		PolicyLapse: made(feature.PolicyHazardFields(), "policy lapse"), PolicyOther: made(feature.PolicyHazardFields(), "policy other"),
-		Book: Book{AlongLapse: shares("along"), AlongOther: shares("along otherwise"), Fade: Fade{
+		Book: Book{AlongLapse: shares("along"), AlongOther: shares("along otherwise"), Otherwise: [2][3]float64{{0, share.Draw(t, "otherwise of two"), share.Draw(t, "otherwise of more")}, shares("otherwise beside")}, Fade: Fade{
 			Rate: rapid.OneOf(rapid.Just(0.0), rapid.Float64Range(0, 10)).Draw(t, "fade"), Lapse: share.Draw(t, "mean"), Other: share.Draw(t, "mean of others"),
 			PolicyLapse: share.Draw(t, "mean of policies"), PolicyOther: share.Draw(t, "mean of others of policies"),
 		}},
@@ -198,6 +198,42 @@ func TestPoliciesInClosedForm(t *testing.T) {
 	}
 	if got := r.Policies[1].Lapsed[3]; math.Abs(got-want) > 1e-12 {
 		t.Errorf("travel lapses with %v, want %v", got, want)
+	}
+}
+
+// TestOtherwise: of policies that end as their relation lapses, some end in another way; a
+// branch lapses with one of its policies, and one that has all that count as the relation does.
+func TestOtherwise(t *testing.T) {
+	m := flat(0.02, 0.005, 1e-300, 1e-300)
+	m.Book.AlongLapse, m.Book.AlongOther = [3]float64{1, 1, 1}, [3]float64{1, 1, 1}
+	m.Book.Otherwise = [2][3]float64{{0, 0.1, 0.2}, {0.3, 0.4, 0.5}}
+	for name, tc := range map[string]struct {
+		branches []string
+		policy   []float64 // shares of the relation's lapses
+		branch   []float64
+	}{
+		"one that counts":      {[]string{"motor"}, []float64{1}, []float64{1}},
+		"one and one beside":   {[]string{"motor", "travel"}, []float64{1, 0.7}, []float64{1, 0.7}},
+		"two of one branch":    {[]string{"motor", "motor", "travel"}, []float64{0.9, 0.9, 0.6}, []float64{1, 0.6}},
+		"three of two":         {[]string{"motor", "motor", "contents"}, []float64{0.8, 0.8, 0.8}, []float64{1 - 0.04, 0.8}},
+		"two beside of a kind": {[]string{"motor", "travel", "travel"}, []float64{1, 0.7, 0.7}, []float64{1, 1 - 0.09}},
+	} {
+		r := scored(m, relation(tc.branches...))
+		for i, k := range Horizons {
+			for p, want := range tc.policy {
+				if got := r.Policies[p].Lapsed[i] / r.Lapsed[k]; math.Abs(got-want) > 1e-12 {
+					t.Errorf("%s: policy %d lapses in %v of the relation's lapses, want %v", name, p, got, want)
+				}
+			}
+			for b, want := range tc.branch {
+				if got := r.Branches[b].Lapsed[i] / r.Lapsed[k]; math.Abs(got-want) > 1e-12 {
+					t.Errorf("%s: %s lapses in %v of the relation's lapses, want %v", name, r.Branches[b].Name, got, want)
+				}
+			}
+			if p := &r.Policies[0]; math.Abs(p.Alive[i]-r.Alive[k]) > 1e-12 {
+				t.Errorf("%s: goes on with %v, the relation with %v", name, p.Alive[i], r.Alive[k])
+			}
+		}
 	}
 }
 
@@ -381,11 +417,11 @@ func TestSettings(t *testing.T) {
 		}
 	}
 	for _, tc := range []struct {
-		events, weight float64
-		basis          Basis
-	}{{0, 0, FromMarket}, {20, 0.5, Blended}, {49, 0.7101, Blended}, {50, 1, Own}} {
-		if x := Defaults.Experience(tc.events); x.Basis != tc.basis || x.Weight != tc.weight || x.Lapses != tc.events {
-			t.Errorf("%v lapses: %+v", tc.events, x)
+		lapses, expected, weight float64
+		basis                    Basis
+	}{{0, 0, 0, FromMarket}, {0, 180, 0.9, Blended}, {20, 20, 0.5, Blended}, {49, 10, 0.3333, Blended}, {50, 10, 1, Own}} {
+		if x := Defaults.Experience(tc.lapses, tc.expected); x.Basis != tc.basis || x.Weight != tc.weight || x.Lapses != tc.lapses {
+			t.Errorf("%v lapses where %v were to be expected: %+v", tc.lapses, tc.expected, x)
 		}
 	}
 }

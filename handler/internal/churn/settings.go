@@ -13,8 +13,9 @@ type Settings struct {
 	// end: see Definition.Relation.
 	Definition Definition `json:"definition"`
 	Market     Market     `json:"market"`
-	// A rate of the book's own counts n/(n + PriorEvents) with n lapses in it (Bühlmann's
-	// credibility); from OwnEvents lapses on there is a model of its own, without the market.
+	// A rate of the book's own counts n/(n + PriorEvents) where the market would have n lapses
+	// (Bühlmann and Straub's credibility: what counts is how much was seen, and not how much
+	// came of it); from OwnEvents lapses on there is a model of its own, without the market.
 	PriorEvents float64 `json:"prior_events"`
 	OwnEvents   float64 `json:"own_events"`
 	Changes     Support `json:"premium_changes"`
@@ -93,22 +94,24 @@ func (s *Settings) Check() error {
 	return nil
 }
 
-// Credibility is the weight of a rate of the book's own with so many events.
-func (s *Settings) Credibility(events float64) float64 {
-	if events <= 0 {
+// Credibility is the weight of what the book says itself where so many events were to be
+// expected, or so many cases seen.
+func (s *Settings) Credibility(expected float64) float64 {
+	if expected <= 0 {
 		return 0
 	}
-	return events / (events + s.PriorEvents)
+	return expected / (expected + s.PriorEvents)
 }
 
-// Experience is what the level of a probability rests on.
-func (s *Settings) Experience(events float64) Experience {
-	x := Experience{Basis: Blended, Weight: math.Round(1e4*s.Credibility(events)) / 1e4, Lapses: events}
+// Experience is what the level of a probability rests on, where the market would have had
+// so many lapses.
+func (s *Settings) Experience(lapses, expected float64) Experience {
+	x := Experience{Basis: Blended, Weight: math.Round(1e4*s.Credibility(expected)) / 1e4, Lapses: lapses}
 	switch {
-	case events <= 0:
-		x.Basis = FromMarket
-	case events >= s.OwnEvents:
+	case lapses >= s.OwnEvents:
 		x.Basis, x.Weight = Own, 1
+	case expected <= 0:
+		x.Basis = FromMarket
 	}
 	return x
 }

@@ -128,14 +128,14 @@ func (e *Engine) WhatIfs(in feature.Input, changes []float64, r *Result, out []W
 		e.alone(i, p, v.AsOf, &a)
 		for _, change := range changes {
 			w := WhatIf{PolicyID: p.ID, Branch: p.Branch, Renews: feature.Renewal(p, v.AsOf), Change: change}
-			e.whatIf(p, v.AsOf, &a, &e.with[sideOf(whole, p)], &w)
+			e.whatIf(p, v.AsOf, &a, Side(whole, p), &w)
 			out = append(out, w)
 		}
 	}
 	return out
 }
 
-func (e *Engine) whatIf(p *portfolio.PolicyView, asOf portfolio.Date, a *alone, s *shock, w *WhatIf) {
+func (e *Engine) whatIf(p *portfolio.PolicyView, asOf portfolio.Date, a *alone, side int, w *WhatIf) {
 	c := &e.model.Book.Changes
 	renewal := 0
 	for k := 1; k <= 12 && renewal == 0; k++ {
@@ -160,19 +160,21 @@ func (e *Engine) whatIf(p *portfolio.PolicyView, asOf portfolio.Date, a *alone, 
 		return
 	}
 	none := c.none()
-	w.Without, w.With = a.shifted(s, renewal, none.Effect), a.shifted(s, renewal, band.Effect)
+	shifted := func(by float64) float64 { return a.shifted(&e.with[side], 1-e.otherwise[side], renewal, by) }
+	w.Without, w.With = shifted(none.Effect), shifted(band.Effect)
 	if band == none {
 		return
 	}
 	// The bands' errors as if they were independent: those of a term are hardly not.
 	off := studentT * math.Sqrt(float64(band.Error*band.Error)+float64(none.Error*none.Error))
-	w.Low = a.shifted(s, renewal, band.Effect-off) - w.Without
-	w.High = a.shifted(s, renewal, band.Effect+off) - w.Without
+	w.Low = shifted(band.Effect-off) - w.Without
+	w.High = shifted(band.Effect+off) - w.Without
 }
 
 // shifted is the probability that the policy lapses within 12 months where the log-odds of
-// a lapse are higher by so much in the months around a renewal.
-func (a *alone) shifted(s *shock, renewal int, by float64) float64 {
+// a lapse are higher by so much in the months around a renewal. Of the relation's lapses a
+// share is one of the policy.
+func (a *alone) shifted(s *shock, lapses float64, renewal int, by float64) float64 {
 	alive, lapsed := 1.0, 0.0
 	before := 1.0 // as it is without the shift
 	for k := 1; k <= 12; k++ {
@@ -180,7 +182,7 @@ func (a *alone) shifted(s *shock, renewal int, by float64) float64 {
 			break
 		}
 		now := float64(s.stays[k] * (1 - a.gone[k]))
-		add := float64(s.lapse[k]*(1-a.gone[k-1])) + float64(s.stays[k]*(a.gone[k]-a.kept[k]))
+		add := float64(float64(s.lapse[k]*(1-a.gone[k-1]))*lapses) + float64(s.stays[k]*(a.gone[k]-a.kept[k]))
 		lapse := min(1, add/before)
 		other := max(0, 1-now/before-lapse)
 		if k >= renewal-MonthsBefore && k <= renewal+MonthsAfter {

@@ -24,6 +24,8 @@ type lapses struct {
 	// a lapse and otherwise, and those of them that ended with it.
 	// By how many do: see churn.Book.
 	along [2][3]struct{ ended, all float64 }
+	// Of policies that ended as their relation lapsed, those that did otherwise.
+	otherwise [2][3]struct{ ended, all float64 }
 
 	renewals             *table // with the band of the premium's change as their last field
 	renewed              float64
@@ -186,6 +188,12 @@ func (f *fitter) policyHazards(key string, d churn.Definition, v, now *portfolio
 		counts, id := d.Counts(p.Branch), hash(p.ID)
 		for k := 1; k <= 12; k++ {
 			if k == last {
+				if lapsed && ends == k {
+					o := &l.otherwise[churn.Side(d, p)][counted]
+					if o.all++; later.Ended != portfolio.Lapse {
+						o.ended++
+					}
+				}
 				if counts {
 					break
 				}
@@ -288,11 +296,11 @@ func (f *fitter) renewal(key string, p, later *portfolio.PolicyView, ends int) {
 func (f *fitter) ending() []place {
 	r, l, s := f.rates, &f.lapses, &f.o.Settings.Churn
 	of := func(name, title string, t *table, events, at, yearly, apart float64) place {
-		own, market := 0.0, 1-math.Pow(1-yearly, 1.0/12)
+		own, market := 0.0, monthly(yearly)
 		if at > 0 {
 			own = events / at
 		}
-		z := s.Credibility(events)
+		z := s.Credibility(f.foreseen(at, yearly))
 		return place{
 			name: name, title: title, table: t, loss: model.Logistic, events: events, prior: logit(z*own + (1-z)*market),
 			few: s.OwnEvents, apart: apart, note: fmt.Sprintf("weighed with the market's rate as if that were %.0f", s.PriorEvents),
@@ -304,6 +312,18 @@ func (f *fitter) ending() []place {
 		of("policy_lapse", "lapse of a policy by itself", l.policyLapse, l.policyLapses, l.policyMonths, s.Market.PolicyLapse, f.apart.policyMonths),
 		of("policy_other_end", "other ends of a policy by itself", l.policyOther, l.policyOthers, l.policyMonths, s.Market.PolicyOther, f.apart.policyMonths),
 	}
+}
+
+// monthly is the hazard a month that comes to a probability a year.
+func monthly(yearly float64) float64 { return 1 - math.Pow(1-yearly, 1.0/12) }
+
+// foreseen is how many ends the market would have had in so many months; none of a book in
+// which nothing ever ended, since there ends are not recorded.
+func (f *fitter) foreseen(months, yearly float64) float64 {
+	if f.rates.lapses+f.rates.others+f.lapses.policyLapses+f.lapses.policyOthers == 0 {
+		return 0
+	}
+	return months * monthly(yearly)
 }
 
 // churn is the engine's model, but for its bands and what went with changes of premiums.
@@ -319,11 +339,23 @@ func (f *fitter) churn(learnt map[string]score.Model) *churn.Model {
 		}
 		return out
 	}
+	otherwise := func(side int) (out [3]float64) {
+		for i, o := range l.otherwise[side] {
+			if o.all > 0 {
+				out[i] = round4(s.Credibility(o.all) * o.ended / o.all)
+			}
+		}
+		return out
+	}
+	both := [2][3]float64{otherwise(0), otherwise(1)}
+	both[0][0] = 0 // the relation's lapse is that of the only policy that counts, or of one that was bought since
 	return &churn.Model{
 		Definition: s.Definition, Lapse: learnt["lapse"], Other: learnt["other_end"], PolicyLapse: learnt["policy_lapse"], PolicyOther: learnt["policy_other_end"],
 		Schema: f.schema,
 		Book: churn.Book{
-			Relations: s.Experience(f.rates.lapses), Policies: s.Experience(l.policyLapses), AlongLapse: along(0), AlongOther: along(1),
+			Relations:  s.Experience(f.rates.lapses, f.foreseen(f.rates.months, s.Market.Lapse)),
+			Policies:   s.Experience(l.policyLapses, f.foreseen(l.policyMonths, s.Market.PolicyLapse)),
+			AlongLapse: along(0), AlongOther: along(1), Otherwise: both,
 			Fade: f.hazardMeans(),
 		},
 	}

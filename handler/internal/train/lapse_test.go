@@ -21,17 +21,19 @@ func TestPolicyMonths(t *testing.T) {
 		policies       [][]portfolio.Policy
 		lapses, others float64
 		along          [2][3][2]float64
+		otherwise      [2][3][2]float64
 	}{
 		"stays":                 {policies: [][]portfolio.Policy{p(0, ""), stays}},
 		"lapses":                {policies: [][]portfolio.Policy{p(then+100, "lapse"), stays}, lapses: 1},
 		"is sold":               {policies: [][]portfolio.Policy{p(then+100, "sold"), stays}, others: 1},
 		"is replaced":           {policies: [][]portfolio.Policy{p(then+100, "lapse"), policy("q", "motor", then+110, 0, ""), stays}},
 		"is renumbered":         {policies: [][]portfolio.Policy{p(then+100, "renumbered"), stays}},
-		"ends with all":         {policies: [][]portfolio.Policy{p(then+100, "lapse")}},
-		"ends the month before": {policies: [][]portfolio.Policy{p(then+60, "lapse"), policy("s", "contents", then-500, then+100, "lapse")}, lapses: 1},
+		"ends with all":         {policies: [][]portfolio.Policy{p(then+100, "lapse")}, otherwise: [2][3][2]float64{{{0, 1}}}},
+		"ends with all, sold":   {policies: [][]portfolio.Policy{p(then+100, "sold"), policy("s", "contents", then-500, then+100, "lapse")}, otherwise: [2][3][2]float64{{{}, {1, 2}}}},
+		"ends the month before": {policies: [][]portfolio.Policy{p(then+60, "lapse"), policy("s", "contents", then-500, then+100, "lapse")}, lapses: 1, otherwise: [2][3][2]float64{{{}, {0, 1}}}},
 		"ends a year later":     {policies: [][]portfolio.Policy{p(until+1, "lapse"), stays}},
-		"travel goes along":     {policies: [][]portfolio.Policy{p(then+100, "lapse"), policy("t", "travel", then-500, then+100, "lapse")}, along: [2][3][2]float64{{{1, 1}}}},
-		"travel stays":          {policies: [][]portfolio.Policy{p(then+100, "lapse"), policy("t", "travel", then-500, 0, "")}, along: [2][3][2]float64{{{0, 1}}}},
+		"travel goes along":     {policies: [][]portfolio.Policy{p(then+100, "lapse"), policy("t", "travel", then-500, then+100, "lapse")}, along: [2][3][2]float64{{{1, 1}}}, otherwise: [2][3][2]float64{{{0, 1}}, {{0, 1}}}},
+		"travel stays":          {policies: [][]portfolio.Policy{p(then+100, "lapse"), policy("t", "travel", then-500, 0, "")}, along: [2][3][2]float64{{{0, 1}}}, otherwise: [2][3][2]float64{{{0, 1}}}},
 		"travel stays of two": {
 			policies: [][]portfolio.Policy{p(then+100, "deceased"), policy("s", "contents", then-500, then+100, "deceased"), policy("t", "travel", then-500, 0, "")},
 			along:    [2][3][2]float64{{}, {{}, {0, 1}}},
@@ -47,6 +49,9 @@ func TestPolicyMonths(t *testing.T) {
 				if a.ended != tc.along[i][k][0] || a.all != tc.along[i][k][1] {
 					t.Errorf("%s: of %v policies beside %d that count %v went along", name, a.all, k+1, a.ended)
 				}
+				if o := l.otherwise[i][k]; o.ended != tc.otherwise[i][k][0] || o.all != tc.otherwise[i][k][1] {
+					t.Errorf("%s: of %v policies that ended as their relation lapsed %v did otherwise, want %v", name, o.all, o.ended, tc.otherwise[i][k])
+				}
 			}
 		}
 	}
@@ -60,6 +65,40 @@ func TestPolicyMonths(t *testing.T) {
 	a.Normalise(asOf)
 	if f := collected(t, alone(a)); f.lapses.policyLapses != 0 || f.lapses.policyMonths != 12 {
 		t.Errorf("an end that was known is learnt from: %v lapses in %v months", f.lapses.policyLapses, f.lapses.policyMonths)
+	}
+}
+
+// TestFewEndsOfMany: that next to nothing ended of much is known, and no reason to expect what
+// the market does; that nothing ever did, says that it was not recorded.
+func TestFewEndsOfMany(t *testing.T) {
+	book := func(lapses int) (relations [][]*portfolio.Aggregate) {
+		for i := range 600 {
+			end := portfolio.Date(0)
+			if i < lapses {
+				end = then + 100
+			}
+			a := customer(policy("p", "motor", then-500, end, "lapse"), policy("s", "contents", then-500, 0, ""))
+			a.Customers[0].ID = fmt.Sprint("c", i)
+			a.Normalise(asOf)
+			relations = append(relations, alone(a))
+		}
+		return relations
+	}
+	yearly := func(lapses int) (float64, churn.Experience) {
+		f := collected(t, book(lapses)...)
+		for _, p := range f.ending() {
+			if p.name == "policy_lapse" {
+				return 12 / (1 + math.Exp(-p.prior)), f.churn(nil).Book.Policies
+			}
+		}
+		panic("no place of that name")
+	}
+	// Of 1,200 policies the market has 60 lapse by themselves.
+	if rate, x := yearly(6); !(rate > 0.006 && rate < 0.02) || x.Basis != churn.Blended || !(x.Weight > 0.7) {
+		t.Errorf("six lapses of 1,200 policies: %v a year, %+v", rate, x)
+	}
+	if rate, x := yearly(0); !(rate > 0.045) || x.Basis != churn.FromMarket {
+		t.Errorf("no end at all: %v a year, %+v", rate, x)
 	}
 }
 
