@@ -24,8 +24,9 @@ type Settings struct {
 	// with few events is drawn to it, and every probability is shown at it too.
 	Market        map[string]Market `json:"market_rate,omitempty"`
 	MarketDefault Market            `json:"market_rate_default"`
-	// A group's own rate counts n/(n + PriorEvents) with n purchases in the book
-	// (Bühlmann's credibility); from OwnEvents purchases on there is a model of its own.
+	// A group's own rate counts n/(n + PriorEvents) where the market would have bought n times
+	// (Bühlmann and Straub's credibility); from OwnEvents purchases on there is a model of
+	// its own.
 	PriorEvents float64 `json:"prior_events"`
 	OwnEvents   float64 `json:"own_events"`
 	// CoolingOffDays is how soon a purchase may be undone, and then was none.
@@ -160,10 +161,11 @@ func (s *Settings) MarketOf(g *Group) Market {
 	return s.MarketDefault
 }
 
-// Credibility is what a book with so many purchases counts against the market.
-func (s *Settings) Credibility(purchases float64) float64 {
-	if purchases <= 0 {
+// Credibility is what a book counts against the market where so many purchases were to be
+// expected by the market's rate.
+func (s *Settings) Credibility(expected float64) float64 {
+	if expected <= 0 {
 		return 0
 	}
-	return purchases / (purchases + s.PriorEvents)
+	return expected / (expected + s.PriorEvents)
 }

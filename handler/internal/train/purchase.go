@@ -106,8 +106,13 @@ func (b *buyers) rate(s *nbp.Settings) float64 {
 	if b.asked > 0 {
 		own = min(b.bought/b.asked, mostRate)
 	}
-	z := s.Credibility(b.bought)
+	z := b.credibility(s)
 	return float64(z*own) + float64((1-z)*market)
+}
+
+// credibility is what the group's own rate counts.
+func (b *buyers) credibility(s *nbp.Settings) float64 {
+	return s.Credibility(b.asked * s.MarketOf(b.Group).Rate)
 }
 
 // mostRate keeps a book in which everybody bought from saying that everybody will.
@@ -224,7 +229,7 @@ func onGrid(v float64) float64 { return model.OnGrid(places6(v)) }
 // and alone whether it is all there is.
 func (b *buyers) fitted(s *nbp.Settings, m *nbp.Model, learnt, alone bool) (nbp.Fitted, error) {
 	out := nbp.Fitted{
-		Alone: alone, Basis: nbp.Blended, Weight: places4(s.Credibility(b.bought)), Purchases: b.bought,
+		Alone: alone, Basis: nbp.Blended, Weight: places4(b.credibility(s)), Purchases: b.bought,
 		Premium: places4(b.premium.sum / b.premium.n),
 	}
 	if b.asked > 0 {
@@ -233,7 +238,7 @@ func (b *buyers) fitted(s *nbp.Settings, m *nbp.Model, learnt, alone bool) (nbp.
 	switch {
 	case learnt:
 		out.Basis, out.Weight = nbp.Own, 1
-	case b.bought == 0:
+	case b.asked <= 0:
 		out.Basis = nbp.FromMarket
 	}
 	links := b.table.links(m.Groups[b.Code])

@@ -166,8 +166,8 @@ func TestWhatAModelRestsOn(t *testing.T) {
 		rate       float64 // of the model
 	}{
 		{0, 0, nbp.FromMarket, 0, 0.1},
-		{0, 400, nbp.FromMarket, 0, 0.1},
-		{20, 400, nbp.Blended, 0.5, 0.075},
+		{0, 400, nbp.Blended, 0.6667, 0.0333},
+		{20, 400, nbp.Blended, 0.6667, 0.0667},
 		{40, 400, nbp.Blended, 0.6667, 0.1},
 		{100, 400, nbp.Own, 1, 0.25},
 	} {

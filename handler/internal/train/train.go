@@ -57,7 +57,7 @@ type Options struct {
 // What an office may expect where its own book says too little: published orders of
 // magnitude, with the weight of so many events of its own.
 const (
-	priorEvents = 20 // limited fluctuation: own experience counts n/(n+20)
+	priorEvents = 20 // own experience counts n/(n+20) where n events were to be expected
 	fewEvents   = 50 // below this nothing but a mean is learnt
 )
 
@@ -458,14 +458,14 @@ type rates struct {
 	relations, months, lapses, others float64
 }
 
-// shrunk is a rate of the book's own, by credibility towards the market's.
+// shrunk is a rate of the book's own, by credibility towards the market's: as if the market
+// had been seen for as long as it takes to so many events. A book in which nothing ever
+// happened did not record it.
 func shrunk(events, at, market float64) float64 {
-	z := events / (events + priorEvents)
-	own := market
-	if at > 0 {
-		own = events / at
+	if events <= 0 {
+		return market
 	}
-	return z*own + (1-z)*market
+	return (events + priorEvents) / (at + priorEvents/market)
 }
 
 // place is a model to be learnt.

@@ -305,7 +305,7 @@ func TestTooLittleToLearn(t *testing.T) {
 		}
 	}
 	for _, tc := range []struct{ events, at, want float64 }{
-		{0, 0, 0.1}, {0, 1000, 0.1}, {20, 100, 0.15}, {1e9, 1e10, 0.1},
+		{0, 0, 0.1}, {0, 1000, 0.1}, {20, 200, 0.1}, {40, 200, 0.15}, {4, 1000, 0.02}, {1e9, 1e10, 0.1},
 	} {
 		if got := shrunk(tc.events, tc.at, 0.1); math.Abs(got-tc.want) > 1e-6 {
 			t.Errorf("%v events at %v: %v, want %v", tc.events, tc.at, got, tc.want)
