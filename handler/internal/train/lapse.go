@@ -296,7 +296,7 @@ func (f *fitter) renewal(key string, p, later *portfolio.PolicyView, ends int) {
 func (f *fitter) ending() []place {
 	r, l, s := f.rates, &f.lapses, &f.o.Settings.Churn
 	of := func(name, title string, t *table, events, at, yearly, apart float64) place {
-		own, market := 0.0, monthly(yearly)
+		own, market := 0.0, ofMonth(yearly)
 		if at > 0 {
 			own = events / at
 		}
@@ -314,8 +314,8 @@ func (f *fitter) ending() []place {
 	}
 }
 
-// monthly is the hazard a month that comes to a probability a year.
-func monthly(yearly float64) float64 { return 1 - math.Pow(1-yearly, 1.0/12) }
+// ofMonth is the hazard a month that comes to a probability a year.
+func ofMonth(yearly float64) float64 { return 1 - math.Pow(1-yearly, 1.0/12) }
 
 // foreseen is how many ends the market would have had in so many months; none of a book in
 // which nothing ever ended, since there ends are not recorded.
@@ -323,7 +323,7 @@ func (f *fitter) foreseen(months, yearly float64) float64 {
 	if f.rates.lapses+f.rates.others+f.lapses.policyLapses+f.lapses.policyOthers == 0 {
 		return 0
 	}
-	return months * monthly(yearly)
+	return months * ofMonth(yearly)
 }
 
 // churn is the engine's model, but for its bands and what went with changes of premiums.
