@@ -27,6 +27,7 @@ type bag struct {
 	bestStart float64
 	common    pool
 	temper    float64 // how much nearer to nothing all smoothers draw
+	stirs     float64 // see Options.Stirs
 
 	// state is a row's current mean in a form that one product updates: scale × mean
 	// for Poisson, odds for Logistic, scale × target / mean for Gamma, and for Tweedie
@@ -44,9 +45,9 @@ type bag struct {
 	held                     []float64 // link of the own fold's rows that are judged
 }
 
-func newBag(t *table, fold int) *bag {
+func newBag(t *table, fold int, stirs float64) *bag {
 	b := &bag{
-		t: t, fold: fold, temper: 1, state: make([]float32, t.rows), factor: new(factors),
+		t: t, fold: fold, temper: 1, stirs: stirs, state: make([]float32, t.rows), factor: new(factors),
 		grad: new(cells), info: new(cells), odd: new(cells), oddInfo: new(cells),
 	}
 	num, den := 0.0, 0.0
@@ -303,7 +304,7 @@ func (b *bag) turns(ctx context.Context, columns []int, n int, visit func(c int)
 
 // smooth draws each of the columns anew in turn, n times.
 func (b *bag) smooth(ctx context.Context, columns []int, n int, learn bool) error {
-	return b.turns(ctx, columns, n, func(c int) bool { return b.redraw(c, learn) > stirs }, func() {
+	return b.turns(ctx, columns, n, func(c int) bool { return b.redraw(c, learn) > b.stirs }, func() {
 		if !learn {
 			return
 		}
@@ -315,9 +316,6 @@ func (b *bag) smooth(ctx context.Context, columns []int, n int, learn bool) erro
 		}
 	})
 }
-
-// stirs is a change of a table's that is worth the next round's time.
-const stirs = 2e-4
 
 // redraw is one penalised Newton step of a column's smoothers. It returns the largest change
 // of a value.

@@ -30,6 +30,9 @@ type Options struct {
 	// Tolerance is the gain on the rows held out, in nats a bag, for which more rounds are not
 	// worth their time; 0.02, less than which is noise and would drag fitting on for hundreds.
 	Tolerance float64
+	// Stirs is the change of a field's values on the link, in the round before, that is worth
+	// the next round's time; 0.0002.
+	Stirs float64
 	// Lean leaves out what scoring does not need: see Model.Lean.
 	Lean bool
 	// Cap is for Gamma and Tweedie: the quantile of the amounts over 0 at which they are capped
@@ -81,12 +84,12 @@ func (o Options) withDefaults() (Options, error) {
 	defaultTo(&o.PairBins, 15)
 	defaultTo(&o.Rounds, 200)
 	defaultTo(&o.Pairs, 20)
-	for v, d := range map[*float64]float64{&o.LearningRate: 0.1, &o.MinLeaf: 5, &o.Shrink: 1, &o.MinGain: 2, &o.Tolerance: 0.02, &o.Cap: 0.98} {
+	for v, d := range map[*float64]float64{&o.LearningRate: 0.1, &o.MinLeaf: 5, &o.Shrink: 1, &o.MinGain: 2, &o.Tolerance: 0.02, &o.Stirs: 2e-4, &o.Cap: 0.98} {
 		if *v == 0 {
 			*v = d
 		}
 		if !finite(*v) || *v < 0 {
-			return o, fault.New(fault.Invalid, "learning rate, leaf size, shrinkage, gain, tolerance and cap must be finite and positive")
+			return o, fault.New(fault.Invalid, "learning rate, leaf size, shrinkage, gain, tolerance, stirs and cap must be finite and positive")
 		}
 	}
 	switch {
@@ -476,7 +479,7 @@ func (b *booster) learn(ctx context.Context, binnings []binning, p *plan) error 
 	}
 	b.bags = make([]*bag, b.options.Bags)
 	each(len(b.bags), func(i int) {
-		b.bags[i] = newBag(t, i)
+		b.bags[i] = newBag(t, i, b.options.Stirs)
 	})
 	if b.loss = b.score(); !finite(b.loss) {
 		return fault.New(fault.Invalid, "the targets differ too much in size to be fitted")

@@ -408,7 +408,7 @@ func (f *fitter) changes(ctx context.Context) (churn.Changes, error) {
 	}
 	const title = "premium changes"
 	m, err := model.Fit(ctx, frame, target, model.Options{
-		Seed: f.o.Seed, Bins: 32, Pairs: -1, Tolerance: tolerance, Progress: func(done, total int) { f.o.Progress("learning "+title, done, total) },
+		Seed: f.o.Seed, Bins: 32, Pairs: -1, Tolerance: tolerance, Stirs: stirs, Progress: func(done, total int) { f.o.Progress("learning "+title, done, total) },
 	})
 	if err != nil {
 		return c, fmt.Errorf("learning %s: %w", title, err)

@@ -644,7 +644,7 @@ func (f *fitter) one(ctx context.Context, p place, common score.Model) (*model.M
 	}
 	frame, target := t.training(p.loss)
 	target.Offset = offset
-	opts := model.Options{Loss: p.loss, Seed: f.o.Seed, Bins: 32, Bags: 2, Pairs: 4, Tolerance: tolerance, Lean: true, Progress: func(done, total int) { f.o.Progress("learning "+p.title, done, total) }}
+	opts := model.Options{Loss: p.loss, Seed: f.o.Seed, Bins: 32, Bags: 2, Pairs: 4, Tolerance: tolerance, Stirs: stirs, Lean: true, Progress: func(done, total int) { f.o.Progress("learning "+p.title, done, total) }}
 	if p.loss == model.Gamma {
 		opts.Prior = &p.prior
 	}
@@ -657,10 +657,13 @@ func (f *fitter) one(ctx context.Context, p place, common score.Model) (*model.M
 	return m.WithMeta(meta), nil
 }
 
-// tolerance is the gain on the rows held out of one bag, in nats, for which rounds are not
-// worth their time: by likelihood ratio a parameter that says nothing gains half of one. Our
-// choice.
-const tolerance = 0.25
+// What is not worth a fit's time: a gain on the rows held out of one bag, in nats (by
+// likelihood ratio a parameter that says nothing gains half of one), and a change of all
+// values of a field, on the link, far below their standard errors. Our choice.
+const (
+	tolerance = 0.25
+	stirs     = 0.003
+)
 
 // freezeSample is how many customers the distributions are frozen from, at most.
 const freezeSample = 50_000
