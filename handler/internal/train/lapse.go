@@ -306,10 +306,14 @@ func (f *fitter) ending() []place {
 			few: s.OwnEvents, apart: apart, note: fmt.Sprintf("weighed with the market's rate as if that were %.0f", s.PriorEvents),
 		}
 	}
+	// What little is known of lapses of policies by themselves is a year's own for a good part:
+	// pairs learnt from made books what the next year did not bear out (docs/engines.md).
+	single := of("policy_lapse", "lapse of a policy by itself", l.policyLapse, l.policyLapses, l.policyMonths, s.Market.PolicyLapse, f.apart.policyMonths)
+	single.alone = true
 	return []place{
 		of("lapse", "lapse", f.lapse, r.lapses, r.months, s.Market.Lapse, f.apart.months),
 		of("other_end", "other ends", f.other, r.others, r.months, s.Market.Other, f.apart.months),
-		of("policy_lapse", "lapse of a policy by itself", l.policyLapse, l.policyLapses, l.policyMonths, s.Market.PolicyLapse, f.apart.policyMonths),
+		single,
 		of("policy_other_end", "other ends of a policy by itself", l.policyOther, l.policyOthers, l.policyMonths, s.Market.PolicyOther, f.apart.policyMonths),
 	}
 }

@@ -478,6 +478,7 @@ type place struct {
 	note          string  // how the mean came about then
 	apart         float64 // of what was at risk, what was left out because somebody had acted
 	buyers        *buyers // of a group's model, which is learnt beside that of all; else nil
+	alone         bool    // no fields act together
 }
 
 // places are the models to be learnt, in their order.
@@ -645,6 +646,9 @@ func (f *fitter) one(ctx context.Context, p place, common score.Model) (*model.M
 	frame, target := t.training(p.loss)
 	target.Offset = offset
 	opts := model.Options{Loss: p.loss, Seed: f.o.Seed, Bins: 32, Bags: 2, Pairs: 4, Tolerance: tolerance, Stirs: stirs, Lean: true, Progress: func(done, total int) { f.o.Progress("learning "+p.title, done, total) }}
+	if p.alone {
+		opts.Pairs = -1
+	}
 	if p.loss == model.Gamma {
 		opts.Prior = &p.prior
 	}
