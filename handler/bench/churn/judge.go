@@ -31,6 +31,7 @@ type made struct {
 	relations [][]*portfolio.Aggregate
 	policies  map[string]float64    // probability of a lapse within 12 months
 	customers map[string][2]float64 // that all essential policies lapse, and that all do
+	drawn     sample.Options
 }
 
 // file is one of the sample's, in memory.
@@ -49,7 +50,7 @@ func makeBook(ctx context.Context, dir string, o sample.Options) (*made, error) 
 	if _, err := sample.Write(ctx, o); err != nil {
 		return nil, err
 	}
-	m := &made{policies: map[string]float64{}, customers: map[string][2]float64{}}
+	m := &made{policies: map[string]float64{}, customers: map[string][2]float64{}, drawn: sample.Options{Customers: o.Customers, Seed: o.Seed, World: o.World, AsOf: o.AsOf}}
 	m.asOf, _ = portfolio.ParseDate(o.AsOf)
 	if err := m.read(files[sample.TruthPoliciesFile], files[sample.TruthCustomersFile]); err != nil {
 		return nil, err
@@ -136,10 +137,21 @@ func (s *said) add(predicted, truth, coarse float64) {
 	s.predicted, s.truth, s.coarse = append(s.predicted, predicted), append(s.truth, truth), append(s.coarse, coarse)
 }
 
+// judged is what is said of relations and policies, and what is true of them.
+type judged struct {
+	relations, policies *said
+	// Of relations, by years ahead: as the engine says, and as it would if nothing that it
+	// knows faded.
+	faded, plain [horizon / 12]*said
+	model        *churn.Model
+}
+
+const horizon = churn.Horizon
+
 // judge trains on every other relation of a book and scores the others as of the end of it.
 // Relations are judged that are one customer, since the truth is a customer's: by all
 // essential policies, or all where there are none.
-func judge(ctx context.Context, m *made, o train.Options) (relations, policies *said, model *churn.Model, err error) {
+func judge(ctx context.Context, m *made, o train.Options, futures map[string]*lasting) (*judged, error) {
 	var learn, rest [][]*portfolio.Aggregate
 	for i, members := range m.relations {
 		if i%2 == 0 {
@@ -151,11 +163,16 @@ func judge(ctx context.Context, m *made, o train.Options) (relations, policies *
 	o.AsOf = m.asOf
 	models, err := train.Fit(ctx, source(learn), o)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
-	relations, policies = &said{}, &said{}
-	e := churn.New(models.Churn)
-	var r churn.Result
+	out := &judged{relations: &said{}, policies: &said{}, model: models.Churn}
+	for y := range out.faded {
+		out.faded[y], out.plain[y] = &said{}, &said{}
+	}
+	same := *models.Churn
+	same.Book.Fade.Rate = 0
+	e, forgetful := churn.New(&same), churn.New(models.Churn)
+	var r, faded churn.Result
 	for _, members := range rest {
 		var views []*portfolio.View
 		for _, a := range members {
@@ -176,21 +193,71 @@ func judge(ctx context.Context, m *made, o train.Options) (relations, policies *
 			if e.Score(&g, &r); r.Status != score.Scored {
 				continue
 			}
+			which := 0
+			if r.Definition == churn.All {
+				which = 1
+			}
 			if truth, ok := m.customers[own[0].ID]; ok && len(own) == 1 {
-				which := 0
-				if r.Definition == churn.All {
-					which = 1
+				out.relations.add(r.Lapsed[12], truth[which], 0)
+			}
+			if l := futures[own[0].ID]; l != nil && len(own) == 1 && r.EndsOn == 0 {
+				forgetful.Score(&g, &faded)
+				for y := range out.faded {
+					truth := l.lapsed[which][y] / l.paths
+					out.faded[y].add(faded.Lapsed[12*y+12], truth, 0)
+					out.plain[y].add(r.Lapsed[12*y+12], truth, 0)
 				}
-				relations.add(r.Lapsed[12], truth[which], 0)
 			}
 			for i := range r.Policies {
 				if truth, ok := m.policies[r.Policies[i].ID]; ok {
-					policies.add(r.Policies[i].Lapsed[year], truth, r.Lapsed[12])
+					out.policies.add(r.Policies[i].Lapsed[year], truth, r.Lapsed[12])
 				}
 			}
 		}
 	}
-	return relations, policies, models.Churn, nil
+	return out, nil
+}
+
+// lasting counts in how many futures a customer had lapsed within 1, 2, … years: with all
+// that is essential, and with all that it has.
+type lasting struct {
+	paths  float64
+	lapsed [2][horizon / 12]float64
+}
+
+// draw draws futures of the book's customers. A relation has ended in the month after which
+// it has no exposure, and lapsed if the customer ended a policy in that month.
+func draw(ctx context.Context, o sample.Options, paths int) (map[string]*lasting, error) {
+	out := map[string]*lasting{}
+	err := sample.Futures(ctx, o, horizon+1, paths, func(f sample.Future) error {
+		for i, id := range f.Customers {
+			l := out[id]
+			if l == nil {
+				l = &lasting{}
+				out[id] = l
+			}
+			l.paths++
+			for which := range l.lapsed {
+				for k := 1; k <= horizon; k++ {
+					left := f.Flows[i][k].Exposure
+					if which == 0 {
+						left = f.Flows[i][k].Essential
+					}
+					if left > 0 {
+						continue
+					}
+					if f.Flows[i][k-1].Lapsed+f.Flows[i][k].Lapsed > 0 {
+						for y := (k - 1) / 12; y < horizon/12; y++ {
+							l.lapsed[which][y]++
+						}
+					}
+					break
+				}
+			}
+		}
+		return nil
+	})
+	return out, err
 }
 
 // year is the place of 12 months in churn.Horizons.
@@ -206,6 +273,8 @@ type figures struct {
 	// Explained is the share that the prediction has of the deviance that the truth
 	// explains beyond the mean.
 	Explained float64
+	// Slope is that of the truth on the prediction: below 1 the prediction is too sure.
+	Slope float64
 	// Fifths are true over predicted lapses in fifths of the predictions, ascending.
 	Fifths [5]float64
 }
@@ -223,6 +292,13 @@ func (s *said) figures() (f figures) {
 		mean += deviance(p, s.predicted[i])
 		best += deviance(p, p)
 	}
+	both, square := 0.0, 0.0
+	for i := range s.truth {
+		d := s.predicted[i] - f.Predicted
+		both += d * (s.truth[i] - f.True)
+		square += d * d
+	}
+	f.Slope = both / square
 	f.Explained = (constant - mean) / (constant - best)
 	order := byValue(s.predicted)
 	for k := range f.Fifths {

@@ -27,11 +27,27 @@ func TestAgainstTheTruth(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		relations, policies, model, err := judge(t.Context(), m, train.Options{})
+		futures, err := draw(t.Context(), m.drawn, 12)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, p := relations.figures(), policies.figures()
+		j, err := judge(t.Context(), m, train.Options{}, futures)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, p, model := j.relations.figures(), j.policies.figures(), j.model
+		for y, s := range j.faded {
+			f, plain := s.figures(), j.plain[y].figures()
+			t.Logf("%s, %d months: %+v, without a fade %+v", tc.world, 12*y+12, f, plain)
+			if f.N < 1000 || math.Abs(f.True/f.Predicted-1) > tc.within {
+				t.Errorf("%s, %d months: %.4f predicted, %.4f true", tc.world, 12*y+12, f.Predicted, f.True)
+			}
+			// What is too sure, or not sure enough, in the first year stays so, and no more than that.
+			first := j.faded[0].figures().Slope
+			if y > 0 && math.Abs(f.Slope/first-1) > math.Abs(plain.Slope/first-1) {
+				t.Errorf("%s, %d months: the slope is %.2f after %.2f in the first year, without a fade %.2f", tc.world, 12*y+12, f.Slope, first, plain.Slope)
+			}
+		}
 		t.Logf("%s: relations %+v", tc.world, r)
 		t.Logf("%s: policies %+v", tc.world, p)
 		if !(r.AUC > tc.relation) || !(r.AUC > r.Ceiling-tc.relationGap) || !(r.Explained > 0) {

@@ -27,6 +27,7 @@ func run(ctx context.Context) error {
 	customers := flag.Int("customers", 20_000, "in the book, of whom half are trained on")
 	seed := flag.Uint64("seed", 1, "of the book")
 	world := flag.String("world", "A", "A, B or null")
+	paths := flag.Int("paths", 40, "futures of each customer")
 	settings := flag.String("settings", "", "a JSON `file` with a tenant's settings")
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "churn")
@@ -49,7 +50,11 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	relations, policies, model, err := judge(ctx, m, train.Options{Settings: &s})
+	futures, err := draw(ctx, m.drawn, *paths)
+	if err != nil {
+		return err
+	}
+	j, err := judge(ctx, m, train.Options{Settings: &s}, futures)
 	if err != nil {
 		return err
 	}
@@ -58,12 +63,20 @@ func run(ctx context.Context) error {
 	for _, row := range []struct {
 		name string
 		said *said
-	}{{"relations", relations}, {"policies", policies}} {
+	}{{"relations", j.relations}, {"policies", j.policies}} {
 		f := row.said.figures()
 		fmt.Printf("%-10s %6d  %8.4f  %7.4f  %6.3f  %12.3f  %17.3f  %8.0f%%   %.2f\n", row.name, f.N, f.Predicted, f.True, f.AUC, f.Ceiling, f.Coarse, 100*f.Explained, f.Fifths)
+	}
+	fmt.Printf("\nrelations, lapse within so many months, against %d futures of each; without and with what is known fading\n\n", *paths)
+	fmt.Println("months  fades       n  predicted    true   slope  true over predicted, by fifths")
+	for y := range j.faded {
+		for k, s := range []*said{j.plain[y], j.faded[y]} {
+			f := s.figures()
+			fmt.Printf("%6d  %-5s  %6d  %9.4f %7.4f  %6.2f  %.2f\n", 12*y+12, []string{"no", "yes"}[k], f.N, f.Predicted, f.True, f.Slope, f.Fifths)
+		}
 	}
 	fmt.Println()
 	e := json.NewEncoder(os.Stdout)
 	e.SetIndent("", " ")
-	return e.Encode(model.Book)
+	return e.Encode(j.model.Book)
 }

@@ -13,6 +13,8 @@ type Flow struct {
 	Insured    float64 // the part of Premium that is neither life nor health
 	Loss       float64 // of losses in the month, to the last payment, net of recoveries; of Insured
 	Exposure   float64 // policy-years
+	Essential  float64 // the part of Exposure that is of essential branches
+	Lapsed     int     // policies that the customer ended
 	Contacts   int
 	Opened     int // policies that were bought: replacements are none
 }
@@ -116,6 +118,9 @@ func (h *household) accrue(q *policy, share float64) {
 	f.Premium += share * q.premium
 	f.Commission += share * q.premium * q.commission
 	f.Exposure += share
+	if lines[q.line].essential {
+		f.Essential += share
+	}
 	if !healthOrLife[q.line] {
 		f.Insured += share * q.premium
 	}

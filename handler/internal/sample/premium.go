@@ -227,6 +227,9 @@ func (q *policy) term(next day) {
 func (h *household) end(q *policy, on day, why ending) {
 	q.end, q.why, q.endedAt = on, why, h.m
 	p := &h.members[q.owner]
+	if h.flows != nil && why == endLapse {
+		h.flows[q.owner][h.m-history].Lapsed++
+	}
 	if h.out == nil {
 		return
 	}
