@@ -22,6 +22,7 @@ type buyers struct {
 	premium mean
 	asked   float64 // relation-years
 	bought  float64
+	book    float64 // see ofBook
 	apart   float64 // relation-years after an offer that somebody made
 }
 
@@ -101,18 +102,40 @@ func (f *fitter) offers(b *buyers) *feedback.Windows {
 
 // rate is the group's a year, by credibility between the book's own and the market's.
 func (b *buyers) rate(s *nbp.Settings) float64 {
-	market := s.MarketOf(b.Group).Rate
-	own := market
+	own, expected := 0.0, b.expected(s)
 	if b.asked > 0 {
 		own = min(b.bought/b.asked, mostRate)
 	}
 	z := b.credibility(s)
-	return float64(z*own) + float64((1-z)*market)
+	return float64(z*own) + float64((1-z)*expected)
+}
+
+// expected is the group's rate before anything is seen of it: the market's, by as much as
+// the book's purchases of all groups together differ from what the market would have.
+func (b *buyers) expected(s *nbp.Settings) float64 {
+	return min(float64(s.MarketOf(b.Group).Rate*b.book), mostRate)
+}
+
+// ofBook finds how purchases of all groups together differ from the market's: a group of
+// which little is seen is in that like the others.
+func (f *fitter) ofBook() {
+	s := &f.o.Settings.Nbp
+	as := max(s.PriorEvents, 1) // as many purchases at the market's rate
+	bought, market := as, as
+	for i := range f.buyers {
+		if b := &f.buyers[i]; b.offered() {
+			bought += b.bought
+			market += float64(b.asked * s.MarketOf(b.Group).Rate)
+		}
+	}
+	for i := range f.buyers {
+		f.buyers[i].book = bought / market
+	}
 }
 
 // credibility is what the group's own rate counts.
 func (b *buyers) credibility(s *nbp.Settings) float64 {
-	return s.Credibility(b.asked * s.MarketOf(b.Group).Rate)
+	return s.Credibility(b.asked * b.expected(s))
 }
 
 // mostRate keeps a book in which everybody bought from saying that everybody will.

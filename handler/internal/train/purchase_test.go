@@ -154,6 +154,37 @@ func TestObjectionsAreNotLearntFrom(t *testing.T) {
 	}
 }
 
+// TestAGroupIsLikeItsBook: where all buy twice as much as the market, a group of which next to
+// nothing was seen is expected to be bought twice as much as well; its own purchases count
+// against that.
+func TestAGroupIsLikeItsBook(t *testing.T) {
+	s := settings()
+	s.Nbp.Market = map[string]nbp.Market{"boat": {Rate: 0.01, Source: "made"}}
+	f := fitter{o: Options{Settings: s}}
+	if err := f.newBuyers(); err != nil {
+		t.Fatal(err)
+	}
+	for code, of := range map[string]struct{ asked, bought float64 }{"travel": {50_000, 2000}, "legal": {50_000, 2000}, "boat": {10, 0}, "pet": {5000, 30}} {
+		b := f.buyersOf(code)
+		b.premium, b.asked, b.bought = mean{100, 1}, of.asked, of.bought
+	}
+	f.ofBook()
+	for code, want := range map[string][2]float64{"boat": {0.0185, 0.0199}, "pet": {0.006, 0.01}, "cyber": {0.038, 0.04}} {
+		if got := f.buyersOf(code).rate(&s.Nbp); !(got > want[0] && got < want[1]) {
+			t.Errorf("%s: a rate of %v, want %v", code, got, want)
+		}
+	}
+	// Of a book that says nothing it is the market's.
+	f = fitter{o: Options{Settings: s}}
+	if err := f.newBuyers(); err != nil {
+		t.Fatal(err)
+	}
+	f.ofBook()
+	if got := f.buyersOf("boat").rate(&s.Nbp); got != 0.01 {
+		t.Errorf("boats without a book: %v", got)
+	}
+}
+
 // TestWhatAModelRestsOn: the market's rate, both by credibility, or the book's own; and the
 // shift takes the mean to the market's rate.
 func TestWhatAModelRestsOn(t *testing.T) {
@@ -175,7 +206,7 @@ func TestWhatAModelRestsOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := buyers{Group: &nbp.Group{Code: "travel", Branch: "travel"}, table: newTable(g.Fields(), make([]bool, len(g.Fields())), 1000), premium: mean{500, 5}}
+		b := buyers{Group: &nbp.Group{Code: "travel", Branch: "travel"}, table: newTable(g.Fields(), make([]bool, len(g.Fields())), 1000), premium: mean{500, 5}, book: 1}
 		f := fitter{o: Options{Progress: func(string, int, int) {}, AsOf: asOf, Settings: &scoring.Settings{Nbp: s}}}
 		row := f.row
 		row.Num, row.Cat = make([]float64, len(g.Fields())), make([]string, len(g.Fields()))

@@ -394,6 +394,7 @@ func (f *fitter) collect(ctx context.Context, source Source) error {
 			f.o.Progress("looking back", n, f.relations)
 		}
 	}
+	f.ofBook()
 	return nil
 }
 
