@@ -646,7 +646,10 @@ func (f *fitter) one(ctx context.Context, p place, common score.Model) (*model.M
 	}
 	frame, target := t.training(p.loss)
 	target.Offset = offset
-	opts := model.Options{Loss: p.loss, Seed: f.o.Seed, Bins: 32, Bags: 2, Pairs: 4, Tolerance: tolerance, Stirs: stirs, Lean: true, Progress: func(done, total int) { f.o.Progress("learning "+p.title, done, total) }}
+	opts := model.Options{Loss: p.loss, Seed: f.o.Seed, Bins: 32, Bags: 2, Pairs: 4, Stirs: stirs, Lean: true, Progress: func(done, total int) { f.o.Progress("learning "+p.title, done, total) }}
+	if p.buyers == nil { // a group's few rows gain little by little, and are soon gone through
+		opts.Tolerance = tolerance
+	}
 	if p.alone {
 		opts.Pairs = -1
 	}
