@@ -3,6 +3,7 @@ package scoring
 import (
 	"bytes"
 	"crypto/sha256"
+	_ "embed"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -41,14 +42,29 @@ type Models struct {
 	// ContactsSince is the first contact of the book; no date where it keeps none.
 	ContactsSince portfolio.Date
 	Usual         Usual
+
+	worth *clv.Plan // see plan
 }
 
-const modelsFormat = 4
+var planning sync.Mutex
 
-// file is the first line of the models' file, as JSON: the settings, and the names of the
-// learnt models. Each of these is the JSON of a line of its own, in that order, so that
-// they can be read side by side and compared with diff. One that was brought in is
-// {"lightgbm": its file}.
+// plan is what values are planned with, made when the first is asked for: scores of other
+// engines do without, and all scorers share it. From then on Clv and its settings stay.
+func (m *Models) plan() *clv.Plan {
+	planning.Lock()
+	defer planning.Unlock()
+	if m.worth == nil {
+		m.worth = clv.NewPlan(m.Settings.Clv, m.Clv)
+	}
+	return m.worth
+}
+
+const modelsFormat = 5
+
+// file is the first line of the models' file, as JSON, with the names of the learnt models. The
+// settings, what values are made of and what is usual are lines of their own, and so is each
+// learnt model, in that order, so that they can be read side by side and compared with diff.
+// A model that was brought in is {"lightgbm": its file}.
 type file struct {
 	Format    int                    `json:"format"`
 	Trained   portfolio.Date         `json:"trained_as_of"`
@@ -59,13 +75,38 @@ type file struct {
 	Bands     map[string]score.Bands `json:"bands"`
 	Premium   map[string]float64     `json:"mean_premium"`
 	Offers    map[string]nbp.Fitted  `json:"offers"`
-	Clv       *clv.Model             `json:"clv"`
 	Churn     churn.Book             `json:"churn"`
-	Settings  Settings               `json:"settings"`
 	Ends      map[string]string      `json:"end_reasons"`
 	Contacts  portfolio.Date         `json:"contacts_since,omitzero"`
-	Usual     Usual                  `json:"usual"`
 	Learnt    []string               `json:"models"`
+}
+
+// parts are the lines between the first and those of learnt models.
+const parts = 3
+
+// standard are the settings that Polis comes with as a line of a file: reading them would be a
+// third of what a cold start reads, and most books have set nothing.
+//
+//go:embed standard.json
+var standard []byte
+
+func readSettings(line []byte) (Settings, error) {
+	if bytes.Equal(line, bytes.TrimSuffix(standard, []byte{'\n'})) {
+		return DefaultSettings(), nil
+	}
+	var s Settings
+	err := json.Unmarshal(line, &s)
+	if s.Audit == nil {
+		s.Audit = audits(audit.Defaults())
+	}
+	return s, err
+}
+
+func settingsLine(s Settings) ([]byte, error) {
+	if reflect.DeepEqual(s.Audit, audits(audit.Defaults())) {
+		s.Audit = nil
+	}
+	return json.Marshal(s)
 }
 
 // Save writes the models as JSON and sets their version, the digest of what it wrote.
@@ -74,11 +115,7 @@ func (m *Models) Save(w io.Writer) error {
 		Format: modelsFormat, Trained: m.Trained, Schema: m.Risk.Schema, Branches: m.Risk.Branches,
 		Quantiles: m.Risk.Quantiles, Losses: m.Risk.LossQuantiles,
 		Bands:   map[string]score.Bands{"risk": m.Risk.Bands, "churn": m.Churn.Bands, "nbp": m.Nbp.Bands},
-		Premium: m.Nbp.Premium, Offers: m.Nbp.Fitted, Clv: m.Clv, Churn: m.Churn.Book, Settings: m.Settings, Ends: map[string]string{}, Contacts: m.ContactsSince,
-	}
-	f.Usual = m.Usual
-	if reflect.DeepEqual(f.Settings.Audit, audits(audit.Defaults())) {
-		f.Settings.Audit = nil
+		Premium: m.Nbp.Premium, Offers: m.Nbp.Fitted, Churn: m.Churn.Book, Ends: map[string]string{}, Contacts: m.ContactsSince,
 	}
 	for reason, end := range m.Ends {
 		f.Ends[reason] = end.String()
@@ -86,8 +123,16 @@ func (m *Models) Save(w io.Writer) error {
 	learnt := m.learnt()
 	f.Learnt = slices.Sorted(maps.Keys(learnt))
 	var out bytes.Buffer
-	if err := json.NewEncoder(&out).Encode(f); err != nil {
+	head, first := json.Marshal(f)
+	settings, second := settingsLine(m.Settings)
+	worth, third := json.Marshal(m.Clv)
+	usual, fourth := json.Marshal(m.Usual)
+	if err := errors.Join(first, second, third, fourth); err != nil {
 		return fault.Wrap(fault.Internal, err, "encoding models")
+	}
+	for _, line := range [...][]byte{head, settings, worth, usual} {
+		out.Write(line)
+		out.WriteByte('\n')
 	}
 	for _, name := range f.Learnt {
 		var buf bytes.Buffer
@@ -173,9 +218,18 @@ func Parse(body []byte) (*Models, error) {
 	var f file
 	head, rest, _ := bytes.Cut(body, []byte{'\n'})
 	lines := bytes.Split(bytes.TrimSuffix(rest, []byte{'\n'}), []byte{'\n'})
+	if len(lines) < parts {
+		return nil, fault.New(fault.Malformed, "models of %d lines", 1+len(lines))
+	}
+	m := &Models{Clv: &clv.Model{}}
 	// The lines are read side by side, and beside the first: they are most of a cold start.
-	models, errs := make([]*model.Model, len(lines)), make([]error, len(lines))
 	var wg sync.WaitGroup
+	var of [parts]error
+	settings, worth, usual, lines := lines[0], lines[1], lines[2], lines[parts:]
+	wg.Go(func() { of[1] = json.Unmarshal(worth, m.Clv) })
+	wg.Go(func() { of[2] = json.Unmarshal(usual, &m.Usual) })
+	wg.Go(func() { m.Settings, of[0] = readSettings(settings) })
+	models, errs := make([]*model.Model, len(lines)), make([]error, len(lines))
 	for i, line := range lines {
 		if !lightgbm.Saved(line) {
 			wg.Go(func() { models[i], errs[i] = model.Parse(line) })
@@ -183,11 +237,8 @@ func Parse(body []byte) (*Models, error) {
 	}
 	err := json.Unmarshal(head, &f)
 	wg.Wait()
-	if err != nil {
+	if err = errors.Join(err, of[0], of[1], of[2]); err != nil {
 		return nil, fault.Wrap(fault.Malformed, err, "reading models")
-	}
-	if f.Settings.Audit == nil {
-		f.Settings.Audit = audits(audit.Defaults())
 	}
 	if f.Format != modelsFormat {
 		return nil, fault.New(fault.Malformed, "models of format %d, this program reads %d", f.Format, modelsFormat)
@@ -195,7 +246,7 @@ func Parse(body []byte) (*Models, error) {
 	if len(lines) != len(f.Learnt) {
 		return nil, fault.New(fault.Malformed, "models of %d lines, %d are named", len(lines), len(f.Learnt))
 	}
-	groups, err := nbp.NewGrouping(f.Settings.Nbp.Groups)
+	groups, err := nbp.NewGrouping(m.Settings.Nbp.Groups)
 	if err != nil {
 		return nil, fault.Wrap(fault.Malformed, err, "reading models")
 	}
@@ -213,16 +264,13 @@ func Parse(body []byte) (*Models, error) {
 		}
 	}
 	sum := sha256Of(body)
-	m := &Models{
-		Version: sum[:16], SHA256: sum, Trained: f.Trained, Clv: f.Clv, Settings: f.Settings, Ends: portfolio.EndTable{}, ContactsSince: f.Contacts,
-		Risk: &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.Schema, Branches: f.Branches, Quantiles: f.Quantiles, LossQuantiles: f.Losses, Bands: f.Bands["risk"]},
-		Churn: &churn.Model{
-			Definition: f.Settings.Churn.Definition, Lapse: learnt["lapse"], Other: learnt["other_end"],
-			PolicyLapse: learnt["policy_lapse"], PolicyOther: learnt["policy_other_end"], Schema: f.Schema, Book: f.Churn, Bands: f.Bands["churn"],
-		},
-		Nbp: &nbp.Model{Common: learnt["buy"], Groups: map[string]score.Model{}, Fitted: f.Offers, Premium: f.Premium, Bands: f.Bands["nbp"]},
+	m.Version, m.SHA256, m.Trained, m.Ends, m.ContactsSince = sum[:16], sum, f.Trained, portfolio.EndTable{}, f.Contacts
+	m.Risk = &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.Schema, Branches: f.Branches, Quantiles: f.Quantiles, LossQuantiles: f.Losses, Bands: f.Bands["risk"]}
+	m.Churn = &churn.Model{
+		Definition: m.Settings.Churn.Definition, Lapse: learnt["lapse"], Other: learnt["other_end"],
+		PolicyLapse: learnt["policy_lapse"], PolicyOther: learnt["policy_other_end"], Schema: f.Schema, Book: f.Churn, Bands: f.Bands["churn"],
 	}
-	m.Usual = f.Usual
+	m.Nbp = &nbp.Model{Common: learnt["buy"], Groups: map[string]score.Model{}, Fitted: f.Offers, Premium: f.Premium, Bands: f.Bands["nbp"]}
 	for reason, name := range f.Ends {
 		end, ok := portfolio.ParseEnd(name)
 		if !ok {

@@ -25,7 +25,7 @@ type Scorer struct {
 	models *Models
 	risk   *risk.Engine
 	churn  *churn.Engine
-	clv    *clv.Engine
+	clv    *clv.Engine // nil until a value is asked for
 	nbp    *nbp.Engine
 	demand *clv.Demand
 	defend *defend.Engine
@@ -74,7 +74,7 @@ func assemble(m *Models) (*Scorer, error) {
 		return nil, err
 	}
 	return &Scorer{
-		models: m, risk: risk.New(m.Risk, &m.Settings.Risk, careful), churn: churn.New(m.Churn), clv: clv.New(m.Settings.Clv, m.Clv),
+		models: m, risk: risk.New(m.Risk, &m.Settings.Risk, careful), churn: churn.New(m.Churn),
 		nbp: offers, demand: clv.NewDemand(m.Clv, offers), defend: defend.New(&m.Settings.Defend), reader: feature.Reader{Schema: m.Risk.Schema},
 	}, nil
 }
@@ -210,6 +210,9 @@ func (s *Scorer) customer(in feature.Input, sh *Sheet, set Set, at time.Time) ti
 		if !s.lapseKnown {
 			s.churn.Score(in.Group, &s.lapse)
 			if set.Has(Clv) || set.Has(Defend) {
+				if s.clv == nil {
+					s.clv = s.models.plan().Engine()
+				}
 				s.clv.Begin(in.Group, &s.lapse)
 			}
 			s.lapseKnown = true
