@@ -16,7 +16,7 @@ import (
 // Limits of a batch, those of Cosmos DB: every implementation enforces them.
 const (
 	MaxOps   = 100
-	MaxBytes = 2 << 20
+	MaxBytes = 5 << 18 // 1.25 MiB: 2 MB as JSON, where bodies are base64 and keys are escaped
 	MaxKey   = 1000 // bytes
 )
 

@@ -1,0 +1,44 @@
+package cosmos_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
+	"polis/handler/internal/store"
+	"polis/handler/internal/store/cosmos"
+	"polis/handler/internal/store/cosmos/cosmosfake"
+	"polis/handler/internal/store/storetest"
+)
+
+type token string
+
+func (t token) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	return azcore.AccessToken{Token: string(t), ExpiresOn: time.Now().Add(time.Hour)}, nil
+}
+
+func open(t *testing.T, a *cosmosfake.Account) *cosmos.Store {
+	t.Helper()
+	server := httptest.NewTLSServer(a)
+	t.Cleanup(server.Close)
+	s, err := cosmos.Open(token("good"), cosmos.Options{
+		Endpoint: server.URL, Database: "polis", Container: "books", Transport: server.Client(), Now: a.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, now func() time.Time) store.Store {
+		return open(t, &cosmosfake.Account{Now: now})
+	})
+}
+
+var _ http.Handler = (*cosmosfake.Account)(nil)

@@ -1,0 +1,105 @@
+package cosmos
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"polis/handler/internal/fault"
+	"polis/handler/internal/store"
+)
+
+// The wait before a try doubles from the first to the longest, where Cosmos DB does not say
+// how long; half of it is chance, so that those who were refused together do not come back
+// together.
+const (
+	firstWait   = 20 * time.Millisecond
+	longestWait = 2 * time.Second
+	patience    = 30 * time.Second // a Retry-After beyond it is left to the queue
+)
+
+// passing are statuses after which the same request may succeed: throttled (429), written by
+// another at the same moment (449), moved (410), timed out, or down.
+func passing(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusGone, http.StatusTooManyRequests, 449,
+		http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+func kindOf(status int) fault.Kind {
+	switch {
+	case passing(status):
+		return fault.Unavailable
+	case status == http.StatusNotFound:
+		return fault.NotFound
+	case status == http.StatusConflict || status == http.StatusPreconditionFailed:
+		return fault.Conflict
+	case status == http.StatusRequestEntityTooLarge:
+		return fault.TooLarge
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return fault.Unconfigured
+	}
+	return fault.Internal
+}
+
+// tried calls until it succeeds, fails for good, or has been tried often enough. Retries are
+// taken from the caller's allowance, where it has one: a store that is down must not be asked
+// ever more.
+func (s *Store) tried(ctx context.Context, doing string, call func(context.Context) (charge float32, err error)) error {
+	meter := store.MeterOf(ctx)
+	for attempt := 1; ; attempt++ {
+		if ctx.Err() != nil {
+			return fault.Wrap(fault.Cancelled, ctx.Err(), "%s", doing)
+		}
+		charge, err := call(ctx)
+		meter.Charge(float64(charge))
+		if err == nil {
+			return nil
+		}
+		var r *azcore.ResponseError
+		switch {
+		case ctx.Err() != nil:
+			return fault.Wrap(fault.Cancelled, errors.Join(ctx.Err(), err), "%s", doing)
+		case fault.Is(err, fault.Internal) && isFault(err):
+			return err
+		case errors.As(err, &r) && !passing(r.StatusCode):
+			return fault.Wrap(kindOf(r.StatusCode), err, "%s", doing)
+		}
+		wait := backOff(attempt, r)
+		if attempt >= s.attempts || wait > patience || !meter.Retry() {
+			return fault.Wrap(fault.Unavailable, err, "%s", doing)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+func isFault(err error) bool {
+	var f *fault.Error
+	return errors.As(err, &f)
+}
+
+// backOff is how long to wait: as long as Cosmos DB says, or by the number of the attempt.
+func backOff(attempt int, r *azcore.ResponseError) time.Duration {
+	if r != nil && r.RawResponse != nil {
+		h := r.RawResponse.Header
+		if ms, err := strconv.ParseFloat(h.Get("x-ms-retry-after-ms"), 64); err == nil && ms >= 0 {
+			return time.Duration(ms * float64(time.Millisecond))
+		}
+		if seconds, err := strconv.Atoi(h.Get("Retry-After")); err == nil && seconds >= 0 {
+			return time.Duration(seconds) * time.Second
+		}
+	}
+	wait := min(firstWait<<min(attempt-1, 20), longestWait)
+	return wait/2 + rand.N(wait/2)
+}
