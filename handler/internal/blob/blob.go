@@ -4,8 +4,12 @@ package blob
 import (
 	"context"
 	"io"
+	"io/fs"
 	"iter"
+	"strings"
 	"time"
+
+	"polis/handler/internal/fault"
 )
 
 // Info describes a blob.
@@ -35,4 +39,34 @@ type Store interface {
 
 	// Delete removes a blob; one that is not there is no error.
 	Delete(ctx context.Context, name string) error
+}
+
+// A name and its parts are no longer than what the file systems at hand take.
+const (
+	maxName = 900
+	maxPart = 200
+)
+
+// CheckName accepts names that mean the same on every system: clean, relative, with
+// forward slashes. Every implementation calls it first.
+func CheckName(name string) error {
+	ok := len(name) <= maxName && fs.ValidPath(name) && name != "." && !strings.ContainsAny(name, `\:*?"<>|`) &&
+		!strings.ContainsFunc(name, func(r rune) bool { return r < 0x20 || r == 0x7f })
+	for part := range strings.SplitSeq(name, "/") {
+		ok = ok && len(part) <= maxPart && !strings.HasSuffix(part, ".") && !strings.HasSuffix(part, " ") && !device(part)
+	}
+	if !ok {
+		return fault.New(fault.Invalid, "not a blob name: a relative path of clean parts, with slashes, is one")
+	}
+	return nil
+}
+
+// device reports whether Windows takes a file name for a device, whatever its extension.
+func device(part string) bool {
+	stem, _, _ := strings.Cut(strings.ToLower(part), ".")
+	switch stem {
+	case "con", "prn", "aux", "nul":
+		return true
+	}
+	return len(stem) == 4 && (strings.HasPrefix(stem, "com") || strings.HasPrefix(stem, "lpt")) && stem[3] >= '0' && stem[3] <= '9'
 }

@@ -31,12 +31,6 @@ const partial = ".partial"
 // its writer, in whatever process, has not written to it for that long.
 const abandoned = time.Hour
 
-// A name and its parts are no longer than what the file systems at hand take.
-const (
-	maxName = 900
-	maxPart = 200
-)
-
 // Store implements blob.Store.
 type Store struct{ root *os.Root }
 
@@ -83,29 +77,12 @@ func (s *Store) sweep(now time.Time) error {
 // Close gives the folder back.
 func (s *Store) Close() error { return s.root.Close() }
 
-// check accepts names that mean the same on every system: clean, relative, with
-// forward slashes.
+// check accepts the names of blobs, unless they are in the folder that is ours.
 func check(name string) error {
-	ok := len(name) <= maxName && fs.ValidPath(name) && name != "." && !strings.ContainsAny(name, `\:*?"<>|`) &&
-		!strings.ContainsFunc(name, func(r rune) bool { return r < 0x20 || r == 0x7f })
-	for i, part := range strings.Split(name, "/") {
-		ok = ok && len(part) <= maxPart && !strings.HasSuffix(part, ".") && !strings.HasSuffix(part, " ") &&
-			(i > 0 || !strings.EqualFold(part, partial)) && !device(part)
+	if first, _, _ := strings.Cut(name, "/"); strings.EqualFold(first, partial) {
+		return fault.New(fault.Invalid, "not a blob name: the folder is kept for blobs that are being written")
 	}
-	if !ok {
-		return fault.New(fault.Invalid, "not a blob name: a relative path of clean parts, with slashes, is one")
-	}
-	return nil
-}
-
-// device reports whether Windows takes a file name for a device, whatever its extension.
-func device(part string) bool {
-	stem, _, _ := strings.Cut(strings.ToLower(part), ".")
-	switch stem {
-	case "con", "prn", "aux", "nul":
-		return true
-	}
-	return len(stem) == 4 && (strings.HasPrefix(stem, "com") || strings.HasPrefix(stem, "lpt")) && stem[3] >= '0' && stem[3] <= '9'
+	return blob.CheckName(name)
 }
 
 // wrap gives the file system's errors the store's kinds; an error that has a kind, such
