@@ -29,7 +29,7 @@ type Delivery struct {
 	LockedUntil  time.Time
 	DeadReason   string // only on dead letters
 	DeadDetail   string
-	DeadEnqueued time.Time
+	DeadEnqueued time.Time // zero where the bus does not tell
 }
 
 // Sender is all that the handler needs of a bus: receiving is the Functions host's work.

@@ -37,8 +37,16 @@ import (
 	"polis/handler/internal/fault"
 )
 
-// Installed is where the programs are, or an error that says how to install them.
-func Installed() (string, error) {
+// place is where the programs are.
+type place struct{ scripts, modules string }
+
+// Installed reports where the programs are, or how to install them.
+func Installed() error {
+	_, err := installed()
+	return err
+}
+
+func installed() (place, error) {
 	root, err := os.Getwd()
 	for err == nil {
 		if _, e := os.Stat(filepath.Join(root, "scripts", "standins", "package.json")); e == nil {
@@ -51,26 +59,24 @@ func Installed() (string, error) {
 		err = errors.New("this is no checkout of Polis")
 	}
 	if err != nil {
-		return "", fault.Wrap(fault.Unconfigured, err, "looking for the stand-ins")
+		return place{}, fault.Wrap(fault.Unconfigured, err, "looking for the stand-ins")
 	}
-	dir := filepath.Join(root, "var", "standins")
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "azurite")); err != nil {
-		return "", fault.New(fault.Unconfigured, "the stand-ins are not installed: scripts/standins/install does it, and needs Node 20")
+	at := place{filepath.Join(root, "scripts", "standins"), filepath.Join(root, "var", "standins", "node_modules")}
+	if _, err := os.Stat(filepath.Join(at.modules, "azurite")); err != nil {
+		return place{}, fault.New(fault.Unconfigured, "the stand-ins are not installed: scripts/standins/install does it, and needs Node 20")
 	}
 	if _, err := exec.LookPath("node"); err != nil {
-		return "", fault.New(fault.Unconfigured, "the stand-ins need Node 20, and node is not on the PATH")
+		return place{}, fault.New(fault.Unconfigured, "the stand-ins need Node 20, and node is not on the PATH")
 	}
-	return dir, nil
+	return at, nil
 }
 
 // Need is Installed for a test, which is skipped without.
-func Need(t testing.TB) string {
+func Need(t testing.TB) {
 	t.Helper()
-	dir, err := Installed()
-	if err != nil {
+	if err := Installed(); err != nil {
 		t.Skip("SKIPPED:", err)
 	}
-	return dir
 }
 
 // Certificate is one for the loopback address, and who trusts it.
@@ -91,7 +97,7 @@ func NewCertificate(dir string) (Certificate, error) {
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(30 * 24 * time.Hour),
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, IsCA: true, BasicConstraintsValid: true,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:    []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		DNSNames:    []string{"localhost", Namespace}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
 	if err != nil {
@@ -120,13 +126,15 @@ func (c Certificate) Client() *http.Client {
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: c.TLS(), ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 16}}
 }
 
-// Program is a stand-in that runs.
+// Program is a stand-in that runs. It ends with us, however we end: its standard input closes.
 type Program struct {
 	URL string // where it listens
 
-	cmd  *exec.Cmd
-	done chan struct{}
-	once sync.Once
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+	lines chan string // what it says once it listens
+	done  chan struct{}
+	once  sync.Once
 }
 
 // Stop ends the program and waits for it.
@@ -142,32 +150,60 @@ func (p *Program) Stop() {
 	})
 }
 
-// start runs a program until it says where it listens. What it says besides goes to the log.
+// Tell gives the program an order, and returns when it has carried it out. It is not safe for
+// concurrent use.
+func (p *Program) Tell(order string) error {
+	if _, err := io.WriteString(p.in, order+"\n"); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "telling a stand-in")
+	}
+	select {
+	case line := <-p.lines:
+		if line != "ok" {
+			return fault.New(fault.Internal, "a stand-in answers %q", line)
+		}
+		return nil
+	case <-p.done:
+		return fault.New(fault.Unavailable, "a stand-in has ended")
+	}
+}
+
+// start runs a program until it says where it listens. What it says before, and its errors, go
+// to the log.
 func start(ctx context.Context, listening *regexp.Regexp, log io.Writer, args ...string) (*Program, error) {
+	const doing = "starting a stand-in"
 	cmd := exec.Command("node", args...)
-	// It ends with us, however we end: its standard input is ours, and closes.
 	cmd.Stderr = log
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, fault.Wrap(fault.Internal, err, "starting a stand-in")
+		return nil, fault.Wrap(fault.Internal, err, doing)
+	}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, err, doing)
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fault.Wrap(fault.Unconfigured, err, "starting a stand-in")
+		return nil, fault.Wrap(fault.Unconfigured, err, doing)
 	}
-	p := &Program{cmd: cmd, done: make(chan struct{})}
+	p := &Program{cmd: cmd, in: in, lines: make(chan string, 1), done: make(chan struct{})}
 	found := make(chan string, 1)
 	go func() {
-		lines := bufio.NewScanner(out)
-		for lines.Scan() {
-			if m := listening.FindStringSubmatch(lines.Text()); m != nil {
+		defer close(p.done)
+		said, heard := bufio.NewScanner(out), false
+		for said.Scan() {
+			switch m := listening.FindStringSubmatch(said.Text()); {
+			case heard:
+				select {
+				case p.lines <- said.Text():
+				default: // nobody has asked
+				}
+			case m != nil:
+				heard = true
 				found <- m[1]
-				break
+			default:
+				_, _ = fmt.Fprintln(log, said.Text()) // a log that fails is no reason to stop
 			}
-			fmt.Fprintln(log, lines.Text())
 		}
-		_, _ = io.Copy(io.Discard, out)
 		_ = cmd.Wait() // however it ended
-		close(p.done)
 	}()
 	select {
 	case p.URL = <-found:
@@ -176,7 +212,7 @@ func start(ctx context.Context, listening *regexp.Regexp, log io.Writer, args ..
 		return nil, fault.New(fault.Unavailable, "a stand-in ended before it listened")
 	case <-ctx.Done():
 		p.Stop()
-		return nil, fault.Wrap(fault.Cancelled, ctx.Err(), "starting a stand-in")
+		return nil, fault.Wrap(fault.Cancelled, ctx.Err(), doing)
 	}
 }
 
@@ -187,12 +223,12 @@ const Account = "devstoreaccount1"
 // audience and times, and not their signature. Its data are in the folder; without one, in
 // memory. URL is the account's.
 func Azurite(ctx context.Context, c Certificate, data string, log io.Writer) (*Program, error) {
-	dir, err := Installed()
+	at, err := installed()
 	if err != nil {
 		return nil, err
 	}
 	args := []string{
-		filepath.Join(dir, "node_modules", "azurite", "dist", "src", "blob", "main.js"),
+		filepath.Join(at.scripts, "azurite.js"), at.modules,
 		"--blobHost", "127.0.0.1", "--blobPort", "0", "--silent", "--disableTelemetry", "--skipApiVersionCheck",
 		"--oauth", "basic", "--cert", c.CertFile, "--key", c.KeyFile,
 	}
@@ -206,6 +242,29 @@ func Azurite(ctx context.Context, c Certificate, data string, log io.Writer) (*P
 		p.URL += "/" + Account
 	}
 	return p, err
+}
+
+// Namespace is the Service Bus namespace that the stand-in is taken for.
+const Namespace = "polis.servicebus.windows.net"
+
+// ServiceBus starts Service Bus's stand-in with the queues and topics of a file such as
+// infra/estate/estate.json; without one, with any that is asked for. What it holds when it is
+// stopped is in the file kept, if there is one. URL is amqps://HOST:PORT.
+func ServiceBus(ctx context.Context, c Certificate, estate, kept string, log io.Writer) (*Program, error) {
+	at, err := installed()
+	if err != nil {
+		return nil, err
+	}
+	args := []string{filepath.Join(at.scripts, "servicebus.js"), "--modules", at.modules, "--cert", c.CertFile, "--key", c.KeyFile}
+	if estate == "" {
+		args = append(args, "--any")
+	} else {
+		args = append(args, "--estate", estate)
+	}
+	if kept != "" {
+		args = append(args, "--keep", kept)
+	}
+	return start(ctx, regexp.MustCompile(`^listening on (amqps://\S+)`), log, args...)
 }
 
 // Token is a credential for the stand-ins: an unsigned token for whatever audience is asked

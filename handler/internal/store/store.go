@@ -17,7 +17,7 @@ import (
 const (
 	MaxOps   = 100
 	MaxBytes = 5 << 18 // 1.25 MiB: 2 MB as JSON, where bodies are base64 and keys are escaped
-	MaxKey   = 1000 // bytes
+	MaxKey   = 1000    // bytes
 )
 
 // Shared is the bucket of a tenant's own documents: those that belong to no

@@ -135,4 +135,3 @@ func TestOpen(t *testing.T) {
 		t.Errorf("no credential: %v", err)
 	}
 }
-

@@ -113,11 +113,11 @@ func (s *Store) read(ctx context.Context, p store.Partition, key string) (item, 
 
 // Scan implements store.Store: one query, page by page.
 func (s *Store) Scan(ctx context.Context, p store.Partition, prefix, after string) iter.Seq2[store.Document, error] {
-	query, params := "SELECT c.k, c.b, c.w, c.x, c._etag FROM c WHERE c.k >= @from AND c.k < @to ORDER BY c.k", []azcosmos.QueryParameter{
+	query, params := "SELECT c.key, c.body, c.marks, c.expires, c._etag FROM c WHERE c.key >= @from AND c.key < @to ORDER BY c.key", []azcosmos.QueryParameter{
 		{Name: "@from", Value: escape(prefix)}, {Name: "@to", Value: escape(prefix) + past},
 	}
 	if after != "" {
-		query = "SELECT c.k, c.b, c.w, c.x, c._etag FROM c WHERE c.k >= @from AND c.k < @to AND c.k > @after ORDER BY c.k"
+		query = "SELECT c.key, c.body, c.marks, c.expires, c._etag FROM c WHERE c.key >= @from AND c.key < @to AND c.key > @after ORDER BY c.key"
 		params = append(params, azcosmos.QueryParameter{Name: "@after", Value: escape(after)})
 	}
 	return func(yield func(store.Document, error) bool) {

@@ -240,4 +240,3 @@ func TestErrorsAreDiscreet(t *testing.T) {
 		t.Errorf("an error that tells: %v", err)
 	}
 }
-

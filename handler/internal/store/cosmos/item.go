@@ -18,10 +18,10 @@ import (
 //	id      a hash of the key
 //	tenant  and
 //	bucket  the hierarchical partition key
-//	k       the key, escaped: the only indexed path
-//	b       the body, in base64
-//	w       the marks of the writes that put it there and of those before, newest first
-//	x       when it expires, in milliseconds since 1970; only where it does
+//	key     the key, escaped: the only indexed path
+//	body    in base64
+//	marks   of the write that put it there and of those before, newest first
+//	expires in milliseconds since 1970; only where it does
 //	ttl     the same, in seconds from the write: then Cosmos DB removes it
 type item struct {
 	key     string
@@ -67,15 +67,15 @@ func appendItem(b []byte, p store.Partition, d *store.Document, mark string, now
 	b = strconv.AppendQuote(b, p.Tenant)
 	b = append(b, `,"bucket":`...)
 	b = strconv.AppendInt(b, int64(p.Bucket), 10)
-	b = append(b, `,"k":`...)
+	b = append(b, `,"key":`...)
 	b = strconv.AppendQuote(b, escape(d.Key))
-	b = append(b, `,"w":"`...)
+	b = append(b, `,"marks":"`...)
 	b = append(b, marked(mark, before)...)
-	b = append(b, `","b":"`...)
+	b = append(b, `","body":"`...)
 	b = base64.StdEncoding.AppendEncode(b, d.Body)
 	b = append(b, '"')
 	if !d.Expires.IsZero() {
-		b = append(b, `,"x":`...)
+		b = append(b, `,"expires":`...)
 		b = strconv.AppendInt(b, d.Expires.UnixMilli(), 10)
 		b = append(b, `,"ttl":`...)
 		left := (d.Expires.Sub(now) + time.Second - 1) / time.Second
@@ -92,18 +92,18 @@ func readItem(b []byte) (item, error) {
 		var err error
 		var s string
 		switch string(name) {
-		case "k":
+		case "key":
 			var ok bool
 			if s, err = d.Str(); err == nil {
 				if it.key, ok = unescape(s); !ok {
 					err = fault.New(fault.Internal, "a key that is none")
 				}
 			}
-		case "b":
+		case "body":
 			it.body, err = d.Base64()
-		case "w":
+		case "marks":
 			it.marks, err = d.Str()
-		case "x":
+		case "expires":
 			var ms int64
 			// The client's own decoder makes floating-point numbers of integers on the way.
 			if n, e := d.Num(); e != nil {

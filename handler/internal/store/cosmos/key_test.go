@@ -41,7 +41,7 @@ func FuzzUnescape(f *testing.F) {
 }
 
 func FuzzReadItem(f *testing.F) {
-	f.Add([]byte(`{"k":"a","b":"eA==","x":1.5e12,"_etag":"\"1\"","w":"m","more":[1]}`))
+	f.Add([]byte(`{"key":"a","body":"eA==","expires":1.5e12,"_etag":"\"1\"","marks":"m","more":[1]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if it, err := readItem(b); err == nil {
 			_ = it.document()
