@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -16,11 +15,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"polis/handler/internal/actions"
-	"polis/handler/internal/blob/folder"
 	"polis/handler/internal/book"
 	"polis/handler/internal/bus"
-	"polis/handler/internal/bus/sqlitebus"
-	"polis/handler/internal/caller"
 	"polis/handler/internal/config"
 	"polis/handler/internal/deadletter"
 	"polis/handler/internal/decision"
@@ -29,11 +25,11 @@ import (
 	"polis/handler/internal/httpapi"
 	"polis/handler/internal/imports"
 	"polis/handler/internal/invoke"
+	"polis/handler/internal/parts"
 	"polis/handler/internal/registry"
 	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
 	"polis/handler/internal/store"
-	"polis/handler/internal/store/sqlite"
 	"polis/handler/internal/watch"
 )
 
@@ -63,13 +59,17 @@ func serve() error {
 	if err != nil {
 		return fault.Wrap(fault.Unconfigured, err, "listening where the Functions host calls")
 	}
-	blobs, err := folder.Open(filepath.Join(cfg.DataDir, "blobs"))
+	from, err := parts.New(cfg)
+	if err != nil {
+		return err
+	}
+	blobs, err := from.Blobs()
 	if err != nil {
 		return err
 	}
 	models := registry.New(blobs, time.Now)
-	docs := store.Open(func() (store.Store, error) { return sqlite.Open(filepath.Join(cfg.DataDir, "store.db")) })
-	queues := bus.Open(func() (bus.Sender, error) { return sqlitebus.Open(filepath.Join(cfg.DataDir, "bus.db")) })
+	docs := store.Open(from.Store)
+	queues := bus.Open(func() (bus.Sender, error) { return from.Bus() })
 	failed := make(chan error, 3)
 	go func() {
 		// The first request has the cores' whole attention, and most need the models alone.
@@ -80,11 +80,9 @@ func serve() error {
 			}
 		}
 	}()
-	var auth caller.Authenticator = caller.Nobody{}
-	if cfg.DevKeysFile != "" {
-		if auth, err = caller.ReadKeys(cfg.DevKeysFile); err != nil {
-			return err
-		}
+	auth, err := from.Callers()
+	if err != nil {
+		return err
 	}
 
 	customers := book.New(docs)

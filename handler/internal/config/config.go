@@ -3,6 +3,7 @@
 package config
 
 import (
+	"net/url"
 	"os"
 	"strings"
 
@@ -12,16 +13,38 @@ import (
 	"polis/handler/internal/fault"
 )
 
-// Config are the settings.
+// Config are the settings. Those of Azure's services are called as the Functions host calls
+// them, so that its bindings and the handler read the same ones.
 type Config struct {
 	Port        int    `envconfig:"FUNCTIONS_CUSTOMHANDLER_PORT"` // set by the Functions host
-	Store       string `envconfig:"POLIS_STORE" default:"embedded"`
+	Store       string `envconfig:"POLIS_STORE"`                  // embedded or cosmos
+	Blobs       string `envconfig:"POLIS_BLOBS"`                  // embedded or azure
+	Bus         string `envconfig:"POLIS_BUS"`                    // embedded or servicebus
 	DataDir     string `envconfig:"POLIS_DATA_DIR" default:"./var"`
 	LogLevel    string `envconfig:"POLIS_LOG_LEVEL" default:"info"`
 	DevKeysFile string `envconfig:"POLIS_DEV_KEYS_FILE"`
 
+	// What the Functions convention names in mixed case; see conventional.
+	CosmosEndpoint, CosmosDatabase, CosmosContainer string `ignored:"true"`
+	BlobsEndpoint, BlobsContainer                   string `ignored:"true"`
+	BusNamespace                                    string `ignored:"true"`
+	Directory, Audience, TenantClaim                string `ignored:"true"` // whose access tokens are taken, for whom they are, and which claim is the tenant
+
+	ClientID string `envconfig:"AZURE_CLIENT_ID"` // of a user-assigned identity
+
+	StandinFolder string `envconfig:"POLIS_STANDINS"` // where stand-ins play Azure's part: see package parts
+
+	Azure bool          `ignored:"true"` // the environment says that this is Azure
 	Level zerolog.Level `ignored:"true"`
 }
+
+// Where Polis keeps its data.
+const (
+	Embedded   = "embedded"
+	Cosmos     = "cosmos"
+	AzureBlobs = "azure"
+	ServiceBus = "servicebus"
+)
 
 // azure are variables that the platform sets for every app and nothing else does.
 var azure = []string{"WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME", "WEBSITE_POD_NAME"}
@@ -36,25 +59,76 @@ func InAzure() bool {
 	return strings.EqualFold(os.Getenv("AZURE_FUNCTIONS_ENVIRONMENT"), "Production")
 }
 
+// conventional reads the settings that are called as the Functions host calls those of its
+// bindings: envconfig knows names in capitals only, and Linux tells them apart.
+func (c *Config) conventional() {
+	for _, s := range []struct {
+		name, otherwise string
+		value           *string
+	}{
+		{"COSMOS__accountEndpoint", "", &c.CosmosEndpoint},
+		{"COSMOS__database", "polis", &c.CosmosDatabase},
+		{"COSMOS__container", "documents", &c.CosmosContainer},
+		{"BLOBS__blobServiceUri", "", &c.BlobsEndpoint},
+		{"BLOBS__container", "polis", &c.BlobsContainer},
+		{"SERVICEBUS__fullyQualifiedNamespace", "", &c.BusNamespace},
+		{"ENTRA__tenantId", "", &c.Directory},
+		{"ENTRA__audience", "", &c.Audience},
+		{"ENTRA__tenantClaim", "", &c.TenantClaim},
+	} {
+		if *s.value = os.Getenv(s.name); *s.value == "" {
+			*s.value = s.otherwise
+		}
+	}
+}
+
 // Load reads and checks the settings.
 func Load() (Config, error) {
-	var c Config
+	c := Config{Azure: InAzure()}
 	if err := envconfig.Process("", &c); err != nil {
 		return c, fault.Wrap(fault.Unconfigured, err, "settings")
 	}
+	c.conventional()
 	var err error
 	if c.Level, err = zerolog.ParseLevel(strings.ToLower(c.LogLevel)); err != nil || c.LogLevel == "" {
 		return c, fault.New(fault.Unconfigured, "POLIS_LOG_LEVEL is none of trace, debug, info, warn, error")
 	}
+	for _, part := range []struct {
+		setting, there string
+		value          *string
+	}{{"POLIS_STORE", Cosmos, &c.Store}, {"POLIS_BLOBS", AzureBlobs, &c.Blobs}, {"POLIS_BUS", ServiceBus, &c.Bus}} {
+		if *part.value == "" {
+			*part.value = Embedded
+			if c.Azure {
+				*part.value = part.there
+			}
+		}
+		if *part.value != Embedded && *part.value != part.there {
+			return c, fault.New(fault.Unconfigured, "%s is neither %s nor %s", part.setting, Embedded, part.there)
+		}
+	}
 	switch {
 	case c.Port < 1 || c.Port > 65535:
 		return c, fault.New(fault.Unconfigured, "FUNCTIONS_CUSTOMHANDLER_PORT is missing or no port: the Functions host sets it; to run Polis here, use `polis local`")
-	case c.Store != "embedded":
-		return c, fault.New(fault.Unconfigured, "POLIS_STORE is %q; this build has embedded", c.Store)
 	case c.DataDir == "":
 		return c, fault.New(fault.Unconfigured, "POLIS_DATA_DIR is empty")
-	case c.DevKeysFile != "" && InAzure():
+	case c.DevKeysFile != "" && c.Azure:
 		return c, fault.New(fault.Unconfigured, "POLIS_DEV_KEYS_FILE is set in Azure: development keys work on one's own computer only")
+	case c.StandinFolder != "" && c.Azure:
+		return c, fault.New(fault.Unconfigured, "POLIS_STANDINS is set in Azure: stand-ins are for one's own computer")
+	case c.Store == Cosmos && !isHTTPS(c.CosmosEndpoint):
+		return c, fault.New(fault.Unconfigured, "COSMOS__accountEndpoint is no https address such as https://NAME.documents.azure.com:443/, and POLIS_STORE is cosmos")
+	case c.Blobs == AzureBlobs && !isHTTPS(c.BlobsEndpoint):
+		return c, fault.New(fault.Unconfigured, "BLOBS__blobServiceUri is no https address such as https://NAME.blob.core.windows.net/, and POLIS_BLOBS is azure")
+	case c.Bus == ServiceBus && (c.BusNamespace == "" || strings.ContainsAny(c.BusNamespace, "/;=: ")):
+		return c, fault.New(fault.Unconfigured, "SERVICEBUS__fullyQualifiedNamespace is no name such as NAME.servicebus.windows.net, and POLIS_BUS is servicebus")
+	case c.Directory == "" && c.Audience != "" || c.Directory != "" && c.Audience == "":
+		return c, fault.New(fault.Unconfigured, "ENTRA__tenantId and ENTRA__audience go together")
 	}
 	return c, nil
+}
+
+func isHTTPS(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil
 }

@@ -18,16 +18,31 @@ func TestLoad(t *testing.T) {
 		{"a port that is none", map[string]string{"FUNCTIONS_CUSTOMHANDLER_PORT": "70000"}, "FUNCTIONS_CUSTOMHANDLER_PORT"},
 		{"a port in words", map[string]string{"FUNCTIONS_CUSTOMHANDLER_PORT": "many"}, "FUNCTIONS_CUSTOMHANDLER_PORT"},
 		{"another store", map[string]string{"POLIS_STORE": "paper"}, "POLIS_STORE"},
+		{"other blobs", map[string]string{"POLIS_BLOBS": "paper"}, "POLIS_BLOBS"},
+		{"another bus", map[string]string{"POLIS_BUS": "pigeons"}, "POLIS_BUS"},
+		{"Cosmos DB", map[string]string{"POLIS_STORE": "cosmos", "COSMOS__accountEndpoint": "https://polis.documents.azure.com:443/"}, ""},
+		{"Cosmos DB without an address", map[string]string{"POLIS_STORE": "cosmos"}, "COSMOS__accountEndpoint"},
+		{"Cosmos DB without TLS", map[string]string{"POLIS_STORE": "cosmos", "COSMOS__accountEndpoint": "http://polis.documents.azure.com"}, "COSMOS__accountEndpoint"},
+		{"Blob Storage", map[string]string{"POLIS_BLOBS": "azure", "BLOBS__blobServiceUri": "https://polis.blob.core.windows.net/"}, ""},
+		{"Blob Storage without an address", map[string]string{"POLIS_BLOBS": "azure"}, "BLOBS__blobServiceUri"},
+		{"Service Bus", map[string]string{"POLIS_BUS": "servicebus", "SERVICEBUS__fullyQualifiedNamespace": "polis.servicebus.windows.net"}, ""},
+		{"Service Bus by a connection string", map[string]string{"POLIS_BUS": "servicebus", "SERVICEBUS__fullyQualifiedNamespace": "Endpoint=sb://polis/"}, "SERVICEBUS__fullyQualifiedNamespace"},
+		{"Azure by default", map[string]string{"WEBSITE_SITE_NAME": "polis"}, "COSMOS__accountEndpoint"},
+		{"embedded in Azure", map[string]string{"WEBSITE_SITE_NAME": "polis", "POLIS_STORE": "embedded", "POLIS_BLOBS": "embedded", "POLIS_BUS": "embedded"}, ""},
+		{"stand-ins in Azure", map[string]string{"WEBSITE_SITE_NAME": "polis", "POLIS_STORE": "embedded", "POLIS_BLOBS": "embedded", "POLIS_BUS": "embedded", "POLIS_STANDINS": "var"}, "POLIS_STANDINS"},
+		{"a directory without an audience", map[string]string{"ENTRA__tenantId": "d"}, "ENTRA__audience"},
 		{"another level", map[string]string{"POLIS_LOG_LEVEL": "loud"}, "POLIS_LOG_LEVEL"},
-		{"development keys in Azure", map[string]string{"POLIS_DEV_KEYS_FILE": "keys.json", "WEBSITE_SITE_NAME": "polis"}, "POLIS_DEV_KEYS_FILE"},
-		{"development keys in production", map[string]string{"POLIS_DEV_KEYS_FILE": "keys.json", "AZURE_FUNCTIONS_ENVIRONMENT": "Production"}, "POLIS_DEV_KEYS_FILE"},
+		{"development keys in Azure", map[string]string{"POLIS_DEV_KEYS_FILE": "keys.json", "WEBSITE_SITE_NAME": "polis", "POLIS_STORE": "embedded", "POLIS_BLOBS": "embedded", "POLIS_BUS": "embedded"}, "POLIS_DEV_KEYS_FILE"},
+		{"development keys in production", map[string]string{"POLIS_DEV_KEYS_FILE": "keys.json", "AZURE_FUNCTIONS_ENVIRONMENT": "Production", "POLIS_STORE": "embedded", "POLIS_BLOBS": "embedded", "POLIS_BUS": "embedded"}, "POLIS_DEV_KEYS_FILE"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for _, name := range append([]string{"AZURE_FUNCTIONS_ENVIRONMENT", "POLIS_DEV_KEYS_FILE"}, azure...) {
 				t.Setenv(name, "")
 			}
 			t.Setenv("FUNCTIONS_CUSTOMHANDLER_PORT", "7000")
-			t.Setenv("POLIS_STORE", "embedded")
+			for _, name := range []string{"POLIS_STORE", "POLIS_BLOBS", "POLIS_BUS", "COSMOS__accountEndpoint", "BLOBS__blobServiceUri", "SERVICEBUS__fullyQualifiedNamespace", "ENTRA__tenantId", "ENTRA__audience", "POLIS_STANDINS"} {
+				t.Setenv(name, "")
+			}
 			t.Setenv("POLIS_LOG_LEVEL", "info")
 			for k, v := range tc.env {
 				t.Setenv(k, v)

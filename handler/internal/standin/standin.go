@@ -116,6 +116,19 @@ func NewCertificate(dir string) (Certificate, error) {
 	return c, nil
 }
 
+// ReadCertificate is the certificate that NewCertificate made in a folder.
+func ReadCertificate(dir string) (Certificate, error) {
+	c := Certificate{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem"), Pool: x509.NewCertPool()}
+	public, err := os.ReadFile(c.CertFile)
+	if err != nil {
+		return c, fault.Wrap(fault.Unconfigured, err, "reading a certificate")
+	}
+	if !c.Pool.AppendCertsFromPEM(public) {
+		return c, fault.New(fault.Unconfigured, "a certificate file without a certificate")
+	}
+	return c, nil
+}
+
 // TLS trusts the certificate and nobody else's.
 func (c Certificate) TLS() *tls.Config {
 	return &tls.Config{RootCAs: c.Pool, MinVersion: tls.VersionTLS12}
