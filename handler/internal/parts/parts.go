@@ -56,8 +56,16 @@ func New(c config.Config) (*Parts, error) {
 	return &Parts{c, sync.OnceValues(as)}, nil
 }
 
-// Store opens the documents.
+// Store opens the documents; what is asked of them is counted.
 func (p *Parts) Store() (store.Store, error) {
+	s, err := p.store()
+	if err != nil {
+		return nil, err
+	}
+	return store.Counted(s), nil
+}
+
+func (p *Parts) store() (store.Store, error) {
 	if p.c.Store == config.Embedded {
 		return sqlite.Open(filepath.Join(p.c.DataDir, "store.db"))
 	}

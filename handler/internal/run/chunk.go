@@ -78,8 +78,11 @@ func (r *Runs) score(ctx context.Context, t book.Tenant, run Run, bucket int) er
 	if err != nil {
 		return err
 	}
+	meter := store.NewMeter(retries)
+	ctx = store.Metered(ctx, meter)
 	w := &worker{
-		runs: r, run: run, scorer: scorer, out: r.book.Writer(t, bucket), started: r.now(),
+		meter: meter,
+		runs:  r, run: run, scorer: scorer, out: r.book.Writer(t, bucket), started: r.now(),
 		mark: scoring.RunMark(run.ID), set: scoring.NewSet(run.Engines...), tenant: t.ID,
 	}
 	w.done.Bucket = bucket
@@ -94,7 +97,8 @@ func (r *Runs) score(ctx context.Context, t book.Tenant, run Run, bucket int) er
 		w.done.Engines[e] = &EngineTally{}
 	}
 	var orphans []string
-	for rel, err := range r.book.Relations(ctx, t, bucket, func(key string) { orphans = append(orphans, key) }) {
+	// What was written this second may be missed: it is scored by the next run.
+	for rel, err := range r.book.Relations(store.Stale(ctx), t, bucket, func(key string) { orphans = append(orphans, key) }) {
 		if err != nil {
 			return err
 		}
@@ -113,8 +117,13 @@ func (r *Runs) score(ctx context.Context, t book.Tenant, run Run, bucket int) er
 	return w.record(ctx)
 }
 
+// retries are how many times a chunk may ask the store again, over all its calls: one that is
+// refused more often is left to the queue, which waits longer.
+const retries = 100
+
 // worker is the state of one chunk's pass.
 type worker struct {
+	meter   *store.Meter
 	runs    *Runs
 	run     Run
 	tenant  string
@@ -262,6 +271,7 @@ func (w *worker) record(ctx context.Context) error {
 		w.done.Counted = w.counter.Tally
 	}
 	w.done.Seconds = w.runs.now().Sub(w.started).Seconds()
+	w.done.Store = costOf(w.meter)
 	for e, seconds := range w.scorer.Seconds() {
 		if t, ok := w.done.Engines[e]; ok {
 			t.Seconds = seconds

@@ -35,6 +35,9 @@ func (r *Runs) complete(ctx context.Context, run Run) error {
 		sum.add(&done[bucket].Tally)
 		sum.Actions += done[bucket].Actions
 	}
+	if sum.Customers > 0 {
+		sum.Store.PerThousand = 1000 * sum.Store.Units / float64(sum.Customers)
+	}
 	body, err := json.Marshal(sum)
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "encoding a run's summary")
@@ -105,6 +108,7 @@ func (t *Tally) add(c *Tally) {
 	t.Scored += c.Scored
 	t.Changed += c.Changed
 	t.Seconds += c.Seconds
+	t.Store.add(&c.Store)
 	for why, n := range c.Failed {
 		if t.Failed == nil {
 			t.Failed = map[string]int{}

@@ -71,6 +71,7 @@ type Tally struct {
 	Changed   int                             `json:"changed"`   // and so written; the rest stands as it was
 	Failed    map[string]int                  `json:"failed,omitempty"`
 	Seconds   float64                         `json:"seconds"` // of work, over all chunks
+	Store     Cost                            `json:"store"`
 	Engines   map[scoring.Engine]*EngineTally `json:"engines"`
 }
 
@@ -80,6 +81,38 @@ type EngineTally struct {
 	NotScored map[score.Status]int `json:"not_scored,omitempty"` // why: no_policies, objected, not_in_scope
 	Changed   int                  `json:"changed"`
 	Seconds   float64              `json:"seconds"`
+}
+
+// Cost is what was asked of the store, and what that cost.
+type Cost struct {
+	Queries        int64   `json:"queries"`
+	DocumentsRead  int64   `json:"documents_read"`
+	BytesRead      int64   `json:"bytes_read"`
+	Batches        int64   `json:"batches"`
+	DocumentsWrote int64   `json:"documents_written"`
+	BytesWritten   int64   `json:"bytes_written"`
+	Retries        int64   `json:"retries"`
+	Units          float64 `json:"request_units"` // 0 where the store does not charge
+	PerThousand    float64 `json:"request_units_per_1000_customers"`
+}
+
+func costOf(m *store.Meter) Cost {
+	return Cost{
+		Queries: m.Queries.Load(), DocumentsRead: m.Documents.Load() + m.Reads.Load(), BytesRead: m.BytesRead.Load(),
+		Batches: m.Batches.Load(), DocumentsWrote: m.Writes.Load(), BytesWritten: m.BytesWritten.Load(),
+		Retries: m.Retries.Load(), Units: m.Units(),
+	}
+}
+
+func (c *Cost) add(o *Cost) {
+	c.Queries += o.Queries
+	c.DocumentsRead += o.DocumentsRead
+	c.BytesRead += o.BytesRead
+	c.Batches += o.Batches
+	c.DocumentsWrote += o.DocumentsWrote
+	c.BytesWritten += o.BytesWritten
+	c.Retries += o.Retries
+	c.Units += o.Units
 }
 
 func (t *EngineTally) count(s score.Status, n int) {
