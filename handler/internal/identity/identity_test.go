@@ -21,15 +21,15 @@ func TestRefuse(t *testing.T) {
 		{"APPLICATIONINSIGHTS_CONNECTION_STRING=InstrumentationKey=0;IngestionEndpoint=https://x/", false}, // no secret: it is published to browsers
 		{"PATH=/usr/bin;AccountKey=x", false},
 		{"SERVICEBUS=", false},
-		{"SERVICEBUS=Endpoint=sb://polis.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey=SECRET", true},
+		{"SERVICEBUS=Endpoint=sb://polis.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey=S3CR3T", true},
 		{"SERVICEBUS=Endpoint=sb://localhost;UseDevelopmentEmulator=true", true},
-		{"AzureWebJobsStorage=DefaultEndpointsProtocol=https;AccountName=polis;AccountKey=SECRET;EndpointSuffix=core.windows.net", true},
+		{"AzureWebJobsStorage=DefaultEndpointsProtocol=https;AccountName=polis;AccountKey=S3CR3T;EndpointSuffix=core.windows.net", true},
 		{"AzureWebJobsStorage=UseDevelopmentStorage=true", true},
-		{"BLOBS__blobServiceUri=https://polis.blob.core.windows.net/?sv=2024-01-01&sig=SECRET", true},
-		{"COSMOS__accountEndpoint=AccountEndpoint=https://x/;AccountKey=SECRET", true},
-		{"COSMOS__accountKey=SECRET", true},
-		{"POLIS_COSMOS_KEY=SECRET", false}, // no setting that anything reads
-		{"AZURE_CLIENT_SECRET=SECRET", true},
+		{"BLOBS__blobServiceUri=https://polis.blob.core.windows.net/?sv=2024-01-01&sig=S3CR3T", true},
+		{"COSMOS__accountEndpoint=AccountEndpoint=https://x/;AccountKey=S3CR3T", true},
+		{"COSMOS__accountKey=S3CR3T", true},
+		{"POLIS_COSMOS_KEY=S3CR3T", false}, // no setting that anything reads
+		{"AZURE_CLIENT_SECRET=S3CR3T", true},
 		{"AZURE_CLIENT_ID=5d0a7c0e-0000-4000-8000-000000000001", false},
 	} {
 		err := refuse([]string{"HOME=/", tc.setting})
@@ -37,7 +37,7 @@ func TestRefuse(t *testing.T) {
 		if tc.refused != (err != nil) {
 			t.Errorf("%s: %v", tc.setting, err)
 		}
-		if err != nil && (!fault.Is(err, fault.Unconfigured) || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "SECRET")) {
+		if err != nil && (!fault.Is(err, fault.Unconfigured) || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "S3CR3T")) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

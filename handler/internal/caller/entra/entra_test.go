@@ -10,7 +10,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -339,7 +338,7 @@ func FuzzTokens(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, token string) {
 		if c, err := ask(tokens, "Bearer "+token); err == nil {
-			t.Error(fmt.Sprintf("%+v", c))
+			t.Errorf("let in: %+v", c)
 		}
 	})
 }
