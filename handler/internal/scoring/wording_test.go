@@ -42,6 +42,7 @@ func TestEveryCodeHasSentences(t *testing.T) {
 		}
 		codes["direction"] = append(codes["direction"], engine+".raises", engine+".lowers")
 	}
+	codes["direction"] = append(codes["direction"], "risk.load.raises", "risk.load.lowers", "nbp.product_group.raises", "nbp.product_group.lowers")
 	for engine, parts := range map[string][]string{"churn": lapseParts, "clv": valueParts, "nbp": offerParts} {
 		for _, part := range parts {
 			codes["part"] = append(codes["part"], engine+"."+part)

@@ -332,24 +332,39 @@ func (s *Sentences) WhatIf(l Lang, why string, change, with, without float64) st
 const pair = " × "
 
 // Reason is a reason in words: the customer's value, how it compares to the book, and
-// which way it moves the engine's score.
+// which way those go of whom the same is true.
 func (s *Sentences) Reason(l Lang, engine string, r *Reason) string {
 	group := "customer"
 	if engine == "risk" {
 		group = "policy"
 	}
 	parts := []string{s.fact(l, group, r)}
-	if c := s.comparison(l, group, r); c != "" {
+	way, own := s.direction(l, engine, group, r)
+	if c := s.comparison(l, group, r); c != "" && !own {
 		parts = append(parts, c)
 	}
+	if way != "" {
+		parts = append(parts, way)
+	}
+	return strings.Join(parts, " ")
+}
+
+// direction says which way a reason goes, and whether in words of the code's own, which
+// compare already. A model knows what goes together and not what makes what, so a sentence
+// speaks of others who are alike; only a load is a step of the calculation itself.
+func (s *Sentences) direction(l Lang, engine, group string, r *Reason) (text string, own bool) {
 	way := ".raises"
 	if r.Contribution < 0 {
 		way = ".lowers"
 	}
-	if d, ok := s.find("direction", engine+way); ok {
-		parts = append(parts, d.text[l].sentence)
+	if d, ok := s.find("direction", engine+"."+r.Code+way); ok {
+		return d.text[l].sentence, true
 	}
-	return strings.Join(parts, " ")
+	if f, ok := s.feature(group, r.Code); ok && f.format == "" {
+		engine += ".load"
+	}
+	d, _ := s.find("direction", engine+way)
+	return d.text[l].sentence, false
 }
 
 // fact says what the customer's value is.

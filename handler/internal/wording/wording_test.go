@@ -92,6 +92,23 @@ func TestSentencesAreFit(t *testing.T) {
 	}
 }
 
+// TestNoCauseIsClaimed: a model knows what goes together, so no reason says that what is
+// known of a customer makes anything happen.
+func TestNoCauseIsClaimed(t *testing.T) {
+	for key, r := range Default().rows {
+		if key[0] != "direction" || strings.Contains(key[1], ".load.") {
+			continue
+		}
+		for _, text := range r.text {
+			for _, cause := range []string{"aardoor", "aarom", "akt ", "makes", "ecause", "So we"} {
+				if strings.Contains(text.sentence, cause) {
+					t.Errorf("%s claims a cause: %q", key, text.sentence)
+				}
+			}
+		}
+	}
+}
+
 // unfit are words of the trade, and words that blame.
 var unfit = strings.Fields("churn lapse score model algoritme algorithm segment portefeuille portfolio royement polis propensity shapley clv " +
 	"schuld fault helaas moet must fraude fraud wanbetaler defaulter")
@@ -159,6 +176,7 @@ func TestReasons(t *testing.T) {
 		}
 		say("nbp", "holds_motor", 0.0, nil, 0.1)
 		say("nbp", "claims_12m", 1.0, nil, 0.1)
+		say("nbp", "product_group", "business_liability", map[string]any{"common": "motor", "share": 0.1}, 0.1)
 		say("churn", "age × main_branch", nil, nil, -0.2)
 		say("churn", "premium_change", -0.031, map[string]any{"median": -0.02, "percentile": 40}, -0.2)
 		say("churn", "origin", "direct", map[string]any{"common": "direct", "share": 0.7}, -0.2)
