@@ -34,7 +34,7 @@ func TestEveryCodeHasSentences(t *testing.T) {
 		"standing":   {"risk", "churn", "clv", "nbp"},
 		"withheld":   {"a tenant's own"}, "trigger": {"a tenant's own"}, "action": {"none", "a tenant's own"}, "segment": {"a tenant's own"},
 		"contact": {"none", "allowed", "barred"}, "channel": {""}, "excluded": {""}, "ask": {""}, "why": {""}, "signal": {""}, "gap": {""},
-		"pair": {""}, "another": {""}, "about": {"risk", "nbp"}, "missing": {""}, "unknown": {""},
+		"pair": {""}, "another": {""}, "about": {"risk", "nbp"}, "missing": {""}, "field": {""}, "unknown": {""},
 	}
 	for _, engine := range []string{"risk", "churn", "nbp"} {
 		for _, basis := range constants(t, engine, "Basis") {

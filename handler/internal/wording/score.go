@@ -390,10 +390,7 @@ func (s *Sentences) fact(l Lang, group string, r *Reason) string {
 		}
 		what["value"], single = s.write(l, f.format, v, false), v == 1
 	case string:
-		what["value"] = v
-		if kind, ok := strings.CutPrefix(f.format, "value:"); ok {
-			what["value"] = s.name(l, kind, v)
-		}
+		what["value"] = s.text(l, f.format, r.Code, v)
 	default:
 		if f.format == "" { // a sentence that shows no value
 			return t.sentence
@@ -417,10 +414,32 @@ func (s *Sentences) called(l Lang, group, code string) string {
 	return fill(f.text[l].name, false, s.about(l, code))
 }
 
-// about is what the name of a feature says of it: a branch, or a key of the tenant's own.
+// text is what a feature's value is called.
+func (s *Sentences) text(l Lang, format, code, value string) string {
+	if kind, ok := strings.CutPrefix(format, "value:"); ok {
+		return s.name(l, kind, value)
+	}
+	if key, ok := strings.CutPrefix(code, attribute); ok {
+		return s.name(l, "attribute."+key, value)
+	}
+	return value
+}
+
+// attribute begins the names of features that are attributes of policies.
+const attribute = "attribute_"
+
+// about is what the name of a feature says of it: a branch, or an attribute. One that is
+// not among the known is quoted as the tenant's own field.
 func (s *Sentences) about(l Lang, code string) is {
 	_, key, _ := strings.Cut(code, "_")
-	return is{"branch": s.name(l, "branch", key), "key": strings.ReplaceAll(key, "_", " ")}
+	if !strings.HasPrefix(code, attribute) {
+		return is{"branch": s.name(l, "branch", key)}
+	}
+	if s.Specific("value", "attribute."+key) {
+		return is{"key": s.name(l, "attribute", key)}
+	}
+	own, _ := s.find("field", "")
+	return is{"key": fill(own.text[l].sentence, false, is{"of": key})}
 }
 
 // comparison says what is usual in the book; "" where nothing is worth saying.
@@ -447,10 +466,7 @@ func (s *Sentences) comparison(l Lang, group string, r *Reason) string {
 			key = ".those" // the book's are of those who have it
 		}
 	case string:
-		common := r.Book.Common
-		if kind, ok := strings.CutPrefix(f.format, "value:"); ok {
-			common = s.name(l, kind, common)
-		}
+		common := s.text(l, f.format, r.Code, r.Book.Common)
 		key, what["common"], what["share"] = ".name", common, share(l, r.Book.Share)
 		if value == r.Book.Common {
 			key = ".same"

@@ -180,6 +180,8 @@ func TestReasons(t *testing.T) {
 		say("churn", "age × main_branch", nil, nil, -0.2)
 		say("churn", "premium_change", -0.031, map[string]any{"median": -0.02, "percentile": 40}, -0.2)
 		say("churn", "origin", "direct", map[string]any{"common": "direct", "share": 0.7}, -0.2)
+		say("risk", "attribute_fuel", "electric", map[string]any{"common": "petrol", "share": 0.7}, 0.2)
+		say("risk", "attribute_vehicle_year", 2007.0, map[string]any{"median": 2015}, 0.2)
 		say("churn", "not listed", 3.0, nil, -0.2)
 		golden(t, "reasons."+l.String()+".txt", b.String())
 	}
