@@ -181,10 +181,7 @@ func (s *Sentences) write(l Lang, format string, v float64, comparing bool) stri
 
 // higher writes by how much one number is above or below another.
 func higher(l Lang, by, unit string, v float64) string {
-	switch {
-	case !strings.ContainsAny(by, "123456789"):
-		return say(l, "niet anders", "no different")
-	case v < 0:
+	if v < 0 {
 		return by + unit + say(l, " lager", " lower")
 	}
 	return by + unit + say(l, " hoger", " higher")

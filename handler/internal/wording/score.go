@@ -101,8 +101,10 @@ func (s *Sentences) Text(l Lang, score []byte) ([]Sentence, error) {
 	}
 	w.reasons(j.Engine, j.about(), &j.Reasons)
 	for _, p := range j.Explained.Parts {
-		if r, ok := s.find("part", j.Engine+"."+p.Code); ok {
-			w.say("part", p.Code, "part", j.Engine+"."+p.Code, is{"value": s.write(l, r.format, p.Contribution, false)})
+		r, _ := s.find("part", j.Engine+"."+p.Code)
+		// A part that is nothing as it would be read says nothing.
+		if value := s.write(l, r.format, p.Contribution, false); strings.ContainsAny(value, "123456789") {
+			w.say("part", p.Code, "part", j.Engine+"."+p.Code, is{"value": value})
 		}
 	}
 	for _, g := range j.Signals {
@@ -165,7 +167,7 @@ type is map[string]string
 // say adds the sentence of a group's code, if there is one.
 func (w *writer) say(about, code, group, key string, what is) {
 	if r, ok := w.s.find(group, key); ok {
-		w.add(about, code, fill(r.text[w.l].sentence, false, what))
+		w.add(about, code, fill(r.text[w.l].sentence, what))
 	}
 }
 
@@ -256,10 +258,10 @@ func (w *writer) summary(j *said) {
 		if main != nil {
 			what["value"] = w.s.write(w.l, r.format, *main, false)
 		}
-		text := fill(r.text[w.l].sentence, false, what)
+		text := fill(r.text[w.l].sentence, what)
 		if b, ok := w.s.find("band", j.Band); ok && standing {
 			place, _ := w.s.find("standing", j.Engine)
-			text += " " + fill(place.text[w.l].sentence, false, is{"band": b.text[w.l].sentence})
+			text += " " + fill(place.text[w.l].sentence, is{"band": b.text[w.l].sentence})
 		}
 		w.add("summary", j.Engine, text)
 	}
@@ -323,7 +325,7 @@ func (s *Sentences) WhatIf(l Lang, why string, change, with, without float64) st
 		return r.text[l].sentence
 	}
 	r, _ := s.find("what_if", "answer")
-	return fill(r.text[l].sentence, false, is{
+	return fill(r.text[l].sentence, is{
 		"change": s.write(l, "change", change, false), "value": share(l, with), "without": share(l, without),
 	})
 }
@@ -371,7 +373,7 @@ func (s *Sentences) direction(l Lang, engine, group string, r *Reason) (text str
 func (s *Sentences) fact(l Lang, group string, r *Reason) string {
 	if a, b, ok := strings.Cut(r.Code, pair); ok {
 		p, _ := s.find("pair", "")
-		return fill(p.text[l].sentence, false, is{"name": s.called(l, group, a), "other": s.called(l, group, b)})
+		return fill(p.text[l].sentence, is{"name": s.called(l, group, a), "other": s.called(l, group, b)})
 	}
 	f, ok := s.feature(group, r.Code)
 	if !ok {
@@ -379,7 +381,6 @@ func (s *Sentences) fact(l Lang, group string, r *Reason) string {
 		return u.text[l].sentence
 	}
 	t, what := f.text[l], s.about(l, r.Code)
-	single := false
 	switch v := r.Value.(type) {
 	case float64:
 		if f.format == "flag" {
@@ -388,7 +389,7 @@ func (s *Sentences) fact(l Lang, group string, r *Reason) string {
 				t.sentence = no
 			}
 		}
-		what["value"], single = s.write(l, f.format, v, false), v == 1
+		what["value"] = s.write(l, f.format, v, false)
 	case string:
 		what["value"] = s.text(l, f.format, r.Code, v)
 	default:
@@ -396,13 +397,13 @@ func (s *Sentences) fact(l Lang, group string, r *Reason) string {
 			return t.sentence
 		}
 		if t.missing != "" {
-			return fill(t.missing, false, what)
+			return fill(t.missing, what)
 		}
 		m, _ := s.find("missing", "")
 		what["name"] = s.called(l, group, r.Code)
-		return fill(m.text[l].sentence, false, what)
+		return fill(m.text[l].sentence, what)
 	}
-	return fill(t.sentence, single, what)
+	return fill(t.sentence, what)
 }
 
 // called is a feature's name.
@@ -411,7 +412,7 @@ func (s *Sentences) called(l Lang, group, code string) string {
 	if !ok {
 		return code
 	}
-	return fill(f.text[l].name, false, s.about(l, code))
+	return fill(f.text[l].name, s.about(l, code))
 }
 
 // text is what a feature's value is called.
@@ -439,7 +440,7 @@ func (s *Sentences) about(l Lang, code string) is {
 		return is{"key": s.name(l, "attribute", key)}
 	}
 	own, _ := s.find("field", "")
-	return is{"key": fill(own.text[l].sentence, false, is{"of": key})}
+	return is{"key": fill(own.text[l].sentence, is{"of": key})}
 }
 
 // comparison says what is usual in the book; "" where nothing is worth saying.
@@ -473,5 +474,5 @@ func (s *Sentences) comparison(l Lang, group string, r *Reason) string {
 		}
 	}
 	c, _ := s.find("compare", group+key)
-	return fill(c.text[l].sentence, false, what)
+	return fill(c.text[l].sentence, what)
 }

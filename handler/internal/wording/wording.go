@@ -36,7 +36,8 @@ var embedded []byte
 
 // header is the file's first line. A group says what a code is of; format how its number
 // is written; a name is for lists of things and for what is not known; the sentence has
-// {placeholders}, and {value one|many} where the noun follows the number. A code that ends
+// {placeholders}, and {value none|one|many} where a noun follows the number: with none and
+// with one the words stand for both, with many they come after the number. A code that ends
 // in _ is for all that begin so, an empty one for all that the group does not list.
 var header = []string{"group", "code", "format", "nl_name", "nl", "nl_missing", "en_name", "en", "en_missing"}
 
@@ -99,7 +100,7 @@ func (s *Sentences) channel(l Lang, name string) string {
 		return s.name(l, "channel", name)
 	}
 	r, _ := s.find("channel", "")
-	return fill(r.text[l].sentence, false, is{"of": name})
+	return fill(r.text[l].sentence, is{"of": name})
 }
 
 type row struct {
@@ -156,6 +157,12 @@ func Read(r io.Reader) (*Sentences, error) {
 		for _, cell := range cells[3:] {
 			if strings.Count(cell, "{") != strings.Count(cell, "}") {
 				return nil, fault.New(fault.Malformed, "sentences: line %d: a { without its }", line)
+			}
+			for _, rest := range strings.Split(cell, "{")[1:] {
+				name, _, _ := strings.Cut(rest, "}")
+				if _, forms, counted := strings.Cut(name, " "); counted && strings.Count(forms, "|") != 2 {
+					return nil, fault.New(fault.Malformed, "sentences: line %d: a number has three forms: none|one|many", line)
+				}
 			}
 		}
 		s.rows[key] = row{cells[2], [2]text{{cells[3], cells[4], cells[5]}, {cells[6], cells[7], cells[8]}}}
@@ -239,7 +246,7 @@ func (s *Sentences) name(l Lang, kind, value string) string {
 }
 
 // fill puts what placeholders stand for into a sentence.
-func fill(sentence string, single bool, what is) string {
+func fill(sentence string, what is) string {
 	var b strings.Builder
 	for {
 		before, rest, ok := strings.Cut(sentence, "{")
@@ -248,15 +255,21 @@ func fill(sentence string, single bool, what is) string {
 			return b.String()
 		}
 		name, after, _ := strings.Cut(rest, "}")
-		name, nouns, counted := strings.Cut(name, " ")
-		b.WriteString(what[name])
+		name, forms, counted := strings.Cut(name, " ")
+		written := what[name]
 		if counted {
-			one, many, _ := strings.Cut(nouns, "|")
-			if single {
-				many = one
+			none, more, _ := strings.Cut(forms, "|")
+			one, many, _ := strings.Cut(more, "|")
+			switch written { // as it is read: what rounds to one is one
+			case "0":
+				written = none
+			case "1":
+				written = one
+			default:
+				written += " " + many
 			}
-			b.WriteString(" " + many)
 		}
+		b.WriteString(written)
 		sentence = after
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -106,6 +107,48 @@ func TestNoCauseIsClaimed(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestNumbersRead renders every sentence that shows a number at none, one, two and a
+// fraction, and finds nothing that nobody would say.
+func TestNumbersRead(t *testing.T) {
+	s := Default()
+	odd := regexp.MustCompile(`\(\d|\b0 (maand|month|dag|day|keer|time)|(^|\s)[01] (times|\pL*en|\pL*s)\b|(^|\s)0 \pL|  `)
+	for key, r := range s.rows {
+		if key[0] != "customer" && key[0] != "policy" || slices.Contains([]string{"", "name", "eur", "years"}, r.format) {
+			continue // nothing and a year are amounts like others
+		}
+		code := key[1]
+		if strings.HasSuffix(code, "_") {
+			code += "motor"
+		}
+		for _, l := range []Lang{NL, EN} {
+			for _, v := range []float64{0, 0.04, 1, 1.04, 2, 2.5} {
+				engine := map[string]string{"customer": "churn", "policy": "risk"}[key[0]]
+				if text := s.Reason(l, engine, &Reason{Code: code, Value: v, Contribution: 1}); odd.MatchString(text) {
+					t.Errorf("%s at %v in %s: %q", key, v, l, text)
+				}
+			}
+		}
+	}
+}
+
+// TestPartsOfNothing get no sentence: what rounds to nothing moves nothing.
+func TestPartsOfNothing(t *testing.T) {
+	score := `{"engine":"churn","status":"scored","explained":{"parts":[{"code":"lapse_level","contribution":0.1},{"code":"other_ends","contribution":-0.0001},{"code":"renewal_timing","contribution":0}]}}`
+	list, err := sentences.Text(EN, []byte(score))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parts []string
+	for _, line := range list {
+		if line.About == "part" {
+			parts = append(parts, line.Code)
+		}
+	}
+	if !slices.Equal(parts, []string{"lapse_level"}) {
+		t.Errorf("sentences of %v", parts)
 	}
 }
 
@@ -274,7 +317,7 @@ func TestNumbers(t *testing.T) {
 		{"change", 0.18, "ging 18% omhoog", "rose by 18%"},
 		{"change", -0.002, "ging 0,2% omlaag", "fell by 0.2%"},
 		{"coming", 0.0001, "blijft gelijk", "will stay the same"},
-		{"points", 0.0001, "niet anders", "no different"},
+		{"points", 0.0001, "0 procentpunt hoger", "0 percentage points higher"},
 		{"points", -0.0213, "2,1 procentpunt lager", "2.1 percentage points lower"},
 		{"difference", 12.3, "12,30 euro hoger", "€12.30 higher"},
 		{"month", 3, "maart", "March"},
@@ -329,6 +372,7 @@ func TestReadRefuses(t *testing.T) {
 		"a cell too few":   {head + "band;low;;;a;;;b\n", "line 2"},
 		"the same twice":   {head + "band;low;;;a;;;b;\nband;low;;;a;;;b;\n", "line 3"},
 		"an open brace":    {head + "band;low;;;{a;;;b;\n", "line 2"},
+		"two forms":        {head + "band;low;count;;{value keer|keer};;;b;\n", "line 2"},
 		"an unknown style": {head + "band;low;roman;;a;;;b;\n", "roman"},
 	} {
 		if _, err := Read(strings.NewReader(tc.file)); err == nil || !strings.Contains(err.Error(), tc.says) {
