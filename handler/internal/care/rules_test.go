@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"math"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -300,6 +301,9 @@ func TestSentences(t *testing.T) {
 		{"open_severe_claim", 12345.6, "Er staat een grote schade open, van 12.346 euro.", "A large claim is open, of €12,346."},
 		{"complaint_open_long", 42, "Een klacht staat al 42 dagen open.", "A complaint has been open for 42 days."},
 		{"moved", 1.2, "U bent 1 maand geleden verhuisd: klopt de dekking van woning en inboedel nog?", "You moved 1 month ago: is the cover of home and contents still right?"},
+		{"left_household", 0.3, "U heeft minder dan een maand geleden een huishouden verlaten: wie is nu waar verzekerd?", "You left a household less than a month ago: who is insured where now?"},
+		{"moves_often", 1, "U bent in twee jaar 1 keer verhuisd.", "You moved once in two years."},
+		{"deductible_high", 1, "Een eigen risico is 1 keer de jaarpremie.", "A deductible is once the annual premium."},
 		{"never_asked", 70.8, "Het is 5,9 jaar geleden dat wij u benaderden.", "It is 5.9 years since we approached you."},
 		{"large_rise_announced", 0.154, "Een premie stijgt binnenkort met 15%.", "A premium rises by 15% soon."},
 		{"deductible_high", 3.25, "Een eigen risico is 3,3 keer de jaarpremie.", "A deductible is 3.3 times the annual premium."},
@@ -309,6 +313,22 @@ func TestSentences(t *testing.T) {
 		r := engine(t, Defaults(), all()).rules.Rule(tt.code)
 		if r.Dutch(tt.number) != tt.nl || r.English(tt.number) != tt.en {
 			t.Errorf("%s: %q %q", tt.code, r.Dutch(tt.number), r.English(tt.number))
+		}
+	}
+}
+
+// TestNumbersRead renders every rule's sentences at none, one, two and a fraction, and
+// finds nothing that nobody would say.
+func TestNumbersRead(t *testing.T) {
+	odd := regexp.MustCompile(`\(\d|\b0 (maand|month|dag|day)|(^|\s)1 (times|months|days|maanden|dagen)`)
+	rules := engine(t, Defaults(), all()).rules
+	for _, r := range rules.list {
+		for _, v := range []float64{0, 0.4, 1, 1.04, 2, 2.5} {
+			for _, text := range []string{r.Dutch(v), r.English(v)} {
+				if odd.MatchString(text) {
+					t.Errorf("%s at %v: %q", r.Code, v, text)
+				}
+			}
 		}
 	}
 }

@@ -19,7 +19,7 @@ func (r *Rule) Unit() string {
 
 // Dutch is the rule's sentence for a trigger's number.
 func (r *Rule) Dutch(number float64) string {
-	return strings.ReplaceAll(r.NL, placeholder, say(number, r.Unit(), ",", ".", around{"", " euro"}, words2{"dag", "dagen"}, words2{"maand", "maanden"}, "jaar", "keer"))
+	return strings.ReplaceAll(r.NL, placeholder, say(number, r.Unit(), ",", ".", around{"", " euro"}, words2{"dag", "dagen"}, words2{"maand", "maanden"}, "jaar", words2{"1 keer", "keer"}, "minder dan een "))
 }
 
 // English is the rule's sentence for a trigger's number.
@@ -28,7 +28,12 @@ func (r *Rule) English(number float64) string {
 	if rounded(number, 1) == 1 {
 		years = "year"
 	}
-	return strings.ReplaceAll(r.EN, placeholder, say(number, r.Unit(), ".", ",", around{"€", ""}, words2{"day", "days"}, words2{"month", "months"}, years, "times"))
+	said := say(number, r.Unit(), ".", ",", around{"€", ""}, words2{"day", "days"}, words2{"month", "months"}, years, words2{"once", "times"}, "less than a ")
+	text := r.EN
+	if said == "1" {
+		text = strings.ReplaceAll(text, placeholder+" times", "once")
+	}
+	return strings.ReplaceAll(text, placeholder, said)
 }
 
 type words2 struct{ one, more string }
@@ -37,7 +42,7 @@ type words2 struct{ one, more string }
 type around struct{ before, after string }
 
 // say writes a number with its unit as a customer would read it.
-func say(v float64, unit, point, thousands string, euro around, days, months words2, years, times string) string {
+func say(v float64, unit, point, thousands string, euro around, days, months words2, years string, times words2, under string) string {
 	if math.IsNaN(v) {
 		return "?"
 	}
@@ -45,7 +50,10 @@ func say(v float64, unit, point, thousands string, euro around, days, months wor
 		return strings.Replace(strconv.FormatFloat(rounded(v, decimals), 'f', -1, 64), ".", point, 1)
 	}
 	counted := func(w words2) string {
-		if rounded(v, 0) == 1 {
+		switch rounded(v, 0) {
+		case 0:
+			return under + w.one // nobody says that something was 0 months ago
+		case 1:
 			return "1 " + w.one
 		}
 		return number(0) + " " + w.more
@@ -61,7 +69,10 @@ func say(v float64, unit, point, thousands string, euro around, days, months wor
 		}
 		return euro.before + amount + euro.after
 	case unitTimes:
-		return number(1) + " " + times
+		if rounded(v, 1) == 1 {
+			return times.one
+		}
+		return number(1) + " " + times.more
 	case unitDays:
 		return counted(days)
 	case unitMonths:
