@@ -2,6 +2,7 @@ package scoring
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -85,8 +86,17 @@ func edges(t *testing.T) []edge {
 		{
 			name: "only ended policies", members: one(cases["only ended ones"]), status: all(score.NoPolicies), says: noPolicies,
 			check: func(t *testing.T, _ *Scorer, sheets []Sheet) {
-				if nothing(t, nil, sheets); sheets[0].Clv.Realised == 0 {
-					t.Error("what was realised is forgotten")
+				nothing(t, nil, sheets)
+				var answer struct {
+					Status   string
+					Realised float64
+					Value    *float64
+				}
+				if err := json.Unmarshal(sheets[0].AppendJSON(nil, Clv, "t", noon), &answer); err != nil {
+					t.Fatal(err)
+				}
+				if answer.Status != "no_policies" || answer.Realised == 0 || answer.Value != nil {
+					t.Errorf("what was realised is forgotten, or there is a value: %+v", answer)
 				}
 			},
 		},

@@ -248,7 +248,12 @@ func (sh *Sheet) clv(j *appender) {
 	r := &sh.Clv
 	j.head(r.Status, r.Band)
 	j.raw(`,"view":"`).raw(string(r.View)).raw(`"`)
-	if r.Status != score.Scored {
+	switch r.Status {
+	case score.Scored:
+	case score.NoPolicies: // what was brought stays so when all has ended
+		j.raw(`,"realised":`).num(r.Realised, 2)
+		return
+	default:
 		return
 	}
 	j.raw(`,"horizon_months":`)
