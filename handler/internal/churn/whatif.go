@@ -31,7 +31,7 @@ type Band struct {
 	To     float64 `json:"to"`
 	None   bool    `json:"none,omitempty"`
 	Effect float64 `json:"effect"` // on the log-odds of a lapse around the renewal, against the book's mean
-	Error  float64 `json:"error"`  // its standard error
+	Error  float64 `json:"error"`  // its standard error, of the model and of how many lapsed
 	Lapses float64 `json:"lapses"` // in the band and those beside it
 }
 
@@ -54,6 +54,8 @@ const (
 )
 
 // studentT is that of 95% and seven degrees of freedom: standard errors are of eight bags.
+// It stands for errors of counts too, which have more: effects are drawn to the mean, and so
+// lie off the truth by more than chance (train's TestIntervalsCover).
 const studentT = 2.365
 
 func (c *Changes) check() error {
@@ -91,6 +93,23 @@ func (c *Changes) at(change float64) *Band {
 func (c *Changes) none() *Band {
 	i := slices.IndexFunc(c.Bands, func(b Band) bool { return b.None })
 	return &c.Bands[i]
+}
+
+// Association is what goes with a change against none, on the log-odds, and how far its 95%
+// interval reaches to either side; NaN beyond support.
+func (c *Changes) Association(change float64) (effect, off float64) {
+	band := c.at(change)
+	if band == nil {
+		return math.NaN(), math.NaN()
+	}
+	none := c.none()
+	return band.Effect - none.Effect, reach(band, none)
+}
+
+// reach is how far the 95% interval of the difference of two bands reaches. Their lapses are
+// of other policies, so that their errors are independent.
+func reach(a, b *Band) float64 {
+	return studentT * math.Sqrt(float64(a.Error*a.Error)+float64(b.Error*b.Error))
 }
 
 // WhatIf is what goes with a change of a policy's premium at its next renewal: the
@@ -165,8 +184,7 @@ func (e *Engine) whatIf(p *portfolio.PolicyView, asOf portfolio.Date, a *alone, 
 	if band == none {
 		return
 	}
-	// The bands' errors as if they were independent: those of a term are hardly not.
-	off := studentT * math.Sqrt(float64(band.Error*band.Error)+float64(none.Error*none.Error))
+	off := reach(band, none)
 	w.Low = shifted(band.Effect-off) - w.Without
 	w.High = shifted(band.Effect+off) - w.Without
 }

@@ -461,15 +461,14 @@ func (l *lapses) near(bands ...int) (out band) {
 	return out
 }
 
-// bandAt is a band as the model has it. One that the model says nothing of has the mean's
-// effect, with the error of a rate of so many lapses.
+// bandAt is a band as the model has it; one that the model says nothing of has the mean's
+// effect. Bags share most of their rows, and the model draws neighbours together, so that the
+// jackknife over them sees only a part of chance: the error is at least that of the log-odds of
+// so many lapses (Woolf 1955).
 func bandAt(k int, cells map[string]model.Cell, near band, from, to float64) churn.Band {
 	b := churn.Band{From: round4(from), To: round4(to), Lapses: near.lapses}
-	if cell, ok := cells[bandName(k)]; ok {
-		b.Effect, b.Error = cell.Value, cell.Error
-	}
-	if b.Error == 0 {
-		b.Error = round4(math.Sqrt(1/max(near.lapses, 1) + 1/max(near.stayed, 1)))
-	}
+	counts := math.Sqrt(1/max(near.lapses, 1) + 1/max(near.stayed, 1))
+	cell := cells[bandName(k)]
+	b.Effect, b.Error = cell.Value, max(cell.Error, round4(counts))
 	return b
 }
