@@ -6,6 +6,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"polis/handler/internal/feedback"
+	"polis/handler/internal/portfolio"
 )
 
 // scored is a world in which B1 has scores of a run.
@@ -318,6 +321,29 @@ func TestAnObjectionIsHeard(t *testing.T) {
 	}
 	if d := w.decision(before["churn"]); d.Source != "history" {
 		t.Errorf("three scores of one day: %+v", d)
+	}
+}
+
+// TestWhatWasPredictedOfActions is shown in four decimals, and not of who objects to profiling.
+func TestWhatWasPredictedOfActions(t *testing.T) {
+	w := scored(t)
+	t0, err := w.book.Tenant(t.Context(), "one")
+	must(t, err)
+	rec, err := w.book.Customer(t.Context(), t0, "B1")
+	must(t, err)
+	h := feedback.History{Suggestions: []feedback.Suggestion{{Item: "i", Action: "call", Opened: portfolio.MustDate(2026, 3, 1), Chance: 0.10466506437704558}}}
+	body, err := h.Body()
+	must(t, err)
+	must(t, w.book.PutFeedback(t.Context(), t0, rec.Relation, "B1", body, rec.FeedbackETag))
+	actions := func() string {
+		return w.want(200, w.do("key-one", "GET", "/api/v1/customers/B1/actions", "", nil)).Body.String()
+	}
+	if got := actions(); !strings.Contains(got, `"chance":0.1047,`) && !strings.Contains(got, `"chance":0.1047}`) {
+		t.Errorf("%s", got)
+	}
+	w.want(200, w.json("key-one", "POST", "/api/v1/customers/B1/objection", map[string]any{"source": "letter"}))
+	if got := actions(); strings.Contains(got, "chance") || !strings.Contains(got, `"action":"call"`) {
+		t.Errorf("of who objects: %s", got)
 	}
 }
 

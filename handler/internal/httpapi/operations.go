@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 	"polis/handler/internal/book"
 	"polis/handler/internal/caller"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/feature"
 	"polis/handler/internal/feedback"
 	"polis/handler/internal/imports"
 	"polis/handler/internal/portfolio"
@@ -491,7 +493,8 @@ func (a *API) getReport(w http.ResponseWriter, r *http.Request, c call) error {
 	return writeJSON(w, http.StatusOK, report)
 }
 
-// customerActions shows what was ever suggested for a customer, and what was said of it.
+// customerActions shows what was ever suggested for a customer, and what was said of it. What
+// was predicted of it is a profile's, and none of who objects to that.
 func (a *API) customerActions(w http.ResponseWriter, r *http.Request, c call) error {
 	rec, err := a.Book.Customer(r.Context(), c.tenant, r.PathValue("customer"))
 	if err != nil {
@@ -502,6 +505,14 @@ func (a *API) customerActions(w http.ResponseWriter, r *http.Request, c call) er
 		return err
 	}
 	h.Suggestions = orEmpty(h.Suggestions)
+	var v portfolio.View
+	v.Reset(rec.Aggregate, portfolio.DateOf(a.Now()), c.tenant.EndTable())
+	for i := range h.Suggestions {
+		s := &h.Suggestions[i]
+		if s.Chance = math.Round(1e4*s.Chance) / 1e4; feature.Objects(&v) {
+			s.Chance = 0
+		}
+	}
 	return writeJSON(w, http.StatusOK, h)
 }
 
