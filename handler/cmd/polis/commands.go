@@ -14,6 +14,7 @@ import (
 	"polis/handler/internal/bus"
 	"polis/handler/internal/enrichment"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/feature"
 	"polis/handler/internal/intake"
 	"polis/handler/internal/intake/tabular"
 	"polis/handler/internal/nbp"
@@ -186,9 +187,13 @@ func (m *trainCmd) Run(ctx context.Context) error {
 				return fault.Wrap(fault.NotFound, err, "--bring %s", name)
 			}
 		}
-		models, err := s.train(ctx, newProgress(os.Stderr), t, on, train.Options{Bring: brought, Settings: &settings})
+		var left []feature.LeftOut
+		models, err := s.train(ctx, newProgress(os.Stderr), t, on, train.Options{Bring: brought, Settings: &settings, LeftOut: func(l []feature.LeftOut) { left = l }})
 		if err != nil {
 			return err
+		}
+		for _, l := range left {
+			fmt.Printf("no feature: the attribute %q: %s\n", l.Key, l.Why)
 		}
 		for _, l := range models.Learnt() {
 			meta := l.Model.Meta()

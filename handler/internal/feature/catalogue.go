@@ -36,8 +36,8 @@ func Catalogue() []Set {
 //go:embed page.md
 var page string
 
-// Page is docs/features.md: the text of page.md with the tables of features and the lists
-// of what may never be one.
+// Page is docs/features.md: the text of page.md with the tables of features, of known
+// rating factors, and the lists of what may never be one.
 func Page() string {
 	var counts, tables strings.Builder
 	for _, set := range Catalogue() {
@@ -60,6 +60,10 @@ func Page() string {
 	for k, name := range channelNames {
 		list(&channels, name, channelCodes[k])
 	}
+	var factors strings.Builder
+	for _, f := range ratingFactors {
+		list(&factors, f.Meaning, f.Keys)
+	}
 	return strings.NewReplacer(
 		"{{counts}}", strings.TrimSuffix(counts.String(), ", "),
 		"{{features}}", strings.TrimSpace(tables.String()),
@@ -67,7 +71,14 @@ func Page() string {
 		"{{channels}}", strings.TrimSpace(channels.String()),
 		"{{never keys}}", codeList(neverKeys),
 		"{{never words}}", codeList(neverWords),
+		"{{never starts}}", codeList(neverStarts),
 		"{{never parts}}", codeList(neverParts),
+		"{{factors}}", strings.TrimSpace(factors.String()),
+		"{{covers}}", codeList(delicateCovers),
+		"{{names}}", fmt.Sprint(mostNames),
+		"{{longest}}", fmt.Sprint(longestOne),
+		"{{few}}", fmt.Sprint(fewNames),
+		"{{attributes}}", fmt.Sprint(mostAttributes),
 		"{{private}}", codeList(branchNames(commonPrivate)),
 		"{{business}}", codeList(branchNames(commonBusiness)),
 		"{{snapshots}}", fmt.Sprint(Defaults.Snapshots),

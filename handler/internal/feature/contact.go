@@ -69,8 +69,6 @@ func kinds(lists [][]string) codes {
 	return m
 }
 
-func fold(list ...string) codes { return kinds([][]string{list}) }
-
 // of finds a code whatever its case. It does not allocate.
 func (m codes) of(code string) (uint8, bool) {
 	var low [32]byte

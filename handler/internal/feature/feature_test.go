@@ -306,7 +306,7 @@ func TestRatingFactors(t *testing.T) {
 		s.Add(&p)
 	}
 	want := []Attr{{"bm", true}, {"fuel", false}}
-	if got := s.Schema(Settings{}).Attributes; !reflect.DeepEqual(got, want) {
+	if got, _ := s.Schema(Settings{}); !reflect.DeepEqual(got.Attributes, want) {
 		t.Errorf("rating factors %v, want %v", got, want)
 	}
 }
@@ -390,7 +390,7 @@ func TestWhatIsBroughtInIsNoFeature(t *testing.T) {
 	for _, key := range []string{portfolio.RebuildValue, portfolio.RebuildDate, portfolio.RebuildSource, "build_year"} {
 		s.Add(&portfolio.Policy{Attributes: []portfolio.Attribute{{Key: key, Value: "1"}}})
 	}
-	if got := s.Schema(Settings{}).Attributes; len(got) != 1 || got[0].Key != "build_year" {
+	if got, _ := s.Schema(Settings{}); len(got.Attributes) != 1 || got.Attributes[0].Key != "build_year" {
 		t.Errorf("rating factors are %v", got)
 	}
 	known := portfolio.Policy{ID: "p", CustomerID: "c", Branch: "building", StartDate: asOf - 900, Status: portfolio.Active, Version: portfolio.Version{RecordedAt: asOf - 900, ValidFrom: asOf - 900}}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -505,6 +506,9 @@ func TestForbidden(t *testing.T) {
 		"name", "driver_name", "driverName", "bestuurdersnaam", "achternaam", "BSN", "iban", "e_mail", "email", "telefoon", "kenteken", "geboortedatum", "birth_date",
 		"advisor", "advisor_id", "adviseurscode", "medewerker", "account_manager", "acceptant", "behandelaar",
 		"notes", "remark", "opmerkingen", "omschrijving", "vrije_tekst", "free text", "memo", "toelichting",
+		"sekse", "seks", "SekseCode", "m/v/x", "dame_heer", "vrouwelijk", "v-m", "aandoening", "Ziekmelding", "ziekenhuis", "hiv", "HIV_status", "depressie", "rokerscode", "nonsmoker", "nonSmoker", "huisarts", "operatie",
+		"ziek_gemeld", "heeft hartklachten", "accountmanager", "relatiemanager", "relatie_manager", "inspecteur", "AccountManagerCode", "bijzonderheden", "aantekening", "info", "informatie", "vrij_veld", "vrijVeld", "omschr", "voorletters",
+		"geb_datum", "gebdatum", "gebDat", "geboorteland", "sofinummer", "Sofi-nummer", "enrichment:rebuild_value",
 	} {
 		if !Forbidden(key) {
 			t.Errorf("%q may be a feature", key)
@@ -513,6 +517,7 @@ func TestForbidden(t *testing.T) {
 	for _, key := range []string{
 		"bm", "power_kw", "kilometers", "build_year", "vehicles", "claim_free_years", "fuel", "brandstof", "ras", "sextant", "essex_area", "manual_gearbox", "catalogue_value", "dagwaarde", "gewicht",
 		"oppervlakte", "bouwaard", "rieten_dak", "alarm", "private_use", "leeftijd", "regio", "no_claim", "millimetres", "usage", "deductible_glass", "notebook_cover", "contextual",
+		"muziekinstrument", "archive", "rookmelder", "smoke_detector", "cooperatie", "hospitality", "essex", "operational_lease", "stroker",
 	} {
 		if Forbidden(key) {
 			t.Errorf("%q may not be a feature", key)
@@ -551,7 +556,7 @@ func TestExclude(t *testing.T) {
 		}
 	}
 	s := Settings{Exclude: []string{"region", "attribute_fuel"}}
-	if got := found.Schema(s).Attributes; len(got) != 1 || got[0].Key != "bm" {
+	if got, _ := found.Schema(s); len(got.Attributes) != 1 || got.Attributes[0].Key != "bm" {
 		t.Errorf("attributes %v", got)
 	}
 	for i, f := range CustomerFields() {
@@ -591,5 +596,118 @@ func BenchmarkRead(b *testing.B) {
 		v.Reset(a, asOf, portfolio.DefaultEnds)
 		g.Reset(refs)
 		r.Offer(Input{&v, &g}, &row)
+	}
+}
+
+// TestUnlistedAttributes: keys that are on no list, of which nobody can say what they hold,
+// are no features until a tenant names them, and then only if they may be.
+func TestUnlistedAttributes(t *testing.T) {
+	var found Survey
+	for i := range 200 {
+		p := portfolio.Policy{}
+		add := func(key, value string) {
+			p.Attributes = append(p.Attributes, portfolio.Attribute{Key: key, Value: value})
+		}
+		add("blorp", fmt.Sprint("kind ", i%3))
+		add("Kwispel-2", fmt.Sprint(i%7))
+		add("zzq", "heeft hartklachten")
+		add("pandas", fmt.Sprint("J. Jansen the ", i%60, "th"))
+		add("wordy", fmt.Sprint("many words ", i%20, " of it"))
+		add("lengthy", strings.Repeat("x", 41))
+		add("SekseCode", "1")
+		add("buildYear", "1990")
+		add("Brandstof", []string{"benzine", "diesel"}[i%2])
+		add("driver", []string{"only partner", "same", "all drivers > 24"}[i%3])
+		add("beroepsklasse", fmt.Sprint("class", i%51))
+		if i == 0 {
+			add("seldom", "1")
+		}
+		found.Add(&p)
+	}
+	keys := func(s Settings) (out []string, left map[string]string) {
+		schema, l := found.Schema(s)
+		if err := schema.Check(s); err != nil {
+			t.Error(err)
+		}
+		for _, a := range schema.Attributes {
+			out = append(out, a.Key)
+		}
+		left = map[string]string{}
+		for _, o := range l {
+			left[o.Key] = o.Why
+		}
+		return out, left
+	}
+	got, left := keys(Settings{})
+	if want := []string{"Brandstof", "buildYear", "driver"}; !slices.Equal(got, want) {
+		t.Errorf("by default %q are features, want %q", got, want)
+	}
+	for key, why := range map[string]string{
+		"blorp": "not listed", "Kwispel-2": "not listed", "zzq": "not listed", "pandas": "not listed", "wordy": "not listed", "lengthy": "not listed", "SekseCode": "forbidden", "beroepsklasse": "free text",
+	} {
+		if !strings.Contains(left[key], why) {
+			t.Errorf("%s is left out as %q, want %q", key, left[key], why)
+		}
+	}
+	if len(left) != 8 {
+		t.Errorf("left out are %v", left)
+	}
+	named := Settings{Attributes: []string{"blorp", "Kwispel-2", "pandas", "wordy", "lengthy", "seldom", "nowhere"}, Exclude: []string{"attribute_driver"}}
+	got, left = keys(named)
+	if want := []string{"Brandstof", "Kwispel-2", "blorp", "buildYear"}; !slices.Equal(got, want) {
+		t.Errorf("where they are named %q are features, want %q", got, want)
+	}
+	for key, why := range map[string]string{
+		"pandas": "free text", "wordy": "free text", "lengthy": "free text", "seldom": "one policy in fifty", "nowhere": "no policy has it", "driver": "features.exclude", "zzq": "not listed",
+	} {
+		if !strings.Contains(left[key], why) {
+			t.Errorf("%s is left out as %q, want %q", key, left[key], why)
+		}
+	}
+	for _, key := range []string{"sekse", "accountManager", " "} {
+		s := Defaults
+		s.Attributes = []string{"blorp", key}
+		if err := s.Check(); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "features.attributes[1]") {
+			t.Errorf("%q named: %v", key, err)
+		}
+	}
+	if err := (PolicySchema{Attributes: []Attr{{Key: "blorp"}}}).Check(Settings{}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a schema with an attribute that nobody named: %v", err)
+	}
+}
+
+// TestKnownRatingFactors are none that may not be a feature.
+func TestKnownRatingFactors(t *testing.T) {
+	for _, f := range ratingFactors {
+		for _, key := range f.Keys {
+			if Forbidden(key) || !RatingFactor(strings.ToUpper(key)) {
+				t.Errorf("%s: %s is forbidden, or not found", f.Meaning, key)
+			}
+		}
+	}
+	// What the sample and the real sets of scripts/realbook write.
+	for _, key := range strings.Fields("power_kw vehicle_year claim_free_years kilometers build_year vehicles coverage bm power vehicle_age fuel use fleet long lat bonus_malus driver job contracts age_at_purchase garage offer_over_market") {
+		if !RatingFactor(key) {
+			t.Errorf("%s is no rating factor", key)
+		}
+	}
+}
+
+func TestDelicateCovers(t *testing.T) {
+	for _, cover := range []string{
+		"medische kosten", "geneeskundige_kosten", "Lichamelijk letsel", "letsel-inzittenden", "ziektekosten", "Bodily Injury", "bodily-injury", "BODILY_INJURY", "bodilyInjury", "overlijden", "Blijvende invaliditeit", "smartengeld",
+		"accidental death", "permanent_disability", "injury", "letselschade", "income", "verzuim", "Schadeverzekering Inzittenden", strings.Repeat("x ", 100) + "letsel",
+	} {
+		if !Delicate(nil, &portfolio.ClaimView{Claim: &portfolio.Claim{Cover: cover}}) {
+			t.Errorf("%q is not delicate", cover)
+		}
+	}
+	for _, cover := range []string{"", "liability", "glass", "fire", "theft", "storm", "collision", "material damage", "water", "legal expenses", "assistance", "own_damage", "aanrijding", "hagel", "é"} {
+		if Delicate(nil, &portfolio.ClaimView{Claim: &portfolio.Claim{Cover: cover}}) {
+			t.Errorf("%q is delicate", cover)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { delicateCover("Letselschade-inzittenden en medische kosten") }); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }

@@ -1,9 +1,7 @@
 package feature
 
 import (
-	"sort"
 	"strconv"
-	"strings"
 
 	"polis/handler/internal/fault"
 	"polis/handler/internal/model"
@@ -26,11 +24,11 @@ type PolicySchema struct {
 	Attributes []Attr `json:"attributes,omitempty"`
 }
 
-// Check makes sure that no attribute is one that may never be a feature, or that the
-// settings exclude.
+// Check makes sure that no attribute is one that may never be a feature, that the settings
+// exclude, or that is no known rating factor and not named in them.
 func (s PolicySchema) Check(settings Settings) error {
 	for _, a := range s.Attributes {
-		if Forbidden(a.Key) || settings.Excludes(Attribute+a.Key) {
+		if Forbidden(a.Key) || settings.Excludes(Attribute+a.Key) || !settings.allows(a.Key) {
 			return fault.New(fault.Invalid, "the attribute %q may not be a feature", a.Key)
 		}
 	}
@@ -208,62 +206,4 @@ func number(s string) float64 {
 		return missing
 	}
 	return v
-}
-
-// Survey counts the attributes of policies, to find a tenant's rating factors.
-type Survey struct {
-	policies int
-	keys     map[string]*tally
-}
-
-type tally struct{ seen, numbers int }
-
-// Add counts a policy's attributes.
-func (s *Survey) Add(p *portfolio.Policy) {
-	if s.keys == nil {
-		s.keys = map[string]*tally{}
-	}
-	s.policies++
-	for _, a := range p.Attributes {
-		t := s.keys[a.Key]
-		if t == nil {
-			if len(s.keys) >= 1000 { // free text for keys: not rating factors
-				continue
-			}
-			t = &tally{}
-			s.keys[strings.Clone(a.Key)] = t
-		}
-		t.seen++
-		if v := number(a.Value); v == v {
-			t.numbers++
-		}
-	}
-}
-
-// has reports whether a policy has the attribute.
-func (s *Survey) has(key string) bool { return s.keys[key] != nil }
-
-// Schema is the features with the attributes that at least one policy in fifty has, at
-// most 40 of them, the commonest first and then by name. Those are left out that may
-// never be a feature, and those that the tenant excludes.
-func (s *Survey) Schema(settings Settings) PolicySchema {
-	var out PolicySchema
-	keys := make([]string, 0, len(s.keys))
-	for k, t := range s.keys {
-		if t.seen*50 >= s.policies && !Forbidden(k) && !settings.Excludes(Attribute+k) {
-			keys = append(keys, k)
-		}
-	}
-	sort.Slice(keys, func(i, j int) bool {
-		a, b := s.keys[keys[i]], s.keys[keys[j]]
-		if a.seen != b.seen {
-			return a.seen > b.seen
-		}
-		return keys[i] < keys[j]
-	})
-	for _, k := range keys[:min(len(keys), 40)] {
-		t := s.keys[k]
-		out.Attributes = append(out.Attributes, Attr{Key: k, Numeric: t.numbers*20 >= t.seen*19})
-	}
-	return out
 }

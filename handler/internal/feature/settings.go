@@ -16,6 +16,9 @@ type Settings struct {
 	// its place in the rows, is missing in all that is learnt from, and no model with a term
 	// of it is published or loaded.
 	Exclude []string `json:"exclude,omitempty"`
+	// Attributes are the keys of policies' attributes that are features beside the known
+	// rating factors, exactly as policies have them: whoever names one answers for what it holds.
+	Attributes []string `json:"attributes,omitempty"`
 	// Snapshots are how many years a training looks back on, at most. More see rarer things,
 	// and older ways. Five explained more than three of each engine's outcomes on made books of
 	// 10,000 customers, whose ways drift and break (docs/engines.md); our choice.
@@ -32,8 +35,16 @@ var Defaults = Settings{Snapshots: 5, ReportingLag: 3}
 // Which attributes there are only a book can tell: see CheckAttributes.
 func (s Settings) Check() error {
 	for i, name := range s.Exclude {
-		if !builtIn(name) && !strings.HasPrefix(name, Attribute) {
+		if !Named(name) {
 			return fault.New(fault.Invalid, "features.exclude[%d]: no feature is called %q", i, name)
+		}
+	}
+	for i, key := range s.Attributes {
+		switch {
+		case strings.TrimSpace(key) == "":
+			return fault.New(fault.Invalid, "features.attributes[%d] is empty", i)
+		case Forbidden(key):
+			return fault.New(fault.Invalid, "features.attributes[%d]: %q may never be a feature: its name says gender, health, who somebody is, staff or free text", i, key)
 		}
 	}
 	if s.Snapshots < 1 || s.Snapshots > 20 {
@@ -58,6 +69,12 @@ func (s Settings) CheckAttributes(found *Survey) error {
 // Excludes reports whether models may not read the feature.
 func (s Settings) Excludes(name string) bool { return slices.Contains(s.Exclude, name) }
 
+// names reports whether the tenant names the attribute.
+func (s Settings) names(key string) bool { return slices.Contains(s.Attributes, key) }
+
+// allows reports whether an attribute may be a feature, if it is not forbidden.
+func (s Settings) allows(key string) bool { return RatingFactor(key) || s.names(key) }
+
 // Hidden says of each field whether models may not read it.
 func (s Settings) Hidden(fields []model.Field) []bool {
 	out := make([]bool, len(fields))
@@ -66,6 +83,9 @@ func (s Settings) Hidden(fields []model.Field) []bool {
 	}
 	return out
 }
+
+// Named reports whether a name is that of a feature, or may be that of an attribute.
+func Named(name string) bool { return builtIn(name) || strings.HasPrefix(name, Attribute) }
 
 func builtIn(name string) bool {
 	for _, set := range Catalogue() {

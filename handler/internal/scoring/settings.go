@@ -52,7 +52,7 @@ func audits(s audit.Settings) *audit.Settings { return &s }
 func ReadSettings(r io.Reader, base Settings) (Settings, error) {
 	// What is decoded into serves others too.
 	base.Defend.Plays = maps.Clone(base.Defend.Plays)
-	base.Features.Exclude = slices.Clone(base.Features.Exclude)
+	base.Features.Exclude, base.Features.Attributes = slices.Clone(base.Features.Exclude), slices.Clone(base.Features.Attributes)
 	base.Risk = base.Risk.Clone()
 	base.Care, base.Nbp, base.Audit = base.Care.Clone(), base.Nbp.Clone(), audits(base.Audit.Clone())
 	base.Feedback = base.Feedback.Clone()
@@ -73,7 +73,20 @@ func ReadSettings(r io.Reader, base Settings) (Settings, error) {
 
 // Check makes sure that scores can be made under the settings.
 func (s *Settings) Check() error {
-	return errors.Join(s.Features.Check(), s.Care.Check(), s.Risk.Check(), s.Churn.Check(), s.Clv.Check(), s.Nbp.Check(), s.Defend.Check(), s.Feedback.Check(), s.Audit.Check())
+	return errors.Join(s.Features.Check(), s.Care.Check(), s.Risk.Check(), s.Churn.Check(), s.Clv.Check(), s.Nbp.Check(), s.Defend.Check(), s.Feedback.Check(), s.Audit.Check(), s.checkProtected())
+}
+
+// checkProtected makes sure that what an audit is to look for proxies of may exist.
+func (s *Settings) checkProtected() error {
+	if s.Audit == nil {
+		return nil
+	}
+	for i, name := range s.Audit.Protected {
+		if !feature.Named(name) {
+			return fault.New(fault.Invalid, "audit.protected[%d]: no feature is called %q", i, name)
+		}
+	}
+	return nil
 }
 
 // Allow makes sure that a model has no term of a feature that is excluded.

@@ -26,6 +26,8 @@ func TestReadSettings(t *testing.T) {
 		{"a wrong type", `{"clv": {"horizon_months": "ten"}}`, fault.Invalid, "horizon_months"},
 		{"a rule broken", `{"clv": {"horizon_months": 0}}`, fault.Invalid, "horizon_months"},
 		{"no such feature", `{"features": {"exclude": ["regoin"]}}`, fault.Invalid, "regoin"},
+		{"a forbidden attribute named", `{"features": {"attributes": ["fuel", "SekseCode"]}}`, fault.Invalid, "features.attributes[1]"},
+		{"nothing to protect", `{"audit": {"protected": ["age", "zzz"]}}`, fault.Invalid, `audit.protected[1]: no feature is called "zzz"`},
 		{"risk without a source", `{"risk": {"market": {"boat": {"frequency": 0.1, "severity": 900}}}}`, fault.Invalid, "market.boat.source"},
 		{"two objects", `{} {}`, fault.Malformed, "more follows"},
 	} {

@@ -49,6 +49,8 @@ type Options struct {
 	Bring map[string][]byte
 	// Progress hears how far a stage is, from one goroutine at a time. Stages go side by side.
 	Progress func(stage string, done, total int)
+	// LeftOut, if not nil, hears which attributes of policies are no features, and why.
+	LeftOut func([]feature.LeftOut)
 	// Baseline, if not nil, is filled with how features and scores are distributed in the
 	// book, for what is compared with it later.
 	Baseline *audit.Baseline
@@ -320,7 +322,11 @@ func (f *fitter) survey(ctx context.Context, source Source) error {
 	if err := f.o.Settings.Features.CheckAttributes(&s); err != nil {
 		return err
 	}
-	f.schema = s.Schema(f.o.Settings.Features)
+	var left []feature.LeftOut
+	f.schema, left = s.Schema(f.o.Settings.Features)
+	if f.o.LeftOut != nil {
+		f.o.LeftOut(left)
+	}
 	f.reader.Schema = f.schema
 	f.caps = map[string]float64{}
 	for branch, amounts := range f.claims {

@@ -1,0 +1,206 @@
+package feature
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"unicode"
+
+	"polis/handler/internal/enrichment"
+	"polis/handler/internal/portfolio"
+)
+
+// factor is what policies are rated by, with the keys that houses give it. Case and
+// separators do not count: buildYear and build_year are one.
+type factor struct {
+	Meaning string
+	Keys    []string
+}
+
+// ratingFactors are the attributes of policies that are features without a tenant naming
+// them: what Dutch and European insurers commonly rate by. Whatever else is held in attributes
+// may be anything, a colleague's name or a remark, and is a feature only where somebody
+// who answers for it says so. Our choice.
+var ratingFactors = []factor{
+	{"year of the vehicle, building or boat", []string{"vehicle_year", "build_year", "building_year", "year_built", "construction_year", "model_year", "year_of_make", "bouwjaar", "bouwjaar_voertuig", "bouwjaar_pand"}},
+	{"age of the vehicle, and when it was bought", []string{"vehicle_age", "car_age", "leeftijd_voertuig", "leeftijd_auto", "age_at_purchase", "aanschafjaar"}},
+	{"power", []string{"power", "power_kw", "engine_power", "kw", "hp", "vermogen", "vermogen_kw", "pk", "motorvermogen"}},
+	{"engine", []string{"cc", "engine_size", "displacement", "cilinderinhoud", "gearbox", "manual_gearbox", "transmissie"}},
+	{"weight", []string{"weight", "vehicle_weight", "kerb_weight", "gross_weight", "gewicht", "ledig_gewicht", "gewicht_voertuig"}},
+	{"value of the insured thing", []string{"catalogue_value", "catalog_value", "list_price", "market_value", "cataloguswaarde", "catalogusprijs", "dagwaarde", "nieuwwaarde", "aanschafwaarde"}},
+	{"rebuild value", []string{"rebuild_value", "reinstatement_value", "herbouwwaarde", "contents_value", "inboedelwaarde"}},
+	{"fuel", []string{"fuel", "fuel_type", "brandstof", "brandstofsoort", "electric", "elektrisch"}},
+	{"kind of vehicle", []string{"vehicle", "vehicle_type", "vehicle_class", "body_type", "voertuigsoort", "carrosserie", "make", "merk"}},
+	{"distance a year", []string{"kilometers", "kilometres", "km", "km_per_year", "mileage", "annual_mileage", "kilometrage", "jaarkilometrage"}},
+	{"use", []string{"use", "usage", "vehicle_use", "private_use", "business_use", "gebruik", "zakelijk_gebruik", "prive_gebruik", "bestemming"}},
+	{"who drives", []string{"driver", "driver_age", "youngest_driver_age", "licence_years", "license_years", "rijbewijsjaren", "leeftijd_bestuurder"}},
+	{"occupation, in classes", []string{"job", "occupation", "occupation_class", "beroepsklasse"}},
+	{"claim-free years, bonus-malus", []string{"claim_free_years", "no_claim", "no_claim_years", "ncd", "bm", "bonus_malus", "bonus_malus_class", "bm_class", "schadevrije_jaren", "bonusmalustrede", "bm_trede", "no_claim_korting"}},
+	{"where the thing is kept", []string{"garage", "parking", "stalling", "parkeren"}},
+	{"cover and deductible", []string{"coverage", "cover", "dekking", "dekkingsvorm", "deductible", "deductible_glass", "excess", "eigen_risico", "eigen_risico_glas"}},
+	{"vehicles, contracts and people insured", []string{"vehicles", "number_of_vehicles", "fleet", "fleet_size", "aantal_voertuigen", "contracts", "number_of_contracts", "insured_persons", "family_size", "gezinssamenstelling", "gezinsgrootte", "aantal_verzekerden"}},
+	{"construction", []string{"construction", "construction_type", "wall_type", "bouwaard", "muren", "fundering"}},
+	{"roof", []string{"roof", "roof_kind", "roof_type", "thatched_roof", "dak", "dakbedekking", "rieten_dak", "solar_panels", "zonnepanelen"}},
+	{"kind of building", []string{"building_type", "building_kind", "dwelling_type", "woningtype", "type_woning", "soort_woning", "owner_occupied", "eigendom", "listed_building", "monument"}},
+	{"size of the building", []string{"floor_area", "living_area", "area_m2", "volume_m3", "oppervlakte", "woonoppervlakte", "vloeroppervlakte", "inhoud", "rooms", "bedrooms", "kamers", "aantal_kamers", "floors", "verdiepingen"}},
+	{"security", []string{"security", "security_class", "alarm", "alarm_class", "immobiliser", "beveiliging", "beveiligingsklasse", "scm_klasse", "sprinkler", "smoke_detector", "rookmelder"}},
+	{"where it is", []string{"lat", "long", "latitude", "longitude", "region", "regio", "zone", "risk_zone", "flood_zone", "overstromingszone"}},
+	{"boat", []string{"boat_length", "boat_type", "hull", "sailing_area", "lengte_vaartuig", "bootlengte", "type_vaartuig", "vaargebied"}},
+	{"pet", []string{"pet", "pet_kind", "pet_age", "breed", "huisdier", "diersoort", "soort_dier", "leeftijd_dier", "ras"}},
+	{"travel", []string{"travel_region", "travel_area", "travel_days", "winter_sports", "reisgebied", "dekkingsgebied", "reisduur", "wintersport"}},
+	{"business", []string{"turnover", "revenue", "payroll", "sector", "sbi", "nace", "omzet", "jaaromzet", "loonsom", "bedrijfssector", "legal_form", "rechtsvorm"}},
+	{"duration, and price against the market's", []string{"contract_term", "looptijd", "offer_over_market"}},
+}
+
+var ratingKeys = func() map[string]bool {
+	m := map[string]bool{}
+	for _, f := range ratingFactors {
+		for _, k := range f.Keys {
+			m[folded(k)] = true
+		}
+	}
+	return m
+}()
+
+// folded is a key's letters and digits in lower case.
+func folded(key string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, key)
+}
+
+// RatingFactor reports whether an attribute is known as one, and so a feature without
+// a tenant naming it.
+func RatingFactor(key string) bool { return ratingKeys[folded(key)] }
+
+// What tells free text from a category. Our choice.
+const (
+	mostNames  = 50 // different values of a category
+	longestOne = 40 // characters of one
+	// Of a few names, as all_drivers over 24 and only the partner, spaces say nothing: people
+	// who write freely do not write the same few things.
+	fewNames = 12
+)
+
+// Survey counts the attributes of policies, to find a tenant's rating factors.
+type Survey struct {
+	policies int
+	keys     map[string]*tally
+}
+
+type tally struct {
+	seen, numbers int
+	spaced        int             // values of more than a word
+	long          bool            // one is
+	names         map[string]bool // that are no numbers, mostNames+1 at most
+}
+
+// Add counts a policy's attributes.
+func (s *Survey) Add(p *portfolio.Policy) {
+	if s.keys == nil {
+		s.keys = map[string]*tally{}
+	}
+	s.policies++
+	for _, a := range p.Attributes {
+		t := s.keys[a.Key]
+		if t == nil {
+			if len(s.keys) >= 1000 { // free text for keys: not rating factors
+				continue
+			}
+			t = &tally{names: map[string]bool{}}
+			s.keys[strings.Clone(a.Key)] = t
+		}
+		t.seen++
+		if v := number(a.Value); v == v {
+			t.numbers++
+			continue
+		}
+		value := strings.TrimSpace(a.Value)
+		if strings.ContainsFunc(value, unicode.IsSpace) {
+			t.spaced++
+		}
+		t.long = t.long || len([]rune(value)) > longestOne
+		if len(t.names) <= mostNames && !t.names[value] {
+			t.names[strings.Clone(value)] = true
+		}
+	}
+}
+
+// numeric reports whether nearly all values are numbers: the others are missing.
+func (t *tally) numeric() bool { return t.numbers*20 >= t.seen*19 }
+
+// free reports whether values look like free text.
+func (t *tally) free() bool {
+	return !t.numeric() && (t.long || len(t.names) > mostNames || len(t.names) > fewNames && t.spaced*2 > t.seen)
+}
+
+// has reports whether a policy has the attribute.
+func (s *Survey) has(key string) bool { return s.keys[key] != nil }
+
+// LeftOut is an attribute of policies that is no feature.
+type LeftOut struct{ Key, Why string }
+
+// mostAttributes are as many as a schema has.
+const mostAttributes = 40
+
+// Schema is the features with the attributes that are known rating factors or that the
+// tenant names, and that at least one policy in fifty has, at most 40 of them, the commonest
+// first and then by name. Those are left out that may never be a feature, those that look
+// like free text, and those that the tenant excludes. What is left out of those that a policy
+// in fifty has, or that the tenant names, is returned with why.
+func (s *Survey) Schema(settings Settings) (PolicySchema, []LeftOut) {
+	var out PolicySchema
+	var left []LeftOut
+	var keys []string
+	for k, t := range s.keys {
+		if t.seen*50 < s.policies && !settings.names(k) || strings.HasPrefix(k, enrichment.Prefix) {
+			continue
+		}
+		if why := t.why(k, s.policies, settings); why != "" {
+			left = append(left, LeftOut{k, why})
+			continue
+		}
+		keys = append(keys, k)
+	}
+	sort.Slice(keys, func(i, j int) bool {
+		a, b := s.keys[keys[i]], s.keys[keys[j]]
+		if a.seen != b.seen {
+			return a.seen > b.seen
+		}
+		return keys[i] < keys[j]
+	})
+	for i, k := range keys {
+		if i >= mostAttributes {
+			left = append(left, LeftOut{k, fmt.Sprintf("%d others are commoner", mostAttributes)})
+			continue
+		}
+		out.Attributes = append(out.Attributes, Attr{Key: k, Numeric: s.keys[k].numeric()})
+	}
+	for _, name := range settings.Attributes {
+		if !s.has(name) {
+			left = append(left, LeftOut{name, "no policy has it"})
+		}
+	}
+	sort.Slice(left, func(i, j int) bool { return left[i].Key < left[j].Key })
+	return out, left
+}
+
+// why says why an attribute is no feature; "" of one that is.
+func (t *tally) why(key string, policies int, settings Settings) string {
+	switch {
+	case Forbidden(key):
+		return "forbidden: gender, health, who somebody is, staff or free text"
+	case settings.Excludes(Attribute + key):
+		return "excluded in features.exclude"
+	case !settings.allows(key):
+		return "not listed: name it in features.attributes if it is a rating factor"
+	case t.free():
+		return fmt.Sprintf("looks like free text: more than %d different values, one of more than %d characters, or mostly of several words", mostNames, longestOne)
+	case t.seen*50 < policies:
+		return "fewer than one policy in fifty have it"
+	}
+	return ""
+}
