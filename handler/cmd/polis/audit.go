@@ -92,6 +92,9 @@ func printAudit(w io.Writer, r *audit.Report) (err error) {
 		}
 	}
 	for _, p := range r.Proxies {
+		if p.Note != "" {
+			say("proxy    %s of %s: %s\n", p.Attribute, p.Models, p.Note)
+		}
 		if p.Found {
 			say("proxy    %s %s can be told from what %s read: AUC %.3f (%.3f to %.3f)", p.Attribute, p.Value, p.Models, p.AUC.Value, p.AUC.Low, p.AUC.High)
 			for _, c := range p.Carriers[:min(3, len(p.Carriers))] {

@@ -61,7 +61,7 @@ func (r *Report) tiles() []page.Tile {
 	}
 	return append(t, moved,
 		page.Tile{Name: "Groups apart", Value: page.Count(r.Counts.Cells), Note: fmt.Sprintf("of %d held against what came", cells), Bad: r.Counts.Cells > 0},
-		page.Tile{Name: "Proxies", Value: page.Count(r.Counts.Proxies), Note: "values that features tell", Bad: r.Counts.Proxies > 0})
+		r.proxyTile())
 }
 
 // measured is how an engine did, for the page.
@@ -208,6 +208,20 @@ func forest(d *Dimension) template.HTML {
 		says = "Actual less expected of each group, EUR a customer, with 95% intervals"
 	}
 	return c.SVG(says)
+}
+
+// proxyTile counts proxies beside how many values were looked at: none of none is no all-clear.
+func (r *Report) proxyTile() page.Tile {
+	asked := 0
+	for _, p := range r.Proxies {
+		if p.AUC != nil {
+			asked++
+		}
+	}
+	if asked == 0 {
+		return page.Tile{Name: "Proxies", Value: "–", Note: "nothing could be looked at"}
+	}
+	return page.Tile{Name: "Proxies", Value: page.Count(r.Counts.Proxies), Note: fmt.Sprintf("of %d values looked at, that features tell", asked), Bad: r.Counts.Proxies > 0}
 }
 
 // proxied is a proxy for the page.

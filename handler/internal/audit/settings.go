@@ -33,11 +33,16 @@ type Settings struct {
 	ProxyAUC float64 `json:"proxy_auc"`
 	// Protected are attributes for which proxies are looked for, beside the features that
 	// the settings exclude: names of features, or attribute_ and the key of a policies'
-	// attribute that may never be a feature. By default those of Directive 2004/113/EC
-	// (gender), age, and where people live. Data about health and the like (GDPR art. 9) is
-	// read only where a tenant names it here, and has to answer for that.
+	// attribute, or EveryForbidden. By default age, where people live, and every forbidden one:
+	// gender (Directive 2004/113/EC), and health and the like (GDPR art. 9) where a book holds
+	// them. A tenant that may not read such data even for this leaves EveryForbidden out. A
+	// name that a book holds nothing of is reported as not looked at.
 	Protected []string `json:"protected"`
 }
+
+// EveryForbidden stands for all attributes of policies whose keys say that they may never be
+// a feature.
+const EveryForbidden = "attribute_*"
 
 // Defaults are the settings that Polis comes with.
 func Defaults() Settings {
@@ -49,7 +54,7 @@ func Defaults() Settings {
 		FalseAlarm:  0.05,
 		Material:    0.10,
 		ProxyAUC:    0.65,
-		Protected:   []string{"age", "area", "attribute_gender", "attribute_geslacht", "attribute_sex"},
+		Protected:   []string{"age", "area", EveryForbidden},
 	}
 }
 

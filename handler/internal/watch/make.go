@@ -3,6 +3,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/fnv"
@@ -14,6 +15,7 @@ import (
 
 	"polis/handler/internal/audit"
 	"polis/handler/internal/book"
+	"polis/handler/internal/enrichment"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/feedback"
@@ -405,13 +407,20 @@ type questioner struct {
 	customers, policies model.Frame
 	values              map[string][]string // of attributes of policies, by key
 	keys                []string
+	forbidden           bool // whether every forbidden attribute is asked about
 }
+
+// mostForbidden are the forbidden attributes that are asked about beside those that are
+// named, at most: each takes some seconds.
+const mostForbidden = 50
 
 func newQuestioner(m *scoring.Models) *questioner {
 	q := &questioner{m: m, words: map[string]string{}, values: map[string][]string{}}
 	for _, list := range [...][]string{m.Settings.Features.Exclude, m.Settings.Audit.Protected} {
 		for _, name := range list {
-			if !slices.Contains(q.names, name) {
+			if name == audit.EveryForbidden {
+				q.forbidden = true
+			} else if !slices.Contains(q.names, name) {
 				q.names = append(q.names, name)
 			}
 		}
@@ -466,8 +475,26 @@ func (q *questioner) relation(key string, now []*portfolio.View) {
 	q.reader.Policies(in)
 	q.reader.Policy(q.m.Risk.Schema, inForce[(m>>8)%uint64(len(inForce))], &q.row)
 	q.add(&q.policies)
+	if q.forbidden {
+		for _, i := range inForce {
+			q.discover(v.Policies[i].Attributes)
+		}
+	}
 	for _, key := range q.keys {
 		q.values[key] = append(q.values[key], q.word(attribute(v, inForce, key)))
+	}
+}
+
+// discover begins to gather the attributes that may never be a feature; whoever came
+// before has none.
+func (q *questioner) discover(attributes []portfolio.Attribute) {
+	const most = 1000 // keys that are free text, of which hardly anyone has the same
+	for _, a := range attributes {
+		if _, known := q.values[a.Key]; known || len(q.keys) >= most || strings.HasPrefix(a.Key, enrichment.Prefix) || !feature.Forbidden(a.Key) || slices.Contains(q.keys, a.Key) {
+			continue
+		}
+		key := strings.Clone(a.Key)
+		q.keys, q.values[key] = append(q.keys, key), make([]string, q.policies.N-1)
 	}
 }
 
@@ -502,9 +529,30 @@ func (q *questioner) word(s string) string {
 	return w
 }
 
-// attributes are those of the names that the book holds.
-func (q *questioner) attributes() (out []audit.Attribute) {
-	for _, name := range q.names {
+// attributes are those of the names that the book holds, and the names of those that it
+// does not or that are not asked about.
+func (q *questioner) attributes() (out []audit.Attribute, not []audit.Proxy) {
+	names := slices.Clone(q.names)
+	var found []string
+	for _, key := range q.keys {
+		if name := feature.Attribute + key; !slices.Contains(names, name) {
+			found = append(found, name)
+		}
+	}
+	holders := func(name string) (n int) {
+		for _, v := range q.values[strings.TrimPrefix(name, feature.Attribute)] {
+			if v != "" {
+				n++
+			}
+		}
+		return n
+	}
+	slices.SortFunc(found, func(a, b string) int { return cmp.Or(cmp.Compare(holders(b), holders(a)), cmp.Compare(a, b)) })
+	names = append(names, found[:min(len(found), mostForbidden)]...)
+	for _, name := range found[min(len(found), mostForbidden):] {
+		not = append(not, audit.Proxy{Attribute: name, Models: allModels, Note: fmt.Sprintf("not looked at: %d others are held by more", mostForbidden)})
+	}
+	for _, name := range names {
 		a := audit.Attribute{Name: name}
 		found := false
 		for _, f := range [...]*model.Frame{&q.customers, &q.policies} {
@@ -519,11 +567,16 @@ func (q *questioner) attributes() (out []audit.Attribute) {
 			a.Cat, found = q.values[key], true
 			a.Num, a.Numeric = numbers(a.Cat)
 		}
-		if found && held(&a) {
+		switch {
+		case !found:
+			not = append(not, audit.Proxy{Attribute: name, Models: allModels, Note: "not looked at: it is of a month or of a policy beside its relation, not of a customer"})
+		case !held(&a):
+			not = append(not, audit.Proxy{Attribute: name, Models: allModels, Note: "not looked at: the book holds no value of it"})
+		default:
 			out = append(out, a)
 		}
 	}
-	return out
+	return out, not
 }
 
 // numbers are values as numbers, if all that are known are, and they are many.
@@ -556,13 +609,15 @@ func held(a *audit.Attribute) bool {
 const (
 	relationModels = "churn, CLV and offers"
 	riskModels     = "risk"
+	allModels      = "all models"
 )
 
 // proxies asks of each attribute how well the features that models read tell it.
 func (a *auditor) proxies(ctx context.Context, s *audit.Settings) ([]audit.Proxy, error) {
 	out := []audit.Proxy{}
 	read := readBy(a.m)
-	for _, attribute := range a.ask.attributes() {
+	attributes, not := a.ask.attributes()
+	for _, attribute := range attributes {
 		for _, of := range [...]struct {
 			models string
 			frame  *model.Frame
@@ -589,5 +644,5 @@ func (a *auditor) proxies(ctx context.Context, s *audit.Settings) ([]audit.Proxy
 			out = append(out, found...)
 		}
 	}
-	return out, nil
+	return append(out, not...), nil
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -204,6 +205,41 @@ func TestPlantedProxy(t *testing.T) {
 	}
 	if !found || !asked {
 		t.Errorf("age found %v, shoes asked %v: %+v", found, asked, r.Proxies)
+	}
+}
+
+// TestForbiddenIsLookedAt: whatever a book holds of what may never be a feature is asked
+// about without anybody naming it; what is named and not held is said not to be.
+func TestForbiddenIsLookedAt(t *testing.T) {
+	m, base := models()
+	asked := *m
+	s := audit.Defaults()
+	s.Protected = append(s.Protected, "attribute_nowhere", "month_renewal")
+	asked.Settings.Audit = &s
+	book := made{places: 1500}.book()
+	r := rand.New(rand.NewPCG(5, 6))
+	for _, a := range book {
+		v := []string{"a", "b"}[r.IntN(2)]
+		for i := range a.Policies {
+			a.Policies[i].Attributes = append(slices.Clone(a.Policies[i].Attributes), portfolio.Attribute{Key: "SekseCode", Value: v}, portfolio.Attribute{Key: "blorp", Value: v}, portfolio.Attribute{Key: "enrichment:rebuild_value", Value: "100"})
+		}
+	}
+	got, err := Make(t.Context(), source(book), &asked, Options{Tenant: "t", AsOf: audited, Ends: portfolio.DefaultEnds, Baseline: base})
+	if err != nil {
+		t.Fatal(err)
+	}
+	looked, not := map[string]bool{}, map[string]string{}
+	for _, p := range got.Proxies {
+		looked[p.Attribute] = looked[p.Attribute] || p.AUC != nil
+		if strings.HasPrefix(p.Note, "not looked at") {
+			not[p.Attribute] = p.Note
+		}
+	}
+	if !looked["attribute_SekseCode"] || looked["attribute_blorp"] || looked["attribute_enrichment:rebuild_value"] {
+		t.Errorf("looked at %v", looked)
+	}
+	if not["attribute_nowhere"] == "" || not["month_renewal"] == "" || not["area"] == "" || len(not) != 3 {
+		t.Errorf("not looked at %v", not)
 	}
 }
 
