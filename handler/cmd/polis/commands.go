@@ -260,11 +260,15 @@ type topCmd struct {
 
 func (m *topCmd) Run(ctx context.Context) error {
 	return m.with(func(s *stack) error {
-		l, err := s.lists.Latest(ctx, m.Tenant)
+		h, err := s.lists.Newest(ctx, m.Tenant)
 		if err != nil {
 			return err
 		}
-		return printTop(os.Stdout, l, m.N)
+		items, _, err := s.lists.Items(ctx, m.Tenant, &h, 0, m.N)
+		if err != nil {
+			return err
+		}
+		return printTop(os.Stdout, &actions.List{Head: h, Items: items}, m.N)
 	})
 }
 
@@ -289,7 +293,7 @@ func printTop(w io.Writer, l *actions.List, n int) error {
 		if sc.Lapse != nil {
 			reason += fmt.Sprintf(", may lapse within a year: %.0f%%", 100**sc.Lapse)
 		}
-		if sc.Value != nil {
+		if sc.Value != nil && !it.Care {
 			reason += fmt.Sprintf(", worth EUR %.0f", *sc.Value)
 		}
 		fmt.Fprintf(w, "  %2d  %-14s %-18s due %s  %s\n", it.Rank, it.Customer, it.Action, it.Due, reason)

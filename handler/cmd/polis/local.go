@@ -199,7 +199,7 @@ func (m *localCmd) work(ctx context.Context, s *stack, t book.Tenant, api client
 		return err
 	}
 	var list actions.List
-	err := api.do(ctx, http.MethodGet, "/api/v1/action-lists/"+on.String(), nil, &list)
+	err := api.do(ctx, http.MethodGet, "/api/v1/action-lists/"+on.String()+"?limit=10", nil, &list)
 	if err != nil {
 		return err
 	}

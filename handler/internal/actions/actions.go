@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -21,8 +22,9 @@ import (
 	"polis/handler/internal/store"
 )
 
-// MaxItems bounds a list: the first of a tenant by priority. A list is one document.
-const MaxItems = 500
+// MaxCommercial bounds the commercial actions of a list: the first of a tenant by priority,
+// more than an office calls in a day (our choice). What care asks for has no bound.
+const MaxCommercial = 500
 
 // keep is how long a list stays: a year and a month, for the yearly review.
 const keep = 400 * 24 * time.Hour
@@ -40,26 +42,39 @@ type Candidate struct {
 	After    bool           `json:"after,omitempty"`  // of a kind that was judged to be of little use
 }
 
-// compare orders candidates: those of little use after the others, by priority, and by
-// customer so that ties do not depend on which chunk came first.
+// compare orders candidates: what care asks for by severity and by when it is due, then
+// commercial ones by priority, of which those of little use stand last; and by customer, so
+// that ties do not depend on which chunk came first.
 func (c Candidate) compare(d Candidate) int {
-	last := func(c Candidate) int {
-		if c.After {
-			return 1
+	class := func(c Candidate) int {
+		switch {
+		case c.Care:
+			return 0
+		case c.After:
+			return 2
 		}
-		return 0
+		return 1
 	}
-	return cmp.Or(cmp.Compare(last(c), last(d)), cmp.Compare(d.Priority, c.Priority), cmp.Compare(c.Customer, d.Customer))
+	due := 0
+	if c.Care {
+		due = cmp.Compare(c.Due, d.Due)
+	}
+	return cmp.Or(cmp.Compare(class(c), class(d)), cmp.Compare(d.Priority, c.Priority), due, cmp.Compare(c.Customer, d.Customer))
 }
 
-// Top keeps the first MaxItems of the candidates it is given.
-type Top struct{ heap []Candidate }
+// Top keeps, of the candidates it is given, all that care asks for and the first
+// MaxCommercial of the others.
+type Top struct{ care, heap []Candidate }
 
 // Add offers a candidate.
 func (t *Top) Add(c Candidate) {
-	if len(t.heap) < MaxItems {
+	if c.Care {
+		t.care = append(t.care, c)
+		return
+	}
+	if len(t.heap) < MaxCommercial {
 		t.heap = append(t.heap, c)
-		if len(t.heap) == MaxItems {
+		if len(t.heap) == MaxCommercial {
 			slices.SortFunc(t.heap, Candidate.compare)
 		}
 		return
@@ -75,8 +90,9 @@ func (t *Top) Add(c Candidate) {
 
 // Ranked is what was kept, first to last.
 func (t *Top) Ranked() []Candidate {
-	slices.SortFunc(t.heap, Candidate.compare)
-	return t.heap
+	all := slices.Concat(t.care, t.heap)
+	slices.SortFunc(all, Candidate.compare)
+	return all
 }
 
 // Item is one action on a list.
@@ -85,6 +101,7 @@ type Item struct {
 	Rank      int                `json:"rank"`
 	Customer  string             `json:"customer_id"`
 	Action    string             `json:"action"`
+	Care      bool               `json:"care"` // care asks for it
 	About     string             `json:"about,omitempty"`
 	Priority  float64            `json:"priority"`
 	Opened    portfolio.Date     `json:"opened_on"`
@@ -96,12 +113,23 @@ type Item struct {
 	Relation  string             `json:"relation"`
 }
 
-// Head says of a list what a table of lists shows.
+// Count says of a kind of action for how many customers it is due, and for how many of
+// these it is on the list.
+type Count struct {
+	Due    int `json:"due"`
+	Listed int `json:"listed"`
+}
+
+// Head says of a list what a table of lists shows, as it was made. What is due and not listed
+// is commercial: beyond the bound, or held out.
 type Head struct {
-	Date   portfolio.Date `json:"date"`
-	Run    string         `json:"run_id"`
-	Due    int            `json:"due"`    // customers for whom an action is due, on the list or not
-	Listed int            `json:"listed"` // of those, on the list
+	Date portfolio.Date `json:"date"`
+	Run  string         `json:"run_id"`
+	Count
+	Care       Count           `json:"care"`
+	Commercial Count           `json:"commercial"`
+	Snooze     feedback.Snooze `json:"snooze"`  // how long its items can be put off
+	Version    string          `json:"version"` // of its items, as they were made
 }
 
 // List is a tenant's list of a date.
@@ -109,21 +137,9 @@ type List struct {
 	Head
 	Items []Item `json:"items"`
 
-	ETag string `json:"-"`
 	held []Item // due, and by lot not shown
 	// What is to be remembered of items that were opened on the list's date.
 	opened []feedback.Suggestion
-}
-
-// kept is a list as it is stored.
-type kept struct {
-	*List
-	Held []Item `json:"held_out,omitempty"`
-}
-
-func (l *List) body() ([]byte, error) {
-	body, err := json.Marshal(kept{l, l.held})
-	return body, fault.Wrap(fault.Internal, err, "encoding a list")
 }
 
 // itemID is the same for the same action opened on the same day, so that a repeated
@@ -136,7 +152,7 @@ func itemID(customer, action string, opened portfolio.Date) string {
 // Make makes a tenant's list of a date from ranked candidates. Items that were on the list
 // before, for the same customer and action, keep their id and opening date. A share of those
 // that nobody cares for is held out: see feedback.Effects.
-func Make(tenant string, head Head, before *List, ranked []Candidate, e *feedback.Effects) *List {
+func Make(tenant string, head Head, before *List, ranked []Candidate, f *feedback.Settings) *List {
 	type place struct {
 		*Item
 		held bool
@@ -151,10 +167,11 @@ func Make(tenant string, head Head, before *List, ranked []Candidate, e *feedbac
 			}
 		}
 	}
-	l := &List{Head: head}
+	l, e := &List{Head: head}, &f.Effects
+	l.Snooze = f.Snooze
 	for _, c := range ranked {
 		it := Item{
-			Customer: c.Customer, Relation: c.Relation, Action: c.Action, About: c.About,
+			Customer: c.Customer, Relation: c.Relation, Action: c.Action, Care: c.Care, About: c.About,
 			Priority: c.Priority, Opened: head.Date, Due: c.Due, Status: feedback.Open,
 		}
 		was, lives := old[[2]string{c.Customer, c.Action}]
@@ -183,12 +200,19 @@ func Make(tenant string, head Head, before *List, ranked []Candidate, e *feedbac
 	return l
 }
 
-// number ranks the items that are shown, and counts them.
+// number ranks the items, those that are shown first, and counts them.
 func (l *List) number() {
+	l.Listed, l.Care.Listed = len(l.Items), 0
 	for i := range l.Items {
 		l.Items[i].Rank = i + 1
+		if l.Items[i].Care {
+			l.Care.Listed++
+		}
 	}
-	l.Listed = len(l.Items)
+	l.Commercial.Listed = l.Listed - l.Care.Listed
+	for i := range l.held {
+		l.held[i].Rank = l.Listed + i + 1
+	}
 }
 
 // Keep leaves out those items, shown or not, of which keep says no. It may change the others.
@@ -207,7 +231,7 @@ func (l *List) Keep(keep func(*Item) bool) {
 	}
 	l.Items, l.held = of(l.Items), of(l.held)
 	l.opened = slices.DeleteFunc(l.opened, func(s feedback.Suggestion) bool { return dropped[s.Item] })
-	l.Listed = len(l.Items)
+	l.number()
 }
 
 // Lists reads and writes lists, and what people say of them.
@@ -226,7 +250,7 @@ func New(b *book.Book, s store.Store) *Lists {
 
 const (
 	headKey    = "list-head\x1f" // and the date: small, so that all can be listed
-	bodyKey    = "list\x1f"      // and the date
+	pageKey    = "list\x1f"      // and the date, the list's version and the rank of the page's last item
 	countedKey = "counted"       // what became of suggestions, as the last run found
 )
 
@@ -257,81 +281,6 @@ func shared(tenant string) store.Partition {
 	return store.Partition{Tenant: tenant, Bucket: store.Shared}
 }
 
-// Ops are the writes that store a list. The caller adds them to a batch of its own, so
-// that a list and the run that made it appear together.
-func (l *List) Ops(now time.Time) ([]store.Op, error) {
-	head, err := json.Marshal(l.Head)
-	if err != nil {
-		return nil, fault.Wrap(fault.Internal, err, "encoding a list's head")
-	}
-	// A list is one document: what would not fit is left off its end.
-	const most = store.MaxBytes * 3 / 4
-	body, err := l.body()
-	for err == nil && len(body) > most && len(l.Items) > 1 {
-		l.Items = l.Items[:len(l.Items)*9/10]
-		l.Listed = len(l.Items)
-		body, err = l.body()
-	}
-	if err != nil {
-		return nil, err
-	}
-	date, expires := l.Date.String(), now.Add(keep)
-	return []store.Op{
-		{Document: store.Document{Key: headKey + date, Body: head, Expires: expires}},
-		{Document: store.Document{Key: bodyKey + date, Body: body, Expires: expires}},
-	}, nil
-}
-
-// Heads lists the lists there are, newest first.
-func (s *Lists) Heads(ctx context.Context, tenant string) ([]Head, error) {
-	var heads []Head
-	for d, err := range s.store.Scan(ctx, shared(tenant), headKey, "") {
-		if err != nil {
-			return nil, err
-		}
-		var h Head
-		if err := json.Unmarshal(d.Body, &h); err != nil {
-			return nil, fault.Wrap(fault.Internal, err, "decoding a list's head")
-		}
-		heads = append(heads, h)
-	}
-	slices.Reverse(heads)
-	return heads, nil
-}
-
-// Get reads the list of a date.
-func (s *Lists) Get(ctx context.Context, tenant string, date portfolio.Date) (*List, error) {
-	d, err := s.store.Get(ctx, shared(tenant), bodyKey+date.String())
-	if fault.Is(err, fault.NotFound) {
-		return nil, fault.New(fault.NotFound, "no action list of that date")
-	}
-	if err != nil {
-		return nil, err
-	}
-	return readList(d)
-}
-
-func readList(d store.Document) (*List, error) {
-	k := kept{List: &List{ETag: d.ETag}}
-	if err := json.Unmarshal(d.Body, &k); err != nil {
-		return nil, fault.Wrap(fault.Internal, err, "decoding a list")
-	}
-	k.held = k.Held
-	return k.List, nil
-}
-
-// Latest reads the newest list; fault.NotFound where there is none yet.
-func (s *Lists) Latest(ctx context.Context, tenant string) (*List, error) {
-	heads, err := s.Heads(ctx, tenant)
-	if err != nil {
-		return nil, err
-	}
-	if len(heads) == 0 {
-		return nil, fault.New(fault.NotFound, "no action list yet: a run makes one")
-	}
-	return s.Get(ctx, tenant, heads[0].Date)
-}
-
 // Record stores what somebody said of an item: with its customer first, which is what the
 // next run reads, then on the list. Recording the same twice changes nothing.
 func (s *Lists) Record(ctx context.Context, t book.Tenant, date portfolio.Date, item string, r feedback.Reply) (Item, error) {
@@ -339,20 +288,16 @@ func (s *Lists) Record(ctx context.Context, t book.Tenant, date portfolio.Date, 
 		return Item{}, err
 	}
 	for {
-		l, err := s.Get(ctx, t.ID, date)
+		h, err := s.Head(ctx, t.ID, date)
 		if err != nil {
 			return Item{}, err
 		}
-		i := slices.IndexFunc(l.Items, func(it Item) bool { return it.ID == item })
-		if i < 0 {
-			return Item{}, fault.New(fault.NotFound, "no such item on that list")
+		p, it, err := s.find(ctx, t.ID, &h, item)
+		if err != nil {
+			return Item{}, err
 		}
-		it := &l.Items[i]
-		switch {
-		case r.Outcome == feedback.Declined && it.About == "":
-			return Item{}, &fault.Error{Kind: fault.Invalid, Detail: "nothing was offered", Fields: []fault.Field{{Pointer: "/outcome", Detail: "declined is for items that are about an offer or a gap"}}}
-		case r.On != 0 && r.On < it.Opened:
-			return Item{}, &fault.Error{Kind: fault.Invalid, Detail: "it was not suggested by then", Fields: []fault.Field{{Pointer: "/on", Detail: "is not before the item was opened"}}}
+		if err := it.takes(&r, &h.Snooze); err != nil {
+			return Item{}, err
 		}
 		if err := s.remember(ctx, t, it, r); err != nil {
 			return Item{}, err
@@ -363,11 +308,31 @@ func (s *Lists) Record(ctx context.Context, t book.Tenant, date portfolio.Date, 
 		if r.Judgement != "" {
 			it.Judgement = r.Judgement
 		}
-		err = s.replace(ctx, t.ID, l)
+		err = s.replace(ctx, t.ID, p)
 		if !fault.Is(err, fault.Conflict) { // somebody else's outcome came between: once more
 			return *it, err
 		}
 	}
+}
+
+// takes reports what is wrong with a reply to the item.
+func (it *Item) takes(r *feedback.Reply, s *feedback.Snooze) error {
+	invalid := func(detail, pointer, field string) error {
+		return &fault.Error{Kind: fault.Invalid, Detail: detail, Fields: []fault.Field{{Pointer: pointer, Detail: field}}}
+	}
+	most := s.Days
+	if it.Care {
+		most = s.CareDays
+	}
+	switch {
+	case r.Outcome == feedback.Declined && it.About == "":
+		return invalid("nothing was offered", "/outcome", "declined is for items that are about an offer or a gap")
+	case r.On != 0 && r.On < it.Opened:
+		return invalid("it was not suggested by then", "/on", "is not before the item was opened")
+	case r.Outcome == feedback.Snoozed && r.Until > portfolio.DateOf(r.At)+portfolio.Date(most):
+		return invalid("it cannot be put off for so long", "/until", fmt.Sprintf("is at most %d days after today for this item", most))
+	}
+	return nil
 }
 
 // remember adds a reply to its suggestion in the customer's history.
@@ -394,9 +359,6 @@ func (s *Lists) Remember(ctx context.Context, t book.Tenant, l *List) error {
 	}
 	for _, suggestion := range l.opened {
 		it := where[suggestion.Item]
-		if it == nil { // it did not fit on the list
-			continue
-		}
 		err := s.change(ctx, t, it.Relation, it.Customer, func(h *feedback.History) (bool, error) {
 			return h.Suggest(suggestion), nil
 		})
@@ -431,50 +393,4 @@ func (s *Lists) change(ctx context.Context, t book.Tenant, relation, customer st
 			return err
 		}
 	}
-}
-
-func (s *Lists) replace(ctx context.Context, tenant string, l *List) error {
-	body, err := l.body()
-	if err != nil {
-		return err
-	}
-	key := bodyKey + l.Date.String()
-	d, err := s.store.Get(ctx, shared(tenant), key) // for its expiry
-	if err != nil {
-		return err
-	}
-	return s.store.Write(ctx, shared(tenant), []store.Op{{Verb: store.Replace, Document: store.Document{
-		Key: key, Body: body, ETag: l.ETag, Expires: d.Expires,
-	}}})
-}
-
-// Forget takes an erased customer off every list.
-func (s *Lists) Forget(ctx context.Context, tenant, customer string) error {
-	heads, err := s.Heads(ctx, tenant)
-	if err != nil {
-		return err
-	}
-	for _, h := range heads {
-		for {
-			l, err := s.Get(ctx, tenant, h.Date)
-			if fault.Is(err, fault.NotFound) {
-				break
-			}
-			if err != nil {
-				return err
-			}
-			n := len(l.Items) + len(l.held)
-			l.Keep(func(it *Item) bool { return it.Customer != customer })
-			if len(l.Items)+len(l.held) == n {
-				break
-			}
-			if err = s.replace(ctx, tenant, l); err == nil {
-				break
-			}
-			if !fault.Is(err, fault.Conflict) {
-				return err
-			}
-		}
-	}
-	return nil
 }

@@ -1,24 +1,28 @@
 package actions
 
 import (
-	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"polis/handler/internal/book"
+	"polis/handler/internal/fault"
 	"polis/handler/internal/feedback"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/store"
+	"polis/handler/internal/store/sqlite"
 )
 
 var monday = portfolio.MustDate(2026, 3, 2)
 
 func TestTopKeepsTheFirst(t *testing.T) {
-	for _, n := range []int{0, 1, MaxItems - 1, MaxItems, MaxItems + 1, 5 * MaxItems} {
+	for _, n := range []int{0, 1, MaxCommercial - 1, MaxCommercial, MaxCommercial + 1, 5 * MaxCommercial} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(n), 1))
 			all := make([]Candidate, n)
@@ -28,7 +32,7 @@ func TestTopKeepsTheFirst(t *testing.T) {
 			}
 			want := slices.Clone(all)
 			slices.SortFunc(want, Candidate.compare)
-			want = want[:min(n, MaxItems)]
+			want = want[:min(n, MaxCommercial)]
 			for range 3 {
 				r.Shuffle(n, func(i, j int) { all[i], all[j] = all[j], all[i] })
 				var top Top
@@ -46,20 +50,20 @@ func TestTopKeepsTheFirst(t *testing.T) {
 func TestMakeKeepsWhatIsStillDue(t *testing.T) {
 	call := Candidate{Customer: "c1", Relation: "c:c1", Action: "call", Priority: 2}
 	care := Candidate{Customer: "c2", Relation: "c:c2", Action: "care", Priority: 1}
-	first := Make("t", Head{Date: monday, Run: "r1", Due: 2}, nil, []Candidate{call, care}, &none)
+	first := Make("t", Head{Date: monday, Run: "r1"}, nil, []Candidate{call, care}, &none)
 	if first.Listed != 2 || first.Items[0].Rank != 1 || first.Items[0].Opened != monday || first.Items[0].Status != feedback.Open {
 		t.Fatalf("first list: %+v", first)
 	}
-	second := Make("t", Head{Date: monday + 1, Run: "r2", Due: 1}, first, []Candidate{call}, &none)
+	second := Make("t", Head{Date: monday + 1, Run: "r2"}, first, []Candidate{call}, &none)
 	if second.Items[0].ID != first.Items[0].ID || second.Items[0].Opened != monday {
 		t.Errorf("an action still due is a new item: %+v", second.Items[0])
 	}
 	second.Items[0].Status = feedback.Done
-	third := Make("t", Head{Date: monday + 100, Run: "r3", Due: 1}, second, []Candidate{call}, &none)
+	third := Make("t", Head{Date: monday + 100, Run: "r3"}, second, []Candidate{call}, &none)
 	if third.Items[0].ID == first.Items[0].ID || third.Items[0].Opened != monday+100 {
 		t.Errorf("an action due again after it was done is the old item: %+v", third.Items[0])
 	}
-	if again := Make("t", Head{Date: monday + 100, Run: "r3", Due: 1}, third, []Candidate{call}, &none); again.Items[0].ID != third.Items[0].ID {
+	if again := Make("t", Head{Date: monday + 100, Run: "r3"}, third, []Candidate{call}, &none); again.Items[0].ID != third.Items[0].ID {
 		t.Error("a repeated run makes another list")
 	}
 }
@@ -67,7 +71,7 @@ func TestMakeKeepsWhatIsStillDue(t *testing.T) {
 // TestHeldOut: what is held out is on no list that is shown, lives from list to list as the
 // others do, and care is never held out; what is of little use stands last.
 func TestHeldOut(t *testing.T) {
-	half := feedback.Effects{HoldOut: 0.5}
+	half := feedback.Settings{Effects: feedback.Effects{HoldOut: 0.5}}
 	var all []Candidate
 	for i := range 400 {
 		all = append(all, Candidate{Customer: fmt.Sprintf("c%03d", i), Action: "call", Chance: 0.1, Care: i%2 == 0})
@@ -86,11 +90,9 @@ func TestHeldOut(t *testing.T) {
 			t.Fatalf("item %d has rank %d", i, it.Rank)
 		}
 	}
-	body, err := first.body()
-	if err != nil {
-		t.Fatal(err)
-	}
-	read, err := readList(store.Document{Body: body})
+	lists := newLists(t)
+	lists.write(first)
+	read, err := lists.Latest(t.Context(), "t")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +100,7 @@ func TestHeldOut(t *testing.T) {
 	if len(second.opened) != 0 || !slices.EqualFunc(second.held, first.held, func(a, b Item) bool { return a.ID == b.ID }) {
 		t.Error("what is held out on one day is shown, or new, on the next")
 	}
-	if more := Make("t", Head{Date: monday + 1}, read, all, &feedback.Effects{HoldOut: 0.01}); len(more.held) != len(first.held) {
+	if more := Make("t", Head{Date: monday + 1}, read, all, &feedback.Settings{Effects: feedback.Effects{HoldOut: 0.01}}); len(more.held) != len(first.held) {
 		t.Error("a lot falls again for what lives on")
 	}
 	if again := Make("other", Head{Date: monday}, nil, all, &half); slices.EqualFunc(again.held, first.held, func(a, b Item) bool { return a.ID == b.ID }) {
@@ -112,29 +114,175 @@ func TestHeldOut(t *testing.T) {
 	}
 }
 
-var none feedback.Effects
+var none feedback.Settings
 
-func TestListsAreOneDocument(t *testing.T) {
-	l := &List{Head: Head{Date: monday}}
-	big, err := json.Marshal(string(make([]byte, 1000)))
+// lists are lists and the store they are in.
+type lists struct {
+	*Lists
+	t    *testing.T
+	docs store.Store
+}
+
+func newLists(t *testing.T) *lists {
+	t.Helper()
+	docs, err := sqlite.Open(filepath.Join(t.TempDir(), "store.db"), sqlite.WithClock(func() time.Time { return monday.Time() }))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range MaxItems {
-		l.Items = append(l.Items, Item{ID: fmt.Sprint(i), Rank: i + 1, Score: big})
+	t.Cleanup(func() { docs.Close() })
+	return &lists{New(book.New(docs), docs), t, docs}
+}
+
+// write stores a list's pages and its head.
+func (l *lists) write(list *List) {
+	l.t.Helper()
+	op, err := l.Write(l.t.Context(), "t", list, monday.Time())
+	if err == nil {
+		err = l.docs.Write(l.t.Context(), shared("t"), []store.Op{op})
 	}
-	ops, err := l.Ops(time.Unix(0, 0))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// many is a list of care for n customers and commercial actions for as many, with scores.
+func many(n int, run string) *List {
+	var top Top
+	for i := range n {
+		top.Add(Candidate{Customer: fmt.Sprintf("a%05d", i), Action: "call", Priority: 99})
+		top.Add(Candidate{Customer: fmt.Sprintf("b%05d", i), Action: "care", Priority: 1, Care: true})
+	}
+	l := Make("t", Head{Date: monday, Run: run, Count: Count{Due: 2 * n}, Care: Count{Due: n}, Commercial: Count{Due: n}}, nil, top.Ranked(), &none)
+	for i := range l.Items {
+		l.Items[i].Score = json.RawMessage(`{"draft":"` + strings.Repeat("x", 1000) + `"}`)
+	}
+	return l
+}
+
+// TestCareIsNeverCutOff: however much care asks for, all of it is on the list and before
+// anything commercial, of which the list has no more than the bound.
+func TestCareIsNeverCutOff(t *testing.T) {
+	l := newLists(t)
+	const n = 3000
+	l.write(many(n, "r"))
+	h, err := l.Newest(t.Context(), "t")
+	if err != nil || h.Care != (Count{n, n}) || h.Commercial != (Count{n, MaxCommercial}) || h.Count != (Count{2 * n, n + MaxCommercial}) {
+		t.Fatalf("%v, %+v", err, h)
+	}
+	for _, most := range []int{1, 70, 1000, 2 * n} {
+		seen := 0
+		if most == 1 {
+			seen = n - 2
+		}
+		for more := true; more; {
+			var items []Item
+			if items, more, err = l.Items(t.Context(), "t", &h, seen, most); err != nil || len(items) == 0 || len(items) > most {
+				t.Fatalf("%v, %d items by %d after %d", err, len(items), most, seen)
+			}
+			for _, it := range items {
+				if seen++; it.Rank != seen || it.Care != (seen <= n) {
+					t.Fatalf("item %d: %+v", seen, it)
+				}
+			}
+			if most == 1 && seen == n+2 {
+				seen = n + MaxCommercial
+				break
+			}
+		}
+		if seen != n+MaxCommercial {
+			t.Errorf("by %d: %d items", most, seen)
+		}
+	}
+	if items, more, err := l.Items(t.Context(), "t", &h, n+MaxCommercial, 10); err != nil || more || len(items) > 0 {
+		t.Errorf("%v, beyond the end are %d items", err, len(items))
+	}
+	for d, err := range l.docs.Scan(t.Context(), shared("t"), pageKey, "") {
+		if err != nil || len(d.Body) > 2*pageBytes {
+			t.Errorf("%v, a page of %d bytes", err, len(d.Body))
+		}
+	}
+}
+
+// TestAListIsTheOldOrTheNew: until the head is written the old list is there whole, and a
+// list that is written again finds its pages as people left them.
+func TestAListIsTheOldOrTheNew(t *testing.T) {
+	l := newLists(t)
+	l.write(many(300, "old"))
+	old, err := l.Latest(t.Context(), "t")
 	if err != nil {
 		t.Fatal(err)
 	}
-	size := 0
-	for _, op := range ops {
-		size += len(op.Body)
+	next := many(400, "new")
+	if _, err := l.Write(t.Context(), "t", next, monday.Time()); err != nil { // and killed before the head
+		t.Fatal(err)
 	}
-	if size > store.MaxBytes {
-		t.Errorf("a list of %d bytes does not fit in a batch", size)
+	now, err := l.Latest(t.Context(), "t")
+	if err != nil || now.Head != old.Head || len(now.Items) != 600 {
+		t.Errorf("%v, without its head a list shows %d items, %+v", err, len(now.Items), now.Head)
 	}
-	if len(l.Items) == 0 || l.Listed != len(l.Items) || !slices.IsSortedFunc(l.Items, func(x, y Item) int { return cmp.Compare(x.Rank, y.Rank) }) {
-		t.Error("the list's end is not what was left off")
+	l.write(next)
+	h := next.Head
+	p, it, err := l.find(t.Context(), "t", &h, next.Items[500].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if it.Status = feedback.Done; l.replace(t.Context(), "t", p) != nil {
+		t.Fatal("a page cannot be replaced")
+	}
+	if err := l.replace(t.Context(), "t", p); !fault.Is(err, fault.Conflict) {
+		t.Errorf("a page that somebody changed is replaced: %v", err)
+	}
+	l.write(many(400, "new"))
+	if now, err = l.Latest(t.Context(), "t"); err != nil || now.Run != "new" || len(now.Items) != 800 || now.Items[500].Status != feedback.Done {
+		t.Errorf("%v, %d items, one that was done is %s", err, len(now.Items), now.Items[500].Status)
+	}
+	gone := now.Items[500].Customer
+	if err := l.Forget(t.Context(), "t", gone); err != nil {
+		t.Fatal(err)
+	}
+	for d, err := range l.docs.Scan(t.Context(), shared("t"), "", "") {
+		if err != nil || strings.Contains(string(d.Body), gone) {
+			t.Errorf("%v, an erased customer is in %q", err, d.Key)
+		}
+	}
+	if items, more, err := l.Items(t.Context(), "t", &h, 499, 2); err != nil || !more || items[0].Rank != 500 || items[1].Rank != 502 {
+		t.Errorf("%v, after one was erased the next are %+v", err, items)
+	}
+}
+
+// TestSnoozingHasABound: to put off is no way to take somebody off the list.
+func TestSnoozingHasABound(t *testing.T) {
+	bound := feedback.Defaults().Snooze
+	for care, most := range map[bool]int{false: bound.Days, true: bound.CareDays} {
+		it := Item{Care: care, Opened: monday}
+		r := feedback.Reply{Outcome: feedback.Snoozed, Until: monday + portfolio.Date(most), At: monday.Time()}
+		if err := it.takes(&r, &bound); err != nil {
+			t.Errorf("care %t: %v", care, err)
+		}
+		r.Until++
+		var f *fault.Error
+		if err := it.takes(&r, &bound); !errors.As(err, &f) || len(f.Fields) != 1 || f.Fields[0].Pointer != "/until" {
+			t.Errorf("care %t, a day beyond %d: %v", care, most, err)
+		}
+	}
+}
+
+// TestCareIsOrderedBySeverityAndDueDate: and by nothing else that a candidate has.
+func TestCareIsOrderedBySeverityAndDueDate(t *testing.T) {
+	want := []Candidate{
+		{Customer: "z", Priority: 90, Due: monday + 1, Care: true},
+		{Customer: "y", Priority: 90, Due: monday + 7, Care: true},
+		{Customer: "w", Priority: 75, Due: monday + 1, Care: true},
+		{Customer: "x", Priority: 75, Due: monday + 1, Care: true},
+		{Customer: "b", Priority: 100, Due: monday + 9},
+		{Customer: "a", Priority: 99, Due: monday},
+		{Customer: "c", Priority: 100, Due: monday, After: true},
+	}
+	var top Top
+	for _, c := range want {
+		top.Add(c)
+	}
+	if got := top.Ranked(); !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
 	}
 }

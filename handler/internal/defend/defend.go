@@ -20,8 +20,8 @@ import (
 // Play is one action of the playbook: when it is suggested, and with what priority.
 type Play struct {
 	Action string  `json:"action"`
-	From   float64 `json:"from"` // priority, 0–100, with nothing at stake
-	To     float64 `json:"to"`   // and with very much
+	From   float64 `json:"from"` // priority, 0–100, with nothing at stake; of care, with a score of 0
+	To     float64 `json:"to"`   // and with very much; of care, with one of 100
 	Days   int     `json:"days"` // until it is due
 	NL     string  `json:"nl"`   // a draft for the adviser, without personal data
 	EN     string  `json:"en"`
@@ -113,7 +113,7 @@ type Result struct {
 	Action   string
 	Trigger  string
 	Priority float64 // 0–100
-	Stake    float64 // EUR: what is at stake
+	Stake    float64 // EUR: what is at stake; 0 where care asks for it, which no amount orders
 	Due      portfolio.Date
 	About    string // the branch, for a gap or an offer
 	Band     score.Band
@@ -134,50 +134,59 @@ func (e *Engine) Score(asOf portfolio.Date, rk *risk.Result, ch *churn.Result, c
 		r.Status = score.Scored
 	}
 	// Objections reach this engine as results without a score: what is left is care.
-	staying, leaving := max(0, cv.AtStake), max(0, cv.AtRisk)
+	leaving := max(0, cv.AtRisk)
 	likely := ch.Status == score.Scored && (ch.Band == score.High || ch.Band == score.VeryHigh)
 	gap := rk.Care.Gap()
 	switch {
 	case rk.Care.Held() != "":
-		e.care(asOf, &rk.Care, staying, r)
-	// A low or negative value orders the work and is no reason to leave a customer out.
+		e.care(asOf, &rk.Care, r)
+	// A low or negative value orders commercial work and is no reason to leave a customer out.
 	case likely:
-		e.play(asOf, Lapse, leaving, r)
+		e.staked(asOf, Lapse, leaving, r)
 	case announced >= e.book.PremiumRise:
-		e.play(asOf, Rise, leaving, r)
+		e.staked(asOf, Rise, leaving, r)
 	case gap != nil:
 		e.play(asOf, Gap, 0, r)
 		r.About = gap.Branch
 	case nb.Status == score.Scored && nb.MayContact && nb.Withheld == "" && len(nb.Offers) > 0 && nb.Offers[0].Probability >= e.book.OfferFrom:
-		e.play(asOf, Buy, nb.Offers[0].Value, r)
+		e.staked(asOf, Buy, nb.Offers[0].Value, r)
 		r.About = nb.Offers[0].Group.Code
 	}
 }
 
 // care plays the weightiest of what holds offers back that has a play of its own, else the
-// play for care. The trigger is the rule's code.
-func (e *Engine) care(asOf portfolio.Date, c *care.Result, stake float64, r *Result) {
+// play for care. The trigger is the rule's code. How urgent it is goes by the score of care
+// alone: it is owed to everyone, whatever a customer is worth.
+func (e *Engine) care(asOf portfolio.Date, c *care.Result, r *Result) {
 	for i := range c.Triggers {
 		if code := c.Triggers[i].Code; c.Triggers[i].Holds {
 			if _, own := e.book.Plays[code]; own {
-				e.play(asOf, code, stake, r)
+				e.play(asOf, code, c.Score/100, r)
 				return
 			}
 		}
 	}
-	if e.play(asOf, Care, stake, r); r.Action != "" {
+	if e.play(asOf, Care, c.Score/100, r); r.Action != "" {
 		r.Trigger = c.Held()
 	}
 }
 
-func (e *Engine) play(asOf portfolio.Date, trigger string, stake float64, r *Result) {
+// staked plays what is the more urgent the more is at stake.
+func (e *Engine) staked(asOf portfolio.Date, trigger string, stake float64, r *Result) {
+	if e.play(asOf, trigger, stake/(stake+e.book.StakeScale), r); r.Action != "" {
+		r.Stake = stake
+	}
+}
+
+// play suggests the play of a trigger, with a priority that is a share of the way between
+// its two.
+func (e *Engine) play(asOf portfolio.Date, trigger string, share float64, r *Result) {
 	p, ok := e.book.Plays[trigger]
 	if !ok {
 		return // a tenant's playbook may leave a play out
 	}
-	share := stake / (stake + e.book.StakeScale)
-	r.Action, r.Trigger, r.Stake = p.Action, trigger, stake
-	r.Priority = math.Round(100*(p.From+(p.To-p.From)*share)) / 100
+	r.Action, r.Trigger = p.Action, trigger
+	r.Priority = math.Round(100*(p.From+float64((p.To-p.From)*share))) / 100
 	r.Due = asOf + portfolio.Date(p.Days)
 	r.NL, r.EN = p.NL, p.EN
 	switch {

@@ -136,13 +136,42 @@ func TestWhenNothingIsOffered(t *testing.T) {
 // TestALowValueIsNoReasonToServeLess: it puts a customer further down and never off the
 // list.
 func TestALowValueIsNoReasonToServeLess(t *testing.T) {
-	for _, cause := range []func(*said){complaint, claims, leaving, rise, gap} {
+	for _, cause := range []func(*said){leaving, rise, gap} {
 		rich := suggested(func(s *said) { cause(s); s.cv.AtStake, s.cv.AtRisk = 5000, 2000 })
 		poor := suggested(func(s *said) { cause(s); s.cv.AtStake, s.cv.AtRisk = -300, -120 })
 		if poor.Action != rich.Action || poor.Due != rich.Due || poor.Priority > rich.Priority {
 			t.Errorf("%s for EUR 5,000 (%v), %q for EUR −300 (%v)", rich.Action, rich.Priority, poor.Action, poor.Priority)
 		}
 	}
+}
+
+// TestCareKnowsNoValue: whatever a customer is worth, may buy or is likely to do, what care
+// suggests is the same to the last field, and the more urgent the more care is owed.
+func TestCareKnowsNoValue(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cause := rapid.SampledFrom([]func(*said){complaint, claims}).Draw(t, "cause")
+		owed := rapid.Float64Range(0, 100).Draw(t, "care score")
+		draw := func(what string) *Result {
+			return suggested(func(s *said) {
+				cause(s)
+				s.rk.Care.Score = owed
+				amount := func(of string) float64 { return rapid.Float64Range(-1e9, 1e9).Draw(t, what+of) }
+				s.rk.Loss, s.rk.Ratio = amount(" loss"), amount(" loss ratio")
+				s.cv.Value, s.cv.AtStake, s.cv.AtRisk, s.cv.Margin = amount(" value"), amount(" at stake"), amount(" at risk"), amount(" margin")
+				buying(s)
+				s.nb.Offers[0].Value, s.announced = amount(" offer"), amount(" rise")
+				s.ch.Band = rapid.SampledFrom([]score.Band{score.Low, score.High, score.VeryHigh}).Draw(t, what+" churn")
+			})
+		}
+		one, other := draw("one"), draw("other")
+		if *one != *other || one.Stake != 0 {
+			t.Fatalf("%+v, and %+v", one, other)
+		}
+		less := suggested(func(s *said) { cause(s); s.rk.Care.Score = owed / 2 })
+		if one.Priority < less.Priority || owed > 1 && one.Priority == less.Priority {
+			t.Fatalf("care of %v has priority %v, half of it %v", owed, one.Priority, less.Priority)
+		}
+	})
 }
 
 func TestPriorities(t *testing.T) {

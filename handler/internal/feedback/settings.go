@@ -23,6 +23,7 @@ type Settings struct {
 	OfferReasons     Reasons `json:"offer_reasons"`
 
 	Quiet       Quiet       `json:"quiet"`
+	Snooze      Snooze      `json:"snooze"`
 	Suppression Suppression `json:"suppression"`
 	Effects     Effects     `json:"effects"`
 }
@@ -50,6 +51,13 @@ type Quiet struct {
 	NotUseful    int `json:"not_useful_days"`
 	Wrong        int `json:"wrong_days"`
 	AlreadyKnown int `json:"already_known_days"`
+}
+
+// Snooze is for how many days an item can be put off at most, and one that care asks for: to
+// put off is no way to take somebody off the list.
+type Snooze struct {
+	Days     int `json:"days"`
+	CareDays int `json:"care_days"`
 }
 
 // Suppression says when a kind of action stands after all others: when the share of
@@ -90,6 +98,8 @@ func Defaults() Settings {
 		OfferReasons:     Reasons{"offer", "aanbod"},
 		// Ours: a quarter after a talk, half a year after a no, a year where it was of no use.
 		Quiet: Quiet{Done: 90, Dismissed: 180, Declined: 90, NotUseful: 365, Wrong: 365, AlreadyKnown: 180},
+		// Ours: a quarter, as after a talk; a fortnight where care asks, so that somebody looks again.
+		Snooze: Snooze{Days: 90, CareDays: 14},
 		// Uniform beforehand (Bayes and Laplace); more often useless than not, and hardly by
 		// chance: our choice.
 		Suppression: Suppression{Limit: 0.5, Level: 0.95, PriorAgainst: 1, PriorFor: 1},
@@ -130,6 +140,8 @@ func (s *Settings) Check() error {
 		{"quiet.not_useful_days", float64(s.Quiet.NotUseful), 0, 3660},
 		{"quiet.wrong_days", float64(s.Quiet.Wrong), 0, 3660},
 		{"quiet.already_known_days", float64(s.Quiet.AlreadyKnown), 0, 3660},
+		{"snooze.days", float64(s.Snooze.Days), 1, 366},
+		{"snooze.care_days", float64(s.Snooze.CareDays), 1, 90},
 		{"suppression.limit", s.Suppression.Limit, 0, 1},
 		{"suppression.level", s.Suppression.Level, 0.5, 1},
 		{"suppression.prior_against", s.Suppression.PriorAgainst, 0.01, 1e6},

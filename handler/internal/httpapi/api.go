@@ -48,8 +48,9 @@ type Runs interface {
 // Lists shows action lists and takes what people did.
 type Lists interface {
 	Heads(ctx context.Context, tenant string) ([]actions.Head, error)
-	Get(ctx context.Context, tenant string, date portfolio.Date) (*actions.List, error)
-	Latest(ctx context.Context, tenant string) (*actions.List, error)
+	Head(ctx context.Context, tenant string, date portfolio.Date) (actions.Head, error)
+	Newest(ctx context.Context, tenant string) (actions.Head, error)
+	Items(ctx context.Context, tenant string, h *actions.Head, after, most int) ([]actions.Item, bool, error)
 	Record(ctx context.Context, t book.Tenant, date portfolio.Date, item string, r feedback.Reply) (actions.Item, error)
 	Counted(ctx context.Context, tenant string) (*effect.Counted, error)
 	Forget(ctx context.Context, tenant, customer string) error

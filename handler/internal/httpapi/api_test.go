@@ -291,7 +291,10 @@ func TestTheMainJob(t *testing.T) {
 		t.Fatalf("the complaint is not first: %s", list.Body)
 	}
 	path := "/api/v1/action-lists/2026-03-31/items/" + l.Items[0].ID + "/feedback"
-	expect(200, w.json("key-one", "POST", path, map[string]any{"outcome": "snoozed", "until": "2026-05-01"}))
+	expect(200, w.json("key-one", "POST", path, map[string]any{"outcome": "snoozed", "until": "2026-04-14"}))
+	if s := expect(422, w.json("key-one", "POST", path, map[string]any{"outcome": "snoozed", "until": "2026-04-15"})).Body.String(); !strings.Contains(s, `"/until"`) {
+		t.Errorf("care is put off for more than a fortnight: %s", s)
+	}
 	expect(422, w.json("key-one", "POST", path, map[string]any{"outcome": "snoozed"}))
 	expect(200, w.json("key-one", "POST", strings.Replace(path, "2026-03-31", "latest", 1), map[string]any{"outcome": "done"}))
 	expect(404, w.json("key-one", "POST", "/api/v1/action-lists/2026-03-31/items/none/feedback", map[string]any{"outcome": "done"}))

@@ -417,26 +417,67 @@ func (a *API) listLists(w http.ResponseWriter, r *http.Request, c call) error {
 	return writeJSON(w, http.StatusOK, map[string]any{"lists": orEmpty(heads)})
 }
 
+// listPage is a page of a list.
+type listPage struct {
+	actions.Head
+	Items []actions.Item `json:"items"`
+	Next  string         `json:"next,omitempty"`
+}
+
+// getList pages through a list by rank. The cursor is the list's version and the rank where
+// the last page ended, so that no two versions of a list are read as one.
 func (a *API) getList(w http.ResponseWriter, r *http.Request, c call) error {
-	l, err := a.list(r, c)
+	n, err := limit(r, 100, 1000)
 	if err != nil {
 		return err
 	}
-	l.Items = orEmpty(l.Items)
-	return writeJSON(w, http.StatusOK, l)
+	h, err := a.list(r, c)
+	if err != nil {
+		return err
+	}
+	after, err := readListCursor(r.URL.Query().Get("cursor"), &h)
+	if err != nil {
+		return err
+	}
+	items, more, err := a.Lists.Items(r.Context(), c.tenant.ID, &h, after, n)
+	if err != nil {
+		return err
+	}
+	p := listPage{Head: h, Items: orEmpty(items)}
+	if more {
+		p.Next = base64.RawURLEncoding.EncodeToString([]byte(h.Version + "\x1f" + strconv.Itoa(items[len(items)-1].Rank)))
+		w.Header().Set("Link", `</api/v1/action-lists/`+h.Date.String()+`?limit=`+strconv.Itoa(n)+`&cursor=`+p.Next+`>; rel="next"`)
+	}
+	return writeJSON(w, http.StatusOK, p)
 }
 
-// list finds the list that the path names, by its date or as the latest.
-func (a *API) list(r *http.Request, c call) (*actions.List, error) {
+func readListCursor(s string, h *actions.Head) (after int, err error) {
+	if s == "" {
+		return 0, nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(s)
+	version, rank, ok := strings.Cut(string(raw), "\x1f")
+	after, nerr := strconv.Atoi(rank)
+	switch {
+	case err != nil || nerr != nil || !ok || after < 0:
+		return 0, fault.New(fault.Malformed, "the cursor is not one that was given out")
+	case version != h.Version:
+		return 0, fault.New(fault.Malformed, "the cursor is of another list, or of one that was made anew since: read it from its beginning")
+	}
+	return after, nil
+}
+
+// list is the head of the list that the path names, by its date or as the latest.
+func (a *API) list(r *http.Request, c call) (actions.Head, error) {
 	name := r.PathValue("date")
 	if name == "latest" {
-		return a.Lists.Latest(r.Context(), c.tenant.ID)
+		return a.Lists.Newest(r.Context(), c.tenant.ID)
 	}
 	date, err := listDate(name)
 	if err != nil {
-		return nil, err
+		return actions.Head{}, err
 	}
-	return a.Lists.Get(r.Context(), c.tenant.ID, date)
+	return a.Lists.Head(r.Context(), c.tenant.ID, date)
 }
 
 func listDate(s string) (portfolio.Date, error) {

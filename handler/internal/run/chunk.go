@@ -23,6 +23,7 @@ type chunk struct {
 	Bucket int `json:"bucket"`
 	Tally
 	Actions int          `json:"actions_due"`
+	Care    int          `json:"care_due"` // of these
 	Counted effect.Tally `json:"counted,omitzero"`
 }
 
@@ -258,6 +259,9 @@ func (w *worker) candidate(relation, customer string, h *feedback.History, sh *s
 	}
 	care := defend.IsCare(sh.Defend.Trigger)
 	w.done.Actions++
+	if care {
+		w.done.Care++
+	}
 	w.top.Add(actions.Candidate{
 		Customer: customer, Relation: relation, Action: action, About: sh.Defend.About, Priority: priority, Due: due,
 		Chance: sh.Chance(), Care: care, After: !care && slices.Contains(w.run.After, action),

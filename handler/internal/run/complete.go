@@ -44,7 +44,7 @@ func (r *Runs) complete(ctx context.Context, run Run) error {
 	}
 	ops := []store.Op{{Verb: store.Create, Document: store.Document{Key: doneKey + run.ID, Body: body, Expires: run.Created.Add(keep)}}}
 	if slices.Contains(run.Engines, scoring.Defend) {
-		more, err := r.listed(ctx, run, done, sum.Actions, now)
+		more, err := r.listed(ctx, run, done, now)
 		if err != nil {
 			return fmt.Errorf("making the action list of run %s: %w", run.ID, err)
 		}
@@ -59,7 +59,7 @@ func (r *Runs) complete(ctx context.Context, run Run) error {
 // listed makes the run's list, and counts what became of what was suggested before. That the
 // list suggests something is kept with the customers first: a kill in between brings the
 // same list again.
-func (r *Runs) listed(ctx context.Context, run Run, done map[int]*chunk, due int, now time.Time) ([]store.Op, error) {
+func (r *Runs) listed(ctx context.Context, run Run, done map[int]*chunk, now time.Time) ([]store.Op, error) {
 	m, err := r.models.Version(ctx, run.Tenant, run.Model)
 	if err != nil {
 		return nil, err
@@ -68,14 +68,21 @@ func (r *Runs) listed(ctx context.Context, run Run, done map[int]*chunk, due int
 	if err != nil {
 		return nil, err
 	}
-	list, err := r.list(ctx, run, t, due, &m.Settings.Feedback.Effects)
+	head := actions.Head{Date: run.AsOf, Run: run.ID}
+	for bucket := range run.Chunks {
+		head.Due += done[bucket].Actions
+		head.Care.Due += done[bucket].Care
+	}
+	head.Commercial.Due = head.Due - head.Care.Due
+	list, err := r.list(ctx, t, head, &m.Settings.Feedback)
 	if err != nil {
 		return nil, err
 	}
-	ops, err := list.Ops(now)
+	op, err := r.lists.Write(ctx, run.Tenant, list, now)
 	if err != nil {
 		return nil, err
 	}
+	ops := []store.Op{op}
 	if err := r.lists.Remember(ctx, t, list); err != nil {
 		return nil, err
 	}
@@ -90,7 +97,7 @@ func (r *Runs) listed(ctx context.Context, run Run, done map[int]*chunk, due int
 	for bucket := range run.Chunks {
 		counted.Tally.Add(&done[bucket].Counted)
 	}
-	op, err := actions.CountedOp(&counted)
+	op, err = actions.CountedOp(&counted)
 	return append(ops, op), err
 }
 
@@ -129,9 +136,9 @@ func (t *Tally) add(c *Tally) {
 }
 
 // list merges the chunks' shares into the tenant's list of the date.
-func (r *Runs) list(ctx context.Context, run Run, t book.Tenant, due int, e *feedback.Effects) (*actions.List, error) {
+func (r *Runs) list(ctx context.Context, t book.Tenant, head actions.Head, f *feedback.Settings) (*actions.List, error) {
 	var top actions.Top
-	for d, err := range r.store.Scan(ctx, shared(run.Tenant), partKey+run.ID+"\x1f", "") {
+	for d, err := range r.store.Scan(ctx, shared(t.ID), partKey+head.Run+"\x1f", "") {
 		if err != nil {
 			return nil, err
 		}
@@ -143,14 +150,14 @@ func (r *Runs) list(ctx context.Context, run Run, t book.Tenant, due int, e *fee
 			top.Add(c)
 		}
 	}
-	before, err := r.lists.Latest(ctx, run.Tenant)
+	before, err := r.lists.Latest(ctx, t.ID)
 	if fault.Is(err, fault.NotFound) {
 		err = nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	list := actions.Make(run.Tenant, actions.Head{Date: run.AsOf, Run: run.ID, Due: due}, before, top.Ranked(), e)
+	list := actions.Make(t.ID, head, before, top.Ranked(), f)
 	list.Keep(func(it *actions.Item) bool {
 		body, ok, failed := r.book.Scores(ctx, t, it.Relation, it.Customer)
 		if failed != nil {
@@ -158,7 +165,7 @@ func (r *Runs) list(ctx context.Context, run Run, t book.Tenant, due int, e *fee
 			return false
 		}
 		if stored, failed := scoring.DecodeStored(body); ok && failed == nil && stored.Has(scoring.Defend) {
-			it.Score = stored.AppendJSON(nil, scoring.Defend, run.Tenant, it.Customer)
+			it.Score = stored.AppendJSON(nil, scoring.Defend, t.ID, it.Customer)
 		}
 		// A customer erased since its chunk was scored has no score, and no place here.
 		return it.Score != nil

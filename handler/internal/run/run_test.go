@@ -447,10 +447,10 @@ func TestDeclinedOffers(t *testing.T) {
 		{Customer: "c01", Relation: "c:c01", Action: "offer", About: "travel"},
 		{Customer: "c01", Relation: "c:c01", Action: "coverage_advice", About: "liability"},
 		{Customer: "c01", Relation: "c:c01", Action: "retention_call"},
-	}, &feedback.Effects{})
-	ops, err := l.Ops(noon)
+	}, &feedback.Settings{})
+	op, err := lists.Write(t.Context(), f.tenant.ID, l, noon)
 	must(t, err)
-	must(t, f.docs.Write(t.Context(), shared(f.tenant.ID), ops))
+	must(t, f.docs.Write(t.Context(), shared(f.tenant.ID), []store.Op{op}))
 	record := func(item int, o feedback.Outcome, on portfolio.Date) error {
 		_, err := lists.Record(t.Context(), f.tenant, today-20, l.Items[item].ID, feedback.Reply{Outcome: o, At: on.Time()})
 		return err

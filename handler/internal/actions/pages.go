@@ -1,0 +1,265 @@
+package actions
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"polis/handler/internal/fault"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/store"
+)
+
+// A list is kept in pages of about so many bytes, so that it has no bound of its own: far
+// below store.MaxBytes, since one page is written again with each reply to an item.
+const pageBytes = 256 << 10
+
+// kept is an item as it is stored.
+type kept struct {
+	Item
+	Held bool `json:"held_out,omitempty"`
+}
+
+// page is a stored part of a list.
+type page struct {
+	store.Document
+	items []kept
+}
+
+func (p *page) encode() (err error) {
+	p.Body, err = json.Marshal(p.items)
+	return fault.Wrap(fault.Internal, err, "encoding a page of a list")
+}
+
+func readPage(d store.Document) (*page, error) {
+	p := &page{Document: d}
+	err := json.Unmarshal(d.Body, &p.items)
+	return p, fault.Wrap(fault.Internal, err, "decoding a page of a list")
+}
+
+// pages parts a list, and names the version that its items make.
+func (l *List) pages() ([]*page, error) {
+	var pages []*page
+	var p *page
+	size := pageBytes
+	for k, items := range [...][]Item{l.Items, l.held} {
+		for _, it := range items {
+			const fields = 500 // of an item without its score, about
+			if size += len(it.Score) + fields; size > pageBytes {
+				p, size = &page{}, len(it.Score)+fields
+				pages = append(pages, p)
+			}
+			p.items = append(p.items, kept{it, k == 1})
+		}
+	}
+	sum := sha256.New()
+	for _, p := range pages {
+		if err := p.encode(); err != nil {
+			return nil, err
+		}
+		sum.Write(p.Body)
+	}
+	l.Version = hex.EncodeToString(sum.Sum(nil)[:8])
+	for _, p := range pages {
+		p.Key = l.pageKey(p.items[len(p.items)-1].Rank)
+	}
+	return pages, nil
+}
+
+// pageKey is the key of the page that ends with a rank: those of pages with later items are
+// greater.
+func (h *Head) pageKey(last int) string { return fmt.Sprintf("%s%08d", h.pagesKey(), last) }
+
+func (h *Head) pagesKey() string { return pageKey + h.Date.String() + "\x1f" + h.Version + "\x1f" }
+
+// Write stores a list's pages, and returns the write of its head, by which the list is there:
+// the caller adds it to a batch of its own, so that a list and the run that made it appear
+// together. Until then the date's list is the one it was. Pages are named by what they say:
+// a repeat finds those that were written, also with what people have replied meanwhile, and
+// those that no head names expire.
+func (s *Lists) Write(ctx context.Context, tenant string, l *List, now time.Time) (store.Op, error) {
+	pages, err := l.pages()
+	if err != nil {
+		return store.Op{}, err
+	}
+	for _, p := range pages {
+		p.Expires = now.Add(keep)
+		err := s.store.Write(ctx, shared(tenant), []store.Op{{Verb: store.Create, Document: p.Document}})
+		if err != nil && !fault.Is(err, fault.Conflict) {
+			return store.Op{}, err
+		}
+	}
+	body, err := json.Marshal(l.Head)
+	if err != nil {
+		return store.Op{}, fault.Wrap(fault.Internal, err, "encoding a list's head")
+	}
+	return store.Op{Document: store.Document{Key: headKey + l.Date.String(), Body: body, Expires: now.Add(keep)}}, nil
+}
+
+// Heads lists the lists there are, newest first.
+func (s *Lists) Heads(ctx context.Context, tenant string) ([]Head, error) {
+	var heads []Head
+	for d, err := range s.store.Scan(ctx, shared(tenant), headKey, "") {
+		if err != nil {
+			return nil, err
+		}
+		h, err := readHead(d)
+		if err != nil {
+			return nil, err
+		}
+		heads = append(heads, h)
+	}
+	slices.Reverse(heads)
+	return heads, nil
+}
+
+func readHead(d store.Document) (h Head, err error) {
+	err = json.Unmarshal(d.Body, &h)
+	return h, fault.Wrap(fault.Internal, err, "decoding a list's head")
+}
+
+// Head is that of the list of a date.
+func (s *Lists) Head(ctx context.Context, tenant string, date portfolio.Date) (Head, error) {
+	d, err := s.store.Get(ctx, shared(tenant), headKey+date.String())
+	if fault.Is(err, fault.NotFound) {
+		return Head{}, fault.New(fault.NotFound, "no action list of that date")
+	}
+	if err != nil {
+		return Head{}, err
+	}
+	return readHead(d)
+}
+
+// Newest is the head of the newest list; fault.NotFound where there is none yet.
+func (s *Lists) Newest(ctx context.Context, tenant string) (Head, error) {
+	heads, err := s.Heads(ctx, tenant)
+	if err != nil {
+		return Head{}, err
+	}
+	if len(heads) == 0 {
+		return Head{}, fault.New(fault.NotFound, "no action list yet: a run makes one")
+	}
+	return heads[0], nil
+}
+
+// Latest reads the whole of the newest list; fault.NotFound where there is none yet.
+func (s *Lists) Latest(ctx context.Context, tenant string) (*List, error) {
+	h, err := s.Newest(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	l := &List{Head: h}
+	for p, err := range s.from(ctx, tenant, &h, 0) {
+		if err != nil {
+			return nil, err
+		}
+		for i := range p.items {
+			if k := &p.items[i]; k.Held {
+				l.held = append(l.held, k.Item)
+			} else {
+				l.Items = append(l.Items, k.Item)
+			}
+		}
+	}
+	return l, nil
+}
+
+// from yields a list's pages that have items beyond a rank.
+func (s *Lists) from(ctx context.Context, tenant string, h *Head, after int) iter.Seq2[*page, error] {
+	return func(yield func(*page, error) bool) {
+		for d, err := range s.store.Scan(ctx, shared(tenant), h.pagesKey(), h.pageKey(after)) {
+			var p *page
+			if err == nil {
+				p, err = readPage(d)
+			}
+			if !yield(p, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Items reads the first most of a list's items that stand beyond a rank, and reports whether
+// there are more.
+func (s *Lists) Items(ctx context.Context, tenant string, h *Head, after, most int) (items []Item, more bool, err error) {
+	for p, err := range s.from(ctx, tenant, h, after) {
+		if err != nil {
+			return nil, false, err
+		}
+		for i := range p.items {
+			switch k := &p.items[i]; {
+			case k.Held:
+				return items, false, nil // they stand last
+			case k.Rank <= after:
+			case len(items) == most:
+				return items, true, nil
+			default:
+				items = append(items, k.Item)
+			}
+		}
+	}
+	return items, false, nil
+}
+
+// find finds an item that is shown, and the page it stands on.
+func (s *Lists) find(ctx context.Context, tenant string, h *Head, id string) (*page, *Item, error) {
+	for p, err := range s.from(ctx, tenant, h, 0) {
+		if err != nil {
+			return nil, nil, err
+		}
+		for i := range p.items {
+			if k := &p.items[i]; k.ID == id && !k.Held {
+				return p, &k.Item, nil
+			}
+		}
+	}
+	return nil, nil, fault.New(fault.NotFound, "no such item on that list")
+}
+
+// replace stores a page that was changed; fault.Conflict where somebody else's change came
+// between.
+func (s *Lists) replace(ctx context.Context, tenant string, p *page) error {
+	if err := p.encode(); err != nil {
+		return err
+	}
+	return s.store.Write(ctx, shared(tenant), []store.Op{{Verb: store.Replace, Document: p.Document}})
+}
+
+// Forget takes an erased customer off every page there is, also of lists that were replaced
+// or never shown.
+func (s *Lists) Forget(ctx context.Context, tenant, customer string) error {
+	for d, err := range s.store.Scan(ctx, shared(tenant), pageKey, "") {
+		for {
+			if err != nil {
+				return err
+			}
+			p, err := readPage(d)
+			if err != nil {
+				return err
+			}
+			n := len(p.items)
+			p.items = slices.DeleteFunc(p.items, func(k kept) bool { return k.Customer == customer })
+			if len(p.items) == n {
+				break
+			}
+			if err = s.replace(ctx, tenant, p); err == nil {
+				break
+			}
+			if !fault.Is(err, fault.Conflict) {
+				return err
+			}
+			var there bool
+			if d, there, err = store.GetOr(ctx, s.store, shared(tenant), d.Key); err != nil {
+				return err
+			} else if !there {
+				break
+			}
+		}
+	}
+	return nil
+}
