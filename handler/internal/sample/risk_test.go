@@ -175,7 +175,7 @@ func (m *made) judge(t *testing.T, models *scoring.Models) judged {
 }
 
 // customers is how many the sample of TestExpectedLossAgainstTheTruth has; the table in
-// docs/risk.md is of 5,000, 20,000 and 200,000.
+// docs/risk.md is of 5,000 and 20,000.
 var customers = flag.Int("customers", 4000, "customers of the sample that expected losses are judged on")
 
 // TestExpectedLossAgainstTheTruth: what is expected of policies in force adds up to what the
