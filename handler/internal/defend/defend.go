@@ -50,7 +50,21 @@ func IsCare(trigger string) bool {
 	return trigger != Lapse && trigger != Rise && trigger != Gap && trigger != Buy
 }
 
-// Default is the playbook that Polis comes with.
+// Default is the playbook that Polis comes with. Its numbers are our choice, and a tenant's
+// to change:
+//   - stake_scale, EUR 400, is some four years of commission (17%) on EUR 600 of premium a
+//     year: around that the stake should tell customers apart; far above it nothing is added.
+//   - premium_rise, 0.12, is a few times what premiums rise by from prices alone (CBS
+//     consumer prices: 3.3% in 2024), so that a rise of the book's kind calls nobody.
+//     It is below the 15% from which a rule of care names the rise: the call comes first.
+//   - offer_from, 0.15 a year, is one in seven: below that an adviser calls more than half a
+//     dozen people for each who wanted it.
+//   - priorities, 0–100, put no care (75–100) below what is commerce, whatever is at stake
+//     (Wft 4:24a, duty of care): a complaint above other care, as it has a term. Among commerce
+//     who may leave goes before what may be sold; ranges overlap there, so that much at stake
+//     with one goes before little with another.
+//   - days until due: the next day for a complaint, a week for care, two for what a
+//     renewal decides, a month for what can wait.
 var Default = Playbook{
 	StakeScale: 400, PremiumRise: 0.12, OfferFrom: 0.15,
 	Plays: map[string]Play{
