@@ -9,7 +9,8 @@ const Period = 3
 
 // followedDays is within how many days of its report a claim must have been recorded for
 // its versions to tell how it developed: a quarter of a year's claims are put in later by
-// a month at most, and what was loaded from another system was recorded on that day. Ours.
+// a month at most, and what was loaded from another system was recorded on that day. In
+// days; our choice: that month, and half of one for exports that come late.
 const followedDays = 45
 
 // Claims gathers the triangles of a line of claims from their versions, as known on a date.

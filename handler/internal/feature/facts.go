@@ -180,7 +180,8 @@ type facts struct {
 }
 
 // seenFrom is how long after its start a policy may first be recorded and still count as
-// seen from the start: exports come once a quarter at least. In days; our choice.
+// seen from the start: exports come once a quarter at least, and the longest has 92 days.
+// In days; our choice. No setting, as it says what a feature is: docs/features.md has it.
 const seenFrom = 92
 
 func (f *facts) reset(in Input) {
@@ -386,7 +387,8 @@ func lastRenewal(p *portfolio.Policy, asOf portfolio.Date) portfolio.Date {
 }
 
 // aroundRenewal is how far from a renewal a new premium may begin and still be the
-// renewal's. In days; our choice: administrations post to the first of a month.
+// renewal's. In days; our choice: administrations post to the first of a month, which is
+// never more than half a month from a renewal. No setting, as it says what a feature is.
 const aroundRenewal = 15
 
 // premiumChange is what became of a policy's premium, as shares; missing where not known.

@@ -314,6 +314,8 @@ func (w *wants) wane() float64 {
 	if !(spread > 0) {
 		return 0
 	}
+	// How fast rates of purchase change in a book of which nothing is known, as a standard
+	// deviation of the logarithm, a year. Our choice: what prices and incomes do in most years.
 	const usual = 0.03
 	slope := (xy - x*sum/n) / spread
 	return round(max(0, -slope*usual*usual/(usual*usual+1/spread)))

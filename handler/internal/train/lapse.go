@@ -39,7 +39,8 @@ type lapses struct {
 type band struct{ lapses, stayed float64 }
 
 // mostChange is the largest change, up or down, that is taken for one of the tariff and not
-// for another insured object or a correction. A share; our choice.
+// for another insured object or a correction. A share of the premium before; our choice,
+// because tariffs rarely move by half at a renewal, and another car or cover often does.
 const mostChange = 0.5
 
 func (l *lapses) reset(s *churn.Support, fields []model.Field, made func(fields []model.Field, max int) *table, max int) {

@@ -138,7 +138,9 @@ func (b *buyers) credibility(s *nbp.Settings) float64 {
 	return s.Credibility(b.asked * b.expected(s))
 }
 
-// mostRate keeps a book in which everybody bought from saying that everybody will.
+// mostRate, purchases per relation-year at risk, keeps a book in which everybody bought
+// from saying that everybody will: the logit of one has no end. Our choice, far above any
+// group's rate, so that it touches only books of a handful of customers.
 const mostRate = 0.99
 
 // place is where the group's model comes.

@@ -618,7 +618,9 @@ func drifts(m *clv.Model, seen []foretold) {
 	for c := range square {
 		overall += square[c]
 	}
-	// The book's own drift is believed as far as it is no noise, against a percent a year.
+	// The book's own drift is believed as far as it is no noise, against a percent of income
+	// a year: the standard deviation of a book's drift before anything is seen of it. Our
+	// choice, small, because it goes on over years that nobody has seen.
 	const usual = 0.01
 	mean *= usual * usual / (usual*usual + overall/(at*at))
 	for c := range m.Cells {
