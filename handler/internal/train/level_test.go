@@ -162,7 +162,7 @@ func TestThinBranches(t *testing.T) {
 // TestNoClaimsAtAll: every branch is the market's, the unlisted too, to the cent.
 func TestNoClaimsAtAll(t *testing.T) {
 	relations := slices.Concat(office("motor", 50, func(int) []portfolio.Claim { return nil }), office("drone", 50, func(int) []portfolio.Claim { return nil }))
-	for name, book := range map[string][][]*portfolio.Aggregate{"no claims": relations, "no book": nil} {
+	for name, book := range map[string][][]*portfolio.Aggregate{"no claims": relations, "a book that has just begun": {begun()}} {
 		m := learn(t, settings(), book...)
 		claims, loss := expects(t, m, relations)
 		for branch, prior := range map[string]risk.Prior{"motor": m.Settings.Risk.Expected("motor"), "drone": m.Settings.Risk.Expected("")} {

@@ -14,12 +14,12 @@ import (
 	"polis/handler/internal/scoring"
 )
 
-// steadyModels are models of nobody, under settings in which nothing develops or grows dearer.
+// steadyModels are models of a book that has just begun, under settings in which nothing develops or grows dearer.
 func steadyModels(t *testing.T) *scoring.Models {
 	t.Helper()
 	s := scoring.DefaultSettings()
 	s.Risk.Development, s.Risk.Inflation = false, 0
-	m, err := Fit(t.Context(), source(), Options{AsOf: asOf, Settings: &s})
+	m, err := Fit(t.Context(), source(begun()), Options{AsOf: asOf, Settings: &s})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,11 +75,15 @@ const (
 )
 
 // Fit learns all models. Two passes over the book: what attributes there are and what
-// claims cost, then the tables.
+// claims cost, then the tables. A book without closed years has the market's figures; one with
+// no policy in force, then or in any snapshot, is fault.Conflict: its models would know nothing.
 func Fit(ctx context.Context, source Source, o Options) (*scoring.Models, error) {
 	f, err := look(ctx, source, o)
 	if err != nil {
 		return nil, err
+	}
+	if f.inForce == 0 && f.alive == 0 {
+		return nil, fault.New(fault.Conflict, "the book has no policy in force as of %s or in the years before it", o.AsOf)
 	}
 	return f.learn(ctx, source)
 }
@@ -187,6 +191,7 @@ type fitter struct {
 	premium                           map[string]*mean
 	rates                             *rates
 	relations, inForce                int // of the book as it is; policies in force
+	alive                             int // relations with a policy in force, over the snapshots
 	moved                             movers
 	contacts                          portfolio.Date // the first of the book
 	lapses                            lapses
@@ -390,6 +395,7 @@ func (f *fitter) collect(ctx context.Context, source Source) error {
 				if f.then.group.Reset(f.then.refs); f.then.group.Policies == 0 {
 					continue
 				}
+				f.alive++
 				f.policies(rel.Key, k, then)
 				f.hazards(rel.Key, then)
 				f.purchases(rel.Key, then)

@@ -292,10 +292,33 @@ func TestPersonMonths(t *testing.T) {
 	}
 }
 
+// begun is a relation whose first policy is of this week.
+func begun() []*portfolio.Aggregate { return alone(customer(policy("p", "motor", asOf-5, 0, ""))) }
+
+// TestNothingToLearn: of a book in which nothing was in force, then or before, there are no models.
+func TestNothingToLearn(t *testing.T) {
+	long := alone(customer(policy("p", "motor", asOf-4000, asOf-3900, "lapse")))
+	for name, tc := range map[string]struct {
+		book []*portfolio.Aggregate
+		on   portfolio.Date
+		fits bool
+	}{
+		"before the book":       {begun(), portfolio.MustDate(1950, 1, 1), false},
+		"ended long ago":        {long, asOf, false},
+		"has just begun":        {begun(), asOf, true},
+		"ended in the last one": {alone(customer(policy("p", "motor", asOf-900, asOf-100, "lapse"))), asOf, true},
+	} {
+		_, err := Fit(t.Context(), source(tc.book), Options{AsOf: tc.on})
+		if tc.fits && err != nil || !tc.fits && (!fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), tc.on.String())) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestTooLittleToLearn: the mean alone, by credibility between the market's and the
 // book's own, and never none.
 func TestTooLittleToLearn(t *testing.T) {
-	m, err := Fit(t.Context(), source(), Options{AsOf: asOf})
+	m, err := Fit(t.Context(), source(begun()), Options{AsOf: asOf})
 	if err != nil {
 		t.Fatal(err)
 	}
