@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"reflect"
 	"slices"
+	"strings"
 
 	"polis/handler/internal/audit"
 	"polis/handler/internal/care"
@@ -59,16 +61,50 @@ func ReadSettings(r io.Reader, base Settings) (Settings, error) {
 	d := json.NewDecoder(r)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&base); err != nil {
-		var typed *json.UnmarshalTypeError
-		if errors.As(err, &typed) {
-			return Settings{}, fault.New(fault.Invalid, "settings: %s is a %s where %s is expected", typed.Field, typed.Value, typed.Type)
-		}
-		return Settings{}, fault.Wrap(fault.Malformed, err, "reading settings")
+		return Settings{}, refused(err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return Settings{}, fault.New(fault.Malformed, "settings are one JSON object, and more follows")
 	}
 	return base, base.Check()
+}
+
+// refused says what is wrong with settings in the words of those who write JSON.
+func refused(err error) error {
+	var typed *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &typed) && typed.Field == "":
+		return fault.New(fault.Invalid, "settings are one JSON object such as {\"clv\": {\"horizon_months\": 60}}, not a %s", typed.Value)
+	case errors.As(err, &typed):
+		value, _, _ := strings.Cut(typed.Value, " ") // what follows is the value
+		return fault.New(fault.Invalid, "settings: %s is a %s where %s is expected", typed.Field, value, expected(typed.Type))
+	case errors.As(err, &syntax):
+		return fault.New(fault.Malformed, "reading settings: no JSON at byte %d", syntax.Offset)
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return fault.New(fault.Malformed, "settings: there is no %s; polis settings prints what there is", name)
+	}
+	return fault.Wrap(fault.Malformed, err, "reading settings")
+}
+
+// expected is a type in the words of JSON.
+func expected(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return expected(t.Elem())
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a string"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	}
+	return "a whole number"
 }
 
 // Check makes sure that scores can be made under the settings.
