@@ -28,7 +28,7 @@ func (m *auditCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return m.with(func(s *stack) error {
+	return m.there(func(s *stack) error {
 		t, err := s.book.Tenant(ctx, m.Tenant)
 		if err != nil {
 			return err

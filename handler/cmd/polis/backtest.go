@@ -55,7 +55,7 @@ func (m *backtestCmd) Run(ctx context.Context) error {
 	if m.Customers > 0 {
 		return m.made(ctx, on)
 	}
-	return m.with(func(s *stack) error {
+	return m.there(func(s *stack) error {
 		t, err := s.book.Tenant(ctx, cmp.Or(m.Tenant, "sample"))
 		if err != nil {
 			return err

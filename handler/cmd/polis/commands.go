@@ -38,6 +38,15 @@ func (c place) with(f func(*stack) error) (err error) {
 	return f(s)
 }
 
+// there opens the stack for a command that needs what was kept before, and makes nothing
+// where a folder is mistyped.
+func (c place) there(f func(*stack) error) error {
+	if !exists(filepath.Join(c.Dir, storeFile)) {
+		return fault.New(fault.NotFound, "no Polis data in %s: --data names the folder, polis import or polis local fills one", c.Dir)
+	}
+	return c.with(f)
+}
+
 type importCmd struct {
 	place
 	From       string `arg:"" name:"dir" help:"Folder with customers.csv, policies.csv, claims.csv, contacts.csv (or .ndjson, or .gz)." type:"path"`
@@ -160,7 +169,7 @@ func (m *trainCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return m.with(func(s *stack) error {
+	return m.there(func(s *stack) error {
 		t, err := s.book.Tenant(ctx, m.Tenant)
 		if err != nil {
 			return err
@@ -235,7 +244,7 @@ func (m *runCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return m.with(func(s *stack) error {
+	return m.there(func(s *stack) error {
 		t, err := s.book.Tenant(ctx, m.Tenant)
 		if err != nil {
 			return err
@@ -259,7 +268,7 @@ type topCmd struct {
 }
 
 func (m *topCmd) Run(ctx context.Context) error {
-	return m.with(func(s *stack) error {
+	return m.there(func(s *stack) error {
 		h, err := s.lists.Newest(ctx, m.Tenant)
 		if err != nil {
 			return err
@@ -340,7 +349,7 @@ type peekCmd struct {
 }
 
 func (m *peekCmd) Run(ctx context.Context) error {
-	return m.with(func(s *stack) error {
+	return m.there(func(s *stack) error {
 		list, err := s.queues.Peek(ctx, m.Queue, m.Dead, m.N)
 		if err != nil {
 			return err
@@ -365,7 +374,7 @@ type replayCmd struct {
 }
 
 func (m *replayCmd) Run(ctx context.Context) error {
-	return m.with(func(s *stack) error {
+	return m.there(func(s *stack) error {
 		n, err := s.queues.Replay(ctx, m.Queue)
 		if err != nil {
 			return err

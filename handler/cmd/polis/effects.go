@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"polis/handler/internal/effect"
+	"polis/handler/internal/portfolio"
 )
 
 type effectsCmd struct {
@@ -17,7 +18,7 @@ type effectsCmd struct {
 
 // Run prints what came of acting, as the tenant's last run counted it.
 func (m *effectsCmd) Run(ctx context.Context) error {
-	return m.with(func(s *stack) error {
+	return m.there(func(s *stack) error {
 		counted, err := s.lists.Counted(ctx, m.Tenant)
 		if err != nil {
 			return err
@@ -25,15 +26,17 @@ func (m *effectsCmd) Run(ctx context.Context) error {
 		if m.JSON {
 			return printJSON(counted.Report())
 		}
-		return printEffects(os.Stdout, counted.Report())
+		return printEffects(os.Stdout, counted)
 	})
 }
 
 // printEffects prints a line a comparison, as a sentence.
-func printEffects(w io.Writer, r *effect.Report) error {
+func printEffects(w io.Writer, counted *effect.Counted) error {
+	r, followed := counted.Report(), 0
 	fmt.Fprintf(w, "\nWhat came of acting within %d months, as of %s\n\n", r.Months, r.AsOf)
 	for i := range r.Actions {
 		a := &r.Actions[i]
+		followed += a.Suggested - a.Open
 		fmt.Fprintf(w, "%s, counted by %s: suggested %d times, %d of these too young to say", a.Action, a.Outcome, a.Suggested, a.Open)
 		if a.Judged.All > 0 {
 			fmt.Fprintf(w, "; %d of %d judgements against it", a.Judged.Against, a.Judged.All)
@@ -46,6 +49,10 @@ func printEffects(w io.Writer, r *effect.Report) error {
 		if a.Effect != nil {
 			printComparison(w, "effect", "shown", "held out", a.Effect, r)
 		}
+	}
+	if followed == 0 {
+		made := r.AsOf + portfolio.Date(counted.Settings.Effects.LandmarkDays)
+		fmt.Fprintf(w, "No suggestion has been followed to its end yet. Those of this run are from %s on; the first run after that and the reporting lag counts them.\n", made.AddMonths(r.Months))
 	}
 	_, err := fmt.Fprintln(w)
 	return err

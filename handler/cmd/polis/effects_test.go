@@ -12,6 +12,17 @@ import (
 	"polis/handler/internal/portfolio"
 )
 
+// TestNowhere: a command that reads makes no store in a folder that is mistyped.
+func TestNowhere(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "nowhere")
+	for _, args := range [][]string{{"audit"}, {"effects"}, {"top"}, {"peek", "score-results"}, {"backtest", "--out", filepath.Join(t.TempDir(), "page.html")}, {"train"}, {"run"}, {"settings"}, {"replay", "score-results"}} {
+		code, _, stderr := polis(t, "", append(args, "--data", data)...)
+		if code != 3 || !strings.Contains(stderr, "no Polis data in "+data) || exists(data) {
+			t.Errorf("%s: exit code %d, %s", args[0], code, stderr)
+		}
+	}
+}
+
 // TestEffects: what somebody did with a list of long ago is left out of training, and a run
 // tells what came of it.
 func TestEffects(t *testing.T) {
@@ -38,6 +49,9 @@ func TestEffects(t *testing.T) {
 		t.Errorf("before any run: %s", stderr)
 	}
 	run(0, "run", "--tenant", "book", "--as-of", "2025-01-31")
+	if text, _ := run(0, "effects", "--tenant", "book"); !strings.Contains(text, "followed to its end yet") {
+		t.Errorf("after the first run effects are\n%s", text)
+	}
 	s, err := openStack(data)
 	if err != nil {
 		t.Fatal(err)

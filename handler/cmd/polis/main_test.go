@@ -107,7 +107,7 @@ func TestCommands(t *testing.T) {
 		{"sample without folder", "", []string{"sample"}, 2, "", "--out"},
 		{"sample of another world", "", []string{"sample", "--out", dir, "--world", "C"}, 2, "", "--world"},
 		{"sample of nobody", "", []string{"sample", "--out", dir, "--customers", "0"}, 3, "", "customers"},
-		{"a file for a folder", "", []string{"peek", "risk-requests", "--data", file}, 2, "", ""},
+		{"a file for a folder", "", []string{"peek", "risk-requests", "--data", file}, 3, "", "no Polis data in"},
 		{"nothing staged", "", []string{"local", "--root", empty}, 2, "", "make build"},
 	} {
 		args := tc.args

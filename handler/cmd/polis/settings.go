@@ -19,7 +19,7 @@ type settingsCmd struct {
 // Run prints the settings of the tenant's current models, in the form that
 // polis train --settings reads.
 func (m *settingsCmd) Run(ctx context.Context) error {
-	return m.with(func(s *stack) error {
+	return m.there(func(s *stack) error {
 		t, err := s.book.Tenant(ctx, m.Tenant)
 		if err != nil {
 			return err

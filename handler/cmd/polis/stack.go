@@ -29,6 +29,9 @@ type stack struct {
 	lists  *actions.Lists
 }
 
+// storeFile is the embedded store in its folder.
+const storeFile = "store.db"
+
 func openStack(dir string) (_ *stack, err error) {
 	s := &stack{dir: dir}
 	defer func() {
@@ -36,7 +39,7 @@ func openStack(dir string) (_ *stack, err error) {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	if s.docs, err = sqlite.Open(filepath.Join(dir, "store.db")); err != nil {
+	if s.docs, err = sqlite.Open(filepath.Join(dir, storeFile)); err != nil {
 		return nil, err
 	}
 	if s.queues, err = sqlitebus.Open(filepath.Join(dir, "bus.db")); err != nil {
