@@ -340,6 +340,8 @@ func TestSettings(t *testing.T) {
 		"retention_reasons[0]":           func(s *Settings) { s.RetentionReasons = Reasons{""} },
 		"offer_reasons[1]":               func(s *Settings) { s.OfferReasons = Reasons{"a", "b:c"} },
 		"quiet.done_days":                func(s *Settings) { s.Quiet.Done = -1 },
+		"snooze.days":                    func(s *Settings) { s.Snooze.Days = 367 },
+		"snooze.care_days":               func(s *Settings) { s.Snooze.CareDays = 0 },
 		"suppression.limit":              func(s *Settings) { s.Suppression.Limit = 2 },
 		"effects.hold_out":               func(s *Settings) { s.Effects.HoldOut = 0.6 },
 		"effects.bands[1]":               func(s *Settings) { s.Effects.Bands = []float64{0.2, 0.2} },

@@ -327,6 +327,66 @@ func TestTheMainJob(t *testing.T) {
 	}
 }
 
+// TestListsArePaged: pages follow each other by rank to the end, each with the counts of the
+// whole list, and a cursor is good for the list that gave it out and for no other.
+func TestListsArePaged(t *testing.T) {
+	w := newWorld(t)
+	const n = 5
+	for i := range n {
+		w.want(201, w.json("key-one", "PUT", fmt.Sprintf("/api/v1/customers/B%d", i), aggregate(fmt.Sprintf("B%d", i))))
+	}
+	w.json("key-one", "POST", "/api/v1/runs", map[string]any{"as_of": "2026-03-31"})
+	w.work()
+	type page struct {
+		actions.List
+		Next string
+	}
+	get := func(path string) (p page, link string) {
+		t.Helper()
+		out := w.want(200, w.do("key-one", "GET", path, "", nil))
+		must(t, json.Unmarshal(out.Body.Bytes(), &p))
+		return p, out.Header().Get("Link")
+	}
+	const latest = "/api/v1/action-lists/latest"
+	p, link := get(latest + "?limit=2")
+	first := p.Next
+	for seen := 0; ; {
+		if p.Due != n || p.Listed != n || p.Care != (actions.Count{Due: n, Listed: n}) || p.Commercial != (actions.Count{}) {
+			t.Fatalf("the head is %+v", p.Head)
+		}
+		for _, it := range p.Items {
+			if seen++; it.Rank != seen || !it.Care {
+				t.Errorf("item %d: %+v", seen, it)
+			}
+		}
+		if seen == n {
+			break
+		}
+		if len(p.Items) != 2 || p.Next == "" {
+			t.Fatalf("%d items after %d, next %q", len(p.Items), seen, p.Next)
+		}
+		path, rel, ok := strings.Cut(strings.TrimPrefix(link, "<"), ">")
+		if !ok || rel != `; rel="next"` || !strings.HasSuffix(path, "&cursor="+p.Next) {
+			t.Fatalf("the link is %q", link)
+		}
+		p, link = get(path)
+	}
+	if p.Next != "" || link != "" {
+		t.Errorf("after the last page comes %q, %q", p.Next, link)
+	}
+	for query, says := range map[string]string{"limit=0": "limit", "limit=1001": "limit", "cursor=nonsense": "cursor"} {
+		if s := w.want(400, w.do("key-one", "GET", latest+"?"+query, "", nil)).Body.String(); !strings.Contains(s, says) {
+			t.Errorf("%s: %s", query, s)
+		}
+	}
+	w.want(201, w.json("key-one", "PUT", "/api/v1/customers/B9", aggregate("B9")))
+	w.json("key-one", "POST", "/api/v1/runs", map[string]any{"as_of": "2026-03-31", "again": true})
+	w.work()
+	if s := w.want(400, w.do("key-one", "GET", latest+"?cursor="+first, "", nil)).Body.String(); !strings.Contains(s, "made anew") {
+		t.Errorf("a cursor of a list that was replaced: %s", s)
+	}
+}
+
 // everyPath is every route with its placeholders filled.
 func everyPath(fill map[string]string) [][2]string {
 	var out [][2]string

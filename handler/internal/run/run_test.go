@@ -424,6 +424,49 @@ func TestJudgements(t *testing.T) {
 	}
 }
 
+// TestCareIsTheSameForAnyPremium: a book whose every premium and commission is another, and
+// with it every value, has the same care on its list in the same order.
+func TestCareIsTheSameForAnyPremium(t *testing.T) {
+	listed := func(change func(i int, p *portfolio.Policy)) (care []string, all []float64) {
+		f := newFixture(t)
+		for i := range customers {
+			r, err := f.book.Customer(t.Context(), f.tenant, fmt.Sprintf("c%02d", i))
+			must(t, err)
+			change(i, &r.Aggregate.Policies[0])
+			must(t, f.book.Put(t.Context(), f.tenant, r.Aggregate, r.ETag))
+		}
+		f.start(today, false)
+		must(t, f.drain(t.Context()))
+		l, err := actions.New(f.book, f.docs).Latest(t.Context(), f.tenant.ID)
+		must(t, err)
+		if l.Care.Due != l.Care.Listed || l.Care.Due < customers/4 || l.Due != l.Care.Due+l.Commercial.Due || l.Listed != len(l.Items) {
+			t.Errorf("counts are %+v", l.Head)
+		}
+		for i, it := range l.Items {
+			var score struct {
+				Value float64 `json:"value"`
+			}
+			must(t, json.Unmarshal(it.Score, &score))
+			if all = append(all, score.Value); it.Care {
+				care = append(care, fmt.Sprintf("%d %s %s %v %s", i, it.Customer, it.Action, it.Priority, it.Due))
+			}
+		}
+		return care, all
+	}
+	rich, of := listed(func(i int, p *portfolio.Policy) {
+		p.AnnualPremium, p.CommissionRate = portfolio.Cents(900000-7000*i), 0.25
+	})
+	poor, at := listed(func(i int, p *portfolio.Policy) {
+		p.AnnualPremium, p.CommissionRate = portfolio.Cents(1000+100*i), 0.01
+	})
+	if !slices.Equal(rich, poor) {
+		t.Errorf("care is\n%q of a rich book, and\n%q of a poor one", rich, poor)
+	}
+	if of[0] <= at[0] {
+		t.Errorf("the values did not change: %v and %v", of[0], at[0])
+	}
+}
+
 // work does the first chunk of a run that has others.
 func (f *fixture) work(ctx context.Context, p Progress) error {
 	return f.runs.Work(ctx, ChunkRequest{f.tenant.ID, p.ID, 0})
