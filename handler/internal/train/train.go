@@ -75,14 +75,15 @@ const (
 )
 
 // Fit learns all models. Two passes over the book: what attributes there are and what
-// claims cost, then the tables. A book without closed years has the market's figures; one with
-// no policy in force, then or in any snapshot, is fault.Conflict: its models would know nothing.
+// claims cost, then the tables. A book without closed years has the market's figures, and so has
+// one without customers. One with customers but no policy in force, then or in any snapshot, is
+// fault.Conflict: the date is not one of the book's.
 func Fit(ctx context.Context, source Source, o Options) (*scoring.Models, error) {
 	f, err := look(ctx, source, o)
 	if err != nil {
 		return nil, err
 	}
-	if f.inForce == 0 && f.alive == 0 {
+	if f.relations > 0 && f.inForce == 0 && f.alive == 0 {
 		return nil, fault.New(fault.Conflict, "the book has no policy in force as of %s or in the years before it", o.AsOf)
 	}
 	return f.learn(ctx, source)
