@@ -36,8 +36,12 @@ smoke: build ## sample, local host, every engine by HTTP, queue and timer, ten k
 bench: build ## one table of figures, and bench.json
 	@$(GO) run ./handler/bench $(BENCH)
 
+.PHONY: infra
+infra: ## format, build and lint the estate in Azure, its snapshots, and the rules that they keep
+	@scripts/infra
+
 .PHONY: lint
-lint: ## vet, staticcheck, gofumpt, import rules, known vulnerabilities
+lint: ## vet, staticcheck, gofumpt, import rules, snapshots of the estate, known vulnerabilities
 	@scripts/lint $(STATICCHECK) $(GOFUMPT) $(GOVULNCHECK)
 
 .PHONY: clean

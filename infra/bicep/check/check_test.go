@@ -1,0 +1,194 @@
+package check
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"polis/infra/estate"
+)
+
+const root = "../../.."
+
+var environments = []string{"dev", "staging", "prod"}
+
+func rules(t *testing.T) []Rule {
+	t.Helper()
+	needs, err := estate.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	functions, err := Functions(filepath.Join(root, "functions"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Rules(needs, functions)
+}
+
+func snapshot(t *testing.T, environment string) []byte {
+	t.Helper()
+	body, err := os.ReadFile(filepath.Join("..", "environments", environment+".snapshot.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// TestEstates holds every environment to every rule.
+func TestEstates(t *testing.T) {
+	all := rules(t)
+	for _, environment := range environments {
+		t.Run(environment, func(t *testing.T) {
+			e, err := parse(snapshot(t, environment), environment)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range Check(e, all) {
+				t.Error(f)
+			}
+		})
+	}
+}
+
+// breakage is a change to a good estate that a rule must see.
+type breakage struct {
+	Rule        string          `json:"rule"`
+	Environment string          `json:"environment"`
+	Type        string          `json:"type"`  // of the resource that is broken; the first whose id holds Named
+	Named       string          `json:"named"` // part of its id
+	Path        string          `json:"path"`  // what is changed; "" removes the resource
+	Value       json.RawMessage `json:"value"` // what it becomes; absent removes it
+	Says        string          `json:"says"`  // part of what the rule must say
+}
+
+// TestBroken breaks a good estate, one change at a time, and the rule that forbids it must
+// say so. A rule that no breakage shows to fail is itself a failure.
+func TestBroken(t *testing.T) {
+	body, err := os.ReadFile(filepath.Join("testdata", "broken.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []breakage
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&all); err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]bool{}
+	for _, b := range all {
+		t.Run(b.Rule+"/"+b.Type+"/"+b.Path, func(t *testing.T) {
+			e := broken(t, b)
+			found := false
+			for _, r := range rules(t) {
+				if r.ID != b.Rule {
+					continue
+				}
+				for _, f := range r.Check(e) {
+					found = found || strings.Contains(f.Says, b.Says)
+				}
+			}
+			if !found {
+				t.Errorf("rule %s sees nothing wrong", b.Rule)
+			}
+		})
+		shown[b.Rule] = true
+	}
+	for _, r := range rules(t) {
+		if !shown[r.ID] {
+			t.Errorf("no broken estate shows that rule %s can fail", r.ID)
+		}
+	}
+}
+
+// broken is a good estate with one thing changed.
+func broken(t *testing.T, b breakage) *Estate {
+	t.Helper()
+	var doc map[string]any
+	if err := json.Unmarshal(snapshot(t, b.Environment), &doc); err != nil {
+		t.Fatal(err)
+	}
+	var value any
+	if b.Value != nil {
+		if err := json.Unmarshal(b.Value, &value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b.Type == "" { // the snapshot itself
+		doc[b.Path] = value
+	} else {
+		list := doc["predictedResources"].([]any)
+		at := -1
+		for i, r := range list {
+			m := r.(map[string]any)
+			if m["type"] == b.Type && strings.Contains(m["id"].(string), b.Named) {
+				at = i
+				break
+			}
+		}
+		if at < 0 {
+			t.Fatalf("there is no %s named %s to break", b.Type, b.Named)
+		}
+		if b.Path == "" {
+			doc["predictedResources"] = append(list[:at], list[at+1:]...)
+		} else {
+			set(t, list[at], strings.Split(b.Path, "."), value, b.Value == nil)
+		}
+	}
+	body, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := parse(body, b.Environment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// set changes a value deep in JSON.
+func set(t *testing.T, in any, path []string, value any, remove bool) {
+	t.Helper()
+	for _, step := range path[:len(path)-1] {
+		switch v := in.(type) {
+		case map[string]any:
+			in = v[step]
+		case []any:
+			in = v[int(step[0]-'0')]
+		default:
+			t.Fatalf("nothing is at %v", path)
+		}
+	}
+	end := path[len(path)-1]
+	switch v := in.(type) {
+	case map[string]any:
+		if remove {
+			delete(v, end)
+			return
+		}
+		v[end] = value
+	case []any:
+		v[int(end[0]-'0')] = value
+	default:
+		t.Fatalf("nothing is at %v", path)
+	}
+}
+
+// TestSources: the snapshots are of these templates.
+func TestSources(t *testing.T) {
+	now, err := Sources(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	then, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(Sums)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(then), now); diff != "" {
+		t.Errorf("the snapshots are of other sources: run make infra\n%s", diff)
+	}
+}

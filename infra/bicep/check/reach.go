@@ -1,0 +1,449 @@
+package check
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// logged says of each type whether it has logs or metrics that a diagnostic setting can
+// send; the reason where it has none, or none of its own. A type that is not here fails,
+// so that a new one is thought about.
+var logged = map[string]string{
+	"Microsoft.ApiManagement/service":                           "",
+	"Microsoft.Cdn/profiles":                                    "",
+	"Microsoft.CognitiveServices/accounts":                      "",
+	"Microsoft.DocumentDB/databaseAccounts":                     "",
+	"Microsoft.KeyVault/vaults":                                 "",
+	"Microsoft.Logic/workflows":                                 "",
+	"Microsoft.Network/azureFirewalls":                          "",
+	"Microsoft.Network/expressRouteCircuits":                    "",
+	"Microsoft.Network/networkSecurityGroups":                   "",
+	"Microsoft.Network/publicIPAddresses":                       "",
+	"Microsoft.Network/virtualNetworkGateways":                  "",
+	"Microsoft.Network/virtualNetworks":                         "",
+	"Microsoft.OperationalInsights/workspaces":                  "",
+	"Microsoft.ServiceBus/namespaces":                           "",
+	"Microsoft.Storage/storageAccounts":                         "",
+	"Microsoft.Storage/storageAccounts/blobServices":            "",
+	"Microsoft.Web/serverfarms":                                 "",
+	"Microsoft.Web/sites":                                       "",
+	"Microsoft.DataFactory/factories":                           "",
+	"Microsoft.DataProtection/backupVaults":                     "",
+	"Microsoft.App/managedEnvironments":                         "",
+	"Microsoft.Insights/components":                             "its tables are the workspace's: a setting would write each row twice",
+	"Microsoft.App/jobs":                                        "logs by its environment",
+	"Microsoft.Insights/actionGroups":                           "in the activity log",
+	"Microsoft.Insights/metricAlerts":                           "in the activity log",
+	"Microsoft.Insights/activityLogAlerts":                      "in the activity log",
+	"Microsoft.Insights/scheduledQueryRules":                    "in the activity log",
+	"Microsoft.Insights/webtests":                               "in Application Insights",
+	"Microsoft.Insights/workbooks":                              "a page",
+	"Microsoft.Insights/privateLinkScopes":                      "none",
+	"Microsoft.ManagedIdentity/userAssignedIdentities":          "in Entra ID's sign-in log",
+	"Microsoft.Network/FrontDoorWebApplicationFirewallPolicies": "logs by its profile",
+	"Microsoft.Network/ddosProtectionPlans":                     "logs by the public address",
+	"Microsoft.Network/firewallPolicies":                        "logs by its firewall",
+	"Microsoft.Network/privateDnsZones":                         "metrics on records only",
+	"Microsoft.Network/privateEndpoints":                        "logs by what it leads to",
+	"Microsoft.Network/routeTables":                             "none",
+	"Microsoft.Resources/resourceGroups":                        "in the activity log",
+	"Microsoft.Authorization/policyAssignments":                 "in the activity log",
+	"Microsoft.OperationsManagement/solutions":                  "none",
+}
+
+func diagnostics(e *Estate) []Finding {
+	workspaces := e.Of("Microsoft.OperationalInsights/workspaces")
+	if len(workspaces) != 1 {
+		return []Finding{{Resource: "the estate", Says: fmt.Sprintf("has %d workspaces", len(workspaces))}}
+	}
+	by := map[string]Resource{}
+	for _, d := range e.Of("Microsoft.Insights/diagnosticSettings") {
+		at := strings.ToLower(d.ID)
+		by[at[:strings.LastIndex(at, "/providers/microsoft.insights/diagnosticsettings/")]] = d
+	}
+	var out []Finding
+	for _, r := range e.Resources {
+		why, known := logged[r.Type]
+		if !known {
+			if r.Location != "" && strings.Count(r.Type, "/") == 1 {
+				out = append(out, Finding{Resource: r.ID, Says: "is of a type of which nobody has said whether it logs"})
+			}
+			continue
+		}
+		d, ok := by[strings.ToLower(r.ID)]
+		switch {
+		case why != "":
+		case !ok:
+			out = append(out, Finding{Resource: r.ID, Says: "has no diagnostic setting"})
+		case d.Text("properties.workspaceId") != workspaces[0].ID:
+			out = append(out, Finding{Resource: r.ID, Says: "logs elsewhere"})
+		case !sends(d):
+			out = append(out, Finding{Resource: r.ID, Says: "has a diagnostic setting that sends nothing"})
+		}
+	}
+	return out
+}
+
+// sends reports whether a diagnostic setting has anything that is on.
+func sends(d Resource) bool {
+	for _, l := range append(d.List("properties.logs"), d.List("properties.metrics")...) {
+		if m, ok := l.(map[string]any); ok && m["enabled"] == true {
+			return true
+		}
+	}
+	return false
+}
+
+// doors are types that are reached by private endpoints, and by which sub-resource.
+var doors = map[string]string{
+	"Microsoft.DocumentDB/databaseAccounts": "Sql",
+	"Microsoft.Storage/storageAccounts":     "blob",
+	"Microsoft.ServiceBus/namespaces":       "namespace",
+	"Microsoft.KeyVault/vaults":             "vault",
+	"Microsoft.Web/sites":                   "sites",
+	"Microsoft.ApiManagement/service":       "Gateway",
+	"Microsoft.CognitiveServices/accounts":  "account",
+	"Microsoft.Insights/privateLinkScopes":  "azuremonitor",
+}
+
+// inOneRegion are types whose resources serve one region only: the other has its own.
+var inOneRegion = map[string]bool{"Microsoft.Web/sites": true, "Microsoft.ApiManagement/service": true}
+
+func endpoints(e *Estate) []Finding {
+	if !Promises[e.Environment].Private {
+		return nil
+	}
+	var regions []string
+	for _, v := range e.Of("Microsoft.Network/virtualNetworks") {
+		regions = append(regions, v.Location)
+	}
+	var out []Finding
+	if len(regions) == 0 {
+		out = append(out, Finding{Resource: "the estate", Says: "has no network"})
+	}
+	has := map[string]bool{} // region, target, sub-resource
+	for _, p := range e.Of("Microsoft.Network/privateEndpoints") {
+		target := strings.ToLower(p.Text("properties.privateLinkServiceConnections.0.properties.privateLinkServiceId"))
+		has[p.Location+"|"+target+"|"+p.Text("properties.privateLinkServiceConnections.0.properties.groupIds.0")] = true
+		if !strings.HasSuffix(p.Text("properties.subnet.id"), "/snet-data") {
+			out = append(out, Finding{Resource: p.ID, Says: "does not lie in the data subnet"})
+		}
+		if g, ok := e.At(p.ID + "/privateDnsZoneGroups/names"); !ok || len(g.List("properties.privateDnsZoneConfigs")) == 0 {
+			out = append(out, Finding{Resource: p.ID, Says: "has no name"})
+		}
+	}
+	for _, r := range e.Resources {
+		group, ok := doors[r.Type]
+		if !ok {
+			continue
+		}
+		for _, in := range regions {
+			local := inOneRegion[r.Type] || strings.HasPrefix(r.Name, "sthost") || strings.HasPrefix(r.Name, "stbackup") || strings.HasPrefix(r.Name, "kv-backup")
+			if local && r.Location != in {
+				continue
+			}
+			if !has[in+"|"+strings.ToLower(r.ID)+"|"+group] {
+				out = append(out, Finding{Resource: r.ID, Says: "has no private endpoint in " + in})
+			}
+		}
+	}
+	return out
+}
+
+// bare are subnets that Azure lets have no security group or route table.
+var bare = map[string]bool{"AzureFirewallSubnet": true, "AzureFirewallManagementSubnet": true, "GatewaySubnet": true}
+
+func network(e *Estate) []Finding {
+	var out []Finding
+	for _, v := range e.Of("Microsoft.Network/virtualNetworks") {
+		names := map[string]bool{}
+		for i, s := range v.List("properties.subnets") {
+			at := fmt.Sprintf("properties.subnets.%d.", i)
+			name := v.Text(at + "name")
+			names[name] = true
+			_ = s
+			if !v.Is(at+"properties.defaultOutboundAccess", false) {
+				out = append(out, Finding{Resource: v.ID, Says: name + " goes out by itself"})
+			}
+			if bare[name] {
+				continue
+			}
+			if _, ok := e.At(v.Text(at + "properties.networkSecurityGroup.id")); !ok {
+				out = append(out, Finding{Resource: v.ID, Says: name + " has no security group"})
+			}
+			if _, ok := e.At(v.Text(at + "properties.routeTable.id")); !ok {
+				out = append(out, Finding{Resource: v.ID, Says: name + " has no route table"})
+			}
+			if name == "snet-data" && !v.Is(at+"properties.privateEndpointNetworkPolicies", "Enabled") {
+				out = append(out, Finding{Resource: v.ID, Says: "security groups do not hold for the endpoints"})
+			}
+		}
+		for _, want := range []string{"snet-frontend", "snet-application", "snet-data", "snet-management", "AzureFirewallSubnet"} {
+			if !names[want] {
+				out = append(out, Finding{Resource: v.ID, Says: "has no " + want})
+			}
+		}
+	}
+	for _, g := range e.Of("Microsoft.Network/networkSecurityGroups") {
+		denies := map[string]bool{}
+		for i := range g.List("properties.securityRules") {
+			at := fmt.Sprintf("properties.securityRules.%d.", i)
+			p := at + "properties."
+			everything := g.Is(p+"sourceAddressPrefix", "*") && g.Is(p+"destinationAddressPrefix", "*") && g.Is(p+"destinationPortRange", "*") && g.Is(p+"protocol", "*")
+			if g.Is(p+"access", "Deny") && everything && g.Is(p+"priority", 4096) {
+				denies[g.Text(p+"direction")] = true
+			}
+			if !g.Is(p+"access", "Allow") {
+				continue
+			}
+			if from := g.Text(p + "sourceAddressPrefix"); g.Is(p+"direction", "Inbound") && (from == "*" || from == "Internet" || from == "0.0.0.0/0") {
+				out = append(out, Finding{Resource: g.ID, Says: g.Text(at+"name") + " lets everybody in"})
+			}
+			if g.Is(p+"direction", "Outbound") && g.Is(p+"destinationAddressPrefix", "*") {
+				out = append(out, Finding{Resource: g.ID, Says: g.Text(at+"name") + " lets everything out"})
+			}
+		}
+		for _, d := range []string{"Inbound", "Outbound"} {
+			if !denies[d] {
+				out = append(out, Finding{Resource: g.ID, Says: "does not deny what is left, " + d})
+			}
+		}
+	}
+	return out
+}
+
+func egress(e *Estate) []Finding {
+	var out []Finding
+	for _, t := range e.Of("Microsoft.Network/routeTables") {
+		if !t.Is("properties.routes.0.properties.addressPrefix", "0.0.0.0/0") || !t.Is("properties.routes.0.properties.nextHopType", "VirtualAppliance") {
+			out = append(out, Finding{Resource: t.ID, Says: "does not lead to the firewall"})
+		}
+	}
+	for _, g := range e.Of("Microsoft.Network/firewallPolicies/ruleCollectionGroups") {
+		for i := range g.List("properties.ruleCollections") {
+			at := fmt.Sprintf("properties.ruleCollections.%d.", i)
+			for k := range g.List(at + "rules") {
+				rule := fmt.Sprintf("%srules.%d.", at, k)
+				for _, to := range append(g.List(rule+"destinationAddresses"), g.List(rule+"targetFqdns")...) {
+					if to == "*" || to == "0.0.0.0/0" || to == "Internet" || to == "AzureCloud" {
+						out = append(out, Finding{Resource: g.ID, Says: g.Text(rule+"name") + " lets everything out"})
+					}
+				}
+			}
+		}
+	}
+	for _, s := range e.Of("Microsoft.Web/sites") {
+		if Promises[e.Environment].Private && !strings.HasSuffix(s.Text("properties.virtualNetworkSubnetId"), "/snet-application") {
+			out = append(out, Finding{Resource: s.ID, Says: "does not go out by the network"})
+		}
+	}
+	return out
+}
+
+var (
+	readsKeys = regexp.MustCompile(`(?i)\blist(Keys|ConnectionStrings|Secrets|AccountSas|ServiceSas|AdminKeys)\(`)
+	holdsKey  = regexp.MustCompile(`(?i)(AccountKey|SharedAccessKey|SharedAccessSignature|Password|client_secret)=`)
+)
+
+func keysNowhere(e *Estate) []Finding {
+	var out []Finding
+	for _, r := range e.Resources {
+		body, err := json.Marshal(r.raw)
+		if err != nil {
+			return []Finding{{Resource: r.ID, Says: err.Error()}}
+		}
+		if m := readsKeys.Find(body); m != nil {
+			out = append(out, Finding{Resource: r.ID, Says: "reads keys: " + string(m)})
+		}
+		if m := holdsKey.Find(body); m != nil {
+			out = append(out, Finding{Resource: r.ID, Says: "holds a key: " + string(m)})
+		}
+	}
+	return out
+}
+
+// powers are roles that nothing in the estate has: Owner, Contributor, User Access
+// Administrator, Role Based Access Control Administrator.
+var powers = []string{
+	"8e3af657-a8ff-443c-a75c-2fe8c4bcb635", "b24988ac-6180-42a0-ab88-20f7382dd24c",
+	"18d7d88d-d35e-4fb5-a5c3-7773c20a72d9", "f58310d9-a9f6-439a-9e8d-f62e7b41a168",
+}
+
+var principalOf = regexp.MustCompile(`reference\('[^']*/userAssignedIdentities/([^']+)'`)
+
+func rolesNarrow(e *Estate) []Finding {
+	var out []Finding
+	for _, a := range e.Of("Microsoft.Authorization/roleAssignments") {
+		role := last(a.Text("properties.roleDefinitionId"))
+		if slices.Contains(powers, role) {
+			out = append(out, Finding{Resource: a.ID, Says: "gives the power over everything"})
+		}
+		scope := a.ID[:strings.LastIndex(a.ID, "/providers/Microsoft.Authorization/")]
+		if !strings.Contains(scope, "/providers/") && principalOf.MatchString(a.Text("properties.principalId")) && !wide[role] {
+			out = append(out, Finding{Resource: a.ID, Says: "gives a workload rights on a whole group or subscription"})
+		}
+		if a.Text("properties.principalType") == "" {
+			out = append(out, Finding{Resource: a.ID, Says: "does not say what kind of principal it is for"})
+		}
+	}
+	for _, a := range e.Of("Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments") {
+		if !strings.Contains(a.Text("properties.scope"), "/dbs/") {
+			out = append(out, Finding{Resource: a.ID, Says: "gives rights on the whole account"})
+		}
+	}
+	for _, d := range e.Of("Microsoft.Authorization/roleDefinitions") {
+		for i := range d.List("properties.permissions") {
+			for _, action := range d.List(fmt.Sprintf("properties.permissions.%d.actions", i)) {
+				if strings.Contains(text(action), "*") {
+					out = append(out, Finding{Resource: d.ID, Says: "allows " + text(action)})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// wide are roles of workloads that mean nothing on a single resource: docs/roles.md has the reasons.
+var wide = map[string]bool{}
+
+func identities(e *Estate) []Finding {
+	var out []Finding
+	by := map[string]string{}
+	for _, s := range e.Of("Microsoft.Web/sites") {
+		users, _ := s.Get("identity.userAssignedIdentities").(map[string]any)
+		if len(users) != 1 {
+			out = append(out, Finding{Resource: s.ID, Says: fmt.Sprintf("has %d identities", len(users))})
+		}
+		for id := range users {
+			if other := by[id]; other != "" {
+				out = append(out, Finding{Resource: s.ID, Says: "shares its identity with " + last(other)})
+			}
+			by[id] = s.ID
+			if _, ok := e.At(id); !ok {
+				out = append(out, Finding{Resource: s.ID, Says: "has an identity that is not there"})
+			}
+		}
+	}
+	return out
+}
+
+func colours(e *Estate) []Finding {
+	var out []Finding
+	running := map[string][]string{} // workers that run, by role
+	for _, s := range e.Of("Microsoft.Web/sites") {
+		parts := strings.Split(s.Name, "-") // func-polis-prod-weu-api-blue-token
+		role, colour := parts[4], parts[5]
+		if role == "api" && !s.Is("properties.enabled", true) {
+			out = append(out, Finding{Resource: s.ID, Says: "does not answer: nobody could try it"})
+		}
+		if role != "api" && s.Is("properties.enabled", true) {
+			running[role] = append(running[role], parts[3]+" "+colour)
+		}
+	}
+	for _, role := range []string{"work", "clock"} {
+		if len(running[role]) != 1 {
+			out = append(out, Finding{Resource: "the apps", Says: fmt.Sprintf("%s runs in %v, not in one", role, running[role])})
+		}
+	}
+	for _, b := range e.Of("Microsoft.ApiManagement/service/backends") {
+		if b.Is("properties.type", "Pool") && len(b.List("properties.pool.services")) == 0 {
+			out = append(out, Finding{Resource: b.ID, Says: "has nobody in it"})
+		}
+	}
+	return out
+}
+
+func standby(e *Estate) []Finding {
+	if !Promises[e.Environment].Standby {
+		return nil
+	}
+	var out []Finding
+	for _, c := range e.Of("Microsoft.DocumentDB/databaseAccounts") {
+		if len(c.List("properties.locations")) < 2 || !c.Is("properties.enableAutomaticFailover", true) {
+			out = append(out, Finding{Resource: c.ID, Says: "does not fail over"})
+		}
+		if !c.Is("properties.consistencyPolicy.defaultConsistencyLevel", "BoundedStaleness") || !c.Is("properties.consistencyPolicy.maxIntervalInSeconds", 300) {
+			out = append(out, Finding{Resource: c.ID, Says: "may lose more than 300 s"})
+		}
+	}
+	for _, b := range e.Of("Microsoft.ServiceBus/namespaces") {
+		if len(b.List("properties.geoDataReplication.locations")) < 2 || !b.Is("properties.geoDataReplication.maxReplicationLagDurationInSeconds", 300) {
+			out = append(out, Finding{Resource: b.ID, Says: "is not replicated within 300 s"})
+		}
+	}
+	for _, s := range e.Of("Microsoft.Storage/storageAccounts") {
+		if !strings.HasPrefix(s.Name, "sthost") && !strings.Contains(s.Text("sku.name"), "GZRS") {
+			out = append(out, Finding{Resource: s.ID, Says: "is in one region only"})
+		}
+	}
+	groups := e.Of("Microsoft.Resources/resourceGroups")
+	count := map[string]map[string]int{} // by type, by group
+	for _, r := range e.Resources {
+		for _, g := range groups {
+			if strings.HasPrefix(r.ID, g.ID+"/") && (strings.HasSuffix(g.ID, "-weu") || strings.HasSuffix(g.ID, "-neu")) && !primaryOnly[r.Type] {
+				if count[r.Type] == nil {
+					count[r.Type] = map[string]int{}
+				}
+				count[r.Type][g.ID[len(g.ID)-3:]]++
+			}
+		}
+	}
+	for kind, by := range count {
+		if by["weu"] != by["neu"] {
+			out = append(out, Finding{Resource: kind, Says: fmt.Sprintf("%d in the first region, %d in the second", by["weu"], by["neu"])})
+		}
+	}
+	if len(count) == 0 {
+		out = append(out, Finding{Resource: "the estate", Says: "has no second region"})
+	}
+	return out
+}
+
+// primaryOnly are types that a region which waits has no use for.
+var primaryOnly = map[string]bool{
+	"Microsoft.Logic/workflows":               true, // makes workers ready for a night that is not its own
+	"Microsoft.Authorization/roleAssignments": true, // counted in docs/roles.md
+	"Microsoft.Insights/diagnosticSettings":   true, // held by their own rule
+	"Microsoft.App/managedEnvironments":       true, // the runner deploys to both
+	"Microsoft.App/jobs":                      true,
+}
+
+func waf(e *Estate) []Finding {
+	if !Promises[e.Environment].Edge {
+		return nil
+	}
+	policies := e.Of("Microsoft.Network/FrontDoorWebApplicationFirewallPolicies")
+	if len(policies) != 1 {
+		return []Finding{{Resource: "the estate", Says: fmt.Sprintf("has %d firewall policies at the edge", len(policies))}}
+	}
+	var out []Finding
+	w := policies[0]
+	if !w.Is("properties.policySettings.mode", "Prevention") || !w.Is("properties.policySettings.enabledState", "Enabled") {
+		out = append(out, Finding{Resource: w.ID, Says: "only looks on"})
+	}
+	body, err := json.Marshal(w.raw)
+	if err != nil {
+		return []Finding{{Resource: w.ID, Says: err.Error()}}
+	}
+	for _, want := range []string{"Microsoft_DefaultRuleSet", "Microsoft_BotManagerRuleSet", "RateLimitRule"} {
+		if !strings.Contains(string(body), `"`+want+`"`) {
+			out = append(out, Finding{Resource: w.ID, Says: "has no " + want})
+		}
+	}
+	protects := false
+	for _, p := range e.Of("Microsoft.Cdn/profiles/securityPolicies") {
+		protects = protects || p.Is("properties.parameters.wafPolicy.id", w.ID)
+	}
+	if !protects {
+		out = append(out, Finding{Resource: w.ID, Says: "protects nothing"})
+	}
+	for _, o := range e.Of("Microsoft.Cdn/profiles/originGroups/origins") {
+		if o.Text("properties.sharedPrivateLinkResource.privateLink.id") == "" {
+			out = append(out, Finding{Resource: o.ID, Says: "is reached over the internet"})
+		}
+	}
+	return out
+}

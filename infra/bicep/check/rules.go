@@ -1,0 +1,304 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"polis/infra/estate"
+)
+
+// Finding is a resource that breaks a rule.
+type Finding struct {
+	Rule     string
+	Resource string // its id
+	Says     string
+}
+
+func (f Finding) String() string { return f.Rule + ": " + f.Resource + ": " + f.Says }
+
+// Promise is what an environment is for: development may be public, small and in one zone;
+// it is keyless, watched and in the EU like the others.
+type Promise struct {
+	Private bool // no public way in, and a list of what goes out
+	Edge    bool // callers come by Front Door and API Management
+	Zones   bool // three zones
+	Standby bool // a second region
+	Keys    bool // encrypted with keys of our own
+}
+
+// Promises are those of the environments.
+var Promises = map[string]Promise{
+	"dev":     {},
+	"staging": {Private: true, Edge: true, Keys: true},
+	"prod":    {Private: true, Edge: true, Zones: true, Standby: true, Keys: true},
+}
+
+// Rule is one that every estate must keep.
+type Rule struct {
+	ID    string
+	Says  string
+	Check func(*Estate) []Finding
+}
+
+// Rules are all of them.
+func Rules(needs *estate.Estate, functions []Function) []Rule {
+	rules := []Rule{
+		{"region", "every resource lies in the EU", region},
+		{"tags", "every resource says who answers for it, how bad its failure is, what data it holds and who pays", tags},
+		{"diagnostics", "everything that can logs to the workspace", diagnostics},
+		{"endpoints", "what is not public has a private endpoint in each region, with names in a zone of that region", endpoints},
+		{"network", "nothing goes in or out of a subnet that is not named", network},
+		{"egress", "what leaves goes by the firewall, and only to what is on its list", egress},
+		{"keys-nowhere", "no template reads a key, and no setting holds one", keysNowhere},
+		{"roles-narrow", "nobody is Owner, Contributor or User Access Administrator, and a workload's rights are on a resource", rolesNarrow},
+		{"identities", "each app has an identity of its own", identities},
+		{"bus", "queues, topics and subscriptions are those of the estate", func(e *Estate) []Finding { return bus(e, needs) }},
+		{"documents", "containers, partition keys, expiry and indices are those of the estate", func(e *Estate) []Finding { return documents(e, needs) }},
+		{"blobs", "containers of blobs are those of the estate, and expire as it says", func(e *Estate) []Finding { return blobs(e, needs) }},
+		{"settings", "apps have the settings of the estate and no others", func(e *Estate) []Finding { return settings(e, needs) }},
+		{"functions", "what functions are triggered by is there for the app that holds them", func(e *Estate) []Finding { return triggers(e, needs, functions) }},
+		{"colours", "one colour works and serves; the other stands by", colours},
+		{"standby", "data goes to the second region, and the second region has all that the first has", standby},
+		{"waf", "the firewall at the edge blocks: managed rules, bots, too many calls", waf},
+		{"outputs", "outputs hold no secrets", outputs},
+		{"clean", "the CLI has nothing to say of the snapshot", clean},
+	}
+	for _, group := range propertyRules {
+		rules = append(rules, Rule{group.id, group.says, func(e *Estate) []Finding { return properties(e, group) }})
+	}
+	return rules
+}
+
+// Check holds an estate to all rules.
+func Check(e *Estate, rules []Rule) []Finding {
+	var out []Finding
+	for _, r := range rules {
+		for _, f := range r.Check(e) {
+			f.Rule = r.ID
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// property is a value that every resource of a type must have.
+type property struct {
+	kind string
+	path string
+	want any    // a value, or []any of which one
+	when string // private, zones, standby, keys; "" always
+	// except are parts of names of resources to which it does not apply, with the reason.
+	except map[string]string
+}
+
+type propertyRule struct {
+	id, says string
+	all      []property
+}
+
+// standsBy are resources in the region or of the colour that waits: they may take a minute to be there.
+var standsBy = map[string]string{
+	"-green-": "stands by: the platform would keep two instances for each of its function groups",
+	"-neu-":   "the second region is itself what stands by for a zone of the first",
+}
+
+var propertyRules = []propertyRule{
+	{"public-access", "nothing has a public data plane", []property{
+		{"Microsoft.Web/sites", "properties.publicNetworkAccess", "Disabled", "private", nil},
+		{"Microsoft.DocumentDB/databaseAccounts", "properties.publicNetworkAccess", "Disabled", "private", nil},
+		{"Microsoft.DocumentDB/databaseAccounts", "properties.networkAclBypass", "None", "", nil},
+		{"Microsoft.Storage/storageAccounts", "properties.publicNetworkAccess", "Disabled", "private", nil},
+		{"Microsoft.Storage/storageAccounts", "properties.networkAcls.defaultAction", "Deny", "private", nil},
+		{"Microsoft.Storage/storageAccounts", "properties.allowBlobPublicAccess", false, "", nil},
+		{"Microsoft.Storage/storageAccounts/blobServices/containers", "properties.publicAccess", "None", "", nil},
+		{"Microsoft.ServiceBus/namespaces", "properties.publicNetworkAccess", "Disabled", "private", nil},
+		{"Microsoft.ServiceBus/namespaces/networkRuleSets", "properties.defaultAction", "Deny", "private", nil},
+		{"Microsoft.KeyVault/vaults", "properties.publicNetworkAccess", "Disabled", "private", nil},
+		{"Microsoft.KeyVault/vaults", "properties.networkAcls.defaultAction", "Deny", "", nil},
+		{"Microsoft.ApiManagement/service", "properties.publicNetworkAccess", "Disabled", "private", nil},
+		{"Microsoft.CognitiveServices/accounts", "properties.publicNetworkAccess", "Disabled", "private", nil},
+		{"Microsoft.OperationalInsights/workspaces", "properties.publicNetworkAccessForIngestion", "Disabled", "private", nil},
+		{"Microsoft.OperationalInsights/workspaces", "properties.publicNetworkAccessForQuery", "Disabled", "private", nil},
+		{"Microsoft.Insights/components", "properties.publicNetworkAccessForIngestion", "Disabled", "private", nil},
+		{"Microsoft.Insights/components", "properties.publicNetworkAccessForQuery", "Disabled", "private", nil},
+		{"Microsoft.Insights/privateLinkScopes", "properties.accessModeSettings.ingestionAccessMode", "PrivateOnly", "", nil},
+		{"Microsoft.Insights/privateLinkScopes", "properties.accessModeSettings.queryAccessMode", "PrivateOnly", "", nil},
+	}},
+	{"keyless", "nobody signs in with a key", []property{
+		{"Microsoft.DocumentDB/databaseAccounts", "properties.disableLocalAuth", true, "", nil},
+		{"Microsoft.DocumentDB/databaseAccounts", "properties.disableKeyBasedMetadataWriteAccess", true, "", nil},
+		{"Microsoft.Storage/storageAccounts", "properties.allowSharedKeyAccess", false, "", nil},
+		{"Microsoft.Storage/storageAccounts", "properties.isLocalUserEnabled", false, "", nil},
+		{"Microsoft.Storage/storageAccounts", "properties.defaultToOAuthAuthentication", true, "", nil},
+		{"Microsoft.ServiceBus/namespaces", "properties.disableLocalAuth", true, "", nil},
+		{"Microsoft.KeyVault/vaults", "properties.enableRbacAuthorization", true, "", nil},
+		{"Microsoft.CognitiveServices/accounts", "properties.disableLocalAuth", true, "", nil},
+		{"Microsoft.OperationalInsights/workspaces", "properties.features.disableLocalAuth", true, "", nil},
+		{"Microsoft.Insights/components", "properties.DisableLocalAuth", true, "", nil},
+		{"Microsoft.Web/sites/basicPublishingCredentialsPolicies", "properties.allow", false, "", nil},
+		{"Microsoft.Web/sites", "properties.functionAppConfig.deployment.storage.authentication.type", "UserAssignedIdentity", "", nil},
+		{"Microsoft.Web/sites", "identity.type", "UserAssigned", "", nil},
+		{"Microsoft.ApiManagement/service/namedValues", "properties.secret", false, "", nil},
+	}},
+	{"tls", "TLS 1.3, or 1.2 where a service has no more", []property{
+		{"Microsoft.Web/sites", "properties.httpsOnly", true, "", nil},
+		{"Microsoft.Web/sites", "properties.siteConfig.minTlsVersion", "1.3", "", nil},
+		{"Microsoft.Web/sites", "properties.siteConfig.scmMinTlsVersion", "1.3", "", nil},
+		{"Microsoft.Web/sites", "properties.siteConfig.ftpsState", "Disabled", "", nil},
+		{"Microsoft.ServiceBus/namespaces", "properties.minimumTlsVersion", "1.3", "", nil},
+		{"Microsoft.DocumentDB/databaseAccounts", "properties.minimalTlsVersion", "Tls12", "", nil},
+		{"Microsoft.Storage/storageAccounts", "properties.minimumTlsVersion", []any{"TLS1_2", "TLS1_3"}, "", nil},
+		{"Microsoft.Storage/storageAccounts", "properties.supportsHttpsTrafficOnly", true, "", nil},
+		{"Microsoft.Cdn/profiles/customDomains", "properties.tlsSettings.minimumTlsVersion", []any{"TLS12", "TLS13"}, "", nil},
+		{"Microsoft.Cdn/profiles/afdEndpoints/routes", "properties.forwardingProtocol", "HttpsOnly", "", nil},
+		{"Microsoft.Cdn/profiles/afdEndpoints/routes", "properties.supportedProtocols.0", "Https", "", nil},
+		{"Microsoft.Cdn/profiles/afdEndpoints/routes", "properties.supportedProtocols.1", nil, "", nil},
+		{"Microsoft.ApiManagement/service/apis", "properties.protocols.0", "https", "", nil},
+		{"Microsoft.ApiManagement/service/apis", "properties.protocols.1", nil, "", nil},
+		{"Microsoft.ApiManagement/service/backends", "properties.tls.validateCertificateChain", []any{true, nil}, "", nil},
+	}},
+	{"encryption", "what is at rest is encrypted with keys in an HSM", []property{
+		{"Microsoft.KeyVault/vaults", "properties.sku.name", "premium", "", nil},
+		{"Microsoft.KeyVault/vaults", "properties.enablePurgeProtection", true, "", nil},
+		{"Microsoft.KeyVault/vaults", "properties.softDeleteRetentionInDays", 90, "", nil},
+		{"Microsoft.KeyVault/vaults/keys", "properties.kty", "RSA-HSM", "", nil},
+		{"Microsoft.KeyVault/vaults/keys", "properties.rotationPolicy.lifetimeActions.0.action.type", "rotate", "", nil},
+		{"Microsoft.Storage/storageAccounts", "properties.encryption.keySource", "Microsoft.Keyvault", "keys", map[string]string{"sthost": "packages and locks, nothing of a customer"}},
+		{"Microsoft.Storage/storageAccounts", "properties.encryption.requireInfrastructureEncryption", true, "", nil},
+		{"Microsoft.ServiceBus/namespaces", "properties.encryption.keySource", "Microsoft.KeyVault", "keys", nil},
+		{"Microsoft.ServiceBus/namespaces", "properties.encryption.requireInfrastructureEncryption", true, "keys", nil},
+	}},
+	{"zones", "what can be is spread over three zones", []property{
+		{"Microsoft.Web/serverfarms", "properties.zoneRedundant", true, "zones", standsBy},
+		{"Microsoft.DocumentDB/databaseAccounts", "properties.locations.0.isZoneRedundant", true, "zones", nil},
+		{"Microsoft.DocumentDB/databaseAccounts", "properties.locations.1.isZoneRedundant", true, "zones", nil},
+		{"Microsoft.Storage/storageAccounts", "sku.name", []any{"Standard_ZRS", "Standard_GZRS", "Standard_RAGZRS"}, "zones", nil},
+		{"Microsoft.ServiceBus/namespaces", "properties.zoneRedundant", true, "zones", nil},
+		{"Microsoft.ServiceBus/namespaces", "sku.name", "Premium", "zones", nil},
+		{"Microsoft.Network/azureFirewalls", "zones.2", "3", "zones", nil},
+		{"Microsoft.Network/publicIPAddresses", "zones.2", "3", "zones", nil},
+		{"Microsoft.ApiManagement/service", "zones.2", "3", "zones", nil},
+	}},
+	{"kept", "what is deleted or overwritten can be had back, and logs are kept", []property{
+		{"Microsoft.Storage/storageAccounts/blobServices", "properties.isVersioningEnabled", true, "", nil},
+		{"Microsoft.Storage/storageAccounts/blobServices", "properties.changeFeed.enabled", true, "", nil},
+		{"Microsoft.Storage/storageAccounts/blobServices", "properties.deleteRetentionPolicy.days", 30, "", nil},
+		{"Microsoft.Storage/storageAccounts/blobServices", "properties.containerDeleteRetentionPolicy.days", 30, "", nil},
+		{"Microsoft.DocumentDB/databaseAccounts", "properties.backupPolicy.type", "Continuous", "", nil},
+		{"Microsoft.DocumentDB/databaseAccounts", "properties.backupPolicy.continuousModeProperties.tier", "Continuous30Days", "", nil},
+		{"Microsoft.OperationalInsights/workspaces", "properties.retentionInDays", 90, "", nil},
+		{"Microsoft.OperationalInsights/workspaces/tables", "properties.retentionInDays", 90, "", nil},
+		{"Microsoft.OperationalInsights/workspaces/tables", "properties.totalRetentionInDays", 455, "", nil},
+	}},
+	{"runtime", "apps run the custom handler on Flex Consumption", []property{
+		{"Microsoft.Web/serverfarms", "sku.name", "FC1", "", nil},
+		{"Microsoft.Web/sites", "properties.functionAppConfig.runtime.name", "custom", "", nil},
+		{"Microsoft.Web/sites", "kind", "functionapp,linux", "", nil},
+		{"Microsoft.Web/sites", "properties.siteConfig.remoteDebuggingEnabled", false, "", nil},
+	}},
+}
+
+// properties holds every resource to the values that its type must have.
+func properties(e *Estate, group propertyRule) []Finding {
+	p := Promises[e.Environment]
+	holds := map[string]bool{"": true, "private": p.Private, "zones": p.Zones, "standby": p.Standby, "keys": p.Keys}
+	var out []Finding
+	for _, want := range group.all {
+		if !holds[want.when] {
+			continue
+		}
+	resources:
+		for _, r := range e.Of(want.kind) {
+			for part := range want.except {
+				if strings.Contains(r.Name, part) {
+					continue resources
+				}
+			}
+			got := r.Get(want.path)
+			if any, ok := want.want.([]any); ok && slices.Contains(any, got) {
+				continue
+			}
+			if n, ok := want.want.(int); ok && got == float64(n) {
+				continue
+			}
+			if _, list := want.want.([]any); !list && got == want.want {
+				continue
+			}
+			out = append(out, Finding{Resource: r.ID, Says: fmt.Sprintf("%s is %v, not %v", want.path, got, want.want)})
+		}
+	}
+	return out
+}
+
+// eu are the regions that data may lie in, as main.bicep allows them.
+var eu = []string{"westeurope", "northeurope", "francecentral", "germanywestcentral", "swedencentral", "italynorth", "polandcentral", "spaincentral"}
+
+func region(e *Estate) []Finding {
+	var out []Finding
+	for _, r := range e.Resources {
+		places := []string{r.Location}
+		for _, path := range []string{"properties.locations", "properties.geoDataReplication.locations"} {
+			for _, l := range r.List(path) {
+				if m, ok := l.(map[string]any); ok {
+					places = append(places, text(m["locationName"]))
+				}
+			}
+		}
+		places = append(places, r.Text("properties.sharedPrivateLinkResource.privateLinkLocation"))
+		for _, p := range places {
+			if p != "" && p != "global" && !slices.Contains(eu, p) {
+				out = append(out, Finding{Resource: r.ID, Says: "lies in " + p})
+			}
+		}
+	}
+	return out
+}
+
+// required are the tags that policy asks for too.
+var required = []string{"owner", "environment", "criticality", "data-class", "cost-centre"}
+
+func tags(e *Estate) []Finding {
+	var out []Finding
+	for _, r := range e.Resources {
+		if r.Location == "" || takesNoTags[r.Type] {
+			continue // a part of something that has tags
+		}
+		for _, t := range required {
+			if r.Tags[t] == "" {
+				out = append(out, Finding{Resource: r.ID, Says: "has no tag " + t})
+			}
+		}
+		if env := r.Tags["environment"]; env != "" && env != e.Environment {
+			out = append(out, Finding{Resource: r.ID, Says: "says that it is of " + env})
+		}
+	}
+	return out
+}
+
+// takesNoTags are types that have a location and no tags.
+var takesNoTags = map[string]bool{"Microsoft.Authorization/policyAssignments": true}
+
+func outputs(e *Estate) []Finding {
+	var out []Finding
+	for name, v := range e.Outputs {
+		s := strings.ToLower(fmt.Sprint(name, v))
+		for _, bad := range []string{"connectionstring", "listkeys", "key=", "secret", "password", "sas"} {
+			if strings.Contains(s, bad) {
+				out = append(out, Finding{Resource: "output " + name, Says: "speaks of " + bad})
+			}
+		}
+	}
+	return out
+}
+
+func clean(e *Estate) []Finding {
+	var out []Finding
+	for _, d := range e.Diagnostics {
+		out = append(out, Finding{Resource: "the snapshot", Says: fmt.Sprint(d)})
+	}
+	if len(e.Resources) == 0 {
+		out = append(out, Finding{Resource: "the snapshot", Says: "is empty"})
+	}
+	return out
+}

@@ -1,0 +1,30 @@
+// As production is, in one region and in the smallest sizes: what is shown to work here works there.
+using '../main.bicep'
+
+param environment = 'staging'
+param location = 'westeurope'
+param standbyLocation = 'northeurope'
+param owner = 'polis'
+param costCentre = 'development'
+param criticality = 'medium'
+param private = true
+param edge = true
+param zones = false
+param standby = false
+param ownKeys = true
+param gatewayTier = 'StandardV2'
+param firewallTier = 'Basic'
+param runnerHosts = ['github.com', 'api.github.com', '*.actions.githubusercontent.com', '*.blob.core.windows.net']
+param sizes = {
+  memory: { api: 2048, work: 512, clock: 512 }
+  maximum: { api: 40, work: 40, clock: 40 }
+  ready: { api: 0, work: 0, clock: 0 }
+  nightly: 2
+  throughput: 1000
+  messagingUnits: 1
+  gatewayUnits: 1
+  logsPerDay: 5
+}
+param audience = 'api://polis-staging'
+param publisher = { name: 'Polis', mail: 'polis@example.com' }
+param contacts = { mail: ['polis@example.com'], sms: [] }

@@ -1,0 +1,624 @@
+metadata description = 'The estate of Polis in a subscription: everything that it needs, in one command.'
+
+targetScope = 'subscription'
+
+import { Tags, App, Sizes, Region, Subscriber, Contacts } from 'modules/types.bicep'
+
+// Who and where.
+
+@description('Which environment this is; it is in every name.')
+@allowed(['dev', 'staging', 'prod'])
+param environment string
+
+@description('The region that serves. Data lies in the EU alone.')
+@allowed([
+  'westeurope'
+  'northeurope'
+  'francecentral'
+  'germanywestcentral'
+  'swedencentral'
+  'italynorth'
+  'polandcentral'
+  'spaincentral'
+])
+param location string
+
+@description('The region that waits, and that data is replicated to: the pair of the first.')
+@allowed([
+  'westeurope'
+  'northeurope'
+  'francecentral'
+  'germanywestcentral'
+  'swedencentral'
+  'italynorth'
+  'polandcentral'
+  'spaincentral'
+])
+param standbyLocation string
+
+@description('Which team answers for it.')
+@minLength(1)
+param owner string
+
+@description('Who pays.')
+@minLength(1)
+param costCentre string
+
+@description('How bad it is when it fails.')
+@allowed(['low', 'medium', 'high'])
+param criticality string
+
+@description('azd\'s name of its environment.')
+param azdEnvironment string = environment
+
+// What there is.
+
+@description('Whether everything is reached by private endpoints alone, behind a firewall.')
+param private bool
+
+@description('Whether there is an edge: Front Door and API Management. Without one callers come to the app itself.')
+param edge bool
+
+@description('Whether what can be is spread over three zones.')
+param zones bool
+
+@description('Whether a second region waits.')
+param standby bool
+
+@description('Whether what is at rest is encrypted with keys of our own, in HSMs.')
+param ownKeys bool
+
+@description('Sizes.')
+param sizes Sizes
+
+@description('API Management\'s tier: only PremiumV2 has zones.')
+@allowed(['StandardV2', 'PremiumV2'])
+param gatewayTier string = 'StandardV2'
+
+@description('The firewall\'s tier.')
+@allowed(['Basic', 'Standard', 'Premium'])
+param firewallTier string = 'Standard'
+
+@description('The first two octets of the networks of the first and the second region.')
+@minLength(2)
+@maxLength(2)
+param networks string[] = ['10.40', '10.41']
+
+@description('A DDoS protection plan for the networks: about EUR 2,700 a month, and one serves a whole tenant.')
+param ddos bool = false
+
+@description('Hosts that the runner in the network may reach besides Azure\'s own: those of where the code lies.')
+param runnerHosts string[] = []
+
+@description('A VPN gateway for people and offices.')
+param vpn bool = false
+
+@description('An ExpressRoute circuit: where it lands and how wide.')
+param expressRoute { provider: string, place: string, mbps: 50 | 100 | 200 | 500 | 1000 }?
+
+@description('Azure OpenAI in the EU data zone, for drafts; null for none.')
+param openAi { name: string, version: string, thousandTokensPerMinute: int }?
+
+// Whom it reaches.
+
+@description('Whom alerts reach.')
+param contacts Contacts
+
+@description('The address of a Teams workflow that posts to a channel; empty for none.')
+@secure()
+param teamsUrl string = ''
+
+@description('The integration address of a PagerDuty service; empty for none.')
+@secure()
+param pagerDutyUrl string = ''
+
+// Which version serves.
+
+@description('The colour that serves, and whose workers run.')
+@allowed(['blue', 'green'])
+param active string = 'blue'
+
+@description('Percent of requests that go to the other colour, to try it.')
+@minValue(0)
+@maxValue(50)
+param canary int = 0
+
+@description('Whether this is the first deployment: Azure lets API Management close its public way in only once it exists.')
+param creating bool = false
+
+@description('Settings that this environment has otherwise than the estate says, e.g. a schedule.')
+param settings { *: string } = {}
+
+// Who calls.
+
+@description('The audience of callers\' tokens: the application id URI of the API\'s registration.')
+@minLength(1)
+param audience string
+
+@description('The host name that callers use; empty for Front Door\'s own.')
+param domain string = ''
+
+@description('Who publishes the API: shown in the developer portal.')
+param publisher { name: string, mail: string }
+
+@description('Calls a minute: by address, and by caller; calls a day by caller.')
+param limits { perAddress: int, perCaller: int, perCallerPerDay: int } = {
+  perAddress: 1200
+  perCaller: 3000
+  perCallerPerDay: 2000000
+}
+
+@description('When version 1 was deprecated and when it ends; null as long as it is not.')
+param deprecation { deprecated: string, sunset: string }?
+
+@description('Workloads of users that send requests by queue.')
+param integrations { name: string, principalId: string }[] = []
+
+@description('Subscribers of results and events.')
+param subscribers Subscriber[] = []
+
+var token = take(uniqueString(subscription().id, environment), 5)
+var shorts = {
+  westeurope: 'weu'
+  northeurope: 'neu'
+  francecentral: 'frc'
+  germanywestcentral: 'gwc'
+  swedencentral: 'sdc'
+  italynorth: 'itn'
+  polandcentral: 'plc'
+  spaincentral: 'spc'
+}
+var first4 = take(environment, 4) // names of vaults and storage accounts are short
+var base = 'polis-${environment}'
+var tags Tags = {
+  app: 'polis'
+  owner: owner
+  environment: environment
+  criticality: criticality
+  'data-class': 'personal'
+  'cost-centre': costCentre
+  'azd-env-name': azdEnvironment
+}
+var estate = loadJsonContent('../estate/estate.json')
+var regions Region[] = concat(
+  [{ location: location, short: shorts[location], role: 'primary', network: networks[0] }],
+  standby ? [{ location: standbyLocation, short: shorts[standbyLocation], role: 'standby', network: networks[1] }] : []
+)
+var colours = ['blue', 'green']
+var apps App[] = flatten(map(
+  regions,
+  r =>
+    flatten(map(
+      colours,
+      c =>
+        map(estate.apps, a => {
+          role: a.name
+          colour: c
+          location: r.location
+          identity: 'id-${base}-${r.short}-${a.name}-${c}-${token}'
+          site: 'func-${base}-${r.short}-${a.name}-${c}-${token}'
+        })
+    ))
+))
+// Other programs that act by themselves.
+var programs = {
+  keys: 'id-${base}-keys-${token}'
+  gateway: 'id-${base}-gateway-${token}'
+  scaler: 'id-${base}-scaler-${token}'
+  backup: 'id-${base}-backup-${token}'
+  deploy: 'id-${base}-deploy-${token}'
+}
+var coreGroup = 'rg-${base}'
+var vault = 'kv-polis-${first4}-${token}'
+var insights = { name: 'appi-${base}-${token}', group: coreGroup }
+var dataAccount = 'stdata${first4}${token}'
+var auditAccount = 'staudit${first4}${token}'
+
+// Resources are named here and told to each other by id, and not by what modules answer: so what-if
+// and the snapshots see the whole estate before any of it is there.
+var inCore = '${subscription().id}/resourceGroups/${coreGroup}/providers'
+var ids = {
+  workspace: '${inCore}/Microsoft.OperationalInsights/workspaces/log-${base}-${token}'
+  scope: '${inCore}/Microsoft.Insights/privateLinkScopes/ampls-${base}-${token}'
+  insights: '${inCore}/Microsoft.Insights/components/appi-${base}-${token}'
+  keysIdentity: '${inCore}/Microsoft.ManagedIdentity/userAssignedIdentities/${programs.keys}'
+  gatewayIdentity: '${inCore}/Microsoft.ManagedIdentity/userAssignedIdentities/${programs.gateway}'
+  vault: '${inCore}/Microsoft.KeyVault/vaults/${vault}'
+  cosmos: '${inCore}/Microsoft.DocumentDB/databaseAccounts/cosmos-${base}-${token}'
+  data: '${inCore}/Microsoft.Storage/storageAccounts/${dataAccount}'
+  audit: '${inCore}/Microsoft.Storage/storageAccounts/${auditAccount}'
+  bus: '${inCore}/Microsoft.ServiceBus/namespaces/sb-${base}-${token}'
+  ai: '${inCore}/Microsoft.CognitiveServices/accounts/oai-${base}-${token}'
+  ddos: '${inCore}/Microsoft.Network/ddosProtectionPlans/ddos-${base}-${token}'
+}
+var inStamp = map(regions, r => '${subscription().id}/resourceGroups/rg-${base}-${r.short}/providers')
+var subnets = map(
+  regions,
+  r =>
+    '${subscription().id}/resourceGroups/rg-${base}-${r.short}/providers/Microsoft.Network/virtualNetworks/vnet-${base}-${r.short}-${token}/subnets'
+)
+var replication = standby ? 'Standard_GZRS' : zones ? 'Standard_ZRS' : 'Standard_LRS'
+var localReplication = zones ? 'Standard_ZRS' : 'Standard_LRS'
+
+resource core 'Microsoft.Resources/resourceGroups@2025-04-01' = {
+  name: coreGroup
+  location: location
+  tags: tags
+}
+
+resource stamps 'Microsoft.Resources/resourceGroups@2025-04-01' = [
+  for r in regions: {
+    name: 'rg-${base}-${r.short}'
+    location: r.location
+    tags: tags
+  }
+]
+
+module monitoring 'modules/monitoring.bicep' = {
+  scope: core
+  params: {
+    suffix: '${base}-${token}'
+    location: location
+    tags: tags
+    private: private
+    logsPerDay: sizes.logsPerDay
+  }
+}
+
+module actions 'modules/actions.bicep' = {
+  scope: core
+  params: {
+    suffix: '${base}-${token}'
+    tags: tags
+    contacts: contacts
+    teamsUrl: teamsUrl
+    pagerDutyUrl: pagerDutyUrl
+  }
+}
+
+module identities 'modules/identity.bicep' = {
+  scope: core
+  params: {
+    tags: tags
+    identities: concat(
+      map(apps, a => { name: a.identity, location: a.location }),
+      map(items(programs), p => { name: p.value, location: location })
+    )
+  }
+  dependsOn: [monitoring] // everything comes after the identities, and logs to the workspace
+}
+
+module keys 'modules/keys.bicep' = {
+  scope: core
+  params: {
+    name: vault
+    location: location
+    tags: tags
+    workspaceId: ids.workspace
+    private: private
+    keys: ownKeys ? ['cosmos', 'storage', 'bus'] : []
+    identity: programs.keys
+  }
+  dependsOn: [identities]
+}
+
+// By name and not by what the modules above answer, so that what-if sees through them.
+var keyed = toObject(ownKeys ? ['cosmos', 'storage', 'bus'] : [], k => k, k => {
+  vaultUri: 'https://${vault}${az.environment().suffixes.keyvaultDns}/'
+  name: k
+  identityId: ids.keysIdentity
+})
+
+module cosmos 'modules/cosmos.bicep' = {
+  scope: core
+  params: {
+    name: 'cosmos-${base}-${token}'
+    tags: tags
+    workspaceId: ids.workspace
+    locations: map(regions, r => r.location)
+    zones: zones
+    private: private
+    throughput: sizes.throughput
+    key: keyed.?cosmos
+    apps: apps
+    others: [programs.backup]
+    identityGroup: coreGroup
+  }
+  dependsOn: [keys, identities]
+}
+
+module storage 'modules/storage.bicep' = {
+  scope: core
+  params: {
+    name: dataAccount
+    location: location
+    tags: tags
+    workspaceId: ids.workspace
+    replication: replication
+    private: private
+    key: keyed.?storage
+    containers: map(filter(estate.blobs, b => b.account == 'data'), b => { name: b.name, immutableDays: 0 })
+    expire: flatten(map(
+      estate.blobs,
+      b => map(filter(b.prefixes, p => p.?keepDays != null), p => { prefix: '${b.name}/${p.name}', days: p.keepDays })
+    ))
+    cool: { cool: 30, cold: 90 }
+    pointInTime: true
+    access: flatten(map(
+      estate.blobs,
+      b => map(apps, a => { container: b.name, identity: a.identity, role: 'Storage Blob Data Contributor' })
+    ))
+    identityGroup: coreGroup
+  }
+  dependsOn: [keys, identities]
+}
+
+// Apart from the data: an account whose blobs nobody can change holds nothing that somebody must erase.
+module audit 'modules/storage.bicep' = {
+  scope: core
+  params: {
+    name: auditAccount
+    location: location
+    tags: union(tags, { 'data-class': 'audit' })
+    workspaceId: ids.workspace
+    replication: replication
+    private: private
+    key: keyed.?storage
+    containers: [{ name: 'audit', immutableDays: 0 }, { name: 'evidence', immutableDays: 0 }]
+    expire: []
+    cool: { cool: 30, cold: 90 }
+    pointInTime: false
+    immutableDays: environment == 'prod' ? 2557 : 7 // seven years, as accounts are kept
+    access: [{ container: 'evidence', identity: programs.backup, role: 'Storage Blob Data Contributor' }]
+    identityGroup: coreGroup
+  }
+  dependsOn: [keys, identities]
+}
+
+module bus 'modules/bus.bicep' = {
+  scope: core
+  params: {
+    name: 'sb-${base}-${token}'
+    tags: tags
+    workspaceId: ids.workspace
+    location: location
+    standbyLocation: standby ? standbyLocation : ''
+    private: private
+    units: sizes.messagingUnits
+    key: sizes.messagingUnits == 0 ? null : keyed.?bus
+    apps: apps
+    identityGroup: coreGroup
+    integrations: integrations
+    subscribers: subscribers
+  }
+  dependsOn: [keys, identities]
+}
+
+module ai 'modules/openai.bicep' = if (openAi != null) {
+  scope: core
+  params: {
+    name: 'oai-${base}-${token}'
+    location: location
+    tags: tags
+    workspaceId: ids.workspace
+    private: private
+    model: openAi!
+    apps: filter(apps, a => a.role != 'clock')
+    identityGroup: coreGroup
+  }
+  dependsOn: [identities]
+}
+
+module telemetryAccess 'modules/telemetry-access.bicep' = {
+  scope: core
+  params: {
+    insightsName: insights.name
+    writers: concat(map(apps, a => a.identity), edge ? [programs.gateway] : [])
+  }
+  dependsOn: [monitoring, identities]
+}
+
+module shield 'modules/ddos.bicep' = if (ddos) {
+  scope: core
+  params: { name: 'ddos-${base}-${token}', location: location, tags: tags }
+}
+
+module network 'modules/network.bicep' = [
+  for (r, i) in regions: if (private) {
+    scope: stamps[i]
+    params: {
+      suffix: '${base}-${r.short}-${token}'
+      location: r.location
+      tags: tags
+      workspaceId: ids.workspace
+      prefix: r.network
+      firewallTier: firewallTier
+      zones: zones
+      ddosPlanId: ddos ? ids.ddos : ''
+      vpn: vpn
+      expressRoute: expressRoute
+      runnerHosts: runnerHosts
+    }
+    dependsOn: [monitoring, shield]
+  }
+]
+
+module stamp 'modules/apps.bicep' = [
+  for (r, i) in regions: {
+    scope: stamps[i]
+    params: {
+      hostStorageName: 'sthost${r.short}${first4}${token}'
+      region: r
+      tags: tags
+      workspaceId: ids.workspace
+      apps: apps
+      identityGroup: coreGroup
+      active: active
+      zones: zones
+      replication: localReplication
+      private: private
+      subnetId: private ? '${subnets[i]}/snet-application' : ''
+      sizes: sizes
+      insights: insights
+      sources: {
+        bus: bus.outputs.host
+        cosmos: cosmos.outputs.endpoint
+        blobs: storage.outputs.blobs
+        audience: audience
+      }
+      overrides: settings
+      deployer: programs.deploy
+    }
+    dependsOn: [telemetryAccess, network]
+  }
+]
+
+module gateway 'modules/gateway.bicep' = [
+  for (r, i) in regions: if (edge) {
+    scope: stamps[i]
+    params: {
+      name: 'apim-${base}-${r.short}-${token}'
+      location: r.location
+      tags: tags
+      workspaceId: ids.workspace
+      tier: gatewayTier
+      units: sizes.gatewayUnits
+      zones: zones && gatewayTier == 'PremiumV2'
+      subnetId: '${subnets[i]}/snet-frontend'
+      identityId: ids.gatewayIdentity
+      publisher: publisher
+      creating: creating
+    }
+    dependsOn: [identities, network]
+  }
+]
+
+module frontdoor 'modules/frontdoor.bicep' = if (edge) {
+  scope: core
+  params: {
+    suffix: '${base}-${token}'
+    tags: tags
+    workspaceId: ids.workspace
+    origins: [
+      for r in regions: {
+        name: 'apim-${base}-${r.short}-${token}'
+        group: 'rg-${base}-${r.short}'
+        location: r.location
+      }
+    ]
+    domain: domain
+    perAddress: limits.perAddress
+  }
+  dependsOn: [gateway]
+}
+
+module api 'modules/api.bicep' = [
+  for (r, i) in regions: if (edge) {
+    scope: stamps[i]
+    params: {
+      gatewayName: 'apim-${base}-${r.short}-${token}'
+      backends: {
+        blue: first(filter(apps, a => a.location == r.location && a.role == 'api' && a.colour == 'blue'))!.site
+        green: first(filter(apps, a => a.location == r.location && a.role == 'api' && a.colour == 'green'))!.site
+      }
+      active: active
+      canary: canary
+      frontDoorId: frontdoor!.outputs.frontDoorId
+      audience: audience
+      limits: limits
+      deprecation: deprecation
+      insights: insights
+      identity: programs.gateway
+      identityGroup: coreGroup
+    }
+    dependsOn: [gateway, stamp, telemetryAccess]
+  }
+]
+
+module endpoints 'modules/endpoints.bicep' = [
+  for (r, i) in regions: if (private) {
+    scope: stamps[i]
+    params: {
+      suffix: '${base}-${r.short}-${token}'
+      location: r.location
+      tags: tags
+      networkId: '${inStamp[i]}/Microsoft.Network/virtualNetworks/vnet-${base}-${r.short}-${token}'
+      subnetId: '${subnets[i]}/snet-data'
+      endpoints: concat(
+        [
+          { name: 'cosmos', id: ids.cosmos, group: 'Sql', zones: ['documents'] }
+          { name: 'data', id: ids.data, group: 'blob', zones: ['blob'] }
+          { name: 'audit', id: ids.audit, group: 'blob', zones: ['blob'] }
+          {
+            name: 'host'
+            id: '${inStamp[i]}/Microsoft.Storage/storageAccounts/sthost${r.short}${first4}${token}'
+            group: 'blob'
+            zones: ['blob']
+          }
+          { name: 'bus', id: ids.bus, group: 'namespace', zones: ['bus'] }
+          { name: 'vault', id: ids.vault, group: 'vault', zones: ['vault'] }
+          // Where logs are sent; its names lie in five zones, that of blobs among them.
+          { name: 'monitor', id: ids.scope, group: 'azuremonitor', zones: ['monitor', 'oms', 'ods', 'agents', 'blob'] }
+        ],
+        map(filter(apps, a => a.location == r.location), a => {
+          name: '${a.role}-${a.colour}'
+          id: '${inStamp[i]}/Microsoft.Web/sites/${a.site}'
+          group: 'sites'
+          zones: ['sites']
+        }),
+        edge
+          ? [
+              {
+                name: 'gateway'
+                id: '${inStamp[i]}/Microsoft.ApiManagement/service/apim-${base}-${r.short}-${token}'
+                group: 'Gateway'
+                zones: ['gateway']
+              }
+            ]
+          : [],
+        openAi == null ? [] : [{ name: 'openai', id: ids.ai, group: 'account', zones: ['openai'] }]
+      )
+    }
+    dependsOn: [network, stamp, gateway, cosmos, storage, audit, bus, keys, ai]
+  }
+]
+
+// Azure's own roles that may scale an app may also change its code.
+resource scaler 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(subscription().id, base, 'app-scaler')
+  properties: {
+    roleName: 'Polis app scaler (${environment})'
+    description: 'Changes how many instances of an app are ready.'
+    type: 'CustomRole'
+    assignableScopes: [subscription().id]
+    permissions: [
+      {
+        actions: ['Microsoft.Web/sites/read', 'Microsoft.Web/sites/write']
+        notActions: []
+        dataActions: []
+        notDataActions: []
+      }
+    ]
+  }
+}
+
+// Twenty minutes before the first schedule, and after the last chunk of the largest run (docs/estate-cost.md).
+module prescale 'modules/prescale.bicep' = [
+  for c in colours: if (sizes.nightly > 0) {
+    scope: stamps[0]
+    params: {
+      suffix: '${base}-${regions[0].short}-${c}-${token}'
+      location: location
+      tags: tags
+      workspaceId: ids.workspace
+      siteName: first(filter(apps, a => a.location == location && a.role == 'work' && a.colour == c))!.site
+      identity: programs.scaler
+      identityGroup: coreGroup
+      scalerRoleId: scaler.id
+      hours: { from: { hour: 1, minute: 40 }, to: { hour: 4, minute: 0 } }
+      instances: { nightly: sizes.nightly, else: sizes.ready.work }
+      running: c == active
+    }
+    dependsOn: [stamp]
+  }
+]

@@ -1,0 +1,71 @@
+metadata description = 'A region\'s API Management: a private way in, a way out into the network.'
+
+import { Tags } from 'types.bicep'
+
+@description('The service\'s name.')
+@minLength(1)
+@maxLength(50)
+param name string
+
+@description('The region.')
+param location string
+
+@description('Tags.')
+param tags Tags
+
+@description('Where logs go.')
+param workspaceId string
+
+@description('The tier. Only version 2 tiers have both a private way in and a way out; only PremiumV2 has zones.')
+@allowed(['StandardV2', 'PremiumV2'])
+param tier string
+
+@description('Units; with zones a multiple of three.')
+@minValue(1)
+@maxValue(30)
+param units int
+
+@description('Whether its units are spread over three zones: decided when it is made, and never after.')
+param zones bool
+
+@description('The subnet that it goes out by.')
+param subnetId string
+
+@description('Its identity.')
+param identityId string
+
+@description('Who publishes the API: shown in the developer portal.')
+param publisher { name: string, mail: string }
+
+@description('Whether this deployment creates it: Azure closes the public way in only once it exists.')
+param creating bool
+
+resource service 'Microsoft.ApiManagement/service@2024-05-01' = {
+  name: name
+  location: location
+  tags: tags
+  sku: { name: tier, capacity: units }
+  zones: zones ? ['1', '2', '3'] : []
+  identity: { type: 'UserAssigned', userAssignedIdentities: { '${identityId}': {} } }
+  properties: {
+    publisherName: publisher.name
+    publisherEmail: publisher.mail
+    virtualNetworkType: 'External' // for version 2 tiers: it goes out by the subnet, and comes in by private endpoints
+    virtualNetworkConfiguration: { subnetResourceId: subnetId }
+    publicNetworkAccess: creating ? 'Enabled' : 'Disabled'
+    developerPortalStatus: 'Enabled'
+    legacyPortalStatus: 'Disabled'
+    apiVersionConstraint: { minApiVersion: '2021-08-01' } // older management calls return secrets
+  }
+}
+
+resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  scope: service
+  name: 'to-workspace'
+  properties: {
+    workspaceId: workspaceId
+    logAnalyticsDestinationType: 'Dedicated'
+    logs: [{ categoryGroup: 'allLogs', enabled: true }]
+    metrics: [{ category: 'AllMetrics', enabled: true }]
+  }
+}
