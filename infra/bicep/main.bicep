@@ -90,6 +90,12 @@ param ddos bool = false
 @description('Hosts that the runner in the network may reach besides Azure\'s own: those of where the code lies.')
 param runnerHosts string[] = []
 
+@description('A runner in the network, for a GitHub repository; null for none. docs/bootstrap.md says how to make the app.')
+param runner { repository: string, appId: string, installationId: string, image: string }?
+
+@description('Whether weekly copies are made and kept for ten years.')
+param backups bool
+
 @description('A VPN gateway for people and offices.')
 param vpn bool = false
 
@@ -111,6 +117,25 @@ param teamsUrl string = ''
 @description('The integration address of a PagerDuty service; empty for none.')
 @secure()
 param pagerDutyUrl string = ''
+
+@description('Sentinel over the workspace.')
+param sentinel bool
+
+@description('Object ids of principals that deploy besides the deployment identity: the pipelines\'.')
+param deployers string[] = []
+
+@description('Defender plans; they are of the whole subscription.')
+param defender bool
+
+@description('EUR a month.')
+@minValue(1)
+param budget int
+
+@description('The first of a month: when the budget begins. Azure does not let it be changed.')
+param budgetFrom string
+
+@description('Whether what holds data is locked against deletion.')
+param locked bool
 
 // Which version serves.
 
@@ -207,6 +232,7 @@ var programs = {
   scaler: 'id-${base}-scaler-${token}'
   backup: 'id-${base}-backup-${token}'
   deploy: 'id-${base}-deploy-${token}'
+  backupKeys: 'id-${base}-backup-keys-${token}'
 }
 var coreGroup = 'rg-${base}'
 var vault = 'kv-polis-${first4}-${token}'
@@ -216,6 +242,11 @@ var auditAccount = 'staudit${first4}${token}'
 
 // Resources are named here and told to each other by id, and not by what modules answer: so what-if
 // and the snapshots see the whole estate before any of it is there.
+var backupGroup = 'rg-${base}-backup'
+var backupVault = 'kv-backup-${first4}-${token}'
+var backupAccount = 'stbackup${first4}${token}'
+// Copies lie where the originals do not: in the second region, and are replicated back.
+var backupRegion = standbyLocation
 var inCore = '${subscription().id}/resourceGroups/${coreGroup}/providers'
 var ids = {
   workspace: '${inCore}/Microsoft.OperationalInsights/workspaces/log-${base}-${token}'
@@ -229,8 +260,10 @@ var ids = {
   audit: '${inCore}/Microsoft.Storage/storageAccounts/${auditAccount}'
   bus: '${inCore}/Microsoft.ServiceBus/namespaces/sb-${base}-${token}'
   ai: '${inCore}/Microsoft.CognitiveServices/accounts/oai-${base}-${token}'
+  backupKeysIdentity: '${inCore}/Microsoft.ManagedIdentity/userAssignedIdentities/${programs.backupKeys}'
   ddos: '${inCore}/Microsoft.Network/ddosProtectionPlans/ddos-${base}-${token}'
 }
+var actionGroups = map(range(0, 4), s => '${inCore}/Microsoft.Insights/actionGroups/ag-sev${s}-${base}-${token}')
 var inStamp = map(regions, r => '${subscription().id}/resourceGroups/rg-${base}-${r.short}/providers')
 var subnets = map(
   regions,
@@ -298,6 +331,7 @@ module keys 'modules/keys.bicep' = {
     private: private
     keys: ownKeys ? ['cosmos', 'storage', 'bus'] : []
     identity: programs.keys
+    identityGroup: coreGroup
   }
   dependsOn: [identities]
 }
@@ -321,7 +355,7 @@ module cosmos 'modules/cosmos.bicep' = {
     throughput: sizes.throughput
     key: keyed.?cosmos
     apps: apps
-    others: [programs.backup]
+    readers: [programs.backup]
     identityGroup: coreGroup
   }
   dependsOn: [keys, identities]
@@ -346,7 +380,17 @@ module storage 'modules/storage.bicep' = {
     pointInTime: true
     access: flatten(map(
       estate.blobs,
-      b => map(apps, a => { container: b.name, identity: a.identity, role: 'Storage Blob Data Contributor' })
+      b =>
+        concat(
+          map(
+            filter(apps, a => contains(b.writtenBy, a.role)),
+            a => { container: b.name, identity: a.identity, role: 'Storage Blob Data Contributor' }
+          ),
+          map(
+            filter(apps, a => contains(b.readBy, a.role)),
+            a => { container: b.name, identity: a.identity, role: 'Storage Blob Data Reader' }
+          )
+        )
     ))
     identityGroup: coreGroup
   }
@@ -364,15 +408,21 @@ module audit 'modules/storage.bicep' = {
     replication: replication
     private: private
     key: keyed.?storage
-    containers: [{ name: 'audit', immutableDays: 0 }, { name: 'evidence', immutableDays: 0 }]
+    containers: [{ name: 'evidence', immutableDays: 0 }]
     expire: []
     cool: { cool: 30, cold: 90 }
     pointInTime: false
     immutableDays: environment == 'prod' ? 2557 : 7 // seven years, as accounts are kept
-    access: [{ container: 'evidence', identity: programs.backup, role: 'Storage Blob Data Contributor' }]
+    access: [{ container: 'evidence', identity: programs.deploy, role: 'Storage Blob Data Contributor' }]
     identityGroup: coreGroup
   }
   dependsOn: [keys, identities]
+}
+
+module export 'modules/export.bicep' = if (sentinel) {
+  scope: core
+  params: { workspaceName: 'log-${base}-${token}', accountId: ids.audit }
+  dependsOn: [monitoring, audit]
 }
 
 module bus 'modules/bus.bicep' = {
@@ -467,7 +517,6 @@ module stamp 'modules/apps.bicep' = [
         audience: audience
       }
       overrides: settings
-      deployer: programs.deploy
     }
     dependsOn: [telemetryAccess, network]
   }
@@ -576,31 +625,28 @@ module endpoints 'modules/endpoints.bicep' = [
               }
             ]
           : [],
+        backups
+          ? [
+              {
+                name: 'copies'
+                id: '${subscription().id}/resourceGroups/${backupGroup}/providers/Microsoft.Storage/storageAccounts/${backupAccount}'
+                group: 'blob'
+                zones: ['blob']
+              }
+              {
+                name: 'copies-vault'
+                id: '${subscription().id}/resourceGroups/${backupGroup}/providers/Microsoft.KeyVault/vaults/${backupVault}'
+                group: 'vault'
+                zones: ['vault']
+              }
+            ]
+          : [],
         openAi == null ? [] : [{ name: 'openai', id: ids.ai, group: 'account', zones: ['openai'] }]
       )
     }
-    dependsOn: [network, stamp, gateway, cosmos, storage, audit, bus, keys, ai]
+    dependsOn: [network, stamp, gateway, cosmos, storage, audit, bus, keys, ai, copies, backupKeys]
   }
 ]
-
-// Azure's own roles that may scale an app may also change its code.
-resource scaler 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
-  name: guid(subscription().id, base, 'app-scaler')
-  properties: {
-    roleName: 'Polis app scaler (${environment})'
-    description: 'Changes how many instances of an app are ready.'
-    type: 'CustomRole'
-    assignableScopes: [subscription().id]
-    permissions: [
-      {
-        actions: ['Microsoft.Web/sites/read', 'Microsoft.Web/sites/write']
-        notActions: []
-        dataActions: []
-        notDataActions: []
-      }
-    ]
-  }
-}
 
 // Twenty minutes before the first schedule, and after the last chunk of the largest run (docs/estate-cost.md).
 module prescale 'modules/prescale.bicep' = [
@@ -614,7 +660,10 @@ module prescale 'modules/prescale.bicep' = [
       siteName: first(filter(apps, a => a.location == location && a.role == 'work' && a.colour == c))!.site
       identity: programs.scaler
       identityGroup: coreGroup
-      scalerRoleId: scaler.id
+      scalerRoleId: subscriptionResourceId(
+        'Microsoft.Authorization/roleDefinitions',
+        guid(subscription().id, base, 'app-scaler')
+      ) // made by the bootstrap
       hours: { from: { hour: 1, minute: 40 }, to: { hour: 4, minute: 0 } }
       instances: { nightly: sizes.nightly, else: sizes.ready.work }
       running: c == active
@@ -622,3 +671,193 @@ module prescale 'modules/prescale.bicep' = [
     dependsOn: [stamp]
   }
 ]
+
+module alerts 'modules/alerts.bicep' = {
+  scope: core
+  params: {
+    suffix: '${base}-${token}'
+    location: location
+    tags: tags
+    workspaceId: ids.workspace
+    actionGroupIds: actionGroups
+    has: {
+      edge: edge
+      private: private
+      standby: standby
+      premium: sizes.messagingUnits > 0
+      provisioned: sizes.throughput > 0
+      nightly: sizes.nightly > 0
+      backups: backups
+    }
+    targets: {
+      frontdoor: ['${inCore}/Microsoft.Cdn/profiles/afd-${base}-${token}']
+      cosmos: [ids.cosmos]
+      bus: [ids.bus]
+      vault: [ids.vault]
+      data: [ids.data]
+      gateway: map(
+        range(0, length(regions)),
+        i => '${inStamp[i]}/Microsoft.ApiManagement/service/apim-${base}-${regions[i].short}-${token}'
+      )
+      firewall: map(
+        range(0, length(regions)),
+        i => '${inStamp[i]}/Microsoft.Network/azureFirewalls/afw-${base}-${regions[i].short}-${token}'
+      )
+      sites: map(filter(apps, a => a.location == location), a => '${inStamp[0]}/Microsoft.Web/sites/${a.site}')
+      factory: [
+        '${subscription().id}/resourceGroups/${backupGroup}/providers/Microsoft.DataFactory/factories/adf-${base}-${token}'
+      ]
+      prescale: map(
+        colours,
+        c => '${inStamp[0]}/Microsoft.Logic/workflows/logic-up-${base}-${regions[0].short}-${c}-${token}'
+      )
+    }
+    // 70% of the smallest limit: each app is watched by the same number.
+    instances: min(sizes.maximum.api, sizes.maximum.work, sizes.maximum.clock) * 7 / 10
+  }
+  dependsOn: [monitoring, actions, cosmos, bus, keys, storage, stamp, gateway, frontdoor, network, prescale, backup]
+}
+
+module probes 'modules/probes.bicep' = if (edge) {
+  scope: core
+  params: {
+    suffix: '${base}-${token}'
+    location: location
+    tags: tags
+    insightsId: ids.insights
+    host: frontdoor!.outputs.host
+    actionGroupIds: actionGroups
+  }
+  dependsOn: [actions]
+}
+
+module workbooks 'modules/workbooks.bicep' = {
+  scope: core
+  params: { location: location, tags: tags, workspaceId: ids.workspace }
+  dependsOn: [monitoring]
+}
+
+module watch 'modules/sentinel.bicep' = if (sentinel) {
+  scope: core
+  params: {
+    workspaceName: 'log-${base}-${token}'
+    has: { edge: edge, private: private }
+    deployer: programs.deploy
+    deployers: deployers
+  }
+  dependsOn: [monitoring, identities]
+}
+
+module guard 'modules/guard.bicep' = {
+  params: {
+    base: base
+    azdEnvironment: azdEnvironment
+    location: location
+    locations: [location, standbyLocation, 'global']
+    private: private
+    workspaceId: ids.workspace
+    defender: defender
+    budget: budget
+    budgetFrom: budgetFrom
+    mail: contacts.mail
+    actionGroupId: actionGroups[2]
+  }
+  dependsOn: [monitoring, actions]
+}
+
+module lock 'modules/lock.bicep' = if (locked) {
+  scope: core
+}
+
+resource archive 'Microsoft.Resources/resourceGroups@2025-04-01' = if (backups) {
+  name: backupGroup
+  location: backupRegion
+  tags: tags
+}
+
+// Keys of their own: who may use those of the estate can read no copy, and the other way round.
+module backupKeys 'modules/keys.bicep' = if (backups) {
+  scope: archive
+  params: {
+    name: backupVault
+    location: backupRegion
+    tags: tags
+    workspaceId: ids.workspace
+    private: private
+    keys: ['backup']
+    identity: programs.backupKeys
+    identityGroup: coreGroup
+  }
+  dependsOn: [identities]
+}
+
+module copies 'modules/storage.bicep' = if (backups) {
+  scope: archive
+  params: {
+    name: backupAccount
+    location: backupRegion
+    tags: tags
+    workspaceId: ids.workspace
+    replication: replication
+    private: private
+    key: {
+      vaultUri: 'https://${backupVault}${az.environment().suffixes.keyvaultDns}/'
+      name: 'backup'
+      identityId: ids.backupKeysIdentity
+    }
+    containers: [{ name: 'cosmos', immutableDays: environment == 'prod' ? 3653 : 7 }]
+    expire: [{ prefix: 'cosmos/', days: environment == 'prod' ? 3660 : 30 }]
+    cool: { cool: 30, cold: 90 }
+    pointInTime: false
+    access: [{ container: 'cosmos', identity: programs.backup, role: 'Storage Blob Data Contributor' }]
+    identityGroup: coreGroup
+  }
+  dependsOn: [backupKeys, identities]
+}
+
+module backup 'modules/backup.bicep' = if (backups) {
+  scope: archive
+  params: {
+    suffix: '${base}-${token}'
+    location: backupRegion
+    tags: tags
+    workspaceId: ids.workspace
+    private: private
+    storage: { name: backupAccount, container: 'cosmos' }
+    identity: programs.backup
+    coreGroup: coreGroup
+    source: {
+      account: 'cosmos-${base}-${token}'
+      database: estate.documents.database
+      container: estate.documents.containers[0].name
+    }
+    blobs: { account: dataAccount, containers: map(filter(estate.blobs, b => b.account == 'data'), b => b.name) }
+    key: {
+      uri: 'https://${backupVault}${az.environment().suffixes.keyvaultDns}/keys/backup'
+      identityId: ids.backupKeysIdentity
+    }
+  }
+  dependsOn: [copies, cosmos, storage]
+}
+
+module archiveLock 'modules/lock.bicep' = if (backups && locked) {
+  scope: archive
+}
+
+module deployer 'modules/runner.bicep' = if (private && runner != null) {
+  scope: stamps[0]
+  params: {
+    suffix: '${base}-${token}'
+    location: location
+    tags: tags
+    workspaceId: ids.workspace
+    subnetId: '${subnets[0]}/snet-management'
+    zones: zones
+    identity: programs.deploy
+    identityGroup: coreGroup
+    vault: vault
+    github: runner!
+    labels: base
+  }
+  dependsOn: [identities, keys, network]
+}

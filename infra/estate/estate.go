@@ -61,12 +61,15 @@ type Path struct {
 	Path string `json:"path"`
 }
 
-// Blobs is a container of blobs, in one of the storage accounts.
+// Blobs is a container of blobs, in one of the storage accounts, and which apps write and
+// read it.
 type Blobs struct {
-	Name     string   `json:"name"`
-	Account  string   `json:"account"`
-	Why      string   `json:"why"`
-	Prefixes []Prefix `json:"prefixes"`
+	Name      string   `json:"name"`
+	Account   string   `json:"account"`
+	Why       string   `json:"why"`
+	WrittenBy []string `json:"writtenBy"`
+	ReadBy    []string `json:"readBy"`
+	Prefixes  []Prefix `json:"prefixes"`
 }
 
 // Prefix begins the names of blobs of one kind. KeepDays: deleted so many days after they

@@ -5,12 +5,11 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"polis/infra/estate"
 )
 
 const root = "../../.."
@@ -19,15 +18,11 @@ var environments = []string{"dev", "staging", "prod"}
 
 func rules(t *testing.T) []Rule {
 	t.Helper()
-	needs, err := estate.Load()
+	p, err := Open(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	functions, err := Functions(filepath.Join(root, "functions"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Rules(needs, functions)
+	return Rules(p)
 }
 
 func snapshot(t *testing.T, environment string) []byte {
@@ -80,11 +75,12 @@ func TestBroken(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown := map[string]bool{}
+	kept := rules(t)
 	for _, b := range all {
 		t.Run(b.Rule+"/"+b.Type+"/"+b.Path, func(t *testing.T) {
 			e := broken(t, b)
 			found := false
-			for _, r := range rules(t) {
+			for _, r := range kept {
 				if r.ID != b.Rule {
 					continue
 				}
@@ -98,7 +94,7 @@ func TestBroken(t *testing.T) {
 		})
 		shown[b.Rule] = true
 	}
-	for _, r := range rules(t) {
+	for _, r := range kept {
 		if !shown[r.ID] {
 			t.Errorf("no broken estate shows that rule %s can fail", r.ID)
 		}
@@ -190,5 +186,83 @@ func TestSources(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(then), now); diff != "" {
 		t.Errorf("the snapshots are of other sources: run make infra\n%s", diff)
+	}
+}
+
+// TestNothingIsWrittenInVain: every role on the list is given somewhere, and every playbook
+// is some alert's.
+func TestNothingIsWrittenInVain(t *testing.T) {
+	p, err := Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	given, named := map[string]bool{}, map[string]bool{"budget": true, "README": true}
+	for _, environment := range environments {
+		e, err := parse(snapshot(t, environment), environment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range grants(e) {
+			given[g.String()] = true
+		}
+		for _, kind := range alertTypes {
+			for _, a := range e.Of(kind) {
+				if m := playbook.FindStringSubmatch(a.Text("properties.description")); m != nil {
+					named[m[1]] = true
+				}
+			}
+		}
+	}
+	for _, r := range p.Roles {
+		if !given[r] {
+			t.Errorf("docs/roles.md has a role that nobody gives: %s", r)
+		}
+	}
+	for _, page := range p.Playbooks {
+		if !named[page] {
+			t.Errorf("docs/playbooks/%s.md is no alert's", page)
+		}
+	}
+}
+
+var declared = regexp.MustCompile(`(?m)^(param|output|type|metadata) `)
+
+// TestSourcesAreDescribed: every parameter, output and type says what it is, every file what
+// it is for, and a preview of an API says why.
+func TestSourcesAreDescribed(t *testing.T) {
+	var files []string
+	for _, pattern := range []string{"*.bicep", "modules/*.bicep", "bootstrap/*.bicep"} {
+		found, err := filepath.Glob(filepath.Join("..", pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
+	}
+	if len(files) < 20 {
+		t.Fatalf("only %d templates were found", len(files))
+	}
+	for _, f := range files {
+		body, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(string(body), "\n")
+		if !strings.HasPrefix(lines[0], "metadata description = ") {
+			t.Errorf("%s does not say what it is for", f)
+		}
+		for i, line := range lines {
+			if declared.MatchString(line) && !strings.HasPrefix(line, "metadata") {
+				k := i - 1
+				for k > 0 && lines[k] != "" && !strings.HasPrefix(lines[k], "@description(") {
+					k--
+				}
+				if k < 0 || !strings.HasPrefix(lines[k], "@description(") {
+					t.Errorf("%s:%d is not described: %s", f, i+1, line)
+				}
+			}
+			if strings.Contains(line, "-preview'") && !strings.Contains(line, "diagnosticSettings@") && !strings.Contains(lines[max(0, i-1)], "-preview:") {
+				t.Errorf("%s:%d uses a preview and does not say why", f, i+1)
+			}
+		}
 	}
 }

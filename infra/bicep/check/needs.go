@@ -142,8 +142,8 @@ func documents(e *Estate, needs *estate.Estate) []Finding {
 var platform = map[string]string{
 	"sthost/azure-webjobs-hosts":   "the host's locks",
 	"sthost/azure-webjobs-secrets": "the host's own secrets, which no function uses",
-	"staudit/audit":                "what the platform's logs are exported to",
 	"staudit/evidence":             "what drills and restores showed",
+	"stbackup/cosmos":              "weekly copies of documents",
 }
 
 func blobs(e *Estate, needs *estate.Estate) []Finding {

@@ -294,15 +294,6 @@ func rolesNarrow(e *Estate) []Finding {
 			out = append(out, Finding{Resource: a.ID, Says: "gives rights on the whole account"})
 		}
 	}
-	for _, d := range e.Of("Microsoft.Authorization/roleDefinitions") {
-		for i := range d.List("properties.permissions") {
-			for _, action := range d.List(fmt.Sprintf("properties.permissions.%d.actions", i)) {
-				if strings.Contains(text(action), "*") {
-					out = append(out, Finding{Resource: d.ID, Says: "allows " + text(action)})
-				}
-			}
-		}
-	}
 	return out
 }
 

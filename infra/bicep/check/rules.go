@@ -41,8 +41,19 @@ type Rule struct {
 	Check func(*Estate) []Finding
 }
 
+// Project is what an estate is held to: what the code needs, and what pages say.
+type Project struct {
+	Needs     *estate.Estate
+	Functions []Function
+	Roles     []string // grants that docs/roles.md has
+	Playbooks []string // names of pages in docs/playbooks
+	Signals   Signals
+	Log       string // the handler's sources: what it says in its log is in them
+}
+
 // Rules are all of them.
-func Rules(needs *estate.Estate, functions []Function) []Rule {
+func Rules(p Project) []Rule {
+	needs, functions := p.Needs, p.Functions
 	rules := []Rule{
 		{"region", "every resource lies in the EU", region},
 		{"tags", "every resource says who answers for it, how bad its failure is, what data it holds and who pays", tags},
@@ -52,6 +63,8 @@ func Rules(needs *estate.Estate, functions []Function) []Rule {
 		{"egress", "what leaves goes by the firewall, and only to what is on its list", egress},
 		{"keys-nowhere", "no template reads a key, and no setting holds one", keysNowhere},
 		{"roles-narrow", "nobody is Owner, Contributor or User Access Administrator, and a workload's rights are on a resource", rolesNarrow},
+		{"roles", "every role that is given is on a written list", func(e *Estate) []Finding { return unwritten(e, p.Roles) }},
+		{"alerts", "every alert has its page, reaches somebody, and looks at what is really emitted", func(e *Estate) []Finding { return alerts(e, p.Playbooks, p.Signals, p.Log, functions) }},
 		{"identities", "each app has an identity of its own", identities},
 		{"bus", "queues, topics and subscriptions are those of the estate", func(e *Estate) []Finding { return bus(e, needs) }},
 		{"documents", "containers, partition keys, expiry and indices are those of the estate", func(e *Estate) []Finding { return documents(e, needs) }},
@@ -178,7 +191,7 @@ var propertyRules = []propertyRule{
 		{"Microsoft.ServiceBus/namespaces", "sku.name", "Premium", "zones", nil},
 		{"Microsoft.Network/azureFirewalls", "zones.2", "3", "zones", nil},
 		{"Microsoft.Network/publicIPAddresses", "zones.2", "3", "zones", nil},
-		{"Microsoft.ApiManagement/service", "zones.2", "3", "zones", nil},
+		{"Microsoft.ApiManagement/service", "properties.zoneRedundant", true, "zones", nil},
 	}},
 	{"kept", "what is deleted or overwritten can be had back, and logs are kept", []property{
 		{"Microsoft.Storage/storageAccounts/blobServices", "properties.isVersioningEnabled", true, "", nil},

@@ -23,9 +23,15 @@ param sizes = {
   nightly: 16
   throughput: 4000
   messagingUnits: 1
-  gatewayUnits: 3
+  gatewayUnits: 2
   logsPerDay: -1
 }
 param audience = 'api://polis'
 param publisher = { name: 'Polis', mail: 'polis@example.com' }
 param contacts = { mail: ['polis@example.com'], sms: [] }
+param sentinel = true
+param defender = true
+param budget = 16000
+param budgetFrom = '2026-12-01'
+param locked = true
+param backups = true

@@ -45,9 +45,6 @@ param sources { bus: string, cosmos: string, blobs: string, audience: string }
 @description('Settings that this environment has otherwise than the estate says.')
 param overrides { *: string }
 
-@description('The identity that deploys packages.')
-param deployer string
-
 @description('The resource group of the identities.')
 param identityGroup string
 
@@ -71,17 +68,12 @@ module host 'storage.bicep' = {
     expire: []
     cool: { cool: 0, cold: 0 }
     pointInTime: false
-    access: concat(
-      flatten(map(here, a => [
-        { container: 'azure-webjobs-hosts', identity: a.identity, role: 'Storage Blob Data Owner' }
-        { container: 'azure-webjobs-secrets', identity: a.identity, role: 'Storage Blob Data Owner' }
-        { container: 'app-${a.role}-${a.colour}', identity: a.identity, role: 'Storage Blob Data Contributor' }
-      ])),
-      map(
-        here,
-        a => { container: 'app-${a.role}-${a.colour}', identity: deployer, role: 'Storage Blob Data Contributor' }
-      )
-    )
+    // The platform writes a package with the app's own identity.
+    access: flatten(map(here, a => [
+      { container: 'azure-webjobs-hosts', identity: a.identity, role: 'Storage Blob Data Owner' }
+      { container: 'azure-webjobs-secrets', identity: a.identity, role: 'Storage Blob Data Owner' }
+      { container: 'app-${a.role}-${a.colour}', identity: a.identity, role: 'Storage Blob Data Contributor' }
+    ]))
     identityGroup: identityGroup
   }
 }

@@ -33,8 +33,8 @@ param key Key?
 @description('The apps that read and write.')
 param apps App[]
 
-@description('Identities of others that read and write: backups.')
-param others string[]
+@description('Identities that read and do not write: backups.')
+param readers string[]
 
 @description('The resource group of the identities.')
 param identityGroup string
@@ -113,18 +113,27 @@ resource contributor 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2
   name: '00000000-0000-0000-0000-000000000002'
 }
 
-var readers = concat(map(apps, a => a.identity), others)
+// Cosmos DB Built-in Data Reader.
+resource reader 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2026-03-15' existing = {
+  parent: account
+  name: '00000000-0000-0000-0000-000000000001'
+}
+
+var grants = concat(
+  map(apps, a => { identity: a.identity, role: 'data-contributor' }),
+  map(readers, r => { identity: r, role: 'data-reader' })
+)
 
 resource who 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = [
-  for x in readers: { name: x, scope: resourceGroup(identityGroup) }
+  for x in grants: { name: x.identity, scope: resourceGroup(identityGroup) }
 ]
 
 resource access 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2026-03-15' = [
-  for (r, i) in readers: {
+  for (g, i) in grants: {
     parent: account
-    name: guid(account.id, r, 'data-contributor')
+    name: guid(account.id, g.identity, g.role)
     properties: {
-      roleDefinitionId: contributor.id
+      roleDefinitionId: g.role == 'data-reader' ? reader.id : contributor.id
       principalId: who[i].properties.principalId
       scope: '${account.id}/dbs/${documents.database}'
     }

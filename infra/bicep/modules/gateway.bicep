@@ -20,7 +20,7 @@ param workspaceId string
 @allowed(['StandardV2', 'PremiumV2'])
 param tier string
 
-@description('Units; with zones a multiple of three.')
+@description('Units; with zones at least two.')
 @minValue(1)
 @maxValue(30)
 param units int
@@ -40,14 +40,15 @@ param publisher { name: string, mail: string }
 @description('Whether this deployment creates it: Azure closes the public way in only once it exists.')
 param creating bool
 
-resource service 'Microsoft.ApiManagement/service@2024-05-01' = {
+// 2025-09-01-preview: only previews have zoneRedundant, and zones of the older kind are not for these tiers.
+resource service 'Microsoft.ApiManagement/service@2025-09-01-preview' = {
   name: name
   location: location
   tags: tags
   sku: { name: tier, capacity: units }
-  zones: zones ? ['1', '2', '3'] : []
   identity: { type: 'UserAssigned', userAssignedIdentities: { '${identityId}': {} } }
   properties: {
+    zoneRedundant: zones
     publisherName: publisher.name
     publisherEmail: publisher.mail
     virtualNetworkType: 'External' // for version 2 tiers: it goes out by the subnet, and comes in by private endpoints

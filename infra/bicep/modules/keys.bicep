@@ -22,8 +22,11 @@ param private bool
 @description('The keys: one for each thing that they encrypt.')
 param keys string[]
 
-@description('The identity, in this resource group, that services use them by.')
+@description('The identity that services use them by.')
 param identity string
+
+@description('The resource group of the identities.')
+param identityGroup string
 
 // Key Vault Crypto Service Encryption User: wrap, unwrap and read a key, nothing else.
 var encryptionUser = subscriptionResourceId(
@@ -31,7 +34,10 @@ var encryptionUser = subscriptionResourceId(
   'e147488a-f6f5-4113-8e2d-b22465e65bf6'
 )
 
-resource user 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = { name: identity }
+resource user 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
+  name: identity
+  scope: resourceGroup(identityGroup)
+}
 
 resource vault 'Microsoft.KeyVault/vaults@2026-05-15' = {
   name: name

@@ -88,7 +88,7 @@ type Sizes = {
   throughput: int
   @description('Messaging units of Service Bus Premium; 0 is the Standard tier.')
   messagingUnits: 0 | 1 | 2 | 4 | 8 | 16
-  @description('Units of API Management; with zones a multiple of three.')
+  @description('Units of API Management; with zones at least two.')
   gatewayUnits: int
   @description('GB a day that the workspace takes before it stops; -1 is no limit.')
   logsPerDay: int

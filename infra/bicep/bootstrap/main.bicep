@@ -1,0 +1,208 @@
+metadata description = 'What must be there before the first deployment: the identity that deploys, what it may do, and who of the people may ask for what.'
+
+targetScope = 'subscription'
+
+import { Tags, People } from '../modules/types.bicep'
+
+@description('Which environment this is.')
+@allowed(['dev', 'staging', 'prod'])
+param environment string
+
+@description('The region.')
+@allowed([
+  'westeurope'
+  'northeurope'
+  'francecentral'
+  'germanywestcentral'
+  'swedencentral'
+  'italynorth'
+  'polandcentral'
+  'spaincentral'
+])
+param location string
+
+@description('Which team answers for it.')
+param owner string
+
+@description('Who pays.')
+param costCentre string
+
+@description('How bad it is when it fails.')
+@allowed(['low', 'medium', 'high'])
+param criticality string
+
+@description('Which jobs may sign in as the deployment identity, without a secret: e.g. GitHub\'s issuer and repo:owner/name:environment:prod.')
+param federated { name: string, issuer: string, subject: string }[]
+
+@description('Groups of people; each may ask for its role for eight hours.')
+param people People = {}
+
+@description('When this was last asked for: a request for eligibility is made once, and Azure refuses one that it knows.')
+param asked string = utcNow()
+
+var base = 'polis-${environment}'
+var token = take(uniqueString(subscription().id, environment), 5)
+var tags Tags = {
+  app: 'polis'
+  owner: owner
+  environment: environment
+  criticality: criticality
+  'data-class': 'personal'
+  'cost-centre': costCentre
+  'azd-env-name': environment
+}
+
+// Role Based Access Control Administrator, and Reader for people who only look.
+var accessAdministrator = subscriptionResourceId(
+  'Microsoft.Authorization/roleDefinitions',
+  'f58310d9-a9f6-439a-9e8d-f62e7b41a168'
+)
+
+// The roles that templates give: docs/roles.md. The deployment identity can give no other, to nobody but a workload.
+var given = [
+  'e147488a-f6f5-4113-8e2d-b22465e65bf6' // Key Vault Crypto Service Encryption User
+  '4633458b-17de-408a-b874-0445c86b69e6' // Key Vault Secrets User
+  'b7e6dc6d-f1e8-4753-8033-0f276bb0955b' // Storage Blob Data Owner
+  'ba92f5b4-2d11-453d-a403-e96b0029c9fe' // Storage Blob Data Contributor
+  '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1' // Storage Blob Data Reader
+  'e5e2a7ff-d759-4cd2-bb51-3152d37e2eb1' // Storage Account Backup Contributor
+  '4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0' // Azure Service Bus Data Receiver
+  '69a216fc-b8fb-44d8-bc22-1f3c2cd27a39' // Azure Service Bus Data Sender
+  '3913510d-42f4-4e42-8a64-420c390055eb' // Monitoring Metrics Publisher
+  '5e0bd9bd-7b93-4f28-af87-19fc36ad61bd' // Cognitive Services OpenAI User
+  '4a9ae827-6dc8-4573-8ac7-8239d42aa03f' // Tag Contributor
+  '92aaf0da-9dab-42b6-94a3-d43ce8d16293' // Log Analytics Contributor
+  '749f88d5-cbae-40b8-bcfc-e573ddc772fa' // Monitoring Contributor
+  scalerRole
+]
+var scalerRole = guid(subscription().id, base, 'app-scaler')
+
+resource core 'Microsoft.Resources/resourceGroups@2025-04-01' = {
+  name: 'rg-${base}'
+  location: location
+  tags: tags
+}
+
+module identity 'deployer.bicep' = {
+  scope: core
+  params: { name: 'id-${base}-deploy-${token}', location: location, tags: tags, federated: federated }
+}
+
+// Contributor without what an attacker would want: no reading of keys, no rights to give.
+resource deployer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(subscription().id, base, 'deployer')
+  properties: {
+    roleName: 'Polis deployer (${environment})'
+    description: 'Makes and changes what the templates of Polis make.'
+    type: 'CustomRole'
+    assignableScopes: [subscription().id]
+    permissions: [
+      {
+        actions: [
+          'Microsoft.ApiManagement/*'
+          'Microsoft.App/*'
+          'Microsoft.Authorization/locks/*'
+          'Microsoft.Authorization/policyAssignments/*'
+          'Microsoft.Authorization/*/read'
+          'Microsoft.Cdn/*'
+          'Microsoft.CognitiveServices/*'
+          'Microsoft.Consumption/budgets/*'
+          'Microsoft.DataFactory/*'
+          'Microsoft.DataProtection/*'
+          'Microsoft.DocumentDB/*'
+          'Microsoft.Insights/*'
+          'Microsoft.KeyVault/*'
+          'Microsoft.Logic/*'
+          'Microsoft.ManagedIdentity/*'
+          'Microsoft.Network/*'
+          'Microsoft.OperationalInsights/*'
+          'Microsoft.Resources/*'
+          'Microsoft.Security/pricings/*'
+          'Microsoft.SecurityInsights/*'
+          'Microsoft.ServiceBus/*'
+          'Microsoft.Storage/*'
+          'Microsoft.Web/*'
+        ]
+        notActions: [
+          'Microsoft.CognitiveServices/accounts/listKeys/action'
+          'Microsoft.DocumentDB/databaseAccounts/listKeys/*'
+          'Microsoft.DocumentDB/databaseAccounts/readonlykeys/*'
+          'Microsoft.DocumentDB/databaseAccounts/listConnectionStrings/*'
+          'Microsoft.DocumentDB/databaseAccounts/regenerateKey/*'
+          'Microsoft.OperationalInsights/workspaces/sharedKeys/*'
+          'Microsoft.ServiceBus/namespaces/authorizationRules/*'
+          'Microsoft.ServiceBus/namespaces/queues/authorizationRules/*'
+          'Microsoft.Storage/storageAccounts/listKeys/action'
+          'Microsoft.Storage/storageAccounts/regenerateKey/action'
+          'Microsoft.Web/sites/host/listKeys/action'
+          'Microsoft.Web/sites/publishxml/action'
+        ]
+        dataActions: []
+        notDataActions: []
+      }
+    ]
+  }
+}
+
+resource mayDeploy 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(subscription().id, base, 'deploy')
+  properties: {
+    roleDefinitionId: deployer.id
+    principalId: identity.outputs.principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+// Reads: may write or delete an assignment only where its role is on the list and its principal a workload.
+var list = join(given, ', ')
+var condition = '((!(ActionMatches{\'Microsoft.Authorization/roleAssignments/write\'})) OR (@Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {${list}} AND @Request[Microsoft.Authorization/roleAssignments:PrincipalType] StringEqualsIgnoreCase \'ServicePrincipal\')) AND ((!(ActionMatches{\'Microsoft.Authorization/roleAssignments/delete\'})) OR (@Resource[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {${list}}))'
+
+resource mayGive 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(subscription().id, base, 'give')
+  properties: {
+    roleDefinitionId: accessAdministrator
+    principalId: identity.outputs.principalId
+    principalType: 'ServicePrincipal'
+    conditionVersion: '2.0'
+    condition: condition
+  }
+}
+
+// The one role of its own that templates define: the deployment identity may not change it, it is made here too.
+resource scaler 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: scalerRole
+  properties: {
+    roleName: 'Polis app scaler (${environment})'
+    description: 'Changes how many instances of an app are ready.'
+    type: 'CustomRole'
+    assignableScopes: [subscription().id]
+    permissions: [
+      {
+        actions: ['Microsoft.Web/sites/read', 'Microsoft.Web/sites/write']
+        notActions: []
+        dataActions: []
+        notDataActions: []
+      }
+    ]
+  }
+}
+
+// Nobody has a role all day: a member asks for it, with a reason, and has it for eight hours.
+var asks = filter(
+  [
+    { who: people.?readers ?? '', role: 'acdd72a7-3385-48ef-bd42-f606fba81ae7' } // Reader
+    { who: people.?operators ?? '', role: '43d0d8ad-25c7-4714-9337-8ba259a9fe05' } // Monitoring Reader
+    { who: people.?operators ?? '', role: '090c5cfd-751d-490a-894a-3ce6f1109419' } // Azure Service Bus Data Owner: replays dead letters
+    { who: people.?security ?? '', role: '3e150937-b8fe-4cfb-8069-0eaf05ecd056' } // Microsoft Sentinel Responder
+    { who: people.?security ?? '', role: '39bc4728-0917-49c7-9d2c-d95423bc2eb4' } // Security Reader
+  ],
+  a => !empty(a.who)
+)
+
+module eligible 'eligible.bicep' = {
+  scope: core
+  params: { asks: asks, asked: asked }
+}
+
+@description('Who deploys, for the pipelines\' settings: a client id is no secret.')
+output clientId string = identity.outputs.clientId

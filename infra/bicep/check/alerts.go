@@ -1,0 +1,153 @@
+package check
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Signals are what alerts may look at: metrics by the type that emits them, tables of the
+// workspace, and what the handler says in its log. A metric that is misspelt is no error to
+// Azure: it is an alert that never fires.
+type Signals struct {
+	Metrics map[string][]string `json:"metrics"`
+	Tables  []string            `json:"tables"`
+}
+
+var (
+	playbook = regexp.MustCompile(`docs/playbooks/([a-z0-9-]+)\.md`)
+	table    = regexp.MustCompile(`(?:^|\(|')((?:App|AZ|CDB|Azure|ApiManagement|Storage|Security)[A-Za-z]*)\s*\|`)
+	union    = regexp.MustCompile(`\bunion (?:isfuzzy=true )?([A-Za-z, ]+)\|`)
+	said     = regexp.MustCompile(`Message has(?:_any)? (?:'([^']+)'|\(([^)]*)\))`)
+	quoted   = regexp.MustCompile(`'([^']+)'`)
+	function = regexp.MustCompile(`'([A-Z][A-Za-z]+(?:Nightly|Chunks|Work))'`)
+)
+
+// alertTypes are types that call somebody.
+var alertTypes = []string{
+	"Microsoft.Insights/metricAlerts", "Microsoft.Insights/scheduledQueryRules",
+	"Microsoft.Insights/activityLogAlerts", "Microsoft.SecurityInsights/alertRules",
+}
+
+// queriesOf are the KQL of a resource: of an alert or a page.
+func queriesOf(r Resource) []string {
+	switch r.Type {
+	case "Microsoft.Insights/scheduledQueryRules":
+		return []string{r.Text("properties.criteria.allOf.0.query")}
+	case "Microsoft.SecurityInsights/alertRules":
+		return []string{r.Text("properties.query")}
+	case "Microsoft.Insights/workbooks":
+		var page struct {
+			Items []struct {
+				Content struct{ Query string }
+			}
+		}
+		if err := json.Unmarshal([]byte(r.Text("properties.serializedData")), &page); err != nil {
+			return []string{"a page that is no JSON"}
+		}
+		var out []string
+		for _, i := range page.Items {
+			if i.Content.Query != "" {
+				out = append(out, i.Content.Query)
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+// alerts holds alerts to have a playbook, a severity that reaches somebody, and a signal.
+func alerts(e *Estate, playbooks []string, signals Signals, log string, functions []Function) []Finding {
+	var out []Finding
+	for _, kind := range alertTypes {
+		for _, a := range e.Of(kind) {
+			m := playbook.FindStringSubmatch(a.Text("properties.description"))
+			switch {
+			case m == nil:
+				out = append(out, Finding{Resource: a.ID, Says: "names no playbook"})
+			case !slices.Contains(playbooks, m[1]):
+				out = append(out, Finding{Resource: a.ID, Says: "names a playbook that is not there: " + m[1]})
+			}
+			if !a.Is("properties.enabled", true) {
+				out = append(out, Finding{Resource: a.ID, Says: "is off"})
+			}
+		}
+	}
+	for _, a := range e.Of("Microsoft.Insights/metricAlerts") {
+		out = append(out, reaches(a, a.Text("properties.actions.0.actionGroupId"))...)
+		if a.Is("properties.criteria.odata.type", "") || a.Text("properties.criteria.webTestId") != "" {
+			if _, ok := e.At(a.Text("properties.criteria.webTestId")); !ok {
+				out = append(out, Finding{Resource: a.ID, Says: "looks at a probe that is not there"})
+			}
+			continue
+		}
+		space, name := a.Text("properties.criteria.allOf.0.metricNamespace"), a.Text("properties.criteria.allOf.0.metricName")
+		if !slices.Contains(signals.Metrics[space], name) {
+			out = append(out, Finding{Resource: a.ID, Says: "looks at a metric that nobody emits: " + space + " " + name})
+		}
+		scope, ok := e.At(a.Text("properties.scopes.0"))
+		if !ok || !strings.EqualFold(scope.Type, space) {
+			out = append(out, Finding{Resource: a.ID, Says: "looks at a resource that is not there, or of another type"})
+		}
+	}
+	for _, a := range e.Of("Microsoft.Insights/scheduledQueryRules") {
+		out = append(out, reaches(a, a.Text("properties.actions.actionGroups.0"))...)
+	}
+	for _, r := range e.Resources {
+		for _, q := range queriesOf(r) {
+			if strings.HasPrefix(q, "[replace(") {
+				q = strings.ReplaceAll(q, "''", "'") // the list of who deploys is put in at deployment
+			}
+			for _, t := range tablesOf(q) {
+				if !slices.Contains(signals.Tables, t) {
+					out = append(out, Finding{Resource: r.ID, Says: "asks a table that is not there: " + t})
+				}
+			}
+			for _, m := range said.FindAllStringSubmatch(q, -1) {
+				words := []string{m[1]}
+				if m[1] == "" {
+					words = nil
+					for _, w := range quoted.FindAllStringSubmatch(m[2], -1) {
+						words = append(words, w[1])
+					}
+				}
+				for _, w := range words {
+					if !strings.Contains(log, w) {
+						out = append(out, Finding{Resource: r.ID, Says: fmt.Sprintf("waits for %q, which the handler never says", w)})
+					}
+				}
+			}
+			for _, m := range function.FindAllStringSubmatch(q, -1) {
+				if !slices.ContainsFunc(functions, func(f Function) bool { return f.Name == m[1] }) {
+					out = append(out, Finding{Resource: r.ID, Says: "waits for a function that is not there: " + m[1]})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// reaches reports an alert that calls the wrong people for its severity, or nobody.
+func reaches(a Resource, group string) []Finding {
+	severity, ok := a.Get("properties.severity").(float64)
+	if !ok || severity < 0 || severity > 3 || !strings.Contains(group, fmt.Sprintf("/ag-sev%.0f-", severity)) {
+		return []Finding{{Resource: a.ID, Says: "reaches nobody, or not those of its severity"}}
+	}
+	return nil
+}
+
+// tablesOf are the tables that a query asks.
+func tablesOf(query string) []string {
+	var out []string
+	for _, m := range table.FindAllStringSubmatch(query, -1) {
+		out = append(out, m[1])
+	}
+	for _, m := range union.FindAllStringSubmatch(query, -1) {
+		for _, t := range strings.Split(m[1], ",") {
+			out = append(out, strings.TrimSpace(t))
+		}
+	}
+	return out
+}
