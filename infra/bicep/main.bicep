@@ -354,7 +354,7 @@ module cosmos 'modules/cosmos.bicep' = {
     private: private
     throughput: sizes.throughput
     key: keyed.?cosmos
-    apps: apps
+    writers: map(apps, a => a.identity)
     readers: [programs.backup]
     identityGroup: coreGroup
   }
@@ -860,4 +860,52 @@ module deployer 'modules/runner.bicep' = if (private && runner != null) {
     labels: base
   }
   dependsOn: [identities, keys, network]
+}
+
+@description('The colour that serves.')
+output active string = active
+
+@description('Where callers come; empty without an edge: then the app itself.')
+output host string = edge ? frontdoor!.outputs.host : ''
+
+@description('What scripts call resources by.')
+output names {
+  group: string
+  archive: string
+  regions: { location: string, group: string, gateway: string, network: string }[]
+  apps: { role: string, colour: string, location: string, group: string, name: string }[]
+  cosmos: string
+  data: string
+  audit: string
+  copies: string
+  bus: string
+  factory: string
+  frontdoor: string
+  backupIdentity: string
+  workspace: string
+} = {
+  group: coreGroup
+  archive: backups ? backupGroup : ''
+  regions: map(regions, r => {
+    location: r.location
+    group: 'rg-${base}-${r.short}'
+    gateway: edge ? 'apim-${base}-${r.short}-${token}' : ''
+    network: private ? 'vnet-${base}-${r.short}-${token}' : ''
+  })
+  apps: map(apps, a => {
+    role: a.role
+    colour: a.colour
+    location: a.location
+    group: 'rg-${base}-${shorts[a.location]}'
+    name: a.site
+  })
+  cosmos: 'cosmos-${base}-${token}'
+  data: dataAccount
+  audit: auditAccount
+  copies: backups ? backupAccount : ''
+  bus: 'sb-${base}-${token}'
+  factory: backups ? 'adf-${base}-${token}' : ''
+  frontdoor: edge ? 'afd-${base}-${token}' : ''
+  backupIdentity: programs.backup
+  workspace: ids.workspace
 }

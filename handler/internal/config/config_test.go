@@ -1,10 +1,12 @@
 package config
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
 	"polis/handler/internal/fault"
+	"polis/infra/estate"
 )
 
 func TestLoad(t *testing.T) {
@@ -55,5 +57,36 @@ func TestLoad(t *testing.T) {
 				t.Errorf("%v: want one line naming %s", err, tc.says)
 			}
 		})
+	}
+}
+
+// TestEstate: every setting that the handler reads is one that apps in Azure have, or one of
+// which the estate says why they have it not; and each that the estate says the handler
+// reads, it reads.
+func TestEstate(t *testing.T) {
+	needs, err := estate.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, s := range needs.Settings {
+		known[s.Name] = true
+	}
+	for _, s := range needs.SettingsNotInAzure {
+		known[s.Name] = true
+	}
+	reads := map[string]bool{}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		if name := f.Tag.Get("envconfig"); name != "" {
+			reads[name] = true
+			if !known[name] {
+				t.Errorf("the handler reads %s, of which the estate knows nothing", name)
+			}
+		}
+	}
+	for _, s := range needs.Settings {
+		if s.ReadBy == "handler" && !reads[s.Name] {
+			t.Errorf("the estate has %s for the handler, which does not read it", s.Name)
+		}
 	}
 }

@@ -2,10 +2,18 @@ package functions
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
+
+	"polis/handler/internal/bus/sqlitebus"
+	"polis/handler/internal/deadletter"
+	"polis/handler/internal/imports"
+	"polis/handler/internal/run"
+	"polis/handler/internal/scoring"
+	"polis/infra/estate"
 )
 
 // TestFunctionsOfTheFolder holds functions/ to the queue and timer functions of the code,
@@ -68,5 +76,43 @@ func TestFunctionsOfTheFolder(t *testing.T) {
 		if !timers[name] {
 			t.Errorf("timer function %s has no folder", name)
 		}
+	}
+}
+
+// TestEstate holds what the code names to what the estate in Azure has, both ways: queues
+// and topics that it sends to, queues that its functions receive from, and schedules.
+func TestEstate(t *testing.T) {
+	needs, err := estate.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]bool{ResultQueue: true, run.ChunkQueue: true, run.EventQueue: true, imports.Queue: true}
+	for _, e := range scoring.Engines {
+		want[e.String()+"-requests"] = true
+	}
+	for _, q := range needs.Bus.Queues {
+		if !want[q.Name] {
+			t.Errorf("the estate has queue %s, which the code does not know", q.Name)
+		}
+		delete(want, q.Name)
+	}
+	for _, topic := range needs.Bus.Topics {
+		if !want[topic.Name] {
+			t.Errorf("the estate has topic %s, which the code does not know", topic.Name)
+		}
+		delete(want, topic.Name)
+	}
+	for name := range want {
+		t.Errorf("the estate has neither queue nor topic %s", name)
+	}
+	if needs.Bus.DuplicateWindow != fmt.Sprintf("PT%.0fM", sqlitebus.DuplicateWindow.Minutes()) {
+		t.Errorf("the estate remembers ids for %s, the embedded bus for %s", needs.Bus.DuplicateWindow, sqlitebus.DuplicateWindow)
+	}
+	kept := false
+	for _, p := range needs.Blobs[0].Prefixes {
+		kept = kept || p.Name == deadletter.Prefix
+	}
+	if !kept {
+		t.Errorf("the estate says nothing of blobs below %s", deadletter.Prefix)
 	}
 }

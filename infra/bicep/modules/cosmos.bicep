@@ -1,6 +1,6 @@
 metadata description = 'Cosmos DB for NoSQL: the containers of the estate, no keys, and who may read and write.'
 
-import { Tags, App, Key } from 'types.bicep'
+import { Tags, Key } from 'types.bicep'
 
 @description('The account\'s name.')
 @minLength(3)
@@ -30,8 +30,8 @@ param throughput int
 @description('The key that encrypts it; null for Microsoft\'s own.')
 param key Key?
 
-@description('The apps that read and write.')
-param apps App[]
+@description('Identities that read and write.')
+param writers string[]
 
 @description('Identities that read and do not write: backups.')
 param readers string[]
@@ -120,7 +120,7 @@ resource reader 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2026-0
 }
 
 var grants = concat(
-  map(apps, a => { identity: a.identity, role: 'data-contributor' }),
+  map(writers, w => { identity: w, role: 'data-contributor' }),
   map(readers, r => { identity: r, role: 'data-reader' })
 )
 
