@@ -530,9 +530,10 @@ module gateway 'modules/gateway.bicep' = [
       location: r.location
       tags: tags
       workspaceId: ids.workspace
-      tier: gatewayTier
-      units: sizes.gatewayUnits
-      zones: zones && gatewayTier == 'PremiumV2'
+      // What waits is there, and small: it is made larger within minutes when it has to serve.
+      tier: r.role == 'primary' ? gatewayTier : 'StandardV2'
+      units: r.role == 'primary' ? sizes.gatewayUnits : 1
+      zones: zones && gatewayTier == 'PremiumV2' && r.role == 'primary'
       subnetId: '${subnets[i]}/snet-frontend'
       identityId: ids.gatewayIdentity
       publisher: publisher

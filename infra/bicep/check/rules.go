@@ -191,7 +191,7 @@ var propertyRules = []propertyRule{
 		{"Microsoft.ServiceBus/namespaces", "sku.name", "Premium", "zones", nil},
 		{"Microsoft.Network/azureFirewalls", "zones.2", "3", "zones", nil},
 		{"Microsoft.Network/publicIPAddresses", "zones.2", "3", "zones", nil},
-		{"Microsoft.ApiManagement/service", "properties.zoneRedundant", true, "zones", nil},
+		{"Microsoft.ApiManagement/service", "properties.zoneRedundant", true, "zones", standsBy},
 	}},
 	{"kept", "what is deleted or overwritten can be had back, and logs are kept", []property{
 		{"Microsoft.Storage/storageAccounts/blobServices", "properties.isVersioningEnabled", true, "", nil},

@@ -1,10 +1,13 @@
-// Infra is what scripts/infra needs of Go: it notes what snapshots were made of.
+// Infra is what scripts/infra needs of Go: it notes what snapshots were made of, writes
+// them as templates for other checkers, and judges what those found.
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -12,8 +15,13 @@ import (
 )
 
 var cli struct {
-	Sums sums `cmd:"" help:"Note what the snapshots were made of, or say what has changed since."`
+	Sums    sums    `cmd:"" help:"Note what the snapshots were made of, or say what has changed since."`
+	Flat    flat    `cmd:"" help:"Write each environment as one template."`
+	Checkov checkov `cmd:"" help:"Say what of checkov's findings has no written reason."`
+	Ages    ages    `cmd:"" help:"Say how old the API versions are, by what the Bicep CLI's linter says."`
 }
+
+var environments = []string{"dev", "staging", "prod"}
 
 type sums struct {
 	Write bool `help:"Note it."`
@@ -35,6 +43,124 @@ func (c *sums) Run() error {
 	if string(then) != now {
 		return fmt.Errorf("the snapshots are of other sources than these: run make infra")
 	}
+	return nil
+}
+
+type flat struct {
+	Dir string `arg:"" help:"Where to."`
+}
+
+func (c *flat) Run() error {
+	for _, environment := range environments {
+		e, err := check.Read(filepath.Join("infra", "bicep", "environments", environment+".snapshot.json"), environment)
+		if err != nil {
+			return err
+		}
+		body, err := e.Flat()
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(c.Dir, environment+".json"), body, 0o644); err != nil {
+			return fmt.Errorf("writing a template: %w", err)
+		}
+	}
+	return nil
+}
+
+type checkov struct {
+	Results []string `arg:"" help:"What checkov printed, as JSON." type:"existingfile"`
+}
+
+// reason is why a check of checkov's fails and that is right. Resource is part of the
+// resource's name; Environment empty: in all.
+type reason struct {
+	Check       string `json:"check"`
+	Resource    string `json:"resource"`
+	Environment string `json:"environment"`
+	Why         string `json:"why"`
+}
+
+func (c *checkov) Run() error {
+	body, err := os.ReadFile(filepath.Join("infra", "checkov", "reasons.json"))
+	if err != nil {
+		return fmt.Errorf("reading the reasons: %w", err)
+	}
+	var reasons []reason
+	if err := json.Unmarshal(body, &reasons); err != nil {
+		return fmt.Errorf("reading the reasons: %w", err)
+	}
+	used := make([]bool, len(reasons))
+	passed, excused, bare := 0, 0, 0
+	for _, path := range c.Results {
+		body, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("reading checkov's findings: %w", err)
+		}
+		type one struct {
+			Check    string `json:"check_id"`
+			Name     string `json:"check_name"`
+			Resource string `json:"resource"`
+		}
+		var found struct {
+			Results struct {
+				Passed        []one    `json:"passed_checks"`
+				Failed        []one    `json:"failed_checks"`
+				ParsingErrors []string `json:"parsing_errors"`
+			} `json:"results"`
+		}
+		if err := json.Unmarshal(body, &found); err != nil {
+			return fmt.Errorf("reading checkov's findings in %s: %w", path, err)
+		}
+		if len(found.Results.Passed) == 0 || len(found.Results.ParsingErrors) > 0 {
+			return fmt.Errorf("checkov has looked at nothing in %s", path)
+		}
+		environment := strings.TrimSuffix(filepath.Base(path), ".checkov.json")
+		passed += len(found.Results.Passed)
+	findings:
+		for _, f := range found.Results.Failed {
+			for i, r := range reasons {
+				if r.Check == f.Check && strings.Contains(f.Resource, r.Resource) && (r.Environment == "" || r.Environment == environment) {
+					used[i] = true
+					excused++
+					continue findings
+				}
+			}
+			bare++
+			fmt.Printf("%s: %s %s: %s\n", environment, f.Check, f.Resource, f.Name)
+		}
+	}
+	for i, r := range reasons {
+		if !used[i] {
+			bare++
+			fmt.Printf("a reason that nothing needs: %s %s %s\n", r.Check, r.Resource, r.Environment)
+		}
+	}
+	fmt.Printf("checkov: %d checks passed, %d failed with a written reason, %d without\n", passed, excused, bare)
+	if bare > 0 {
+		return fmt.Errorf("%d findings or reasons stand alone", bare)
+	}
+	return nil
+}
+
+type ages struct {
+	Lint string `arg:"" help:"What the linter printed." type:"existingfile"`
+}
+
+// Run counts, and fails nothing: an API version that is fine today is old in two years, and
+// a build should not break on a date.
+func (c *ages) Run() error {
+	body, err := os.ReadFile(c.Lint)
+	if err != nil {
+		return fmt.Errorf("reading what the linter printed: %w", err)
+	}
+	seen := map[string]bool{}
+	for _, line := range strings.Split(string(body), "\n") {
+		if _, says, ok := strings.Cut(line, "use-recent-api-versions: "); ok && !seen[says] {
+			seen[says] = true
+			fmt.Println(strings.TrimSpace(strings.Split(says, "[https://")[0]))
+		}
+	}
+	fmt.Printf("ages: %d API versions are more than two years old, or a preview where there is a stable one\n", len(seen))
 	return nil
 }
 
