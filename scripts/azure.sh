@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Sourced by deploy, switch and drill: asks Azure, or with dry=1 says what it would ask.
 # Nothing here signs anybody in: `az login`, or a pipeline's federated identity, comes first.
 

@@ -14,7 +14,7 @@ import (
 
 const root = "../../.."
 
-var environments = []string{"dev", "staging", "prod"}
+var environments = []string{"dev", "staging", "prod", "options"}
 
 func rules(t *testing.T) []Rule {
 	t.Helper()
@@ -262,6 +262,31 @@ func TestSourcesAreDescribed(t *testing.T) {
 			}
 			if strings.Contains(line, "-preview'") && !strings.Contains(line, "diagnosticSettings@") && !strings.Contains(lines[max(0, i-1)], "-preview:") {
 				t.Errorf("%s:%d uses a preview and does not say why", f, i+1)
+			}
+		}
+	}
+}
+
+var link = regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+
+// TestLinks: what pages of the estate point to is there.
+func TestLinks(t *testing.T) {
+	var pages []string
+	for _, pattern := range []string{"promises.md", "roles.md", "bootstrap.md", "estate-cost.md", "references.md", "playbooks/*.md", "runbooks/*.md", "adr/*.md"} {
+		found, err := filepath.Glob(filepath.Join(root, "docs", pattern))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %v", pattern, err)
+		}
+		pages = append(pages, found...)
+	}
+	for _, page := range pages {
+		body, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(body), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), filepath.FromSlash(m[1]))); err != nil {
+				t.Errorf("%s points to %s, which is not there", page, m[1])
 			}
 		}
 	}

@@ -66,12 +66,11 @@ func same(what string, got, want []string) []Finding {
 	return out
 }
 
-// under is what the names of resources of a type end in, below their parents.
-func under(e *Estate, kind string, levels int) []string {
+// under is what resources of a type are called, without their parents.
+func under(e *Estate, kind string) []string {
 	var out []string
 	for _, r := range e.Of(kind) {
-		parts := strings.Split(r.Name, "/")
-		out = append(out, strings.Join(parts[max(0, len(parts)-levels):], "/"))
+		out = append(out, last(r.Name))
 	}
 	return out
 }
@@ -88,9 +87,21 @@ func bus(e *Estate, needs *estate.Estate) []Finding {
 		}
 	}
 	const namespaces = "Microsoft.ServiceBus/namespaces"
-	out := same("queues", under(e, namespaces+"/queues", 1), queues)
-	out = append(out, same("topics", under(e, namespaces+"/topics", 1), topics)...)
-	out = append(out, same("subscriptions", under(e, namespaces+"/topics/subscriptions", 2), subscriptions)...)
+	out := same("queues", under(e, namespaces+"/queues"), queues)
+	out = append(out, same("topics", under(e, namespaces+"/topics"), topics)...)
+	var standing []string
+	for _, s := range e.Of(namespaces + "/topics/subscriptions") {
+		// A user's subscription gets one tenant's messages, by the rule that lets all others not through.
+		if r, ok := e.At(s.ID + "/rules/$Default"); ok {
+			if r.Text("properties.correlationFilter.properties.tenant") == "" {
+				out = append(out, Finding{Resource: s.ID, Says: "lets messages of every tenant through"})
+			}
+			continue
+		}
+		parts := strings.Split(s.Name, "/")
+		standing = append(standing, strings.Join(parts[max(0, len(parts)-2):], "/"))
+	}
+	out = append(out, same("subscriptions", standing, subscriptions)...)
 	for _, q := range e.Of(namespaces + "/queues") {
 		if !q.Is("properties.lockDuration", needs.Bus.Lock) || !q.Is("properties.maxDeliveryCount", needs.Bus.MaxDeliveries) {
 			out = append(out, Finding{Resource: q.ID, Says: "locks or delivers otherwise than the estate says"})
@@ -106,12 +117,12 @@ func bus(e *Estate, needs *estate.Estate) []Finding {
 
 func documents(e *Estate, needs *estate.Estate) []Finding {
 	const databases = "Microsoft.DocumentDB/databaseAccounts/sqlDatabases"
-	out := same("databases", under(e, databases, 1), []string{needs.Documents.Database})
+	out := same("databases", under(e, databases), []string{needs.Documents.Database})
 	var names []string
 	for _, c := range needs.Documents.Containers {
 		names = append(names, c.Name)
 	}
-	out = append(out, same("containers", under(e, databases+"/containers", 1), names)...)
+	out = append(out, same("containers", under(e, databases+"/containers"), names)...)
 	for _, r := range e.Of(databases + "/containers") {
 		for _, c := range needs.Documents.Containers {
 			if last(r.Name) != c.Name {

@@ -35,6 +35,7 @@ var (
 	ofIdentity = regexp.MustCompile(`/userAssignedIdentities/id-polis-[a-z]+-(?:[a-z]{3}-)?(.+?)-(?:blue-|green-)?[a-z0-9]{5}'`)
 	ofPolicy   = regexp.MustCompile(`policyAssignments', 'polis-[a-z]+-([a-z-]+)'|policyAssignments/polis-[a-z]+-([a-z-]+)'`)
 	ofVault    = regexp.MustCompile(`backupVaults`)
+	ofUser     = regexp.MustCompile(`^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$`) // a parameter's
 	account    = regexp.MustCompile(`/storageAccounts/(st[a-z]+?)(?:weu|neu)?(?:dev|stag|prod)[a-z0-9]{5}$`)
 )
 
@@ -78,6 +79,9 @@ func principal(id string) string {
 	if ofVault.MatchString(id) {
 		return "backup vault"
 	}
+	if ofUser.MatchString(id) {
+		return "a user's workload"
+	}
 	return id
 }
 
@@ -101,6 +105,8 @@ func thing(scope string) string {
 		return "storage " + container(scope)
 	case strings.Contains(scope, "/queues/"):
 		return "queue " + end
+	case strings.Contains(scope, "/topics/") && strings.Count(scope, "/subscriptions/") == 2:
+		return "a subscription of its own"
 	case strings.Contains(scope, "/topics/"):
 		return "topic " + end
 	case strings.Contains(scope, "/keys/"):

@@ -20,18 +20,21 @@ func (f Finding) String() string { return f.Rule + ": " + f.Resource + ": " + f.
 // Promise is what an environment is for: development may be public, small and in one zone;
 // it is keyless, watched and in the EU like the others.
 type Promise struct {
-	Private bool // no public way in, and a list of what goes out
-	Edge    bool // callers come by Front Door and API Management
-	Zones   bool // three zones
-	Standby bool // a second region
-	Keys    bool // encrypted with keys of our own
+	Tag     string // what its resources say they are of
+	Private bool   // no public way in, and a list of what goes out
+	Edge    bool   // callers come by Front Door and API Management
+	Zones   bool   // three zones
+	Standby bool   // a second region
+	Keys    bool   // encrypted with keys of our own
 }
 
 // Promises are those of the environments.
 var Promises = map[string]Promise{
-	"dev":     {},
-	"staging": {Private: true, Edge: true, Keys: true},
-	"prod":    {Private: true, Edge: true, Zones: true, Standby: true, Keys: true},
+	"dev":     {Tag: "dev"},
+	"staging": {Tag: "staging", Private: true, Edge: true, Keys: true},
+	"prod":    {Tag: "prod", Private: true, Edge: true, Zones: true, Standby: true, Keys: true},
+	// Production with everything that is by parameter; nobody deploys it.
+	"options": {Tag: "prod", Private: true, Edge: true, Zones: true, Standby: true, Keys: true},
 }
 
 // Rule is one that every estate must keep.
@@ -101,8 +104,8 @@ type property struct {
 	path string
 	want any    // a value, or []any of which one
 	when string // private, zones, standby, keys; "" always
-	// except are parts of names of resources to which it does not apply, with the reason.
-	except map[string]string
+	// except is what it does not apply to: standsBy, or what a name begins with.
+	except string
 }
 
 type propertyRule struct {
@@ -110,105 +113,104 @@ type propertyRule struct {
 	all      []property
 }
 
-// standsBy are resources in the region or of the colour that waits: they may take a minute to be there.
-var standsBy = map[string]string{
-	"-green-": "stands by: the platform would keep two instances for each of its function groups",
-	"-neu-":   "the second region is itself what stands by for a zone of the first",
-}
+// standsBy marks what waits: the colour that is not active, and the region that does not serve.
+// The platform would keep two instances for each function group of a colour that stands by, and
+// the second region is itself what stands by for a zone of the first.
+const standsBy = "stands by"
 
 var propertyRules = []propertyRule{
 	{"public-access", "nothing has a public data plane", []property{
-		{"Microsoft.Web/sites", "properties.publicNetworkAccess", "Disabled", "private", nil},
-		{"Microsoft.DocumentDB/databaseAccounts", "properties.publicNetworkAccess", "Disabled", "private", nil},
-		{"Microsoft.DocumentDB/databaseAccounts", "properties.networkAclBypass", "None", "", nil},
-		{"Microsoft.Storage/storageAccounts", "properties.publicNetworkAccess", "Disabled", "private", nil},
-		{"Microsoft.Storage/storageAccounts", "properties.networkAcls.defaultAction", "Deny", "private", nil},
-		{"Microsoft.Storage/storageAccounts", "properties.allowBlobPublicAccess", false, "", nil},
-		{"Microsoft.Storage/storageAccounts/blobServices/containers", "properties.publicAccess", "None", "", nil},
-		{"Microsoft.ServiceBus/namespaces", "properties.publicNetworkAccess", "Disabled", "private", nil},
-		{"Microsoft.ServiceBus/namespaces/networkRuleSets", "properties.defaultAction", "Deny", "private", nil},
-		{"Microsoft.KeyVault/vaults", "properties.publicNetworkAccess", "Disabled", "private", nil},
-		{"Microsoft.KeyVault/vaults", "properties.networkAcls.defaultAction", "Deny", "", nil},
-		{"Microsoft.ApiManagement/service", "properties.publicNetworkAccess", "Disabled", "private", nil},
-		{"Microsoft.CognitiveServices/accounts", "properties.publicNetworkAccess", "Disabled", "private", nil},
-		{"Microsoft.OperationalInsights/workspaces", "properties.publicNetworkAccessForIngestion", "Disabled", "private", nil},
-		{"Microsoft.OperationalInsights/workspaces", "properties.publicNetworkAccessForQuery", "Disabled", "private", nil},
-		{"Microsoft.Insights/components", "properties.publicNetworkAccessForIngestion", "Disabled", "private", nil},
-		{"Microsoft.Insights/components", "properties.publicNetworkAccessForQuery", "Disabled", "private", nil},
-		{"Microsoft.Insights/privateLinkScopes", "properties.accessModeSettings.ingestionAccessMode", "PrivateOnly", "", nil},
-		{"Microsoft.Insights/privateLinkScopes", "properties.accessModeSettings.queryAccessMode", "PrivateOnly", "", nil},
+		{"Microsoft.Web/sites", "properties.publicNetworkAccess", "Disabled", "private", ""},
+		{"Microsoft.DocumentDB/databaseAccounts", "properties.publicNetworkAccess", "Disabled", "private", ""},
+		{"Microsoft.DocumentDB/databaseAccounts", "properties.networkAclBypass", "None", "", ""},
+		{"Microsoft.Storage/storageAccounts", "properties.publicNetworkAccess", "Disabled", "private", ""},
+		{"Microsoft.Storage/storageAccounts", "properties.networkAcls.defaultAction", "Deny", "private", ""},
+		{"Microsoft.Storage/storageAccounts", "properties.allowBlobPublicAccess", false, "", ""},
+		{"Microsoft.Storage/storageAccounts/blobServices/containers", "properties.publicAccess", "None", "", ""},
+		{"Microsoft.ServiceBus/namespaces", "properties.publicNetworkAccess", "Disabled", "private", ""},
+		{"Microsoft.ServiceBus/namespaces/networkRuleSets", "properties.defaultAction", "Deny", "private", ""},
+		{"Microsoft.KeyVault/vaults", "properties.publicNetworkAccess", "Disabled", "private", ""},
+		{"Microsoft.KeyVault/vaults", "properties.networkAcls.defaultAction", "Deny", "", ""},
+		{"Microsoft.ApiManagement/service", "properties.publicNetworkAccess", "Disabled", "private", ""},
+		{"Microsoft.CognitiveServices/accounts", "properties.publicNetworkAccess", "Disabled", "private", ""},
+		{"Microsoft.OperationalInsights/workspaces", "properties.publicNetworkAccessForIngestion", "Disabled", "private", ""},
+		{"Microsoft.OperationalInsights/workspaces", "properties.publicNetworkAccessForQuery", "Disabled", "private", ""},
+		{"Microsoft.Insights/components", "properties.publicNetworkAccessForIngestion", "Disabled", "private", ""},
+		{"Microsoft.Insights/components", "properties.publicNetworkAccessForQuery", "Disabled", "private", ""},
+		{"Microsoft.Insights/privateLinkScopes", "properties.accessModeSettings.ingestionAccessMode", "PrivateOnly", "", ""},
+		{"Microsoft.Insights/privateLinkScopes", "properties.accessModeSettings.queryAccessMode", "PrivateOnly", "", ""},
 	}},
 	{"keyless", "nobody signs in with a key", []property{
-		{"Microsoft.DocumentDB/databaseAccounts", "properties.disableLocalAuth", true, "", nil},
-		{"Microsoft.DocumentDB/databaseAccounts", "properties.disableKeyBasedMetadataWriteAccess", true, "", nil},
-		{"Microsoft.Storage/storageAccounts", "properties.allowSharedKeyAccess", false, "", nil},
-		{"Microsoft.Storage/storageAccounts", "properties.isLocalUserEnabled", false, "", nil},
-		{"Microsoft.Storage/storageAccounts", "properties.defaultToOAuthAuthentication", true, "", nil},
-		{"Microsoft.ServiceBus/namespaces", "properties.disableLocalAuth", true, "", nil},
-		{"Microsoft.KeyVault/vaults", "properties.enableRbacAuthorization", true, "", nil},
-		{"Microsoft.CognitiveServices/accounts", "properties.disableLocalAuth", true, "", nil},
-		{"Microsoft.OperationalInsights/workspaces", "properties.features.disableLocalAuth", true, "", nil},
-		{"Microsoft.Insights/components", "properties.DisableLocalAuth", true, "", nil},
-		{"Microsoft.Web/sites/basicPublishingCredentialsPolicies", "properties.allow", false, "", nil},
-		{"Microsoft.Web/sites", "properties.functionAppConfig.deployment.storage.authentication.type", "UserAssignedIdentity", "", nil},
-		{"Microsoft.Web/sites", "identity.type", "UserAssigned", "", nil},
-		{"Microsoft.ApiManagement/service/namedValues", "properties.secret", false, "", nil},
+		{"Microsoft.DocumentDB/databaseAccounts", "properties.disableLocalAuth", true, "", ""},
+		{"Microsoft.DocumentDB/databaseAccounts", "properties.disableKeyBasedMetadataWriteAccess", true, "", ""},
+		{"Microsoft.Storage/storageAccounts", "properties.allowSharedKeyAccess", false, "", ""},
+		{"Microsoft.Storage/storageAccounts", "properties.isLocalUserEnabled", false, "", ""},
+		{"Microsoft.Storage/storageAccounts", "properties.defaultToOAuthAuthentication", true, "", ""},
+		{"Microsoft.ServiceBus/namespaces", "properties.disableLocalAuth", true, "", ""},
+		{"Microsoft.KeyVault/vaults", "properties.enableRbacAuthorization", true, "", ""},
+		{"Microsoft.CognitiveServices/accounts", "properties.disableLocalAuth", true, "", ""},
+		{"Microsoft.OperationalInsights/workspaces", "properties.features.disableLocalAuth", true, "", ""},
+		{"Microsoft.Insights/components", "properties.DisableLocalAuth", true, "", ""},
+		{"Microsoft.Web/sites/basicPublishingCredentialsPolicies", "properties.allow", false, "", ""},
+		{"Microsoft.Web/sites", "properties.functionAppConfig.deployment.storage.authentication.type", "UserAssignedIdentity", "", ""},
+		{"Microsoft.Web/sites", "identity.type", "UserAssigned", "", ""},
+		{"Microsoft.ApiManagement/service/namedValues", "properties.secret", false, "", ""},
 	}},
 	{"tls", "TLS 1.3, or 1.2 where a service has no more", []property{
-		{"Microsoft.Web/sites", "properties.httpsOnly", true, "", nil},
-		{"Microsoft.Web/sites", "properties.siteConfig.minTlsVersion", "1.3", "", nil},
-		{"Microsoft.Web/sites", "properties.siteConfig.scmMinTlsVersion", "1.3", "", nil},
-		{"Microsoft.Web/sites", "properties.siteConfig.ftpsState", "Disabled", "", nil},
-		{"Microsoft.ServiceBus/namespaces", "properties.minimumTlsVersion", "1.3", "", nil},
-		{"Microsoft.DocumentDB/databaseAccounts", "properties.minimalTlsVersion", "Tls12", "", nil},
-		{"Microsoft.Storage/storageAccounts", "properties.minimumTlsVersion", []any{"TLS1_2", "TLS1_3"}, "", nil},
-		{"Microsoft.Storage/storageAccounts", "properties.supportsHttpsTrafficOnly", true, "", nil},
-		{"Microsoft.Cdn/profiles/customDomains", "properties.tlsSettings.minimumTlsVersion", []any{"TLS12", "TLS13"}, "", nil},
-		{"Microsoft.Cdn/profiles/afdEndpoints/routes", "properties.forwardingProtocol", "HttpsOnly", "", nil},
-		{"Microsoft.Cdn/profiles/afdEndpoints/routes", "properties.supportedProtocols.0", "Https", "", nil},
-		{"Microsoft.Cdn/profiles/afdEndpoints/routes", "properties.supportedProtocols.1", nil, "", nil},
-		{"Microsoft.ApiManagement/service/apis", "properties.protocols.0", "https", "", nil},
-		{"Microsoft.ApiManagement/service/apis", "properties.protocols.1", nil, "", nil},
-		{"Microsoft.ApiManagement/service/backends", "properties.tls.validateCertificateChain", []any{true, nil}, "", nil},
+		{"Microsoft.Web/sites", "properties.httpsOnly", true, "", ""},
+		{"Microsoft.Web/sites", "properties.siteConfig.minTlsVersion", "1.3", "", ""},
+		{"Microsoft.Web/sites", "properties.siteConfig.scmMinTlsVersion", "1.3", "", ""},
+		{"Microsoft.Web/sites", "properties.siteConfig.ftpsState", "Disabled", "", ""},
+		{"Microsoft.ServiceBus/namespaces", "properties.minimumTlsVersion", "1.3", "", ""},
+		{"Microsoft.DocumentDB/databaseAccounts", "properties.minimalTlsVersion", "Tls12", "", ""},
+		{"Microsoft.Storage/storageAccounts", "properties.minimumTlsVersion", []any{"TLS1_2", "TLS1_3"}, "", ""},
+		{"Microsoft.Storage/storageAccounts", "properties.supportsHttpsTrafficOnly", true, "", ""},
+		{"Microsoft.Cdn/profiles/customDomains", "properties.tlsSettings.minimumTlsVersion", []any{"TLS12", "TLS13"}, "", ""},
+		{"Microsoft.Cdn/profiles/afdEndpoints/routes", "properties.forwardingProtocol", "HttpsOnly", "", ""},
+		{"Microsoft.Cdn/profiles/afdEndpoints/routes", "properties.supportedProtocols.0", "Https", "", ""},
+		{"Microsoft.Cdn/profiles/afdEndpoints/routes", "properties.supportedProtocols.1", nil, "", ""},
+		{"Microsoft.ApiManagement/service/apis", "properties.protocols.0", "https", "", ""},
+		{"Microsoft.ApiManagement/service/apis", "properties.protocols.1", nil, "", ""},
+		{"Microsoft.ApiManagement/service/backends", "properties.tls.validateCertificateChain", []any{true, nil}, "", ""},
 	}},
 	{"encryption", "what is at rest is encrypted with keys in an HSM", []property{
-		{"Microsoft.KeyVault/vaults", "properties.sku.name", "premium", "", nil},
-		{"Microsoft.KeyVault/vaults", "properties.enablePurgeProtection", true, "", nil},
-		{"Microsoft.KeyVault/vaults", "properties.softDeleteRetentionInDays", 90, "", nil},
-		{"Microsoft.KeyVault/vaults/keys", "properties.kty", "RSA-HSM", "", nil},
-		{"Microsoft.KeyVault/vaults/keys", "properties.rotationPolicy.lifetimeActions.0.action.type", "rotate", "", nil},
-		{"Microsoft.Storage/storageAccounts", "properties.encryption.keySource", "Microsoft.Keyvault", "keys", map[string]string{"sthost": "packages and locks, nothing of a customer"}},
-		{"Microsoft.Storage/storageAccounts", "properties.encryption.requireInfrastructureEncryption", true, "", nil},
-		{"Microsoft.ServiceBus/namespaces", "properties.encryption.keySource", "Microsoft.KeyVault", "keys", nil},
-		{"Microsoft.ServiceBus/namespaces", "properties.encryption.requireInfrastructureEncryption", true, "keys", nil},
+		{"Microsoft.KeyVault/vaults", "properties.sku.name", "premium", "", ""},
+		{"Microsoft.KeyVault/vaults", "properties.enablePurgeProtection", true, "", ""},
+		{"Microsoft.KeyVault/vaults", "properties.softDeleteRetentionInDays", 90, "", ""},
+		{"Microsoft.KeyVault/vaults/keys", "properties.kty", "RSA-HSM", "", ""},
+		{"Microsoft.KeyVault/vaults/keys", "properties.rotationPolicy.lifetimeActions.0.action.type", "rotate", "", ""},
+		{"Microsoft.Storage/storageAccounts", "properties.encryption.keySource", "Microsoft.Keyvault", "keys", "sthost"},
+		{"Microsoft.Storage/storageAccounts", "properties.encryption.requireInfrastructureEncryption", true, "", ""},
+		{"Microsoft.ServiceBus/namespaces", "properties.encryption.keySource", "Microsoft.KeyVault", "keys", ""},
+		{"Microsoft.ServiceBus/namespaces", "properties.encryption.requireInfrastructureEncryption", true, "keys", ""},
 	}},
 	{"zones", "what can be is spread over three zones", []property{
 		{"Microsoft.Web/serverfarms", "properties.zoneRedundant", true, "zones", standsBy},
-		{"Microsoft.DocumentDB/databaseAccounts", "properties.locations.0.isZoneRedundant", true, "zones", nil},
-		{"Microsoft.DocumentDB/databaseAccounts", "properties.locations.1.isZoneRedundant", true, "zones", nil},
-		{"Microsoft.Storage/storageAccounts", "sku.name", []any{"Standard_ZRS", "Standard_GZRS", "Standard_RAGZRS"}, "zones", nil},
-		{"Microsoft.ServiceBus/namespaces", "properties.zoneRedundant", true, "zones", nil},
-		{"Microsoft.ServiceBus/namespaces", "sku.name", "Premium", "zones", nil},
-		{"Microsoft.Network/azureFirewalls", "zones.2", "3", "zones", nil},
-		{"Microsoft.Network/publicIPAddresses", "zones.2", "3", "zones", nil},
+		{"Microsoft.DocumentDB/databaseAccounts", "properties.locations.0.isZoneRedundant", true, "zones", ""},
+		{"Microsoft.DocumentDB/databaseAccounts", "properties.locations.1.isZoneRedundant", true, "zones", ""},
+		{"Microsoft.Storage/storageAccounts", "sku.name", []any{"Standard_ZRS", "Standard_GZRS", "Standard_RAGZRS"}, "zones", ""},
+		{"Microsoft.ServiceBus/namespaces", "properties.zoneRedundant", true, "zones", ""},
+		{"Microsoft.ServiceBus/namespaces", "sku.name", "Premium", "zones", ""},
+		{"Microsoft.Network/azureFirewalls", "zones.2", "3", "zones", ""},
+		{"Microsoft.Network/publicIPAddresses", "zones.2", "3", "zones", ""},
 		{"Microsoft.ApiManagement/service", "properties.zoneRedundant", true, "zones", standsBy},
 	}},
 	{"kept", "what is deleted or overwritten can be had back, and logs are kept", []property{
-		{"Microsoft.Storage/storageAccounts/blobServices", "properties.isVersioningEnabled", true, "", nil},
-		{"Microsoft.Storage/storageAccounts/blobServices", "properties.changeFeed.enabled", true, "", nil},
-		{"Microsoft.Storage/storageAccounts/blobServices", "properties.deleteRetentionPolicy.days", 30, "", nil},
-		{"Microsoft.Storage/storageAccounts/blobServices", "properties.containerDeleteRetentionPolicy.days", 30, "", nil},
-		{"Microsoft.DocumentDB/databaseAccounts", "properties.backupPolicy.type", "Continuous", "", nil},
-		{"Microsoft.DocumentDB/databaseAccounts", "properties.backupPolicy.continuousModeProperties.tier", "Continuous30Days", "", nil},
-		{"Microsoft.OperationalInsights/workspaces", "properties.retentionInDays", 90, "", nil},
-		{"Microsoft.OperationalInsights/workspaces/tables", "properties.retentionInDays", 90, "", nil},
-		{"Microsoft.OperationalInsights/workspaces/tables", "properties.totalRetentionInDays", 455, "", nil},
+		{"Microsoft.Storage/storageAccounts/blobServices", "properties.isVersioningEnabled", true, "", ""},
+		{"Microsoft.Storage/storageAccounts/blobServices", "properties.changeFeed.enabled", true, "", ""},
+		{"Microsoft.Storage/storageAccounts/blobServices", "properties.deleteRetentionPolicy.days", 30, "", ""},
+		{"Microsoft.Storage/storageAccounts/blobServices", "properties.containerDeleteRetentionPolicy.days", 30, "", ""},
+		{"Microsoft.DocumentDB/databaseAccounts", "properties.backupPolicy.type", "Continuous", "", ""},
+		{"Microsoft.DocumentDB/databaseAccounts", "properties.backupPolicy.continuousModeProperties.tier", "Continuous30Days", "", ""},
+		{"Microsoft.OperationalInsights/workspaces", "properties.retentionInDays", 90, "", ""},
+		{"Microsoft.OperationalInsights/workspaces/tables", "properties.retentionInDays", 90, "", ""},
+		{"Microsoft.OperationalInsights/workspaces/tables", "properties.totalRetentionInDays", 455, "", ""},
 	}},
 	{"runtime", "apps run the custom handler on Flex Consumption", []property{
-		{"Microsoft.Web/serverfarms", "sku.name", "FC1", "", nil},
-		{"Microsoft.Web/sites", "properties.functionAppConfig.runtime.name", "custom", "", nil},
-		{"Microsoft.Web/sites", "kind", "functionapp,linux", "", nil},
-		{"Microsoft.Web/sites", "properties.siteConfig.remoteDebuggingEnabled", false, "", nil},
+		{"Microsoft.Web/serverfarms", "sku.name", "FC1", "", ""},
+		{"Microsoft.Web/sites", "properties.functionAppConfig.runtime.name", "custom", "", ""},
+		{"Microsoft.Web/sites", "kind", "functionapp,linux", "", ""},
+		{"Microsoft.Web/sites", "properties.siteConfig.remoteDebuggingEnabled", false, "", ""},
 	}},
 }
 
@@ -221,12 +223,9 @@ func properties(e *Estate, group propertyRule) []Finding {
 		if !holds[want.when] {
 			continue
 		}
-	resources:
 		for _, r := range e.Of(want.kind) {
-			for part := range want.except {
-				if strings.Contains(r.Name, part) {
-					continue resources
-				}
+			if want.except == standsBy && e.standsBy(r.Name) || want.except != "" && strings.HasPrefix(r.Name, want.except) {
+				continue
 			}
 			got := r.Get(want.path)
 			if any, ok := want.want.([]any); ok && slices.Contains(any, got) {
@@ -282,7 +281,7 @@ func tags(e *Estate) []Finding {
 				out = append(out, Finding{Resource: r.ID, Says: "has no tag " + t})
 			}
 		}
-		if env := r.Tags["environment"]; env != "" && env != e.Environment {
+		if env := r.Tags["environment"]; env != "" && env != Promises[e.Environment].Tag {
 			out = append(out, Finding{Resource: r.ID, Says: "says that it is of " + env})
 		}
 	}

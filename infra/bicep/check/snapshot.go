@@ -122,6 +122,27 @@ func (e *Estate) At(id string) (Resource, bool) {
 	return e.Resources[i], true
 }
 
+// serving is the region and colour whose workers run.
+func (e *Estate) serving() (region, colour string) {
+	for _, s := range e.Of("Microsoft.Web/sites") {
+		parts := strings.Split(s.Name, "-") // func-polis-prod-weu-work-blue-token
+		if parts[4] == "work" && s.Is("properties.enabled", true) {
+			return parts[3], parts[5]
+		}
+	}
+	return "", ""
+}
+
+// standsBy reports whether a name is of another region or colour than what serves.
+func (e *Estate) standsBy(name string) bool {
+	region, colour := e.serving()
+	parts := strings.Split(name, "-")
+	if len(parts) < 5 {
+		return false
+	}
+	return parts[3] != region || len(parts) > 6 && parts[5] != colour
+}
+
 func text(v any) string {
 	s, _ := v.(string)
 	return s

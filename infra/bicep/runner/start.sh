@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Runs in the runner's container: signs in as the GitHub app, registers for one job, does it, ends.
 # APP_ID, INSTALLATION_ID, REPOSITORY (owner/name) and LABELS come from the job; APP_KEY from the vault.
 set -eu

@@ -21,7 +21,7 @@ var cli struct {
 	Ages    ages    `cmd:"" help:"Say how old the API versions are, by what the Bicep CLI's linter says."`
 }
 
-var environments = []string{"dev", "staging", "prod"}
+var environments = []string{"dev", "staging", "prod", "options"}
 
 type sums struct {
 	Write bool `help:"Note it."`

@@ -1,0 +1,111 @@
+package check
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// ever are parts of a dry run that differ each time.
+var ever = []struct {
+	of *regexp.Regexp
+	is string
+}{
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\.json`), "TIME.json"},
+	{regexp.MustCompile(`(<cosmos>-[rt])\d{8}`), "${1}TIME"},
+	{regexp.MustCompile(`--file \S+`), "--file FILE"},
+	{regexp.MustCompile(`\d{4}-Q[1-4]`), "QUARTER"},
+}
+
+// TestDryRuns: each script says what it would do, without the Azure CLI and without changing
+// anything; what it says is kept in testdata, so that a change to it is seen.
+func TestDryRuns(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("there is no sh here")
+	}
+	for name, args := range map[string]string{
+		"deploy-dev":          "scripts/deploy dev --dry-run",
+		"deploy-prod":         "scripts/deploy prod --dry-run",
+		"deploy-prod-what-if": "scripts/deploy prod --what-if --dry-run",
+		"switch-canary":       "scripts/switch staging --canary 10 --dry-run",
+		"switch-rollback":     "scripts/switch prod --rollback --dry-run",
+		"drill-failover":      "scripts/drill failover prod --dry-run",
+		"drill-failover-real": "scripts/drill failover prod --real --dry-run",
+		"drill-failback":      "scripts/drill failback prod --dry-run",
+		"drill-restore":       "scripts/drill restore prod 2026-12-01T03:00:00Z --dry-run",
+		"drill-copies":        "scripts/drill copies prod 2026-12-06 --dry-run",
+		"drill-backup":        "scripts/drill backup prod --dry-run",
+		"capacity":            "scripts/capacity prod --dry-run",
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd := exec.Command(sh, strings.Fields(args)...)
+			cmd.Dir = root
+			cmd.Env = append(os.Environ(), "POLIS_ACTIVE=blue")
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%s: %v\n%s", args, err, out)
+			}
+			got := string(out)
+			for _, e := range ever {
+				got = e.of.ReplaceAllString(got, e.is)
+			}
+			golden := filepath.Join("testdata", "dryrun", name+".txt")
+			if *update {
+				if err := os.MkdirAll(filepath.Dir(golden), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestScriptsRefuse: what is asked wrongly is said in one line, and nothing is done.
+func TestScriptsRefuse(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("there is no sh here")
+	}
+	for args, says := range map[string]string{
+		"scripts/deploy":                              "which environment?",
+		"scripts/deploy prod --no-such":               "what is --no-such?",
+		"scripts/switch prod --dry-run --canary 60":   "1 to 50",
+		"scripts/switch prod --dry-run --canary many": "number of percent",
+		"scripts/switch dev --dry-run --canary 5":     "no API Management",
+		"scripts/switch prod --dry-run --to red":      "blue or green",
+		"scripts/drill":                               "failover, failback, restore, copies or backup?",
+		"scripts/drill restore prod --dry-run":        "to which moment?",
+		"scripts/drill failover staging --dry-run":    "no second region",
+		"scripts/drill copies prod --dry-run":         "which copy?",
+		"scripts/package":                             "usage",
+		"scripts/probe":                               "usage",
+	} {
+		cmd := exec.Command(sh, strings.Fields(args)...)
+		cmd.Dir = root
+		out, err := cmd.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), says) {
+			t.Errorf("%s: %v, %q: it should say %q", args, err, out, says)
+		}
+		if strings.Contains(string(out), "+ az") && !strings.Contains(string(out), "evidence") {
+			t.Errorf("%s does something all the same: %s", args, out)
+		}
+	}
+}
