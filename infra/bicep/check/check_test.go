@@ -3,6 +3,7 @@ package check
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/xml"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -288,6 +289,36 @@ func TestLinks(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(page), filepath.FromSlash(m[1]))); err != nil {
 				t.Errorf("%s points to %s, which is not there", page, m[1])
 			}
+		}
+	}
+}
+
+// TestPolicies: policies of API Management are well-formed XML, as their format says, and
+// every section goes on to what is above it.
+func TestPolicies(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("..", "modules", "policies", "*.xml"))
+	if err != nil || len(files) < 5 {
+		t.Fatalf("%d policies: %v", len(files), err)
+	}
+	for _, f := range files {
+		body, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p struct {
+			XMLName xml.Name `xml:"policies"`
+			Inbound struct {
+				Base *struct{} `xml:"base"`
+			} `xml:"inbound"`
+			Outbound struct {
+				Base *struct{} `xml:"base"`
+			} `xml:"outbound"`
+		}
+		if err := xml.Unmarshal(body, &p); err != nil {
+			t.Errorf("%s: %v", f, err)
+		}
+		if filepath.Base(f) != "service.xml" && (p.Inbound.Base == nil || p.Outbound.Base == nil) {
+			t.Errorf("%s leaves out what holds for every API", f)
 		}
 	}
 }

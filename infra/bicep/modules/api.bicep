@@ -73,7 +73,7 @@ resource named 'Microsoft.ApiManagement/service/namedValues@2024-05-01' = [
 resource everywhere 'Microsoft.ApiManagement/service/policies@2024-05-01' = {
   parent: service
   name: 'policy'
-  properties: { format: 'rawxml', value: loadTextContent('policies/service.xml') }
+  properties: { format: 'xml', value: loadTextContent('policies/service.xml') }
   dependsOn: [named]
 }
 
@@ -145,7 +145,7 @@ resource api 'Microsoft.ApiManagement/service/apis@2024-05-01' = {
 
   resource policy 'policies' = {
     name: 'policy'
-    properties: { format: 'rawxml', value: loadTextContent('policies/polis.xml') }
+    properties: { format: 'xml', value: loadTextContent('policies/polis.xml') }
     dependsOn: [pool, named]
   }
 
@@ -189,7 +189,7 @@ resource edge 'Microsoft.ApiManagement/service/apis@2024-05-01' = {
 
   resource policy 'policies' = {
     name: 'policy'
-    properties: { format: 'rawxml', value: loadTextContent('policies/edge.xml') }
+    properties: { format: 'xml', value: loadTextContent('policies/edge.xml') }
   }
 }
 
@@ -231,7 +231,7 @@ resource productPolicy 'Microsoft.ApiManagement/service/products/policies@2024-0
   for (p, i) in products: {
     parent: product[i]
     name: 'policy'
-    properties: { format: 'rawxml', value: p.policy }
+    properties: { format: 'xml', value: p.policy }
   }
 ]
 

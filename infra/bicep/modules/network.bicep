@@ -225,7 +225,6 @@ resource vnet 'Microsoft.Network/virtualNetworks@2026-03-01' = {
     addressSpace: { addressPrefixes: ['${prefix}.0.0/16'] }
     enableDdosProtection: !empty(ddosPlanId)
     ddosProtectionPlan: empty(ddosPlanId) ? null : { id: ddosPlanId }
-    encryption: { enabled: true, enforcement: 'AllowUnencrypted' } // enforcement that drops is not offered yet
     subnets: concat(
       [
         {
@@ -346,7 +345,6 @@ resource firewallPolicy 'Microsoft.Network/firewallPolicies@2026-03-01' = {
   properties: {
     sku: { tier: firewallTier }
     threatIntelMode: firewallTier == 'Basic' ? 'Alert' : 'Deny'
-    dnsSettings: firewallTier == 'Basic' ? null : { enableProxy: true }
     intrusionDetection: firewallTier == 'Premium' ? { mode: 'Deny' } : null
   }
 }
