@@ -31,7 +31,7 @@ func Sources(root string) (string, error) {
 			return filepath.SkipDir
 		case d.IsDir():
 		case strings.HasSuffix(name, ".bicep"), strings.HasSuffix(name, ".bicepparam"), strings.HasSuffix(name, ".json"),
-			strings.HasSuffix(name, ".xml"), strings.HasSuffix(name, ".kql"):
+			strings.HasSuffix(name, ".xml"), strings.HasSuffix(name, ".sh"):
 			rel, err := filepath.Rel(root, path)
 			if err != nil {
 				return err

@@ -229,7 +229,7 @@ var plans = [
 ]
 
 @batchSize(1)
-resource defenders 'Microsoft.Security/pricings@2024-01-01' = [
+resource defenders 'Microsoft.Security/pricings@2026-07-01' = [
   for p in (defender ? plans : []): {
     name: p.name
     properties: empty(p.sub) ? { pricingTier: 'Standard' } : { pricingTier: 'Standard', subPlan: p.sub }
@@ -238,7 +238,7 @@ resource defenders 'Microsoft.Security/pricings@2024-01-01' = [
 
 var steps = [50, 80, 100]
 
-resource spending 'Microsoft.Consumption/budgets@2024-08-01' = {
+resource spending 'Microsoft.Consumption/budgets@2026-06-01' = {
   name: base
   properties: {
     category: 'Cost'
