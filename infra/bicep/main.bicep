@@ -713,8 +713,7 @@ module alerts 'modules/alerts.bicep' = {
         c => '${inStamp[0]}/Microsoft.Logic/workflows/logic-up-${base}-${regions[0].short}-${c}-${token}'
       )
     }
-    // 70% of the smallest limit: each app is watched by the same number.
-    instances: min(sizes.maximum.api, sizes.maximum.work, sizes.maximum.clock) * 7 / 10
+    instances: map(filter(apps, a => a.location == location), a => sizes.maximum[a.role] * 7 / 10)
   }
   dependsOn: [monitoring, actions, cosmos, bus, keys, storage, stamp, gateway, frontdoor, network, prescale, backup]
 }

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"polis/infra/estate"
 )
 
 // Signals are what alerts may look at: metrics by the type that emits them, tables of the
@@ -59,7 +61,7 @@ func queriesOf(r Resource) []string {
 }
 
 // alerts holds alerts to have a playbook, a severity that reaches somebody, and a signal.
-func alerts(e *Estate, playbooks []string, signals Signals, log string, functions []Function) []Finding {
+func alerts(e *Estate, playbooks []string, signals Signals, log string, functions []Function, needs *estate.Estate) []Finding {
 	var out []Finding
 	for _, kind := range alertTypes {
 		for _, a := range e.Of(kind) {
@@ -86,6 +88,16 @@ func alerts(e *Estate, playbooks []string, signals Signals, log string, function
 		space, name := a.Text("properties.criteria.allOf.0.metricNamespace"), a.Text("properties.criteria.allOf.0.metricName")
 		if !slices.Contains(signals.Metrics[space], name) {
 			out = append(out, Finding{Resource: a.ID, Says: "looks at a metric that nobody emits: " + space + " " + name})
+		}
+		if d := a.List("properties.criteria.allOf.0.dimensions.0.values"); a.Is("properties.criteria.allOf.0.dimensions.0.name", "EntityName") && !slices.Contains(d, any("*")) {
+			var looked, queues []string
+			for _, q := range d {
+				looked = append(looked, text(q))
+			}
+			for _, q := range needs.Bus.Queues {
+				queues = append(queues, q.Name)
+			}
+			out = append(out, same(a.ID, looked, queues)...)
 		}
 		scope, ok := e.At(a.Text("properties.scopes.0"))
 		if !ok || !strings.EqualFold(scope.Type, space) {

@@ -67,7 +67,7 @@ func Rules(p Project) []Rule {
 		{"keys-nowhere", "no template reads a key, and no setting holds one", keysNowhere},
 		{"roles-narrow", "nobody is Owner, Contributor or User Access Administrator, and a workload's rights are on a resource", rolesNarrow},
 		{"roles", "every role that is given is on a written list", func(e *Estate) []Finding { return unwritten(e, p.Roles) }},
-		{"alerts", "every alert has its page, reaches somebody, and looks at what is really emitted", func(e *Estate) []Finding { return alerts(e, p.Playbooks, p.Signals, p.Log, functions) }},
+		{"alerts", "every alert has its page, reaches somebody, and looks at what is really emitted", func(e *Estate) []Finding { return alerts(e, p.Playbooks, p.Signals, p.Log, functions, needs) }},
 		{"identities", "each app has an identity of its own", identities},
 		{"bus", "queues, topics and subscriptions are those of the estate", func(e *Estate) []Finding { return bus(e, needs) }},
 		{"documents", "containers, partition keys, expiry and indices are those of the estate", func(e *Estate) []Finding { return documents(e, needs) }},

@@ -25,8 +25,8 @@ param has { edge: bool, private: bool, standby: bool, premium: bool, provisioned
 @description('Resources by the name that alerts call them by.')
 param targets { *: string[] }
 
-@description('Instances of an app that leave less than 30%.')
-param instances int
+@description('Of each of targets.sites the instances that leave less than 30%.')
+param instances int[]
 
 var all = loadJsonContent('../alerts.json')
 var there = filter(all, a => empty(a.when) || has[?a.when] == true)
@@ -39,6 +39,7 @@ var watched = flatten(map(
     map(range(0, length(targets[a.metric.target])), i => {
       alert: a
       target: targets[a.metric.target][i]
+      index: i
       name: length(targets[a.metric.target]) == 1 ? a.name : '${a.name}-${i + 1}'
     })
 ))
@@ -66,7 +67,7 @@ resource metric 'Microsoft.Insights/metricAlerts@2026-01-01' = [
             metricName: w.alert.metric!.name
             timeAggregation: w.alert.metric!.aggregation
             operator: w.alert.metric!.operator
-            threshold: w.alert.metric!.?share == 'instances' ? instances : w.alert.metric!.threshold
+            threshold: w.alert.metric!.?share == 'instances' ? instances[w.index] : w.alert.metric!.threshold
             dimensions: map(w.alert.metric!.dimensions, d => { name: d.name, operator: 'Include', values: d.values })
             // Some metrics come into being with their first value.
             skipMetricValidation: true
