@@ -862,13 +862,7 @@ module deployer 'modules/runner.bicep' = if (private && runner != null) {
   dependsOn: [identities, keys, network]
 }
 
-@description('The colour that serves.')
-output active string = active
-
-@description('Where callers come; empty without an edge: then the app itself.')
-output host string = edge ? frontdoor!.outputs.host : ''
-
-@description('What scripts call resources by.')
+@description('What scripts call resources by, where callers come (empty without an edge: then the app itself), and the colour that serves. One output: the CLI writes several in any order.')
 output names {
   group: string
   archive: string
@@ -883,6 +877,8 @@ output names {
   frontdoor: string
   backupIdentity: string
   workspace: string
+  active: string
+  host: string
 } = {
   group: coreGroup
   archive: backups ? backupGroup : ''
@@ -908,4 +904,6 @@ output names {
   frontdoor: edge ? 'afd-${base}-${token}' : ''
   backupIdentity: programs.backup
   workspace: ids.workspace
+  active: active
+  host: edge ? frontdoor!.outputs.host : ''
 }
