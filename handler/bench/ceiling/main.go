@@ -181,8 +181,8 @@ func (o *options) measure(ctx context.Context, world sample.World, seed uint64) 
 				todo = append(todo, name)
 			}
 		}
-		best := !has(back, ceiling) || o.python != "" && !has(back, peers[0])
-		if len(todo) == 0 && !best {
+		ours, theirs := !has(back, ceiling), o.python != "" && !has(back, peers[0])
+		if len(todo) == 0 && !ours && !theirs {
 			continue
 		}
 		if b == nil {
@@ -202,24 +202,26 @@ func (o *options) measure(ctx context.Context, world sample.World, seed uint64) 
 			return o.keep(&r)
 		}
 		learn := train.Options{AsOf: b.asOf.AddMonths(-12 * back), Settings: o.settings, MaxRows: rows}
-		if best {
+		if ours || theirs {
 			start, all := time.Now(), learn
 			all.MaxRows *= portfolios
 			m, tables, err := train.Engines(ctx, b.source(1, everybody...), all)
 			if err != nil {
 				return err
 			}
-			if err := one(ceiling, m, start); err != nil {
-				return err
+			if ours {
+				if err := one(ceiling, m, start); err != nil {
+					return err
+				}
 			}
-			if o.python != "" {
+			if theirs {
 				start = time.Now()
-				theirs, err := fitPeers(ctx, dir, o.python, o.script, m, tables)
+				fitted, err := fitPeers(ctx, dir, o.python, o.script, m, tables)
 				if err != nil {
 					return err
 				}
 				for _, p := range peers {
-					if err := one(p, theirs[p], start); err != nil {
+					if err := one(p, fitted[p], start); err != nil {
 						return err
 					}
 				}

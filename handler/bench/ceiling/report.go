@@ -41,27 +41,35 @@ func report(all []result) string {
 				truth, best = truth+v.ours/float64(len(s)), best+v.best/float64(len(s))
 			}
 			fmt.Fprintf(&b, "| %s | %s | %d | %.0f%% (%.0f to %.0f) | %s | %.0f%% | %.0f%% | ", f, w, len(s), 100*mean, 100*low, 100*high, verdict, 100*truth, 100*best)
-			for i, m := range append([]string{ceiling}, peers...) {
-				if i > 0 {
-					b.WriteString(", ")
-				}
-				fmt.Fprintf(&b, "%.0f%%", 100*explained(all, w, f, m))
-			}
-			b.WriteString(" |\n")
+			b.WriteString(beside(all, w, f) + " |\n")
 		}
 	}
 	return b.String()
 }
 
-// explained is a model's mean over seeds and years.
-func explained(all []result, w sample.World, f figure, model string) float64 {
-	sum, n := 0.0, 0.0
+// beside is what ours on ten portfolios explains, and what each peer does, on average of the
+// seeds and years for which there are peers.
+func beside(all []result, w sample.World, f figure) string {
+	sums, n := map[string]float64{}, 0.0
 	for _, r := range all {
-		if r.World == w && r.Model == model {
-			sum, n = sum+r.Figures[f].Explained, n+1
+		if r.World != w || r.Model != peers[0] {
+			continue
+		}
+		n++
+		for _, o := range all {
+			if o.World == w && o.Seed == r.Seed && o.Back == r.Back {
+				sums[o.Model] += o.Figures[f].Explained
+			}
 		}
 	}
-	return sum / n
+	var out []string
+	for _, m := range append([]string{ceiling}, peers...) {
+		out = append(out, fmt.Sprintf("%.0f%%", 100*sums[m]/n))
+	}
+	if n == 0 {
+		return "not fitted"
+	}
+	return strings.Join(out, ", ")
 }
 
 // shares are those of the portfolios of a world, each over its years.

@@ -94,7 +94,7 @@ func (f *fitter) hazards(key string, then portfolio.Date) {
 	}
 	f.reader.Hazard(feature.Input{View: g.Primary, Group: g}, &f.row)
 	f.rates.relations++
-	keep := f.months(f.relations)
+	keep := f.months(f.looked.relations)
 	for k := 1; k <= 12 && (last == 0 || k <= last); k++ {
 		event := portfolio.Date(0)
 		if k == last {
@@ -133,14 +133,13 @@ func endsBy(lapsed bool) (lapse, other float64) {
 	return 0, 1
 }
 
-// thinned is of how many rows without an event one is kept, where there are about so many
-// a snapshot.
+// thinned is of how many rows without an event one is kept, where there are about so many.
 func (f *fitter) thinned(rows, least, most int) uint64 {
-	return uint64(min(max(rows*f.o.Snapshots/(f.o.MaxRows/2), least), most))
+	return uint64(min(max(rows/(f.o.MaxRows/2), least), most))
 }
 
 // months are of how many months one is kept, those of a renewal and others, where about so
-// many lives are looked at in a snapshot.
+// many lives are looked at, each for a year.
 type months struct{ renewal, other uint64 }
 
 func (f *fitter) months(lives int) months {
@@ -169,7 +168,7 @@ func sampled(event bool, keep uint64, key string, of ...uint64) (float64, bool) 
 func (f *fitter) policyHazards(key string, d churn.Definition, v, now *portfolio.View, last int, gone portfolio.Date, lapsed bool) {
 	l, then := &f.lapses, v.AsOf
 	counted, ready := churn.Counted(&f.then.group, d), false
-	keep := f.months(f.inForce)
+	keep := f.months(f.looked.policies)
 	for i := range v.Policies {
 		p := &v.Policies[i]
 		later := now.Policy(p.ID)
@@ -279,7 +278,7 @@ func (f *fitter) renewal(key string, p, later *portfolio.PolicyView, ends int) {
 	l.renewed += without + with
 	b.lapses += with
 	b.stayed += without
-	weight, ok := sampled(event != 0, f.thinned(f.inForce, 1, mostRenewals), key, hash(p.ID), uint64(then))
+	weight, ok := sampled(event != 0, f.thinned(f.looked.policies, 1, mostRenewals), key, hash(p.ID), uint64(then))
 	if !ok {
 		return
 	}
@@ -310,9 +309,11 @@ func (f *fitter) ending() []place {
 	// What little is known of lapses of policies by themselves is a year's own for a good part:
 	// pairs learnt from made books what the next year did not bear out (docs/engines.md).
 	single := of("policy_lapse", "lapse of a policy by itself", l.policyLapse, l.policyLapses, l.policyMonths, s.Market.PolicyLapse, f.apart.policyMonths)
-	single.alone = true
+	single.alone, single.chancy = true, true
+	lapse := of("lapse", "lapse", f.lapse, r.lapses, r.months, s.Market.Lapse, f.apart.months)
+	lapse.chancy = true
 	return []place{
-		of("lapse", "lapse", f.lapse, r.lapses, r.months, s.Market.Lapse, f.apart.months),
+		lapse,
 		of("other_end", "other ends", f.other, r.others, r.months, s.Market.Other, f.apart.months),
 		single,
 		of("policy_other_end", "other ends of a policy by itself", l.policyOther, l.policyOthers, l.policyMonths, s.Market.PolicyOther, f.apart.policyMonths),

@@ -67,7 +67,7 @@ func (f *fitter) purchases(key string, then portfolio.Date) {
 		last, stayed = ended, float64(ended-then)/float64(until-then)
 	}
 	// Of a large book the many who do not buy are thinned out, and the few who do are kept.
-	not := uint64(min(max(f.relations*f.o.Snapshots/(f.o.MaxRows/8), 1), mostNot))
+	not := uint64(min(max(f.looked.relations/(f.o.MaxRows/8), 1), mostNot))
 	for i := range f.buyers {
 		b := &f.buyers[i]
 		f.groups.About(i, &f.past, &f.row)
@@ -147,7 +147,7 @@ const mostRate = 0.99
 func (b *buyers) place(s *nbp.Settings) place {
 	return place{
 		name: buys + b.Code, title: "purchase of " + b.Code, table: b.table, loss: model.Logistic, events: b.table.events(),
-		few: s.OwnEvents, prior: logit(b.rate(s)), note: noteOf(s), buyers: b, apart: b.apart,
+		few: s.OwnEvents, prior: logit(b.rate(s)), note: noteOf(s), buyers: b, apart: b.apart, chancy: true,
 	}
 }
 
