@@ -74,7 +74,7 @@ func run(ctx context.Context) error {
 	var o options
 	worlds := flag.String("worlds", "A,B", "which, by comma; nothing is to be tuned on B")
 	seeds := flag.String("seeds", "1,2", "of the books, by comma")
-	flag.IntVar(&o.customers, "customers", 10_000, "of a portfolio")
+	flag.IntVar(&o.customers, "customers", 20_000, "of a portfolio")
 	flag.IntVar(&o.books, "books", 5, "portfolios of a book, of ten, that are learnt from by themselves")
 	flag.IntVar(&o.years, "years", 3, "dates that are walked to, a year apart")
 	flag.StringVar(&o.python, "python", "", "a Python with LightGBM; without it the ceiling is ours alone")

@@ -26,10 +26,6 @@ type buyers struct {
 	apart   float64 // relation-years after an offer that somebody made
 }
 
-// mostNot bounds how few of the relations that did not buy are kept: one in so many, which
-// then counts for all.
-const mostNot = 8
-
 // offered reports whether the book has a premium of the group.
 func (b *buyers) offered() bool { return b.premium.n > 0 }
 
@@ -40,7 +36,7 @@ func (f *fitter) newBuyers() error {
 	}
 	f.groups = g
 	for i := range g.Groups {
-		f.buyers = append(f.buyers, buyers{Group: &g.Groups[i], table: f.made(g.Fields(), f.o.MaxRows/8)})
+		f.buyers = append(f.buyers, buyers{Group: &g.Groups[i], table: f.made(g.Fields(), f.o.MaxRows/4)})
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ type Options struct {
 	Settings  *scoring.Settings  // default scoring.DefaultSettings
 	Seed      uint64
 	Snapshots int // years looked back on, at most; as the settings have it
-	MaxRows   int // rows of one model's table, at most; 120,000
+	MaxRows   int // rows of one model's table, at most; 120,000. Of policies, which have fewer fields, three times as many
 	// Bring are model files of LightGBM's by the names of the models whose places they
 	// take: see scoring.Bring.
 	Bring map[string][]byte
@@ -63,15 +63,16 @@ const (
 	fewEvents   = 50 // below this nothing but a mean is learnt
 )
 
-// Of person-months without an end so few are kept that they come to about half of what a
-// table takes, but no fewer than one in mostMonths: every end is kept for as long as that
-// leaves room, and beside five months or more of each end more months say little (Breslow
-// and Day 1980, ch. 7). Most lapses are at renewals, and of these months more are kept: all, where
-// they come to no more than a quarter of a table. Of renewals that nobody ended likewise.
+// A table that is full drops half of its relations, with all that came of them. So that few
+// are, rows without an event are thinned out first, and what is kept counts for the rest:
+// beside five of each event or more they say little (Breslow and Day 1980, ch. 7). Months
+// without an end are to come to half of a table and, since most lapses are theirs, those of
+// a renewal to a quarter; relations that did not buy likewise.
 const (
 	leastMonths  = 4
-	mostMonths   = 16
-	mostRenewals = 4
+	mostMonths   = 64
+	mostRenewals = 16
+	mostNot      = 32
 )
 
 // Fit learns all models. Two passes over the book: what attributes there are and what
@@ -397,7 +398,7 @@ func (f *fitter) made(fields []model.Field, max int) *table {
 
 // collect fills the tables, snapshot by snapshot.
 func (f *fitter) collect(ctx context.Context, source Source) error {
-	f.frequency, f.severity = f.made(f.schema.Fields(), f.o.MaxRows), f.made(f.schema.Fields(), f.o.MaxRows)
+	f.frequency, f.severity = f.made(f.schema.Fields(), 3*f.o.MaxRows), f.made(f.schema.Fields(), 3*f.o.MaxRows)
 	f.lapse, f.other = f.made(f.schema.HazardFields(), f.o.MaxRows), f.made(f.schema.HazardFields(), f.o.MaxRows)
 	f.experience = map[string]*experience{}
 	f.worth.ends, f.worth.wanted = map[string]*[clv.Ages]seen{}, wares{}
