@@ -513,8 +513,8 @@ func TestTablesKeepWhatTheyKeep(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if f.frequency.n > 100 || f.frequency.n < 30 {
-			t.Errorf("%d rows of at most 100", f.frequency.n)
+		if f.frequency.n > 300 || f.frequency.n < 100 {
+			t.Errorf("%d rows of at most 300", f.frequency.n)
 		}
 		return slices.Sorted(slices.Values(f.frequency.group))
 	}
