@@ -309,9 +309,9 @@ func (f *fitter) ending() []place {
 	// What little is known of lapses of policies by themselves is a year's own for a good part:
 	// pairs learnt from made books what the next year did not bear out (docs/engines.md).
 	single := of("policy_lapse", "lapse of a policy by itself", l.policyLapse, l.policyLapses, l.policyMonths, s.Market.PolicyLapse, f.apart.policyMonths)
-	single.alone, single.chancy = true, true
+	single.alone = true
 	lapse := of("lapse", "lapse", f.lapse, r.lapses, r.months, s.Market.Lapse, f.apart.months)
-	lapse.chancy = true
+	lapse.bags = lapseBags
 	return []place{
 		lapse,
 		of("other_end", "other ends", f.other, r.others, r.months, s.Market.Other, f.apart.months),

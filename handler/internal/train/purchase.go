@@ -143,7 +143,7 @@ const mostRate = 0.99
 func (b *buyers) place(s *nbp.Settings) place {
 	return place{
 		name: buys + b.Code, title: "purchase of " + b.Code, table: b.table, loss: model.Logistic, events: b.table.events(),
-		few: s.OwnEvents, prior: logit(b.rate(s)), note: noteOf(s), buyers: b, apart: b.apart, chancy: true,
+		few: s.OwnEvents, prior: logit(b.rate(s)), note: noteOf(s), buyers: b, apart: b.apart,
 	}
 }
 
@@ -203,7 +203,7 @@ func (f *fitter) common() place {
 		prior = rate / asked
 	}
 	s := &f.o.Settings.Nbp
-	return place{name: buy, title: "purchase of anything", table: t, loss: model.Logistic, events: t.events(), few: s.OwnEvents, prior: onGrid(logit(prior)), note: noteOf(s), apart: apart}
+	return place{name: buy, title: "purchase of anything", table: t, loss: model.Logistic, events: t.events(), few: s.OwnEvents, prior: onGrid(logit(prior)), note: noteOf(s), apart: apart, bags: buyBags}
 }
 
 // links are the model's on the table's rows.
