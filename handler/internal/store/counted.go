@@ -20,6 +20,18 @@ func (c counted) Get(ctx context.Context, p Partition, key string) (Document, er
 	return d, err
 }
 
+func (c counted) GetMany(ctx context.Context, p Partition, keys []string) ([]Document, error) {
+	docs, err := c.Store.GetMany(ctx, p, keys)
+	if m := MeterOf(ctx); m != nil && len(keys) > 0 {
+		m.Queries.Add(1)
+		m.Documents.Add(int64(len(docs)))
+		for i := range docs {
+			m.BytesRead.Add(int64(len(docs[i].Key) + len(docs[i].Body)))
+		}
+	}
+	return docs, err
+}
+
 func (c counted) Scan(ctx context.Context, p Partition, prefix, after string) iter.Seq2[Document, error] {
 	scan, m := c.Store.Scan(ctx, p, prefix, after), MeterOf(ctx)
 	if m == nil {

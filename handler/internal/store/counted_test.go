@@ -39,13 +39,16 @@ func TestCounted(t *testing.T) {
 	if _, err := c.Get(ctx, partition, "a"); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := c.GetMany(ctx, partition, []string{"b", "c"}); err != nil {
+		t.Fatal(err)
+	}
 	for _, err := range c.Scan(ctx, partition, "", "") {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	got := [...]int64{m.Reads.Load(), m.Queries.Load(), m.Documents.Load(), m.Batches.Load(), m.Writes.Load(), m.BytesRead.Load(), m.BytesWritten.Load()}
-	if want := [...]int64{1, 1, 2, 1, 2, 4 + 7, 7}; got != want {
+	if want := [...]int64{1, 2, 3, 1, 2, 4 + 3 + 7, 7}; got != want {
 		t.Errorf("counted %v, want %v", got, want)
 	}
 }

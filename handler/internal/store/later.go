@@ -28,6 +28,15 @@ func (l *Later) Get(ctx context.Context, p Partition, key string) (Document, err
 	return s.Get(ctx, p, key)
 }
 
+// GetMany implements Store.
+func (l *Later) GetMany(ctx context.Context, p Partition, keys []string) ([]Document, error) {
+	s, err := l.store.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.GetMany(ctx, p, keys)
+}
+
 // Scan implements Store.
 func (l *Later) Scan(ctx context.Context, p Partition, prefix, after string) iter.Seq2[Document, error] {
 	s, err := l.store.Get(ctx)

@@ -23,6 +23,10 @@ func calls(ctx context.Context, s Store) map[string]func() error {
 			_, err := s.Get(ctx, partition, "k")
 			return err
 		},
+		"get many": func() error {
+			_, err := s.GetMany(ctx, partition, []string{"k"})
+			return err
+		},
 		"scan": func() error {
 			for _, err := range s.Scan(ctx, partition, "", "") {
 				return err

@@ -65,6 +65,10 @@ type Store interface {
 	// Get reads one document.
 	Get(ctx context.Context, p Partition, key string) (Document, error)
 
+	// GetMany reads the documents that have one of the keys, in key order, in one call.
+	// Keys of which there is none are left out. More than MaxOps are fault.Invalid.
+	GetMany(ctx context.Context, p Partition, keys []string) ([]Document, error)
+
 	// Scan yields the documents whose key starts with prefix and is greater than
 	// after, in key order. The bodies belong to the caller. It holds no lock that
 	// stops writers, and sees each document that is there throughout exactly once.
@@ -85,6 +89,14 @@ func GetOr(ctx context.Context, s Store, p Partition, key string) (Document, boo
 		return Document{}, false, nil
 	}
 	return d, err == nil, err
+}
+
+// CheckKeys enforces the limits of GetMany: every implementation calls it first.
+func CheckKeys(keys []string) error {
+	if len(keys) > MaxOps {
+		return fault.New(fault.Invalid, "%d keys are asked for at once; at most %d", len(keys), MaxOps)
+	}
+	return nil
 }
 
 // Check enforces the limits of a batch: every implementation calls it first.

@@ -111,21 +111,48 @@ func (s *Store) read(ctx context.Context, p store.Partition, key string) (item, 
 	return it, err
 }
 
+// GetMany implements store.Store: one query, since each point read would be a round trip.
+func (s *Store) GetMany(ctx context.Context, p store.Partition, keys []string) ([]store.Document, error) {
+	if err := store.CheckKeys(keys); err != nil || len(keys) == 0 {
+		return nil, err
+	}
+	escaped := make([]string, len(keys))
+	for i, k := range keys {
+		escaped[i] = escape(k)
+	}
+	var docs []store.Document
+	for d, err := range s.query(ctx, p, "reading documents", fields+"ARRAY_CONTAINS(@keys, c.key) ORDER BY c.key", []azcosmos.QueryParameter{{Name: "@keys", Value: escaped}}) {
+		if err != nil {
+			return nil, err
+		}
+		docs = append(docs, d)
+	}
+	return docs, nil
+}
+
+// fields begins queries.
+const fields = "SELECT c.key, c.body, c.marks, c.expires, c._etag FROM c WHERE "
+
 // Scan implements store.Store: one query, page by page.
 func (s *Store) Scan(ctx context.Context, p store.Partition, prefix, after string) iter.Seq2[store.Document, error] {
-	query, params := "SELECT c.key, c.body, c.marks, c.expires, c._etag FROM c WHERE c.key >= @from AND c.key < @to ORDER BY c.key", []azcosmos.QueryParameter{
+	query, params := fields+"c.key >= @from AND c.key < @to ORDER BY c.key", []azcosmos.QueryParameter{
 		{Name: "@from", Value: escape(prefix)}, {Name: "@to", Value: escape(prefix) + past},
 	}
 	if after != "" {
-		query = "SELECT c.key, c.body, c.marks, c.expires, c._etag FROM c WHERE c.key >= @from AND c.key < @to AND c.key > @after ORDER BY c.key"
+		query = fields + "c.key >= @from AND c.key < @to AND c.key > @after ORDER BY c.key"
 		params = append(params, azcosmos.QueryParameter{Name: "@after", Value: escape(after)})
 	}
+	return s.query(ctx, p, "scanning a bucket", query, params)
+}
+
+// query yields what a query of a partition finds.
+func (s *Store) query(ctx context.Context, p store.Partition, doing, query string, params []azcosmos.QueryParameter) iter.Seq2[store.Document, error] {
 	return func(yield func(store.Document, error) bool) {
 		var next *string
 		for {
 			var page azcosmos.QueryItemsResponse
 			// A pager that failed stays so: each try has its own, which goes on where the last page ended.
-			err := s.tried(ctx, "scanning a bucket", func(ctx context.Context) (float32, error) {
+			err := s.tried(ctx, doing, func(ctx context.Context) (float32, error) {
 				var err error
 				page, err = s.container.NewQueryItemsPager(query, keyOf(p), &azcosmos.QueryOptions{
 					QueryParameters: params, ConsistencyLevel: consistency(ctx), PageSizeHint: pageSize,
@@ -141,7 +168,7 @@ func (s *Store) Scan(ctx context.Context, p store.Partition, prefix, after strin
 			for _, body := range page.Items {
 				it, err := readItem(body)
 				if err == nil {
-					err = fault.Wrap(fault.Cancelled, ctx.Err(), "scanning a bucket")
+					err = fault.Wrap(fault.Cancelled, ctx.Err(), "%s", doing)
 				}
 				if err != nil {
 					yield(store.Document{}, err)

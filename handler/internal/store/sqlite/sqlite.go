@@ -6,6 +6,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"iter"
 	"math/rand/v2"
 	"strconv"
@@ -78,6 +79,35 @@ func (s *Store) Get(ctx context.Context, p store.Partition, key string) (store.D
 	}
 	d.ETag, d.Expires = formatETag(etag), instant(expires)
 	return d, nil
+}
+
+// GetMany implements store.Store: one statement, whose keys go in as JSON.
+func (s *Store) GetMany(ctx context.Context, p store.Partition, keys []string) ([]store.Document, error) {
+	if err := store.CheckKeys(keys); err != nil || len(keys) == 0 {
+		return nil, err
+	}
+	list, err := json.Marshal(keys)
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "reading documents")
+	}
+	rows, err := s.file.Query(ctx, `SELECT key, etag, expires, body FROM documents
+		WHERE tenant = ? AND bucket = ? AND key IN (SELECT value FROM json_each(?)) AND (expires = 0 OR expires > ?) ORDER BY key`,
+		p.Tenant, p.Bucket, string(list), s.now().UnixMilli())
+	if err != nil {
+		return nil, s.file.Fault(err, "reading documents")
+	}
+	defer rows.Close()
+	var docs []store.Document
+	for rows.Next() {
+		var d store.Document
+		var etag, expires int64
+		if err := rows.Scan(&d.Key, &etag, &expires, &d.Body); err != nil {
+			return nil, s.file.Fault(err, "reading documents")
+		}
+		d.ETag, d.Expires = formatETag(etag), instant(expires)
+		docs = append(docs, d)
+	}
+	return docs, s.file.Fault(rows.Err(), "reading documents")
 }
 
 func instant(milliseconds int64) time.Time {

@@ -51,6 +51,7 @@ func (c *Clock) Advance(d time.Duration) {
 func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store) {
 	for name, test := range map[string]func(*suite){
 		"get":               testGet,
+		"get many":          testGetMany,
 		"put":               testPut,
 		"create":            testCreate,
 		"replace":           testReplace,
@@ -155,6 +156,37 @@ func testGet(s *suite) {
 		if _, err := s.store.Get(s.Context(), s.p, key); !fault.Is(err, fault.NotFound) {
 			s.Errorf("%q beside \"a\": %v", key, err)
 		}
+	}
+}
+
+func testGetMany(s *suite) {
+	s.write(op(store.Put, "a", "1"), op(store.Put, "b\x1fé", "2"), op(store.Put, "c", "3"), op(store.Put, "d", "4"))
+	late := op(store.Put, "e", "5")
+	late.Expires = s.clock.Now().Add(time.Second)
+	s.write(late)
+	s.clock.Advance(time.Minute)
+	docs, err := s.store.GetMany(s.Context(), s.p, []string{"c", "missing", "b\x1fé", "e", "", "a", "a"})
+	if err != nil {
+		s.Fatal(err)
+	}
+	var got []string
+	for _, d := range docs {
+		if one := s.get(d.Key); d.ETag != one.ETag {
+			s.Errorf("%q has the ETag %q here and %q there", d.Key, d.ETag, one.ETag)
+		}
+		got = append(got, d.Key+"="+string(d.Body))
+	}
+	if diff := cmp.Diff([]string{"a=1", "b\x1fé=2", "c=3"}, got); diff != "" {
+		s.Error(diff)
+	}
+	if docs, err := s.store.GetMany(s.Context(), s.p, nil); err != nil || len(docs) > 0 {
+		s.Errorf("nothing was asked for: %d documents, %v", len(docs), err)
+	}
+	if docs, err := s.store.GetMany(s.Context(), store.Partition{Tenant: "t2", Bucket: 3}, []string{"a"}); err != nil || len(docs) > 0 {
+		s.Errorf("another partition has %d of the documents, %v", len(docs), err)
+	}
+	if _, err := s.store.GetMany(s.Context(), s.p, make([]string, store.MaxOps+1)); !fault.Is(err, fault.Invalid) {
+		s.Errorf("more than are read at once: %v", err)
 	}
 }
 

@@ -11,15 +11,22 @@ import (
 )
 
 // The queries that are understood: fields of items of one partition whose one text field lies
-// in a range, ordered by it.
+// in a range or in a list, ordered by it.
 var (
-	queryForm     = regexp.MustCompile(`^SELECT ((?:c\.\w+, )*c\.\w+) FROM c WHERE (c\.\w+ (?:>=|<=|>|<) @\w+(?: AND c\.\w+ (?:>=|<=|>|<) @\w+)*) ORDER BY c\.(\w+)$`)
+	queryForm     = regexp.MustCompile(`^SELECT ((?:c\.\w+, )*c\.\w+) FROM c WHERE (c\.\w+ (?:>=|<=|>|<) @\w+(?: AND c\.\w+ (?:>=|<=|>|<) @\w+)*|ARRAY_CONTAINS\(@\w+, c\.\w+\)) ORDER BY c\.(\w+)$`)
+	listForm      = regexp.MustCompile(`^ARRAY_CONTAINS\(@(\w+), c\.(\w+)\)$`)
 	conditionForm = regexp.MustCompile(`^c\.(\w+) (>=|<=|>|<) @(\w+)$`)
 )
 
-type condition struct{ field, op, value string }
+type condition struct {
+	field, op, value string
+	list             []string // op "in"
+}
 
 func (c condition) holds(s string) bool {
+	if c.op == "in" {
+		return slices.Contains(c.list, s)
+	}
 	switch d := cmp.Compare(s, c.value); c.op {
 	case ">=":
 		return d >= 0
@@ -40,7 +47,10 @@ func (a *Account) query(w http.ResponseWriter, r *http.Request, body []byte) {
 	}
 	var q struct {
 		Query      string
-		Parameters []struct{ Name, Value string }
+		Parameters []struct {
+			Name  string
+			Value json.RawMessage
+		}
 	}
 	form := []string(nil)
 	if json.Unmarshal(body, &q) == nil {
@@ -50,19 +60,27 @@ func (a *Account) query(w http.ResponseWriter, r *http.Request, body []byte) {
 		fail(w, http.StatusBadRequest, "this query is not played here")
 		return
 	}
-	values := map[string]string{}
+	values := map[string]json.RawMessage{}
 	for _, p := range q.Parameters {
 		values[strings.TrimPrefix(p.Name, "@")] = p.Value
 	}
 	var where []condition
 	for _, text := range strings.Split(form[2], " AND ") {
-		m := conditionForm.FindStringSubmatch(text)
-		v, ok := values[m[3]]
-		if !ok {
-			fail(w, http.StatusBadRequest, "a parameter is missing")
+		var c condition
+		var err error
+		if m := listForm.FindStringSubmatch(text); m != nil {
+			c = condition{field: m[2], op: "in"}
+			err = json.Unmarshal(values[m[1]], &c.list)
+		} else {
+			m := conditionForm.FindStringSubmatch(text)
+			c = condition{field: m[1], op: m[2]}
+			err = json.Unmarshal(values[m[3]], &c.value)
+		}
+		if err != nil {
+			fail(w, http.StatusBadRequest, "a parameter is missing, or of another kind")
 			return
 		}
-		where = append(where, condition{m[1], m[2], v})
+		where = append(where, c)
 	}
 	by := form[3]
 	// A continuation is the last key seen: what is written before it is not seen again.
@@ -72,7 +90,7 @@ func (a *Account) query(w http.ResponseWriter, r *http.Request, body []byte) {
 			fail(w, http.StatusBadRequest, "no continuation of this query")
 			return
 		}
-		where = append(where, condition{by, ">", last})
+		where = append(where, condition{field: by, op: ">", value: last})
 	}
 
 	a.mu.Lock()
