@@ -215,7 +215,18 @@ func (l *List) number() {
 	}
 }
 
-// Keep leaves out those items, shown or not, of which keep says no. It may change the others.
+// All are the list's items, shown or not.
+func (l *List) All() []*Item {
+	all := make([]*Item, 0, len(l.Items)+len(l.held))
+	for _, items := range [...][]Item{l.Items, l.held} {
+		for i := range items {
+			all = append(all, &items[i])
+		}
+	}
+	return all
+}
+
+// Keep leaves out those items, shown or not, of which keep says no.
 func (l *List) Keep(keep func(*Item) bool) {
 	dropped := map[string]bool{}
 	of := func(items []Item) []Item {
@@ -341,10 +352,12 @@ func (s *Lists) remember(ctx context.Context, t book.Tenant, it *Item, r feedbac
 	if err != nil {
 		return err
 	}
-	return s.change(ctx, t, rec.Relation, it.Customer, func(h *feedback.History) (bool, error) {
-		// An item of a list whose run was cut off before it was remembered is added now.
-		h.Suggest(feedback.Suggestion{Item: it.ID, Action: it.Action, About: it.About, Opened: it.Opened})
-		return h.Find(it.ID).Reply(r)
+	return s.book.ChangeFeedback(ctx, t, []book.Who{{Relation: rec.Relation, ID: it.Customer}}, func(_ int, body []byte) ([]byte, error) {
+		return changed(body, func(h *feedback.History) (bool, error) {
+			// An item of a list whose run was cut off before it was remembered is added now.
+			h.Suggest(feedback.Suggestion{Item: it.ID, Action: it.Action, About: it.About, Opened: it.Opened})
+			return h.Find(it.ID).Reply(r)
+		})
 	})
 }
 
@@ -352,45 +365,28 @@ func (s *Lists) remember(ctx context.Context, t book.Tenant, it *Item, r feedbac
 // was kept already, by a run that was cut off, stays as it is.
 func (s *Lists) Remember(ctx context.Context, t book.Tenant, l *List) error {
 	where := map[string]*Item{}
-	for _, items := range [...][]Item{l.Items, l.held} {
-		for i := range items {
-			where[items[i].ID] = &items[i]
-		}
+	for _, it := range l.All() {
+		where[it.ID] = it
 	}
-	for _, suggestion := range l.opened {
-		it := where[suggestion.Item]
-		err := s.change(ctx, t, it.Relation, it.Customer, func(h *feedback.History) (bool, error) {
-			return h.Suggest(suggestion), nil
-		})
-		if err != nil {
-			return err
-		}
+	of := make([]book.Who, len(l.opened))
+	for i := range l.opened {
+		it := where[l.opened[i].Item]
+		of[i] = book.Who{Relation: it.Relation, ID: it.Customer}
 	}
-	return nil
+	return s.book.ChangeFeedback(ctx, t, of, func(i int, body []byte) ([]byte, error) {
+		return changed(body, func(h *feedback.History) (bool, error) { return h.Suggest(l.opened[i]), nil })
+	})
 }
 
-// change reads a customer's history, changes and stores it, as often as others come in
-// between. Where change reports false, all is as it should be already.
-func (s *Lists) change(ctx context.Context, t book.Tenant, relation, customer string, change func(*feedback.History) (bool, error)) error {
-	for {
-		body, etag, err := s.book.Feedback(ctx, t, relation, customer)
-		if err != nil {
-			return err
-		}
-		h, err := feedback.Read(body)
-		if err != nil {
-			return err
-		}
-		changed, err := change(&h)
-		if err != nil || !changed {
-			return err
-		}
-		if body, err = h.Body(); err != nil {
-			return err
-		}
-		err = s.book.PutFeedback(ctx, t, relation, customer, body, etag)
-		if !fault.Is(err, fault.Conflict) {
-			return err
-		}
+// changed is a stored history as a change makes it; nil where the change reports false: all is
+// as it should be already.
+func changed(body []byte, change func(*feedback.History) (bool, error)) ([]byte, error) {
+	h, err := feedback.Read(body)
+	if err != nil {
+		return nil, err
 	}
+	if anything, err := change(&h); err != nil || !anything {
+		return nil, err
+	}
+	return h.Body()
 }

@@ -10,14 +10,19 @@ import (
 	"slices"
 	"time"
 
+	"polis/handler/internal/deflate"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/store"
 )
 
 // A list is kept in pages of about so many bytes, so that it has no bound of its own: far
-// below store.MaxBytes, since one page is written again with each reply to an item.
-const pageBytes = 256 << 10
+// below store.MaxBytes, since one page is written again with each reply to an item. They are
+// stored packed, to some tenth of that.
+const (
+	pageBytes = 256 << 10
+	maxPage   = 64 << 20 // of what was packed: more is damage
+)
 
 // kept is an item as it is stored.
 type kept struct {
@@ -31,42 +36,55 @@ type page struct {
 	items []kept
 }
 
-func (p *page) encode() (err error) {
-	p.Body, err = json.Marshal(p.items)
-	return fault.Wrap(fault.Internal, err, "encoding a page of a list")
+// encode makes the page's body, and returns what is packed in it.
+func (p *page) encode() ([]byte, error) {
+	plain, err := json.Marshal(p.items)
+	p.Body = deflate.Pack(plain)
+	return plain, fault.Wrap(fault.Internal, err, "encoding a page of a list")
 }
 
 func readPage(d store.Document) (*page, error) {
 	p := &page{Document: d}
-	err := json.Unmarshal(d.Body, &p.items)
+	plain, err := deflate.Unpack(d.Body, maxPage)
+	if err == nil {
+		err = json.Unmarshal(plain, &p.items)
+	}
 	return p, fault.Wrap(fault.Internal, err, "decoding a page of a list")
 }
 
 // pages parts a list, and names the version that its items make.
-func (l *List) pages() ([]*page, error) {
-	var pages []*page
-	var p *page
-	size := pageBytes
+func (l *List) pages() ([]store.Document, error) {
+	const fields = 500 // bytes of an item without its score, about
+	var pages []store.Document
+	var ends []int // by page, the rank of its last item
+	var p page
+	sum, size := sha256.New(), 0
+	end := func() error {
+		plain, err := p.encode()
+		sum.Write(plain)
+		pages, ends = append(pages, p.Document), append(ends, p.items[len(p.items)-1].Rank)
+		p, size = page{items: p.items[:0]}, 0
+		return err
+	}
 	for k, items := range [...][]Item{l.Items, l.held} {
 		for _, it := range items {
-			const fields = 500 // of an item without its score, about
-			if size += len(it.Score) + fields; size > pageBytes {
-				p, size = &page{}, len(it.Score)+fields
-				pages = append(pages, p)
+			if size += len(it.Score) + fields; size > pageBytes && len(p.items) > 0 {
+				if err := end(); err != nil {
+					return nil, err
+				}
+				size = len(it.Score) + fields
 			}
 			p.items = append(p.items, kept{it, k == 1})
 		}
 	}
-	sum := sha256.New()
-	for _, p := range pages {
-		if err := p.encode(); err != nil {
+	if len(p.items) > 0 {
+		if err := end(); err != nil {
 			return nil, err
 		}
-		sum.Write(p.Body)
 	}
 	l.Version = hex.EncodeToString(sum.Sum(nil)[:8])
-	for _, p := range pages {
-		p.Key = l.pageKey(p.items[len(p.items)-1].Rank)
+	for i := range pages {
+		pages[i].Key = l.pageKey(ends[i])
 	}
 	return pages, nil
 }
@@ -87,18 +105,43 @@ func (s *Lists) Write(ctx context.Context, tenant string, l *List, now time.Time
 	if err != nil {
 		return store.Op{}, err
 	}
-	for _, p := range pages {
-		p.Expires = now.Add(keep)
-		err := s.store.Write(ctx, shared(tenant), []store.Op{{Verb: store.Create, Document: p.Document}})
-		if err != nil && !fault.Is(err, fault.Conflict) {
-			return store.Op{}, err
-		}
+	for i := range pages {
+		pages[i].Expires = now.Add(keep)
+	}
+	if err := s.create(ctx, tenant, pages); err != nil {
+		return store.Op{}, err
 	}
 	body, err := json.Marshal(l.Head)
 	if err != nil {
 		return store.Op{}, fault.Wrap(fault.Internal, err, "encoding a list's head")
 	}
 	return store.Op{Document: store.Document{Key: headKey + l.Date.String(), Body: body, Expires: now.Add(keep)}}, nil
+}
+
+// create stores documents, as many at a time as the store takes. Those that are there stay as
+// they are.
+func (s *Lists) create(ctx context.Context, tenant string, docs []store.Document) error {
+	for len(docs) > 0 {
+		var ops []store.Op
+		bytes := 0
+		for _, d := range docs[:min(len(docs), store.MaxOps)] {
+			if bytes += len(d.Key) + len(d.Body); bytes > store.MaxBytes && len(ops) > 0 {
+				break
+			}
+			ops = append(ops, store.Op{Verb: store.Create, Document: d})
+		}
+		docs = docs[len(ops):]
+		err := s.store.Write(ctx, shared(tenant), ops)
+		for i := 0; fault.Is(err, fault.Conflict) && i < len(ops); i++ { // which of them are there?
+			if one := s.store.Write(ctx, shared(tenant), ops[i:i+1]); one != nil && !fault.Is(one, fault.Conflict) {
+				return one
+			}
+		}
+		if err != nil && !fault.Is(err, fault.Conflict) {
+			return err
+		}
+	}
+	return nil
 }
 
 // Heads lists the lists there are, newest first.
@@ -147,7 +190,8 @@ func (s *Lists) Newest(ctx context.Context, tenant string) (Head, error) {
 	return heads[0], nil
 }
 
-// Latest reads the whole of the newest list; fault.NotFound where there is none yet.
+// Latest reads all items of the newest list, without the scores that they come from, since it is
+// for making the next; fault.NotFound where there is none yet.
 func (s *Lists) Latest(ctx context.Context, tenant string) (*List, error) {
 	h, err := s.Newest(ctx, tenant)
 	if err != nil {
@@ -159,7 +203,8 @@ func (s *Lists) Latest(ctx context.Context, tenant string) (*List, error) {
 			return nil, err
 		}
 		for i := range p.items {
-			if k := &p.items[i]; k.Held {
+			k := &p.items[i]
+			if k.Score = nil; k.Held {
 				l.held = append(l.held, k.Item)
 			} else {
 				l.Items = append(l.Items, k.Item)
@@ -224,7 +269,7 @@ func (s *Lists) find(ctx context.Context, tenant string, h *Head, id string) (*p
 // replace stores a page that was changed; fault.Conflict where somebody else's change came
 // between.
 func (s *Lists) replace(ctx context.Context, tenant string, p *page) error {
-	if err := p.encode(); err != nil {
+	if _, err := p.encode(); err != nil {
 		return err
 	}
 	return s.store.Write(ctx, shared(tenant), []store.Op{{Verb: store.Replace, Document: p.Document}})

@@ -165,12 +165,11 @@ const (
 
 // Record is one customer as stored.
 type Record struct {
-	Relation     string
-	Aggregate    *portfolio.Aggregate
-	ETag         string
-	Scores       []byte // nil where it was never scored
-	Feedback     []byte // nil where there was none
-	FeedbackETag string
+	Relation  string
+	Aggregate *portfolio.Aggregate
+	ETag      string
+	Scores    []byte // nil where it was never scored
+	Feedback  []byte // nil where there was none
 }
 
 // Customer reads one customer; fault.NotFound where there is none.
@@ -209,33 +208,7 @@ func (b *Book) Customer(ctx context.Context, t Tenant, id string) (Record, error
 	if err != nil {
 		return Record{}, err
 	}
-	return Record{
-		Relation: p.Relation, Aggregate: a, ETag: d.ETag, Scores: s.Body, Feedback: f.Body, FeedbackETag: f.ETag,
-	}, nil
-}
-
-// Scores reads the latest scores of a customer whose relation is known; false where
-// there are none.
-func (b *Book) Scores(ctx context.Context, t Tenant, relation, id string) ([]byte, bool, error) {
-	d, ok, err := store.GetOr(ctx, b.store, t.partition(relation), memberKey(relation, id, kindScores))
-	return d.Body, ok, err
-}
-
-// Feedback reads what was suggested for a customer whose relation is known, and what people
-// did about it; nil, and no etag, where there was nothing.
-func (b *Book) Feedback(ctx context.Context, t Tenant, relation, id string) (body []byte, etag string, err error) {
-	d, _, err := store.GetOr(ctx, b.store, t.partition(relation), memberKey(relation, id, kindFeedback))
-	return d.Body, d.ETag, err
-}
-
-// PutFeedback stores what was suggested for a customer and what people did about it; etag as
-// in Put.
-func (b *Book) PutFeedback(ctx context.Context, t Tenant, relation, id string, body []byte, etag string) error {
-	op := store.Op{Verb: store.Create, Document: store.Document{Key: memberKey(relation, id, kindFeedback), Body: body, ETag: etag}}
-	if etag != "" {
-		op.Verb = store.Replace
-	}
-	return b.store.Write(ctx, t.partition(relation), []store.Op{op})
+	return Record{Relation: p.Relation, Aggregate: a, ETag: d.ETag, Scores: s.Body, Feedback: f.Body}, nil
 }
 
 // Put stores a customer's aggregate, normalised. etag "" creates it, another replaces

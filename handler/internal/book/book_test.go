@@ -108,7 +108,7 @@ func TestAMoveCutOffAnywhere(t *testing.T) {
 		w := b.Writer(tenant, tenant.RelationBucket("h:old"))
 		must(t, w.PutScores(t.Context(), "h:old", "c", []byte("scores"), []byte("history"), day.String(), time.Now().Add(time.Hour)))
 		must(t, w.Flush(t.Context()))
-		must(t, b.PutFeedback(t.Context(), tenant, "h:old", "c", []byte("feedback"), ""))
+		must(t, putFeedback(t.Context(), b, tenant, "h:old", "c", "feedback"))
 		r, err := b.Customer(t.Context(), tenant, "c")
 		must(t, err)
 
@@ -162,7 +162,7 @@ func TestEraseLeavesNothing(t *testing.T) {
 		w := b.Writer(tenant, tenant.RelationBucket("h:h"))
 		must(t, w.PutScores(t.Context(), "h:h", "gone", []byte("new"), []byte("old"), day.String(), time.Now().Add(time.Hour)))
 		must(t, w.Flush(t.Context()))
-		must(t, b.PutFeedback(t.Context(), tenant, "h:h", "gone", []byte("feedback"), ""))
+		must(t, putFeedback(t.Context(), b, tenant, "h:h", "gone", "feedback"))
 		must(t, b.PutDecision(t.Context(), tenant, "gone", "decision of gone", []byte("record"), "", time.Time{}))
 		must(t, b.OpenReview(t.Context(), tenant, "decision of gone", true))
 		m.left = n

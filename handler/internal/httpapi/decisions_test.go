@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"polis/handler/internal/book"
 	"polis/handler/internal/feedback"
 	"polis/handler/internal/portfolio"
 )
@@ -334,7 +335,7 @@ func TestWhatWasPredictedOfActions(t *testing.T) {
 	h := feedback.History{Suggestions: []feedback.Suggestion{{Item: "i", Action: "call", Opened: portfolio.MustDate(2026, 3, 1), Chance: 0.10466506437704558}}}
 	body, err := h.Body()
 	must(t, err)
-	must(t, w.book.PutFeedback(t.Context(), t0, rec.Relation, "B1", body, rec.FeedbackETag))
+	must(t, w.book.ChangeFeedback(t.Context(), t0, []book.Who{{Relation: rec.Relation, ID: "B1"}}, func(int, []byte) ([]byte, error) { return body, nil }))
 	actions := func() string {
 		return w.want(200, w.do("key-one", "GET", "/api/v1/customers/B1/actions", "", nil)).Body.String()
 	}

@@ -10,6 +10,7 @@ import (
 	"polis/handler/internal/actions"
 	"polis/handler/internal/book"
 	"polis/handler/internal/defend"
+	"polis/handler/internal/deflate"
 	"polis/handler/internal/effect"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feedback"
@@ -34,33 +35,57 @@ func (r *Runs) Work(ctx context.Context, req ChunkRequest) error {
 	if err != nil {
 		return err
 	}
-	p, err := r.Get(ctx, req.Tenant, req.Run)
+	run, err := r.find(ctx, req.Tenant, req.Run)
 	if err != nil {
 		return err
 	}
-	if req.Bucket < 0 || req.Bucket >= p.Chunks {
+	if req.Bucket < 0 || req.Bucket >= run.Chunks {
 		return fault.New(fault.Invalid, "the run has no chunk %d", req.Bucket)
 	}
-	if p.Status == "completed" {
-		return r.settle(ctx, p.Run)
-	}
-	_, done, err := store.GetOr(ctx, r.store, shared(t.ID), chunkDocument(chunkKey, p.Run, req.Bucket))
+	own := chunkDocument(chunkKey, run, req.Bucket)
+	there, err := r.store.GetMany(ctx, shared(t.ID), []string{doneKey + run.ID, own})
 	if err != nil {
 		return err
 	}
-	if !done {
-		if err := r.score(ctx, t, p.Run, req.Bucket); err != nil {
-			return fmt.Errorf("scoring chunk %d of run %s: %w", req.Bucket, p.ID, err)
+	has := func(key string) bool {
+		return slices.ContainsFunc(there, func(d store.Document) bool { return d.Key == key })
+	}
+	if has(doneKey + run.ID) {
+		return r.settle(ctx, run)
+	}
+	if !has(own) {
+		if err := r.score(ctx, t, run, req.Bucket); err != nil {
+			return fmt.Errorf("scoring chunk %d of run %s: %w", req.Bucket, run.ID, err)
 		}
 	}
-	all, err := r.doneChunks(ctx, p.Run)
-	if err != nil {
+	if others, err := r.othersDone(ctx, run, req.Bucket); err != nil || !others {
 		return err
 	}
-	if len(all) < p.Chunks {
+	return r.complete(ctx, run)
+}
+
+// othersDone reports whether all chunks but one are done. Chunks are mostly done in order: it
+// begins behind that one, where it mostly finds at once that there is more to do.
+func (r *Runs) othersDone(ctx context.Context, run Run, bucket int) (bool, error) {
+	next := bucket + 1
+	count := func(after string, until int) error {
+		for d, err := range r.store.Scan(ctx, shared(run.Tenant), chunkKey+run.ID+"\x1f", after) {
+			if err != nil {
+				return err
+			}
+			if next == until || d.Key != chunkDocument(chunkKey, run, next) {
+				return nil
+			}
+			next++
+		}
 		return nil
 	}
-	return r.complete(ctx, p.Run)
+	if err := count(chunkDocument(chunkKey, run, bucket), run.Chunks); err != nil || next < run.Chunks {
+		return false, err
+	}
+	next = 0
+	err := count("", bucket)
+	return next == bucket, err
 }
 
 func chunkDocument(kind string, run Run, bucket int) string {
@@ -285,14 +310,14 @@ func (w *worker) record(ctx context.Context) error {
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "encoding a chunk's record")
 	}
-	part, err := json.Marshal(w.top.Ranked())
+	top, err := json.Marshal(w.top.Ranked())
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "encoding a chunk's actions")
 	}
 	expires := w.run.Created.Add(keep)
 	err = w.runs.store.Write(ctx, shared(w.tenant), []store.Op{
 		{Verb: store.Create, Document: store.Document{Key: chunkDocument(chunkKey, w.run, w.done.Bucket), Body: body, Expires: expires}},
-		{Document: store.Document{Key: chunkDocument(partKey, w.run, w.done.Bucket), Body: part, Expires: expires}},
+		{Document: store.Document{Key: chunkDocument(partKey, w.run, w.done.Bucket), Body: deflate.Pack(top), Expires: expires}},
 	})
 	if fault.Is(err, fault.Conflict) {
 		return nil

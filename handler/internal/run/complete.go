@@ -10,6 +10,7 @@ import (
 	"polis/handler/internal/actions"
 	"polis/handler/internal/book"
 	"polis/handler/internal/bus"
+	"polis/handler/internal/deflate"
 	"polis/handler/internal/effect"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feedback"
@@ -21,7 +22,9 @@ import (
 // that creates the record: whoever comes second finds it there, and only makes sure
 // that the event is sent.
 func (r *Runs) complete(ctx context.Context, run Run) error {
-	done, err := r.doneChunks(ctx, run)
+	meter := store.NewMeter(0)
+	asked := store.Metered(ctx, meter)
+	done, err := r.doneChunks(asked, run)
 	if err != nil {
 		return err
 	}
@@ -35,21 +38,22 @@ func (r *Runs) complete(ctx context.Context, run Run) error {
 		sum.add(&done[bucket].Tally)
 		sum.Actions += done[bucket].Actions
 	}
-	if sum.Customers > 0 {
+	var ops []store.Op
+	if slices.Contains(run.Engines, scoring.Defend) {
+		if ops, err = r.listed(asked, run, done, now); err != nil {
+			return fmt.Errorf("making the action list of run %s: %w", run.ID, err)
+		}
+	}
+	// All that the list took is counted; the write of this cannot be.
+	cost := costOf(meter)
+	if sum.Store.add(&cost); sum.Customers > 0 {
 		sum.Store.PerThousand = 1000 * sum.Store.Units / float64(sum.Customers)
 	}
 	body, err := json.Marshal(sum)
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "encoding a run's summary")
 	}
-	ops := []store.Op{{Verb: store.Create, Document: store.Document{Key: doneKey + run.ID, Body: body, Expires: run.Created.Add(keep)}}}
-	if slices.Contains(run.Engines, scoring.Defend) {
-		more, err := r.listed(ctx, run, done, now)
-		if err != nil {
-			return fmt.Errorf("making the action list of run %s: %w", run.ID, err)
-		}
-		ops = append(ops, more...)
-	}
+	ops = append(ops, store.Op{Verb: store.Create, Document: store.Document{Key: doneKey + run.ID, Body: body, Expires: run.Created.Add(keep)}})
 	if err := r.store.Write(ctx, shared(run.Tenant), ops); err != nil && !fault.Is(err, fault.Conflict) {
 		return fmt.Errorf("completing run %s: %w", run.ID, err)
 	}
@@ -135,6 +139,18 @@ func (t *Tally) add(c *Tally) {
 	}
 }
 
+// A chunk's share of the list is packed: it names most of the chunk's customers. More than
+// maxPart of what was packed is damage.
+const maxPart = 64 << 20 // bytes
+
+func readPart(d store.Document) (part []actions.Candidate, err error) {
+	body, err := deflate.Unpack(d.Body, maxPart)
+	if err == nil {
+		err = json.Unmarshal(body, &part)
+	}
+	return part, fault.Wrap(fault.Internal, err, "decoding a chunk's actions")
+}
+
 // list merges the chunks' shares into the tenant's list of the date.
 func (r *Runs) list(ctx context.Context, t book.Tenant, head actions.Head, f *feedback.Settings) (*actions.List, error) {
 	var top actions.Top
@@ -142,9 +158,9 @@ func (r *Runs) list(ctx context.Context, t book.Tenant, head actions.Head, f *fe
 		if err != nil {
 			return nil, err
 		}
-		var part []actions.Candidate
-		if err := json.Unmarshal(d.Body, &part); err != nil {
-			return nil, fault.Wrap(fault.Internal, err, "decoding a chunk's actions")
+		part, err := readPart(d)
+		if err != nil {
+			return nil, err
 		}
 		for _, c := range part {
 			top.Add(c)
@@ -158,18 +174,18 @@ func (r *Runs) list(ctx context.Context, t book.Tenant, head actions.Head, f *fe
 		return nil, err
 	}
 	list := actions.Make(t.ID, head, before, top.Ranked(), f)
-	list.Keep(func(it *actions.Item) bool {
-		body, ok, failed := r.book.Scores(ctx, t, it.Relation, it.Customer)
-		if failed != nil {
-			err = failed
-			return false
+	items := list.All()
+	of := make([]book.Who, len(items))
+	for i, it := range items {
+		of[i] = book.Who{Relation: it.Relation, ID: it.Customer}
+	}
+	err = r.book.Scores(ctx, t, of, func(i int, scores []byte) {
+		if stored, err := scoring.DecodeStored(scores); err == nil && stored.Has(scoring.Defend) {
+			items[i].Score = stored.AppendJSON(nil, scoring.Defend, t.ID, items[i].Customer)
 		}
-		if stored, failed := scoring.DecodeStored(body); ok && failed == nil && stored.Has(scoring.Defend) {
-			it.Score = stored.AppendJSON(nil, scoring.Defend, t.ID, it.Customer)
-		}
-		// A customer erased since its chunk was scored has no score, and no place here.
-		return it.Score != nil
 	})
+	// A customer erased since its chunk was scored has no score, and no place here.
+	list.Keep(func(it *actions.Item) bool { return it.Score != nil })
 	return list, err
 }
 

@@ -298,18 +298,23 @@ func (r *Runs) send(ctx context.Context, p Progress) error {
 
 // Get finds a run and how far it is.
 func (r *Runs) Get(ctx context.Context, tenant, id string) (Progress, error) {
+	run, err := r.find(ctx, tenant, id)
+	if err != nil {
+		return Progress{}, err
+	}
+	return r.progress(ctx, run)
+}
+
+// find finds a run.
+func (r *Runs) find(ctx context.Context, tenant, id string) (Run, error) {
 	d, err := r.store.Get(ctx, shared(tenant), runKey+id)
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
-		return Progress{}, fault.New(fault.NotFound, "no such run")
+		return Run{}, fault.New(fault.NotFound, "no such run")
 	}
 	if err != nil {
-		return Progress{}, err
+		return Run{}, err
 	}
-	p, err := decodeRun(tenant, d)
-	if err != nil {
-		return Progress{}, err
-	}
-	return r.progress(ctx, p)
+	return decodeRun(tenant, d)
 }
 
 func decodeRun(tenant string, d store.Document) (Run, error) {

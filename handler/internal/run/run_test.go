@@ -307,6 +307,23 @@ func TestAKillAnywhereLosesAndDoublesNothing(t *testing.T) {
 	}
 }
 
+// TestTheLastChunkCompletes: in whatever order chunks are done, the last one completes the run
+// and none before it does.
+func TestTheLastChunkCompletes(t *testing.T) {
+	for _, order := range [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 3, 0, 2}, {2, 0, 3, 1}} {
+		f := newFixture(t)
+		p := f.start(today, false)
+		for i, bucket := range order {
+			must(t, f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, bucket}))
+			now, err := f.runs.Get(t.Context(), f.tenant.ID, p.ID)
+			must(t, err)
+			if last := i == len(order)-1; last != (now.Status == "completed") {
+				t.Errorf("%v: after %d chunks the run is %s", order, i+1, now.Status)
+			}
+		}
+	}
+}
+
 func TestTwoAtTheSameChunk(t *testing.T) {
 	f := newFixture(t)
 	p := f.start(today, false)
@@ -442,7 +459,11 @@ func TestCareIsTheSameForAnyPremium(t *testing.T) {
 		if l.Care.Due != l.Care.Listed || l.Care.Due < customers/4 || l.Due != l.Care.Due+l.Commercial.Due || l.Listed != len(l.Items) {
 			t.Errorf("counts are %+v", l.Head)
 		}
-		for i, it := range l.Items {
+		items, more, err := actions.New(f.book, f.docs).Items(t.Context(), f.tenant.ID, &l.Head, 0, len(l.Items))
+		if must(t, err); more || len(items) != len(l.Items) {
+			t.Errorf("%d items of %d, more: %t", len(items), len(l.Items), more)
+		}
+		for i, it := range items {
 			var score struct {
 				Value float64 `json:"value"`
 			}
@@ -477,7 +498,8 @@ func (f *fixture) candidates(p Progress) (out []actions.Candidate) {
 	f.t.Helper()
 	d, err := f.docs.Get(f.t.Context(), shared(f.tenant.ID), chunkDocument(partKey, p.Run, 0))
 	must(f.t, err)
-	must(f.t, json.Unmarshal(d.Body, &out))
+	out, err = readPart(d)
+	must(f.t, err)
 	return out
 }
 
