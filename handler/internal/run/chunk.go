@@ -236,13 +236,13 @@ const maxScores = store.MaxBytes/2 - 4<<10
 
 func (w *worker) sheet(ctx context.Context, relation string, i int, sh *scoring.Sheet) error {
 	m := w.alive[i]
-	old, err := scoring.DecodeStored(m.Scores)
-	if err != nil {
-		old = scoring.Stored{} // damaged: written anew
-	}
+	old, err := scoring.Glance(m.Scores)
 	changed := sh.Changed(&old, w.set, w.mark)
 	var body []byte
 	if changed != 0 && !old.WrittenBy(w.mark) {
+		if old.Engines()&^w.set != 0 { // what these said is kept
+			old, err = scoring.DecodeStored(m.Scores)
+		}
 		if body = sh.AppendStored(nil, &old, w.set, changed, w.mark, w.started); len(body) > maxScores {
 			w.fail("too many policies for one document of scores", 1)
 			return nil

@@ -3,6 +3,7 @@ package scoring
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -258,6 +259,19 @@ func TestStored(t *testing.T) {
 			t.Errorf("%s is kept as\n%s\nand was\n%s", e, got, want)
 		}
 	}
+	glance, err := Glance(body)
+	if err != nil || glance.Engines() != all || glance.Name() != old.Name() || sh.Changed(&glance, all, 8) != 0 {
+		t.Errorf("a glance shows %+v, %v", glance, err)
+	}
+	for at := range body {
+		if at > 0 && at < storedHead-4 { // dates and values have no sum: wrong ones are written anew
+			continue
+		}
+		bad := bytes.Clone(body)
+		if bad[at] ^= 4; func() error { _, err := Glance(bad); return err }() == nil {
+			t.Fatalf("damage at byte %d is not seen", at)
+		}
+	}
 	for _, tc := range []struct {
 		name string
 		on   portfolio.Date
@@ -312,6 +326,9 @@ func FuzzDecodeStored(f *testing.F) {
 	f.Add([]byte{storedFormat})
 	f.Add((&Sheet{Customer: "c", AsOf: asOf}).AppendStored(nil, &Stored{}, NewSet(Engines...), NewSet(Engines...), 1, noon))
 	f.Fuzz(func(_ *testing.T, b []byte) {
+		if b = bytes.Clone(b); len(b) >= storedHead { // damage is not all that there is to find
+			binary.BigEndian.PutUint32(b[storedHead-4:], sumOf(b[storedHead:]))
+		}
 		if s, err := DecodeStored(b); err == nil {
 			for _, e := range Engines {
 				s.AppendJSON(nil, e, "t", "c")

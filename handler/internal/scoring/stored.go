@@ -1,12 +1,10 @@
 package scoring
 
 import (
-	"bytes"
-	"compress/flate"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"math"
+	"sync"
 	"time"
 
 	"polis/handler/internal/fault"
@@ -15,9 +13,9 @@ import (
 )
 
 // Stored is a customer's latest scores as they are kept: what the next run compares, in
-// binary, and after it what each engine said, as JSON without the beginning and the end
-// that all scores share. A run that finds nothing changed reads the first and leaves
-// the second alone.
+// binary, and after it, packed, what each engine said, as JSON without the beginning and the
+// end that all scores share. A run that finds nothing changed reads the first and leaves
+// the second alone: see Glance.
 type Stored struct {
 	mark    uint64
 	changed Set
@@ -34,9 +32,9 @@ type key struct {
 }
 
 const (
-	storedFormat = 2
+	storedFormat = 3
 	storedKey    = 8 + 1 + 4 + 8 + 8 + 8
-	storedHead   = 1 + 8 + 1 + 1 + len(engineNames)*storedKey
+	storedHead   = 1 + 8 + 1 + 1 + len(engineNames)*storedKey + 4 // and the sum of what is packed
 )
 
 // The moves that are not worth storing: a score that drifts with the calendar by less
@@ -82,15 +80,15 @@ func (s *Stored) AppendJSON(b []byte, e Engine, tenant, customer string) []byte 
 	return o.close(append(o.open(b, e, tenant, customer), s.body[e]...))
 }
 
-// DecodeStored reads what AppendStored wrote; nothing for nil. The bodies are part of b.
-func DecodeStored(b []byte) (Stored, error) {
+// Glance reads of what AppendStored wrote all but what engines said, which is not damaged
+// either; nothing of nil.
+func Glance(b []byte) (Stored, error) {
 	var s Stored
 	if b == nil {
 		return s, nil
 	}
-	bad := fault.New(fault.Internal, "stored scores are damaged")
-	if len(b) < storedHead || b[0] != storedFormat {
-		return s, bad
+	if len(b) < storedHead || b[0] != storedFormat || sumOf(b[storedHead:]) != binary.BigEndian.Uint32(b[storedHead-4:]) {
+		return s, damaged()
 	}
 	s.mark = binary.BigEndian.Uint64(b[1:])
 	s.changed, s.has = Set(b[9]), Set(b[10])
@@ -102,26 +100,33 @@ func DecodeStored(b []byte) (Stored, error) {
 			model: binary.BigEndian.Uint64(b[at+21:]), fingerprint: binary.BigEndian.Uint64(b[at+29:]),
 		}
 		if !s.origin[e].valid() {
-			return Stored{}, bad
+			return Stored{}, damaged()
 		}
 		at += storedKey
 	}
-	b = b[storedHead:]
+	return s, nil
+}
+
+func damaged() error { return fault.New(fault.Internal, "stored scores are damaged") }
+
+// DecodeStored reads what AppendStored wrote; nothing of nil.
+func DecodeStored(b []byte) (Stored, error) {
+	s, err := Glance(b)
+	if b == nil || err != nil {
+		return s, err
+	}
+	if b, err = unpack(b[storedHead:]); err != nil {
+		return Stored{}, damaged()
+	}
 	for e := range s.body {
 		n, w := binary.Uvarint(b)
 		if w <= 0 || n > uint64(len(b)-w) {
-			return Stored{}, bad
+			return Stored{}, damaged()
 		}
-		if s.body[e] = b[w : w+int(n) : w+int(n)]; n > 0 && s.body[e][0] == packed {
-			var err error
-			if s.body[e], err = unpack(s.body[e]); err != nil {
-				return Stored{}, bad
-			}
-		}
-		b = b[w+int(n):]
+		s.body[e], b = b[w:w+int(n):w+int(n)], b[w+int(n):]
 	}
 	if len(b) != 0 {
-		return Stored{}, bad
+		return Stored{}, damaged()
 	}
 	return s, nil
 }
@@ -232,43 +237,26 @@ func (sh *Sheet) AppendStored(b []byte, old *Stored, set, changed Set, mark uint
 		b = binary.BigEndian.AppendUint64(b, o.model)
 		b = binary.BigEndian.AppendUint64(b, o.fingerprint)
 	}
+	plain := plains.Get().(*[]byte)
+	defer plains.Put(plain)
+	said := (*plain)[:0]
 	for _, e := range Engines {
-		// The length goes before what it is of: three bytes are kept free for it.
-		head := len(b)
-		if b = append(b, 0, 0, 0); set.Has(e) {
-			b = sh.appendBody(b, e)
+		// The length goes before what it is of: four bytes are kept free for it.
+		head := len(said)
+		if said = append(said, 0, 0, 0, 0); set.Has(e) {
+			said = sh.appendBody(said, e)
 		} else {
-			b = append(b, old.body[e]...)
+			said = append(said, old.body[e]...)
 		}
-		if len(b)-head-3 > packFrom {
-			b = append(b[:head+3], pack(b[head+3:])...)
-		}
-		n := len(b) - head - 3
-		b[head], b[head+1], b[head+2] = byte(n)|0x80, byte(n>>7)|0x80, byte(n>>14)
+		n := len(said) - head - 4
+		said[head], said[head+1], said[head+2], said[head+3] = byte(n)|0x80, byte(n>>7)|0x80, byte(n>>14)|0x80, byte(n>>21)
 	}
+	*plain = said
+	sum := len(b)
+	b = appendPacked(append(b, 0, 0, 0, 0), said)
+	binary.BigEndian.PutUint32(b[sum:], sumOf(b[sum+4:]))
 	return b
 }
 
-// What an engine says of thousands of vehicles is packed: the scores of a customer and
-// those that they supersede are written in one batch (store.MaxBytes).
-const (
-	packFrom = 64 << 10
-	packed   = 'z'      // what begins otherwise is as it is
-	maxBody  = 64 << 20 // of what was packed: more is damage
-)
-
-func pack(body []byte) []byte {
-	out := bytes.NewBuffer([]byte{packed})
-	w, _ := flate.NewWriter(out, flate.BestSpeed) // fails for levels that there are not
-	_, _ = w.Write(body)                          // a buffer takes all
-	_ = w.Close()
-	return out.Bytes()
-}
-
-func unpack(b []byte) ([]byte, error) {
-	out, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(b[1:])), maxBody+1))
-	if err == nil && len(out) > maxBody {
-		err = fault.New(fault.Internal, "packed scores are larger than any are")
-	}
-	return out, err
-}
+// plains are what engines say before it is packed.
+var plains = sync.Pool{New: func() any { return new([]byte) }}
