@@ -33,6 +33,10 @@ import (
 	"polis/handler/internal/watch"
 )
 
+// unhurried is how long after the models the stores are opened, if no request needed them before:
+// some ten times what the first request takes. Our choice.
+const unhurried = 50 * time.Millisecond
+
 // warmed is for how many tenants models are loaded before anybody asks.
 const warmed = 4
 
@@ -72,8 +76,10 @@ func serve() error {
 	queues := bus.Open(func() (bus.Sender, error) { return from.Bus() })
 	failed := make(chan error, 3)
 	go func() {
-		// The first request has the cores' whole attention, and most need the models alone.
+		// The first request has the cores' whole attention, and most need the models alone: what
+		// else there is waits until it is asked for, or for a moment in which nobody is.
 		models.Warm(context.Background(), warmed)
+		time.Sleep(unhurried)
 		for _, wait := range []func(context.Context) error{docs.Wait, queues.Wait} {
 			if err := wait(context.Background()); err != nil {
 				failed <- err

@@ -43,7 +43,8 @@ type Models struct {
 	ContactsSince portfolio.Date
 	Usual         Usual
 
-	worth *clv.Plan // see plan
+	worth   *clv.Plan // see plan
+	checked bool      // by Parse: scorers need not do it again
 }
 
 var planning sync.Mutex
@@ -90,8 +91,12 @@ const parts = 3
 //go:embed standard.json
 var standard []byte
 
+func isStandard(line []byte) bool {
+	return bytes.Equal(line, bytes.TrimSuffix(standard, []byte{'\n'}))
+}
+
 func readSettings(line []byte) (Settings, error) {
-	if bytes.Equal(line, bytes.TrimSuffix(standard, []byte{'\n'})) {
+	if isStandard(line) {
 		return DefaultSettings(), nil
 	}
 	var s Settings
@@ -225,10 +230,12 @@ func Parse(body []byte) (*Models, error) {
 	// The lines are read side by side, and beside the first: they are most of a cold start.
 	var wg sync.WaitGroup
 	var of [parts]error
+	var sum string
 	settings, worth, usual, lines := lines[0], lines[1], lines[2], lines[parts:]
 	wg.Go(func() { of[1] = json.Unmarshal(worth, m.Clv) })
 	wg.Go(func() { of[2] = json.Unmarshal(usual, &m.Usual) })
 	wg.Go(func() { m.Settings, of[0] = readSettings(settings) })
+	wg.Go(func() { sum = sha256Of(body) })
 	models, errs := make([]*model.Model, len(lines)), make([]error, len(lines))
 	for i, line := range lines {
 		if !lightgbm.Saved(line) {
@@ -263,7 +270,6 @@ func Parse(body []byte) (*Models, error) {
 			return nil, fault.Wrap(fault.Malformed, errs[i], "reading model %s", name)
 		}
 	}
-	sum := sha256Of(body)
 	m.Version, m.SHA256, m.Trained, m.Ends, m.ContactsSince = sum[:16], sum, f.Trained, portfolio.EndTable{}, f.Contacts
 	m.Risk = &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.Schema, Branches: f.Branches, Quantiles: f.Quantiles, LossQuantiles: f.Losses, Bands: f.Bands["risk"]}
 	m.Churn = &churn.Model{
@@ -283,12 +289,29 @@ func Parse(body []byte) (*Models, error) {
 			m.Nbp.Groups[g] = lm
 		}
 	}
-	return m, m.check()
+	// The standard settings were checked before they were published: with the program.
+	if err = m.checkLearnt(groups); err == nil && !isStandard(settings) {
+		err = m.Settings.Check()
+	}
+	m.checked = err == nil
+	return m, err
 }
 
 // check makes sure that the models can be scored with: each is there, predicts what it
 // is taken for, and is of the fields that the engines will give it.
 func (m *Models) check() error {
+	groups, err := nbp.NewGrouping(m.Settings.Nbp.Groups)
+	if err == nil {
+		err = m.checkLearnt(groups)
+	}
+	if err != nil {
+		return err
+	}
+	return m.Settings.Check()
+}
+
+// checkLearnt checks all but the settings, from which the groups are.
+func (m *Models) checkLearnt(groups *nbp.Grouping) error {
 	if m.Risk == nil || m.Churn == nil || m.Clv == nil || m.Nbp == nil {
 		return fault.New(fault.Malformed, "the models of an engine are missing")
 	}
@@ -296,10 +319,6 @@ func (m *Models) check() error {
 		return fault.Wrap(fault.Malformed, err, "the models' schema of policies")
 	}
 	if err := m.Usual.check(); err != nil {
-		return err
-	}
-	groups, err := nbp.NewGrouping(m.Settings.Nbp.Groups)
-	if err != nil {
 		return err
 	}
 	if err := m.Nbp.Check(groups); err != nil {
@@ -323,10 +342,7 @@ func (m *Models) check() error {
 	if err := risk.CheckBranches(m.Risk.Branches); err != nil {
 		return err
 	}
-	if err := errors.Join(m.Churn.Check(), m.Clv.Check()); err != nil {
-		return err
-	}
-	return m.Settings.Check()
+	return errors.Join(m.Churn.Check(), m.Clv.Check())
 }
 
 func sameFields(name string, m score.Model, loss model.Loss, fields []model.Field) error {

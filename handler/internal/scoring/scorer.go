@@ -53,8 +53,10 @@ func New(m *Models) (*Scorer, error) {
 	if m == nil {
 		return nil, fault.New(fault.Internal, "scoring without models")
 	}
-	if err := m.check(); err != nil {
-		return nil, err
+	if !m.checked {
+		if err := m.check(); err != nil {
+			return nil, err
+		}
 	}
 	return assemble(m)
 }

@@ -118,6 +118,7 @@ func TestNoModelsOfWhatMayNotBe(t *testing.T) {
 			t.Fatal(err)
 		}
 		change(m)
+		m.checked = false // they are no longer what was read
 		if m.Risk.Schema.Attributes != nil {
 			fields := m.Risk.Schema.Fields()
 			m.Risk.Frequency, m.Risk.Severity = model.Constant(fields, model.Poisson, -2, ""), model.Constant(fields, model.Gamma, 7, "")

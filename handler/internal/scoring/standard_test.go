@@ -25,6 +25,9 @@ func TestStandardSettings(t *testing.T) {
 	if !bytes.Equal(standard, want) {
 		t.Error("standard.json is not what DefaultSettings are; go test -update writes it anew")
 	}
+	if s := DefaultSettings(); s.Check() != nil {
+		t.Errorf("models with the standard settings are read without checking these: %v", s.Check())
+	}
 	read, err := readSettings(bytes.TrimSpace(want))
 	if err != nil {
 		t.Fatal(err)
