@@ -57,12 +57,6 @@ func serve() error {
 	}
 	log := zerolog.New(os.Stdout).Level(cfg.Level).With().Timestamp().Logger()
 
-	// The host calls 127.0.0.1; nobody else has business here. It may knock while the
-	// rest is being opened.
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.Port)))
-	if err != nil {
-		return fault.Wrap(fault.Unconfigured, err, "listening where the Functions host calls")
-	}
 	from, err := parts.New(cfg)
 	if err != nil {
 		return err
@@ -86,6 +80,12 @@ func serve() error {
 			}
 		}
 	}()
+	// The host calls 127.0.0.1; nobody else has business here. It may knock while the
+	// rest is being opened.
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.Port)))
+	if err != nil {
+		return fault.Wrap(fault.Unconfigured, err, "listening where the Functions host calls")
+	}
 	auth, err := from.Callers()
 	if err != nil {
 		return err

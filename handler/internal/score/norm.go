@@ -6,6 +6,10 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+
+	"github.com/go-faster/jx"
+
+	"polis/handler/internal/fault"
 )
 
 // Norm is what is usual of a feature in the book when the models were published: of a
@@ -18,6 +22,50 @@ type Norm struct {
 
 // Norms are those of features, by their names.
 type Norms map[string]Norm
+
+// UnmarshalJSON reads norms without reflection: a process that has just started reads those of
+// all features before its first score.
+func (n *Norms) UnmarshalJSON(b []byte) error {
+	d := jx.DecodeBytes(b)
+	if d.Next() == jx.Null {
+		return nil
+	}
+	*n = Norms{}
+	err := d.Obj(func(d *jx.Decoder, feature string) error {
+		var norm Norm
+		err := d.ObjBytes(func(d *jx.Decoder, key []byte) (err error) {
+			switch string(key) {
+			case "quantiles":
+				norm.Quantiles = make([]float64, 0, normSteps+1)
+				err = d.Arr(func(d *jx.Decoder) error {
+					q, err := number(d)
+					norm.Quantiles = append(norm.Quantiles, q)
+					return err
+				})
+			case "common":
+				norm.Common, err = d.Str()
+			case "share":
+				norm.Share, err = number(d)
+			default:
+				err = d.Skip()
+			}
+			return err
+		})
+		(*n)[feature] = norm
+		return err
+	})
+	return fault.Wrap(fault.Malformed, err, "reading what is usual in a book")
+}
+
+// number is read to the bit, as what is compared with it was written; the decoder's own way of
+// reading one rounds some twice.
+func number(d *jx.Decoder) (float64, error) {
+	n, err := d.Num()
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseFloat(string(n), 64)
+}
 
 // Book is a reason's comparison to the book. The zero Book compares with nothing.
 type Book struct {
