@@ -10,9 +10,11 @@ import (
 	"io"
 	"maps"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"polis/handler/internal/audit"
 	"polis/handler/internal/churn"
@@ -227,24 +229,25 @@ func Parse(body []byte) (*Models, error) {
 		return nil, fault.New(fault.Malformed, "models of %d lines", 1+len(lines))
 	}
 	m := &Models{Clv: &clv.Model{}}
-	// The lines are read side by side, and beside the first: they are most of a cold start.
-	var wg sync.WaitGroup
-	var of [parts]error
+	var of [1 + parts]error
 	var sum string
 	settings, worth, usual, lines := lines[0], lines[1], lines[2], lines[parts:]
-	wg.Go(func() { of[1] = json.Unmarshal(worth, m.Clv) })
-	wg.Go(func() { of[2] = json.Unmarshal(usual, &m.Usual) })
-	wg.Go(func() { m.Settings, of[0] = readSettings(settings) })
-	wg.Go(func() { sum = sha256Of(body) })
 	models, errs := make([]*model.Model, len(lines)), make([]error, len(lines))
+	tasks := []func(){
+		func() { of[0] = json.Unmarshal(head, &f) },
+		func() { of[1] = json.Unmarshal(worth, m.Clv) },
+		func() { of[2] = json.Unmarshal(usual, &m.Usual) },
+		func() { m.Settings, of[3] = readSettings(settings) },
+		func() { sum = sha256Of(body) },
+	}
 	for i, line := range lines {
 		if !lightgbm.Saved(line) {
-			wg.Go(func() { models[i], errs[i] = model.Parse(line) })
+			tasks = append(tasks, func() { models[i], errs[i] = model.Parse(line) })
 		}
 	}
-	err := json.Unmarshal(head, &f)
-	wg.Wait()
-	if err = errors.Join(err, of[0], of[1], of[2]); err != nil {
+	sideBySide(tasks)
+	err := errors.Join(of[:]...)
+	if err != nil {
 		return nil, fault.Wrap(fault.Malformed, err, "reading models")
 	}
 	if f.Format != modelsFormat {
@@ -295,6 +298,23 @@ func Parse(body []byte) (*Models, error) {
 	}
 	m.checked = err == nil
 	return m, err
+}
+
+// sideBySide does all tasks, on all cores: the lines of a file are most of a cold start. They
+// share a goroutine a core, since each one more would grow a stack of its own.
+func sideBySide(tasks []func()) {
+	var next atomic.Int64
+	work := func() {
+		for i := next.Add(1); i <= int64(len(tasks)); i = next.Add(1) {
+			tasks[i-1]()
+		}
+	}
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) - 1 {
+		wg.Go(work)
+	}
+	work()
+	wg.Wait()
 }
 
 // check makes sure that the models can be scored with: each is there, predicts what it
