@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 
 	"polis/handler/internal/audit"
+	"polis/handler/internal/care"
 	"polis/handler/internal/churn"
 	"polis/handler/internal/clv"
 	"polis/handler/internal/fault"
@@ -237,7 +238,11 @@ func Parse(body []byte) (*Models, error) {
 		func() { of[0] = json.Unmarshal(head, &f) },
 		func() { of[1] = json.Unmarshal(worth, m.Clv) },
 		func() { of[2] = json.Unmarshal(usual, &m.Usual) },
-		func() { m.Settings, of[3] = readSettings(settings) },
+		func() {
+			if m.Settings, of[3] = readSettings(settings); of[3] == nil {
+				_, of[3] = care.Compile(&m.Settings.Care) // scorers find the rules read
+			}
+		},
 		func() { sum = sha256Of(body) },
 	}
 	for i, line := range lines {
