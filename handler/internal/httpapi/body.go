@@ -2,12 +2,14 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -59,10 +61,9 @@ func decode(body []byte, v any) error {
 	if !utf8.Valid(body) {
 		return fault.New(fault.Malformed, "the body is not UTF-8")
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
+	d := strict(body)
 	if err := d.Decode(v); err != nil {
-		return jsonFault(err, d.InputOffset())
+		return jsonFault(err, body, reflect.TypeOf(v).Elem())
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return fault.New(fault.Malformed, "there is more after the JSON value")
@@ -70,15 +71,15 @@ func decode(body []byte, v any) error {
 	return nil
 }
 
-// jsonFault says what is wrong with a body and where, without its values.
-func jsonFault(err error, at int64) error {
-	var (
-		syntax *json.SyntaxError
-		typed  *json.UnmarshalTypeError
-	)
-	invalid := func(pointer, detail string) error {
-		return &fault.Error{Kind: fault.Invalid, Detail: "the body does not fit", Fields: []fault.Field{{Pointer: pointer, Detail: detail}}}
-	}
+func strict(body []byte) *json.Decoder {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	return d
+}
+
+// jsonFault says what is wrong with a body that should be a t, and where, without its values.
+func jsonFault(err error, body []byte, t reflect.Type) error {
+	var syntax *json.SyntaxError
 	switch {
 	case errors.Is(err, io.EOF):
 		return fault.New(fault.Malformed, "the body is empty")
@@ -86,12 +87,85 @@ func jsonFault(err error, at int64) error {
 		return fault.New(fault.Malformed, "the JSON ends too early")
 	case errors.As(err, &syntax):
 		return fault.New(fault.Malformed, "not JSON, at byte %d", syntax.Offset)
-	case errors.As(err, &typed):
-		return invalid("/"+strings.ReplaceAll(typed.Field, ".", "/"), "a JSON "+typed.Value+" does not go here")
 	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return invalid("/"+strings.Trim(name, `"`), fmt.Sprintf("is not a field, near byte %d", at))
+	return &fault.Error{Kind: fault.Invalid, Detail: "the body does not fit", Fields: misfits(nil, "", body, t)}
+}
+
+// maxMisfits is how many faults of a body are told: as many as of rows that break rules.
+const maxMisfits = 100
+
+// misfits adds what in a JSON value does not go into a t, each with its JSON pointer (RFC 6901).
+// encoding/json tells of one only, and not where in a list or, of our own types, where at
+// all: so what did not decode as a whole is decoded part by part.
+func misfits(to []fault.Field, pointer string, value []byte, t reflect.Type) []fault.Field {
+	err := strict(value).Decode(reflect.New(t).Interface())
+	if err == nil || len(to) == maxMisfits {
+		return to
+	}
+	before := len(to)
+	var list []json.RawMessage
+	switch {
+	case t.Kind() == reflect.Slice && json.Unmarshal(value, &list) == nil:
+		for i, v := range list {
+			to = misfits(to, pointer+"/"+strconv.Itoa(i), v, t.Elem())
+		}
+	case t.Kind() == reflect.Struct && bytes.HasPrefix(bytes.TrimSpace(value), []byte("{")):
+		to = misfitsOf(to, pointer, value, t)
+	}
+	if len(to) == before { // it is the value itself
+		to = append(to, fault.Field{Pointer: pointer, Detail: misfit(err)})
+	}
+	return to
+}
+
+// misfitsOf adds what in a JSON object does not go into the fields of a t.
+func misfitsOf(to []fault.Field, pointer string, object []byte, t reflect.Type) []fault.Field {
+	d := json.NewDecoder(bytes.NewReader(object))
+	_, err := d.Token() // {
+	for err == nil && d.More() && len(to) < maxMisfits {
+		var name json.Token
+		var value json.RawMessage
+		if name, err = d.Token(); err == nil {
+			err = d.Decode(&value)
+		}
+		if err != nil {
+			break
+		}
+		at := pointer + "/" + escapePointer.Replace(name.(string))
+		if f, ok := fieldNamed(t, name.(string)); ok {
+			to = misfits(to, at, value, f.Type)
+		} else {
+			to = append(to, fault.Field{Pointer: at, Detail: "is not a field"})
+		}
+	}
+	return to
+}
+
+var escapePointer = strings.NewReplacer("~", "~0", "/", "~1")
+
+// fieldNamed finds the field that encoding/json would decode a name into: case is folded, and
+// the fields of what is embedded are fields.
+func fieldNamed(t reflect.Type, name string) (reflect.StructField, bool) {
+	for _, f := range reflect.VisibleFields(t) {
+		tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if !f.Anonymous && f.IsExported() && tag != "-" && strings.EqualFold(cmp.Or(tag, f.Name), name) {
+			return f, true
+		}
+	}
+	return reflect.StructField{}, false
+}
+
+// misfit says what is wrong with a value that has no parts, or with the kind of one that has.
+func misfit(err error) string {
+	var typed *json.UnmarshalTypeError
+	if errors.As(err, &typed) {
+		kind, _, _ := strings.Cut(typed.Value, " ") // "number 1.5" holds the value
+		return "a JSON " + kind + " does not go here"
 	}
 	// What is left is what our own types say of a value: dates, amounts, engines.
-	return invalid("", fmt.Sprintf("near byte %d: %s", at, err.Error()))
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return f.Detail
+	}
+	return err.Error()
 }

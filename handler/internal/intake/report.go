@@ -101,6 +101,7 @@ func (fs *findings) warn(t portfolio.Table, line int64, id string, b portfolio.B
 }
 
 func (fs *findings) add(t portfolio.Table, line int64, id string, b portfolio.Breach, severity string) error {
+	b = b.InFile()
 	reason := b.Rule
 	if b.Field != "" {
 		reason = b.Field + " " + reason

@@ -3,6 +3,7 @@ package portfolio
 import (
 	"math"
 	"strconv"
+	"strings"
 
 	"polis/handler/internal/fault"
 )
@@ -10,8 +11,17 @@ import (
 // Breach is a rule that a row breaks: the field and the rule, never the value, since
 // a value may be personal data.
 type Breach struct {
-	Field string
+	Field string // within a field that is a list as consents/1/purpose: the row's JSON pointer, less its first slash
 	Rule  string
+}
+
+// InFile is the breach as of a row of a file, where a list is one column.
+func (b Breach) InFile() Breach {
+	column, within, nested := strings.Cut(b.Field, "/")
+	if !nested {
+		return b
+	}
+	return Breach{column, within[strings.LastIndexByte(within, '/')+1:] + " " + b.Rule}
 }
 
 const maxID = 128
@@ -45,6 +55,16 @@ func checkText(field, s string, add func(Breach)) {
 	if len(s) > 1000 {
 		add(Breach{field, "is longer than 1000 characters"})
 	}
+}
+
+// checkNested checks a text of the i-th of a list that a row holds. Its place is made only
+// where it is said: rows that break no rule are checked a million at a time.
+func checkNested(list string, i int, name, s string, optional bool, add func(Breach)) {
+	at := func(b Breach) { add(Breach{list + "/" + strconv.Itoa(i) + "/" + name, b.Rule}) }
+	if s == "" && !optional {
+		at(Breach{Rule: "is required"})
+	}
+	checkText("", s, at)
 }
 
 func checkVersion(v Version, asOf Date, add func(Breach)) {
@@ -88,14 +108,13 @@ func (c *Customer) Check(asOf Date, add func(Breach)) {
 	} {
 		checkText(f.name, f.value, add)
 	}
-	for _, s := range c.Consents {
-		if s.Purpose == "" || s.Channel == "" {
-			add(Breach{"consents", "needs a purpose and a channel"})
-			break
+	for i, s := range c.Consents {
+		for _, f := range [...]struct {
+			name, value string
+			optional    bool
+		}{{name: "purpose", value: s.Purpose}, {name: "channel", value: s.Channel}, {"source", s.Source, true}} {
+			checkNested("consents", i, f.name, f.value, f.optional, add)
 		}
-		checkText("consents", s.Purpose, add)
-		checkText("consents", s.Channel, add)
-		checkText("consents", s.Source, add)
 	}
 	checkVersion(c.Version, asOf, add)
 }
@@ -159,28 +178,25 @@ func (p *Policy) Check(asOf Date, add func(Breach)) {
 	} {
 		checkText(f.name, f.value, add)
 	}
-	for _, a := range p.Attributes {
-		if a.Key == "" {
-			add(Breach{"attributes", "has a value without a key"})
-			break
-		}
-		checkText("attributes", a.Key, add)
-		checkText("attributes", a.Value, add)
-		checkRebuild(a, asOf, add)
+	for i, a := range p.Attributes {
+		checkNested("attributes", i, "key", a.Key, false, add)
+		checkNested("attributes", i, "value", a.Value, true, add)
+		checkRebuild(i, a, asOf, add)
 	}
 	checkVersion(p.Version, asOf, add)
 }
 
 // checkRebuild checks the attributes that Polis reads itself.
-func checkRebuild(a Attribute, asOf Date, add func(Breach)) {
+func checkRebuild(i int, a Attribute, asOf Date, add func(Breach)) {
+	bad := func(rule string) { add(Breach{"attributes/" + strconv.Itoa(i) + "/value", rule}) }
 	switch a.Key {
 	case RebuildValue:
 		if v, ok := ParseCents(a.Value); !ok || v <= 0 {
-			add(Breach{"attributes", RebuildValue + " is not an amount above 0"})
+			bad(RebuildValue + " is not an amount above 0")
 		}
 	case RebuildDate:
 		if d, ok := ParseDate(a.Value); !ok || d > asOf {
-			add(Breach{"attributes", RebuildDate + " is not an ISO 8601 date up to the as-of date"})
+			bad(RebuildDate + " is not an ISO 8601 date up to the as-of date")
 		}
 	}
 }

@@ -62,8 +62,8 @@ func TestCheckCustomer(t *testing.T) {
 		{func(c *Customer) { c.CompanyGroupID = strings.Repeat("x", 129) }, "company_group_id is longer than 128 characters"},
 		{func(c *Customer) { c.Postcode = "\t" }, "postcode holds a control character"},
 		{func(c *Customer) { c.Region = strings.Repeat("x", 1001) }, "region is longer than 1000 characters"},
-		{func(c *Customer) { c.Consents = []Consent{{Purpose: "marketing"}} }, "consents needs a purpose and a channel"},
-		{func(c *Customer) { c.Consents = []Consent{{Purpose: "a", Channel: "b", Source: "\x00"}} }, "consents holds a control character"},
+		{func(c *Customer) { c.Consents = []Consent{{Purpose: "marketing"}} }, "consents/0/channel is required"},
+		{func(c *Customer) { c.Consents = []Consent{{Purpose: "a", Channel: "b", Source: "\x00"}} }, "consents/0/source holds a control character"},
 		{func(c *Customer) { c.RecordedAt = today + 1 }, "recorded_at is after the as-of date"},
 		{func(c *Customer) { c.RecordedAt, c.ValidFrom = today, today+90 }, ""},
 		{func(c *Customer) { c.Reason = "\x01" }, "mutation_reason holds a control character"},
@@ -100,11 +100,11 @@ func TestCheckPolicy(t *testing.T) {
 		{func(p *Policy) { p.Status = "gone" }, "status is none of active, ended, suspended"},
 		{func(p *Policy) { p.Status = Ended }, "end_date is required where status is ended"},
 		{func(p *Policy) { p.Status = Suspended }, ""},
-		{func(p *Policy) { p.Attributes = []Attribute{{Value: "x"}} }, "attributes has a value without a key"},
-		{func(p *Policy) { p.Attributes = []Attribute{{"k", "\x02"}} }, "attributes holds a control character"},
+		{func(p *Policy) { p.Attributes = []Attribute{{Value: "x"}} }, "attributes/0/key is required"},
+		{func(p *Policy) { p.Attributes = []Attribute{{"k", "\x02"}} }, "attributes/0/value holds a control character"},
 		{func(p *Policy) { p.Attributes = []Attribute{{RebuildValue, "412000.50"}, {RebuildDate, "2026-03-31"}} }, ""},
-		{func(p *Policy) { p.Attributes = []Attribute{{RebuildValue, "0"}} }, "attributes enrichment:rebuild_value is not an amount above 0"},
-		{func(p *Policy) { p.Attributes = []Attribute{{RebuildDate, "2026-04-01"}} }, "attributes enrichment:rebuild_value:date is not an ISO 8601 date up to the as-of date"},
+		{func(p *Policy) { p.Attributes = []Attribute{{RebuildValue, "0"}} }, "attributes/0/value enrichment:rebuild_value is not an amount above 0"},
+		{func(p *Policy) { p.Attributes = []Attribute{{RebuildDate, "2026-04-01"}} }, "attributes/0/value enrichment:rebuild_value:date is not an ISO 8601 date up to the as-of date"},
 		{func(p *Policy) { p.Carrier = "\r" }, "carrier holds a control character"},
 	} {
 		row := example().Policies[0]
@@ -180,5 +180,18 @@ func TestBranches(t *testing.T) {
 	}
 	if b, ok := BranchOf("drones"); ok || b.Name != "drones" || b.Essential || b.LifeOrHealth {
 		t.Errorf("an unknown branch is %+v, %t", b, ok)
+	}
+}
+
+// TestInFile: in a file a list is one column, and what is wrong within is said in words.
+func TestInFile(t *testing.T) {
+	for in, want := range map[Breach]Breach{
+		{"start_date", "is required"}:            {"start_date", "is required"},
+		{"consents/12/channel", "is required"}:   {"consents", "channel is required"},
+		{"attributes/0/value", "is not a value"}: {"attributes", "value is not a value"},
+	} {
+		if got := in.InFile(); got != want {
+			t.Errorf("%v: %v, want %v", in, got, want)
+		}
 	}
 }
