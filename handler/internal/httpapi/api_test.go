@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -576,13 +577,14 @@ func TestSpecCodeAndFunctionsAgree(t *testing.T) {
 			}
 		}
 	}
-	inCode, byFunction := map[string]bool{}, map[string]map[string]bool{}
+	inCode, paths := map[string]bool{}, map[string]map[string]bool{"Unknown": {"{*path}": true}}
 	for _, rt := range routes() {
 		inCode[rt.pattern] = true
-		if byFunction[rt.function] == nil {
-			byFunction[rt.function] = map[string]bool{}
+		if paths[rt.function] == nil {
+			paths[rt.function] = map[string]bool{}
 		}
-		byFunction[rt.function][rt.pattern] = true
+		_, path, _ := strings.Cut(rt.pattern, " /api/")
+		paths[rt.function][path] = true
 	}
 	same(t, "operations of openapi.yaml", inSpec, "routes of the code", inCode)
 
@@ -604,17 +606,72 @@ func TestSpecCodeAndFunctionsAgree(t *testing.T) {
 		if f.Bindings[0].Type != "httpTrigger" {
 			continue
 		}
+		inFunctions[e.Name()] = true
 		if f.Bindings[0].AuthLevel != "anonymous" {
 			t.Errorf("%s: authLevel %s: Polis's callers guard its routes, not functions keys", e.Name(), f.Bindings[0].AuthLevel)
 		}
-		mine := map[string]bool{}
-		for _, m := range f.Bindings[0].Methods {
-			op := strings.ToUpper(m) + " /api/" + f.Bindings[0].Route
-			mine[op], inFunctions[op] = true, true
+		if len(f.Bindings[0].Methods) > 0 {
+			t.Errorf("%s: the host answers methods that a function does not name with 404 and without Allow: name none", e.Name())
 		}
-		same(t, "methods of functions/"+e.Name(), mine, "routes of the code", byFunction[e.Name()])
+		same(t, "route of functions/"+e.Name(), map[string]bool{f.Bindings[0].Route: true}, "routes of the code", paths[e.Name()])
 	}
-	same(t, "routes of functions/", inFunctions, "routes of the code", inCode)
+	for name := range paths {
+		if !inFunctions[name] {
+			t.Errorf("functions/ has no %s", name)
+		}
+	}
+}
+
+// TestMethods: HEAD is answered wherever GET is, and any other method that a resource does not
+// have with those it has.
+func TestMethods(t *testing.T) {
+	w := newWorld(t)
+	srv := httptest.NewServer(w.api)
+	defer srv.Close()
+	takes := map[string][]string{}
+	for _, rt := range routes() {
+		method, path, _ := strings.Cut(rt.pattern, " ")
+		if method == "GET" {
+			takes[path] = append(takes[path], "GET", "HEAD")
+			continue
+		}
+		takes[path] = append(takes[path], method)
+	}
+	call := func(method, path string) (*http.Response, string) {
+		r, err := http.NewRequestWithContext(t.Context(), method, srv.URL+path, nil)
+		must(t, err)
+		r.Header.Set("Authorization", "Bearer key-one")
+		resp, err := srv.Client().Do(r)
+		must(t, err)
+		body, err := io.ReadAll(resp.Body)
+		must(t, err)
+		must(t, resp.Body.Close())
+		return resp, string(body)
+	}
+	for path, methods := range takes {
+		path = strings.NewReplacer("{", "", "}", "").Replace(path)
+		for _, m := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
+			resp, body := call(m, path)
+			allow := strings.Split(resp.Header.Get("Allow"), ", ")
+			slices.Sort(allow)
+			slices.Sort(methods)
+			switch {
+			case !slices.Contains(methods, m):
+				if resp.StatusCode != 405 || !slices.Equal(allow, methods) || resp.Header.Get("Content-Type") != "application/problem+json" {
+					t.Errorf("%s %s: %d, Allow %v, want 405 and %v", m, path, resp.StatusCode, allow, methods)
+				}
+			case m == "HEAD":
+				if get, _ := call("GET", path); resp.StatusCode != get.StatusCode || body != "" || resp.Header.Get("Content-Type") != get.Header.Get("Content-Type") {
+					t.Errorf("HEAD %s: %d %s, GET %d %s", path, resp.StatusCode, resp.Header.Get("Content-Type"), get.StatusCode, get.Header.Get("Content-Type"))
+				}
+			case resp.StatusCode == 405:
+				t.Errorf("%s %s: 405", m, path)
+			}
+		}
+	}
+	if resp, body := call("GET", "/api/v1/none/such"); resp.StatusCode != 404 || resp.Header.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("an unknown path: %d %s", resp.StatusCode, body)
+	}
 }
 
 func same(t *testing.T, aName string, a map[string]bool, bName string, b map[string]bool) {
