@@ -6,7 +6,10 @@ import (
 	"context"
 	_ "embed" // the specification
 	"io"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,6 +107,7 @@ type route struct {
 	role      caller.Role // "" where the route is public
 	creates   bool        // honours Idempotency-Key
 	storeless bool        // may need nothing that is stored: the tenant is not looked up
+	query     []string    // the parameters that it takes in the query
 	serve     func(*API, http.ResponseWriter, *http.Request, call) error
 }
 
@@ -119,43 +123,44 @@ const Prefix = "/api"
 // routes are all operations. Each is HTTP-triggered; queue and timer functions do not
 // come this way.
 func routes() []route {
+	words := []string{"lang"}
 	list := []route{
-		{"GET /api/health", "Health", "", false, false, (*API).health},
-		{"GET /api/openapi.yaml", "OpenApi", "", false, false, (*API).openAPI},
-		{"GET /api/docs", "Docs", "", false, false, (*API).docs},
-		{"POST /api/v1/imports", "Imports", caller.PortfolioWrite, true, false, (*API).startImport},
-		{"GET /api/v1/imports", "Imports", caller.PortfolioWrite, false, false, (*API).listImports},
-		{"GET /api/v1/imports/{import}", "Import", caller.PortfolioWrite, false, false, (*API).getImport},
-		{"GET /api/v1/imports/{import}/report", "ImportReport", caller.PortfolioWrite, false, false, (*API).importReport},
-		{"GET /api/v1/customers/{customer}", "Customer", caller.ScoresRead, false, false, (*API).getCustomer},
-		{"PUT /api/v1/customers/{customer}", "Customer", caller.PortfolioWrite, false, false, (*API).putCustomer},
-		{"DELETE /api/v1/customers/{customer}", "Customer", caller.PortfolioWrite, false, false, (*API).eraseCustomer},
-		{"GET /api/v1/customers/{customer}/scores", "CustomerScores", caller.ScoresRead, false, false, (*API).customerScores},
-		{"GET /api/v1/customers/{customer}/actions", "CustomerActions", caller.ScoresRead, false, false, (*API).customerActions},
-		{"GET /api/v1/customers/{customer}/objection", "CustomerObjection", caller.ScoresRead, false, false, (*API).getObjection},
-		{"POST /api/v1/customers/{customer}/objection", "CustomerObjection", caller.ActionsWrite, true, false, (*API).object},
-		{"POST /api/v1/customers/{customer}/objection/withdrawal", "CustomerObjectionWithdrawal", caller.ActionsWrite, true, false, (*API).withdraw},
-		{"GET /api/v1/decisions/{decision}", "Decision", caller.ScoresRead, false, false, (*API).getDecision},
-		{"POST /api/v1/decisions/{decision}/reliance", "DecisionReliance", caller.ActionsWrite, true, false, (*API).rely},
-		{"POST /api/v1/decisions/{decision}/review", "DecisionReview", caller.ActionsWrite, true, false, (*API).review},
-		{"POST /api/v1/decisions/{decision}/review/outcome", "DecisionReviewOutcome", caller.ReviewsWrite, true, false, (*API).decide},
-		{"GET /api/v1/reviews", "Reviews", caller.ScoresRead, false, false, (*API).listReviews},
-		{"GET /api/v1/scores", "Scores", caller.ScoresRead, false, false, (*API).listScores},
-		{"POST /api/v1/churn/what-ifs", "ChurnWhatIf", caller.ScoresRead, false, false, (*API).whatIf},
-		{"POST /api/v1/runs", "Runs", caller.ScoresRun, true, false, (*API).startRun},
-		{"GET /api/v1/runs", "Runs", caller.ScoresRead, false, false, (*API).listRuns},
-		{"GET /api/v1/runs/{run}", "Run", caller.ScoresRead, false, false, (*API).getRun},
-		{"GET /api/v1/drift-reports", "DriftReports", caller.ScoresRead, false, false, (*API).listReports},
-		{"GET /api/v1/drift-reports/{month}", "DriftReport", caller.ScoresRead, false, false, (*API).getReport},
-		{"GET /api/v1/action-lists", "ActionLists", caller.ScoresRead, false, false, (*API).listLists},
-		{"GET /api/v1/action-lists/{date}", "ActionList", caller.ScoresRead, false, false, (*API).getList},
-		{"POST /api/v1/action-lists/{date}/items/{item}/feedback", "ActionFeedback", caller.ActionsWrite, true, false, (*API).feedback},
-		{"GET /api/v1/actions/effects", "ActionEffects", caller.ScoresRead, false, false, (*API).effects},
+		{"GET /api/health", "Health", "", false, false, nil, (*API).health},
+		{"GET /api/openapi.yaml", "OpenApi", "", false, false, nil, (*API).openAPI},
+		{"GET /api/docs", "Docs", "", false, false, nil, (*API).docs},
+		{"POST /api/v1/imports", "Imports", caller.PortfolioWrite, true, false, nil, (*API).startImport},
+		{"GET /api/v1/imports", "Imports", caller.PortfolioWrite, false, false, nil, (*API).listImports},
+		{"GET /api/v1/imports/{import}", "Import", caller.PortfolioWrite, false, false, nil, (*API).getImport},
+		{"GET /api/v1/imports/{import}/report", "ImportReport", caller.PortfolioWrite, false, false, nil, (*API).importReport},
+		{"GET /api/v1/customers/{customer}", "Customer", caller.ScoresRead, false, false, nil, (*API).getCustomer},
+		{"PUT /api/v1/customers/{customer}", "Customer", caller.PortfolioWrite, false, false, nil, (*API).putCustomer},
+		{"DELETE /api/v1/customers/{customer}", "Customer", caller.PortfolioWrite, false, false, nil, (*API).eraseCustomer},
+		{"GET /api/v1/customers/{customer}/scores", "CustomerScores", caller.ScoresRead, false, false, words, (*API).customerScores},
+		{"GET /api/v1/customers/{customer}/actions", "CustomerActions", caller.ScoresRead, false, false, nil, (*API).customerActions},
+		{"GET /api/v1/customers/{customer}/objection", "CustomerObjection", caller.ScoresRead, false, false, nil, (*API).getObjection},
+		{"POST /api/v1/customers/{customer}/objection", "CustomerObjection", caller.ActionsWrite, true, false, nil, (*API).object},
+		{"POST /api/v1/customers/{customer}/objection/withdrawal", "CustomerObjectionWithdrawal", caller.ActionsWrite, true, false, nil, (*API).withdraw},
+		{"GET /api/v1/decisions/{decision}", "Decision", caller.ScoresRead, false, false, words, (*API).getDecision},
+		{"POST /api/v1/decisions/{decision}/reliance", "DecisionReliance", caller.ActionsWrite, true, false, nil, (*API).rely},
+		{"POST /api/v1/decisions/{decision}/review", "DecisionReview", caller.ActionsWrite, true, false, nil, (*API).review},
+		{"POST /api/v1/decisions/{decision}/review/outcome", "DecisionReviewOutcome", caller.ReviewsWrite, true, false, nil, (*API).decide},
+		{"GET /api/v1/reviews", "Reviews", caller.ScoresRead, false, false, nil, (*API).listReviews},
+		{"GET /api/v1/scores", "Scores", caller.ScoresRead, false, false, []string{"lang", "limit", "cursor"}, (*API).listScores},
+		{"POST /api/v1/churn/what-ifs", "ChurnWhatIf", caller.ScoresRead, false, false, words, (*API).whatIf},
+		{"POST /api/v1/runs", "Runs", caller.ScoresRun, true, false, nil, (*API).startRun},
+		{"GET /api/v1/runs", "Runs", caller.ScoresRead, false, false, []string{"limit", "before"}, (*API).listRuns},
+		{"GET /api/v1/runs/{run}", "Run", caller.ScoresRead, false, false, nil, (*API).getRun},
+		{"GET /api/v1/drift-reports", "DriftReports", caller.ScoresRead, false, false, nil, (*API).listReports},
+		{"GET /api/v1/drift-reports/{month}", "DriftReport", caller.ScoresRead, false, false, nil, (*API).getReport},
+		{"GET /api/v1/action-lists", "ActionLists", caller.ScoresRead, false, false, nil, (*API).listLists},
+		{"GET /api/v1/action-lists/{date}", "ActionList", caller.ScoresRead, false, false, []string{"limit", "cursor"}, (*API).getList},
+		{"POST /api/v1/action-lists/{date}/items/{item}/feedback", "ActionFeedback", caller.ActionsWrite, true, false, nil, (*API).feedback},
+		{"GET /api/v1/actions/effects", "ActionEffects", caller.ScoresRead, false, false, nil, (*API).effects},
 	}
 	for _, e := range scoring.Engines {
 		name := e.String()
 		list = append(list, route{
-			"POST /api/v1/" + name + "/scores", strings.ToUpper(name[:1]) + name[1:] + "Score", caller.ScoresRead, false, true,
+			"POST /api/v1/" + name + "/scores", strings.ToUpper(name[:1]) + name[1:] + "Score", caller.ScoresRead, false, true, words,
 			func(a *API, w http.ResponseWriter, r *http.Request, c call) error { return a.score(w, r, c, e) },
 		})
 	}
@@ -181,11 +186,17 @@ func New(a API) http.Handler {
 // serve finds the caller, checks its role and tenant, and runs the operation.
 func (a *API) serve(rt route, w http.ResponseWriter, r *http.Request) error {
 	if rt.role == "" {
+		if err := checkQuery(r, rt.query); err != nil {
+			return err
+		}
 		return rt.serve(a, w, r, call{})
 	}
 	c, _ := r.Context().Value(callerKey{}).(caller.Caller)
 	if !c.May(rt.role) {
 		return fault.New(fault.Forbidden, "this needs the role %s", rt.role)
+	}
+	if err := checkQuery(r, rt.query); err != nil {
+		return err
 	}
 	if rt.storeless {
 		return rt.serve(a, w, r, call{c, book.Tenant{ID: c.Tenant}})
@@ -202,6 +213,31 @@ func (a *API) serve(rt route, w http.ResponseWriter, r *http.Request) error {
 		return a.once(rt, w, r, in)
 	}
 	return rt.serve(a, w, r, in)
+}
+
+// ofOthers are query parameters that are not for operations: the keys that the Functions
+// host and API Management take there, which both pass on.
+var ofOthers = []string{"code", "clientId", "subscription-key"}
+
+// checkQuery refuses a parameter that an operation does not take, which may be one that the
+// caller counts on, and one that is there twice. The host joins those by commas when it
+// forwards a request; no value of a parameter of ours has a comma in it.
+func checkQuery(r *http.Request, takes []string) error {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return fault.Wrap(fault.Malformed, err, "the query cannot be read")
+	}
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		values := query[name]
+		switch {
+		case slices.Contains(ofOthers, name):
+		case !slices.Contains(takes, name):
+			return fault.New(fault.Malformed, "%.50q is not a query parameter of this operation", name)
+		case len(values) > 1 || strings.Contains(values[0], ","):
+			return fault.New(fault.Malformed, "the query parameter %s is there more than once", name)
+		}
+	}
+	return nil
 }
 
 type callerKey struct{}

@@ -622,6 +622,75 @@ func TestSpecCodeAndFunctionsAgree(t *testing.T) {
 	}
 }
 
+// TestQueriesOfTheSpecification finds the query parameters of every operation in the code, and
+// the other way round.
+func TestQueriesOfTheSpecification(t *testing.T) {
+	doc, err := libopenapi.NewDocument(spec)
+	must(t, err)
+	model, err := doc.BuildV3Model()
+	must(t, err)
+	for _, rt := range routes() {
+		method, path, _ := strings.Cut(rt.pattern, " /api")
+		op, ok := model.Model.Paths.PathItems.GetOrZero(path).GetOperations().Get(strings.ToLower(method))
+		if !ok {
+			t.Fatalf("%s is not in the specification", rt.pattern)
+		}
+		inSpec, inCode := map[string]bool{}, map[string]bool{}
+		for _, p := range op.Parameters {
+			if p.In == "query" {
+				inSpec[p.Name] = true
+			}
+		}
+		for _, name := range rt.query {
+			inCode[name] = true
+		}
+		same(t, rt.pattern+" of openapi.yaml", inSpec, "queries of the code", inCode)
+	}
+}
+
+// TestQueries: what an operation does not know it refuses, and names it.
+func TestQueries(t *testing.T) {
+	w := newWorld(t)
+	score, err := json.Marshal(map[string]any{"aggregates": []any{aggregate("C1")}})
+	must(t, err)
+	for _, c := range []struct {
+		method, path string
+		want         int
+		says         string
+	}{
+		{"GET", "/api/v1/runs?limit=5", 200, ""},
+		{"GET", "/api/v1/runs?limitt=5", 400, "limitt"},
+		{"GET", "/api/v1/runs?Limit=5", 400, "Limit"},
+		{"GET", "/api/v1/runs?limit=5&limit=5", 400, "limit"},
+		{"GET", "/api/v1/runs?before=a%2Cb", 400, "before"}, // as the host joins them
+		{"GET", "/api/v1/runs?lang=nl", 400, "lang"},
+		{"GET", "/api/v1/runs?%zz=1", 400, "query"},
+		{"GET", "/api/v1/imports?cursor=1", 400, "cursor"},
+		{"GET", "/api/v1/imports?code=a&clientId=b&subscription-key=c", 200, ""}, // not for us
+		{"GET", "/api/v1/imports/none?as_of=2026-01-01", 400, "as_of"},
+		{"GET", "/api/health?probe=1", 400, "probe"},
+		{"GET", "/api/health?code=a", 200, ""},
+		{"POST", "/api/v1/risk/scores?lang=nl", 200, ""},
+		{"POST", "/api/v1/risk/scores?lang=nl&lang=en", 400, "lang"},
+		{"POST", "/api/v1/risk/scores?as_of=2026-01-01", 400, "as_of"},
+	} {
+		media, body := "", []byte(nil)
+		if c.method == "POST" {
+			media, body = "application/json", score
+		}
+		out := w.do("key-one", c.method, c.path, media, body)
+		if out.Code != c.want || !strings.Contains(out.Body.String(), c.says) {
+			t.Errorf("%s %s: %d, want %d naming %s: %s", c.method, c.path, out.Code, c.want, c.says, out.Body)
+		}
+		if out.Code >= 400 && out.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s %s: no problem", c.method, c.path)
+		}
+	}
+	if out := w.do("key-reader", "GET", "/api/v1/imports?x=1", "", nil); out.Code != 403 {
+		t.Errorf("who may not is told of parameters: %d", out.Code)
+	}
+}
+
 // TestMethods: HEAD is answered wherever GET is, and any other method that a resource does not
 // have with those it has.
 func TestMethods(t *testing.T) {
