@@ -158,6 +158,7 @@ type trainCmd struct {
 	place
 	Tenant       string            `help:"Tenant." default:"sample"`
 	AsOf         string            `help:"Train on what was known on this date; by default today."`
+	Older        bool              `help:"Publish models as of a date before that of the models that are published, which take no part in scores any more."`
 	Bring        map[string]string `help:"Models of LightGBM's to publish in place of ours: NAME is frequency, severity, lapse, other_end, buy, or buy_ and a product group, FILE the model as text." mapsep:"none" placeholder:"NAME=FILE" xor:"what"`
 	Settings     string            `help:"What the tenant sets of its engines, over the settings of its current models; see polis settings." type:"existingfile" placeholder:"FILE"`
 	OfferRules   string            `help:"The tenant's table of rules on what may be offered, CSV; see docs/nbp.md." type:"existingfile" placeholder:"FILE"`
@@ -189,6 +190,11 @@ func (m *trainCmd) Run(ctx context.Context) error {
 		}
 		if m.ExportTables != "" {
 			return s.exportTables(ctx, newProgress(os.Stderr), t, on, &settings, m.ExportTables)
+		}
+		if !m.Older {
+			if err := s.notOlder(ctx, t, on); err != nil {
+				return err
+			}
 		}
 		brought := map[string][]byte{}
 		for name, path := range m.Bring {

@@ -90,6 +90,21 @@ func (s *stack) load(ctx context.Context, p *progress, t book.Tenant, dir string
 	return sum, nil
 }
 
+// notOlder refuses to train as of a date before that of the models that are published: they
+// would be replaced by models that know less.
+func (s *stack) notOlder(ctx context.Context, t book.Tenant, asOf portfolio.Date) error {
+	m, err := s.models.Current(ctx, t.ID)
+	switch {
+	case fault.Is(err, fault.Conflict), fault.Is(err, fault.Malformed):
+		return nil // none yet, or none that can be read
+	case err != nil:
+		return err
+	case asOf < m.Trained:
+		return fault.New(fault.Conflict, "models as of %s are published, which is after %s: train with --older to publish older ones in their place", m.Trained, asOf)
+	}
+	return nil
+}
+
 // train learns and publishes a tenant's models, those aside that are brought in.
 func (s *stack) train(ctx context.Context, p *progress, t book.Tenant, asOf portfolio.Date, o train.Options) (*scoring.Models, error) {
 	st := p.stage("train")
