@@ -27,7 +27,7 @@ type Rule struct {
 	Branch string  // what is missing, of a rule that tells of a gap
 	Holds  bool    // offers wait while it fires
 	Source string  // law, guideline, or "our choice"
-	NL, EN string  // what may be said to the customer; {number} stands for the trigger's number
+	NL, EN string  // what may be said to the customer; {number} stands for the trigger's number, {one|more} for words that go with it
 
 	condition *condition
 	number    int // the fact whose value is the trigger's number; −1: none has one
@@ -204,12 +204,8 @@ func ruleOf(record []string) (*Rule, error) {
 		}
 	}
 	for i, text := range []string{r.NL, r.EN} {
-		shown := strings.Count(text, placeholder)
-		switch {
-		case strings.Count(text, "{") != shown || strings.Count(text, "}") != shown:
-			return r, fault.New(fault.Invalid, "%s has a placeholder other than %s", columns[7+i], placeholder)
-		case shown > 0 && r.number < 0:
-			return r, fault.New(fault.Invalid, "%s shows a number, and no fact of the condition is one", columns[7+i])
+		if wrong := checkSentence(text, r.number >= 0); wrong != "" {
+			return r, fault.New(fault.Invalid, "%s %s", columns[7+i], wrong)
 		}
 	}
 	return r, nil

@@ -210,7 +210,7 @@ func BenchmarkCompile(b *testing.B) {
 }
 
 func TestSettings(t *testing.T) {
-	const own = `own_rule,claims,claims_12m >= 1,80,,yes,our choice,Er waren {number} schades.,There were {number} claims.`
+	const own = `own_rule,claims,claims_12m >= 1,80,,yes,our choice,Er {was|waren} {number} {schade|schades}.,There {was|were} {number} {claim|claims}.`
 	s := Defaults()
 	s.Off, s.Points, s.Add = []string{"many_mutations"}, map[string]float64{"turning_18": 50}, []string{own}
 	e := engine(t, s, all())
@@ -221,7 +221,7 @@ func TestSettings(t *testing.T) {
 	if len(r.Triggers) != 2 || r.Triggers[0].Code != "own_rule" || r.Triggers[1].Points != 50 || math.Abs(r.Score-90) > 1e-9 || r.Held() != "own_rule" {
 		t.Errorf("%+v", r)
 	}
-	if got := e.rules.Rule("own_rule"); got.Dutch(1) != "Er waren 1 schades." || got.English(1) != "There were 1 claims." {
+	if got := e.rules.Rule("own_rule"); got.Dutch(1) != "Er was 1 schade." || got.English(1) != "There was 1 claim." || got.Dutch(2) != "Er waren 2 schades." {
 		t.Errorf("%q %q", got.Dutch(1), got.English(1))
 	}
 	for name, tt := range map[string]struct {
@@ -273,6 +273,10 @@ func TestRulesFilesThatAreWrong(t *testing.T) {
 		"a,g,objects,1,,maybe,s,nl,en":          "holds_offers",
 		"a,g,objects,1,,,s,{naam},en":           "nl has a placeholder",
 		"a,g,objects,1,,,s,nl,{number}":         "en shows a number",
+		"a,g,objects,1,,,s,nl,{claim|claims}":   "en shows a number",
+		"a,g,age > 1,1,,,s,{een|twee|drie},en":  "nl has a placeholder",
+		"a,g,age > 1,1,,,s,{number,en":          "nl has a placeholder",
+		"a,g,age > 1,1,,,s,number},en":          "nl has a }",
 		"a,g,policies > 1 objects,1,,,s,nl,en":  `word 4, "objects", where`,
 		"a,g,policies > 1 and,1,,,s,nl,en":      "ends where a fact is expected",
 		"a,g,objects,1,,,s,nl,en,more":          "has 10 columns",
@@ -330,5 +334,34 @@ func TestNumbersRead(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestWordsGoWithTheirNumber: of whatever is counted, one is said otherwise than two and none, in
+// both languages and for every code, other numbers of the sentence aside.
+func TestWordsGoWithTheirNumber(t *testing.T) {
+	counted := map[string]bool{unitCount: true, unitPeople: true}
+	alike := regexp.MustCompile(`\b[012] keer\b`) // one and more alike
+	n := 0
+	for _, r := range engine(t, Defaults(), all()).rules.list {
+		if !counted[r.Unit()] {
+			continue
+		}
+		for _, say := range []func(float64) string{r.Dutch, r.English} {
+			none, one, two := say(0), say(1), say(2)
+			if two == one { // the sentence shows no number
+				continue
+			}
+			n++
+			if regexp.MustCompile(`\b0\b`).ReplaceAllString(none, "2") != two {
+				t.Errorf("%s: %q, but %q", r.Code, none, two)
+			}
+			if regexp.MustCompile(`\b1\b`).ReplaceAllString(one, "2") == two && !alike.MatchString(one) {
+				t.Errorf("%s: %q", r.Code, one)
+			}
+		}
+	}
+	if n < 60 {
+		t.Errorf("only %d sentences count something", n)
 	}
 }

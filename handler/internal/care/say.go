@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// placeholder is where a rule's sentence shows the trigger's number.
+// placeholder is where a rule's sentence shows the trigger's number. Words that go with it stand
+// as {one|more}: {was|were}.
 const placeholder = "{number}"
 
 // Unit is that of the rule's number; "" where it has none.
@@ -19,7 +20,7 @@ func (r *Rule) Unit() string {
 
 // Dutch is the rule's sentence for a trigger's number.
 func (r *Rule) Dutch(number float64) string {
-	return strings.ReplaceAll(r.NL, placeholder, say(number, r.Unit(), ",", ".", around{"", " euro"}, words2{"dag", "dagen"}, words2{"maand", "maanden"}, "jaar", words2{"1 keer", "keer"}, "minder dan een "))
+	return fill(r.NL, number, say(number, r.Unit(), ",", ".", around{"", " euro"}, words2{"dag", "dagen"}, words2{"maand", "maanden"}, "jaar", words2{"1 keer", "keer"}, "minder dan een "))
 }
 
 // English is the rule's sentence for a trigger's number.
@@ -33,7 +34,43 @@ func (r *Rule) English(number float64) string {
 	if said == "1" {
 		text = strings.ReplaceAll(text, placeholder+" times", "once")
 	}
-	return strings.ReplaceAll(text, placeholder, said)
+	return fill(text, number, said)
+}
+
+// fill puts a number into a sentence, and chooses the words that go with one or with more.
+func fill(text string, number float64, said string) string {
+	parts := strings.Split(text, "{")
+	for i, part := range parts[1:] {
+		inside, after, _ := strings.Cut(part, "}")
+		if one, more, forms := strings.Cut(inside, "|"); forms {
+			if inside = more; rounded(number, 0) == 1 {
+				inside = one
+			}
+		} else {
+			inside = said
+		}
+		parts[1+i] = inside + after
+	}
+	return strings.Join(parts, "")
+}
+
+// checkSentence says what is wrong with the placeholders of a sentence; numbered is whether it
+// has a number.
+func checkSentence(text string, numbered bool) string {
+	parts := strings.Split(text, "{")
+	for _, part := range parts[1:] {
+		inside, _, closed := strings.Cut(part, "}")
+		if !closed || strings.Count(part, "}") > 1 || "{"+inside+"}" != placeholder && strings.Count(inside, "|") != 1 {
+			return "has a placeholder that is neither " + placeholder + " nor {one|more}"
+		}
+	}
+	switch {
+	case strings.Contains(parts[0], "}"):
+		return "has a } without its {"
+	case len(parts) > 1 && !numbered:
+		return "shows a number, and no fact of the condition is one"
+	}
+	return ""
 }
 
 type words2 struct{ one, more string }

@@ -172,7 +172,11 @@ func (s *Sentences) write(l Lang, format string, v float64, comparing bool) stri
 			return strconv.Itoa(int(v))
 		}
 	case "points":
-		return higher(l, short(l, math.Abs(100*v)), say(l, " procentpunt", " percentage points"), v)
+		by, unit := short(l, math.Abs(100*v)), say(l, " procentpunt", " percentage points")
+		if by == "1" {
+			unit = say(l, unit, " percentage point")
+		}
+		return higher(l, by, unit, v)
 	case "difference":
 		return higher(l, eur(l, math.Abs(v)), "", v)
 	}

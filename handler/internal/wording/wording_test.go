@@ -295,6 +295,28 @@ func TestScores(t *testing.T) {
 	}
 }
 
+// TestWordsGoWithTheirNumber: of whatever a sentence counts, one is said otherwise than two, in
+// both languages and for every code.
+func TestWordsGoWithTheirNumber(t *testing.T) {
+	alike := regexp.MustCompile(`\b[12] keer\b`) // one and more alike
+	n := 0
+	for key, r := range Default().rows {
+		if r.format != "count" && r.format != "number" {
+			continue
+		}
+		for _, text := range r.text {
+			said := func(number string) string { return fill(text.sentence, is{"value": number}) }
+			none, one, two := said("0"), said("1"), said("2")
+			if n++; strings.ReplaceAll(one, "1", "2") == two && !alike.MatchString(one) || strings.Contains(none, " 0 ") {
+				t.Errorf("%v: %q, %q, %q", key, none, one, two)
+			}
+		}
+	}
+	if n < 50 {
+		t.Errorf("only %d sentences count something", n)
+	}
+}
+
 func TestNumbers(t *testing.T) {
 	s := Default()
 	for _, tc := range []struct {
@@ -318,6 +340,7 @@ func TestNumbers(t *testing.T) {
 		{"change", -0.002, "ging 0,2% omlaag", "fell by 0.2%"},
 		{"coming", 0.0001, "blijft gelijk", "will stay the same"},
 		{"points", 0.0001, "0 procentpunt hoger", "0 percentage points higher"},
+		{"points", 0.01, "1 procentpunt hoger", "1 percentage point higher"},
 		{"points", -0.0213, "2,1 procentpunt lager", "2.1 percentage points lower"},
 		{"difference", 12.3, "12,30 euro hoger", "€12.30 higher"},
 		{"month", 3, "maart", "March"},
