@@ -46,7 +46,8 @@ type Measure struct {
 	AUC       *measure.Estimate `json:"auc,omitempty"`
 	Slope     *measure.Estimate `json:"slope,omitempty"`
 	Intercept *measure.Estimate `json:"intercept,omitempty"`
-	// Tenths are ten equal parts of the exposure, the lowest predictions first.
+	// Tenths are ten equal parts of the exposure, the lowest predictions first; neighbours
+	// are put together where one could tell of a single relation.
 	Tenths []measure.Tenth `json:"tenths,omitempty"`
 	By     []Dimension     `json:"by"`
 	// Note says why there is less than there might be.
@@ -90,9 +91,14 @@ const (
 
 const (
 	// leastContributors is how many relations a sum of money must come from, and
-	// mostOfOne what share of it one may have: the dominance rule (Hundepool et al. 2012).
+	// mostOfOne what share of it one may have: the threshold rule and the (n,k) dominance rule
+	// with n of 1 and k of 50 (Hundepool et al. 2012, Statistical Disclosure Control, ch. 4).
 	leastContributors = 10
 	mostOfOne         = 0.5
+	// tooClose is the p of their p% rule: the relation with the second largest amount, who takes
+	// its own from the sum, may not come to know the largest to within this share of it. Our
+	// choice, of the 10 to 20% that are usual.
+	tooClose = 0.1
 	// regionsShown is how many regions are shown at most, the largest.
 	regionsShown = 25
 )
@@ -178,13 +184,64 @@ func (s *Settings) whole(m *Measure, cases []Case) {
 		m.Note = fmt.Sprintf("tenths are shown from %d cases on", 10*s.MinimumCell)
 		return
 	}
-	m.Gini, m.AUC, m.Tenths = t.Gini, t.AUC, t.Tenths
+	m.Gini, m.AUC, m.Tenths = t.Gini, t.AUC, s.tenths(m.Kind, cases)
+	if len(m.Tenths) < tenths {
+		m.Note = "tenths are put together of which a figure could be one relation's"
+	}
 	if c := t.Calibration; c != nil {
 		m.Slope, m.Intercept = &c.Slope, &c.Intercept
 	}
 	if !m.Money {
 		e := places4(t.Explained())
 		m.Explained = &e
+	}
+}
+
+// tenths is how many parts the exposure is parted into.
+const tenths = 10
+
+// tenths are the parts of the exposure by what is foretold a year. One that is too small joins
+// the next, the last the one before: left out it could be found by taking the others from the
+// whole. What one relation has on both sides is then added up anew.
+func (s *Settings) tenths(k Kind, cases []Case) []measure.Tenth {
+	sorted := slices.Clone(cases)
+	slices.SortStableFunc(sorted, func(a, b Case) int {
+		return cmp.Or(cmp.Compare(a.Expected/a.Exposure, b.Expected/b.Exposure), cmp.Compare(a.Relation, b.Relation),
+			cmp.Compare(a.Exposure, b.Exposure), cmp.Compare(a.Actual, b.Actual))
+	})
+	all, at := 0.0, 0.0
+	for i := range sorted {
+		all += sorted[i].Exposure
+	}
+	for i := range sorted {
+		c := &sorted[i]
+		c.Band = strconv.Itoa(min(tenths-1, int(tenths*(at+c.Exposure/2)/all)))
+		at += c.Exposure
+	}
+	for {
+		parts := s.part(k, "tenth", sorted, func(c *Case) string { return c.Band })
+		slices.SortFunc(parts, func(a, b group) int { return cmp.Compare(a.name, b.name) })
+		small := slices.IndexFunc(parts, func(g group) bool { return g.small })
+		switch {
+		case len(parts) < 2:
+			return nil
+		case small < 0:
+			out := make([]measure.Tenth, len(parts))
+			for i := range parts {
+				c := parts[i].cell("")
+				out[i] = measure.Tenth{Exposure: c.Exposure, Expected: c.Expected, Actual: c.Actual, Ratio: c.Ratio}
+			}
+			return out
+		}
+		from, to := parts[small].name, parts[max(0, small-1)].name
+		if small+1 < len(parts) {
+			to = parts[small+1].name
+		}
+		for i := range sorted {
+			if sorted[i].Band == from {
+				sorted[i].Band = to
+			}
+		}
 	}
 }
 
@@ -195,7 +252,7 @@ type sums struct {
 	exposure, expected, actual, error float64
 	aa, ae, ee, at, et, tt            float64 // of relations' sums: actual, expected, exposure
 	contributors                      int
-	largest, absolute                 float64
+	largest, second, absolute         float64
 }
 
 // add adds a relation's part.
@@ -207,7 +264,8 @@ func (t *sums) add(exposure, expected, actual float64) {
 	if actual != 0 {
 		t.contributors++
 	}
-	t.largest, t.absolute = max(t.largest, math.Abs(actual)), t.absolute+math.Abs(actual)
+	one := math.Abs(actual)
+	t.largest, t.second, t.absolute = max(t.largest, one), max(t.second, min(t.largest, one)), t.absolute+one
 }
 
 // join adds another cell's sums.
@@ -216,7 +274,8 @@ func (t *sums) join(o *sums) {
 	t.exposure, t.expected, t.actual, t.error = t.exposure+o.exposure, t.expected+o.expected, t.actual+o.actual, t.error+o.error
 	t.aa, t.ae, t.ee = t.aa+o.aa, t.ae+o.ae, t.ee+o.ee
 	t.at, t.et, t.tt = t.at+o.at, t.et+o.et, t.tt+o.tt
-	t.largest, t.absolute = max(t.largest, o.largest), t.absolute+o.absolute
+	t.largest, t.second = max(t.largest, o.largest), max(t.second, o.second, min(t.largest, o.largest))
+	t.absolute += o.absolute
 }
 
 // group is a cell under way.
@@ -236,7 +295,8 @@ func (s *Settings) tooSmall(k Kind, t *sums) bool {
 	if t.relations < s.MinimumCell {
 		return true
 	}
-	return k.Money && (t.contributors < leastContributors || t.largest > mostOfOne*t.absolute)
+	return k.Money && (t.contributors < leastContributors || t.largest > mostOfOne*t.absolute ||
+		t.absolute-t.largest-t.second < tooClose*t.largest)
 }
 
 // part parts cases by name, the cell with the most relations first.

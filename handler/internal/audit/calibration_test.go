@@ -152,6 +152,76 @@ func TestSmallCells(t *testing.T) {
 	}
 }
 
+// TestTenthsOfOne: a tenth in which one relation, or two that know of each other, make most of
+// the money joins the next, so that what is shown adds up and tells of nobody.
+func TestTenthsOfOne(t *testing.T) {
+	made := func(change func(i int, c *Case)) Measure {
+		var cases []Case
+		for i := range 4000 {
+			c := Case{Relation: uint64(i), Exposure: 1, Expected: 100 + float64(i)/10, Segment: "private", Band: "35 to 44", Region: "Utrecht"}
+			if i%4 == 0 {
+				c.Actual = 4 * (100 + float64(i)/10)
+			}
+			change(i, &c)
+			cases = append(cases, c)
+		}
+		s := Defaults()
+		return s.Measure(losses, cases)
+	}
+	fleet := func(i int, c *Case) {
+		if i >= 1300 && i < 1700 { // of one company, on both sides of an edge
+			c.Relation, c.Actual = 9999, 3000
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(int, *Case)
+		want   int // parts
+	}{
+		"nobody stands out": {func(int, *Case) {}, 10},
+		"one large claim": {func(i int, c *Case) {
+			if i == 2010 {
+				c.Actual = 1e6
+			}
+		}, 0},
+		"one claim of most of its tenth": {func(i int, c *Case) {
+			if i == 2010 {
+				c.Actual = 2e5
+			}
+		}, 9},
+		"two of which either knows the other's": {func(i int, c *Case) {
+			if i >= 2000 && i < 2400 {
+				if c.Actual = min(c.Actual, 20); i == 2010 || i == 2020 {
+					c.Actual = 1e5
+				}
+			}
+		}, 9},
+		"a fleet in two tenths": {fleet, 0},
+		"the last tenth": {func(i int, c *Case) {
+			if i == 3999 {
+				c.Actual = 2.5e5
+			}
+		}, 9},
+	} {
+		m := made(c.change)
+		if c.want > 0 && len(m.Tenths) != c.want {
+			t.Errorf("%s: %d parts, want %d", name, len(m.Tenths), c.want)
+		}
+		if c.want == 0 && len(m.Tenths) > 8 {
+			t.Errorf("%s: %d parts: the relation stands alone", name, len(m.Tenths))
+		}
+		if (len(m.Tenths) < 10) != (m.Note != "") {
+			t.Errorf("%s: %d parts, said %q", name, len(m.Tenths), m.Note)
+		}
+		exposure, actual := 0.0, 0.0
+		for _, x := range m.Tenths {
+			exposure, actual = exposure+x.Exposure, actual+x.Actual
+		}
+		if len(m.Tenths) > 0 && (!near(exposure, m.All.Exposure, 1) || !near(actual, m.All.Actual, m.All.Actual*1e-4)) {
+			t.Errorf("%s: parts come to %v and %v of %v and %v", name, exposure, actual, m.All.Exposure, m.All.Actual)
+		}
+	}
+}
+
 // TestOffAndApart: a group for which a model is wrong is found; of groups for which it is
 // right as few as chance has.
 func TestOffAndApart(t *testing.T) {
