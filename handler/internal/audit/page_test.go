@@ -39,7 +39,7 @@ func report(t *testing.T) *Report {
 			{Attribute: "area", Models: "risk", Read: true},
 			{Attribute: "attribute_x", Models: "risk", Note: "too few"},
 		},
-		Drift: s.Compare(b, []Population{count.Population()}, func(string, string) bool { return true }),
+		Drift: s.Compare(b, []Population{count.Population()}, func(string, string) bool { return true }, func(string) bool { return false }),
 	}
 	out.Tally()
 	return out

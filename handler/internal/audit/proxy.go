@@ -18,14 +18,17 @@ import (
 type Attribute struct {
 	Name    string
 	Numeric bool
-	Num     []float64
-	Cat     []string
+	// Free is that its values are whatever an office wrote, names of people too: they are told
+	// by their rank and never themselves.
+	Free bool
+	Num  []float64
+	Cat  []string
 }
 
 // Proxy is how well the features that models read tell a value of an attribute.
 type Proxy struct {
 	Attribute string `json:"attribute"`
-	Value     string `json:"value"`  // against all others of whom it is known
+	Value     string `json:"value"`  // against all others of whom it is known; its rank where values are free
 	Models    string `json:"models"` // whose features
 	Rows      int    `json:"rows"`
 	With      int    `json:"with"` // rows that have the value
@@ -56,6 +59,9 @@ const (
 	carriersNamed = 5
 )
 
+// ranks are what values are told by that are not shown.
+var ranks = [valuesAsked]string{"commonest value", "second commonest value", "third commonest value"}
+
 // question is one value of an attribute against all others.
 type question struct {
 	value string
@@ -80,9 +86,13 @@ func (a *Attribute) questions(least int) (known []int, out []question) {
 		}
 		slices.Sort(values)
 		low, high := values[len(values)/4], values[len(values)*3/4]
-		out = append(out, question{"up to " + short(low), func(i int) bool { return a.Num[i] <= low }})
+		lowest, highest := "up to "+short(low), "from "+short(high)
+		if a.Free {
+			lowest, highest = "lowest quarter", "highest quarter"
+		}
+		out = append(out, question{lowest, func(i int) bool { return a.Num[i] <= low }})
 		if high > low {
-			out = append(out, question{"from " + short(high), func(i int) bool { return a.Num[i] >= high }})
+			out = append(out, question{highest, func(i int) bool { return a.Num[i] >= high }})
 		}
 		return known, out
 	}
@@ -96,13 +106,15 @@ func (a *Attribute) questions(least int) (known []int, out []question) {
 	names := slices.SortedFunc(maps.Keys(counts), func(x, y string) int {
 		return cmp.Or(cmp.Compare(counts[y], counts[x]), cmp.Compare(x, y))
 	})
-	if len(names) == 2 {
-		names = names[1:] // the other is its mirror
-	}
-	for _, name := range names[:min(valuesAsked, len(names))] {
-		if counts[name] >= least {
-			out = append(out, question{name, func(i int) bool { return a.Cat[i] == name }})
+	for k, name := range names[:min(valuesAsked, len(names))] {
+		if counts[name] < least || k == 0 && len(names) == 2 { // the other of two is its mirror
+			continue
 		}
+		value := name
+		if a.Free {
+			value = ranks[k]
+		}
+		out = append(out, question{value, func(i int) bool { return a.Cat[i] == name }})
 	}
 	return known, out
 }

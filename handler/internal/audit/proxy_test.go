@@ -3,6 +3,7 @@ package audit_test
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,5 +82,38 @@ func TestProxies(t *testing.T) {
 	out, err := s.Proxies(t.Context(), "test", own, attributes["null"], 1)
 	if err != nil || out[0].Found {
 		t.Errorf("%+v, %v", out, err)
+	}
+}
+
+// TestFreeValuesAreNotShown: of an attribute in which an office writes what it likes a value is
+// told by its rank, however many have it.
+func TestFreeValuesAreNotShown(t *testing.T) {
+	f, attributes := book(2000)
+	s := Defaults()
+	staff := &Attribute{Name: "attribute_contact", Free: true}
+	number := &Attribute{Name: "attribute_extension", Free: true, Numeric: true}
+	for i := range f.N {
+		staff.Cat = append(staff.Cat, []string{"J. Jansen", "P. Pietersen", "J. Jansen", "K. Klaassen"}[i%4])
+		number.Num = append(number.Num, 4321+float64(i%40))
+	}
+	want := map[string][]string{"attribute_contact": {"commonest value", "second commonest value", "third commonest value"}, "attribute_extension": {"lowest quarter", "highest quarter"}, "planted": {"v"}}
+	attributes["attribute_contact"], attributes["attribute_extension"] = staff, number
+	for name, values := range want {
+		out, err := s.Proxies(t.Context(), "test", f, attributes[name], 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, p := range out {
+			if got = append(got, p.Value); p.AUC == nil {
+				t.Errorf("no figure of %s: %+v", name, p)
+			}
+		}
+		if name == "planted" && len(got) == 1 { // a value of ours is named
+			continue
+		}
+		if !slices.Equal(got, values) {
+			t.Errorf("%s: %q, want %q", name, got, values)
+		}
 	}
 }

@@ -59,9 +59,9 @@ const (
 	numberBins = 10
 	// namesKept is how many names a column has at most; the rest are others.
 	namesKept = 30
-	// rareRows is how many rows a name has at least: fewer could be one person's, and teach
-	// nothing. Our choice.
-	rareRows = 30
+	// rareRelations is how many relations have a name at least: what fewer have, a fleet's many
+	// policies say, could be one person's, and teaches nothing. Our choice.
+	rareRelations = 30
 	// surveyedNames bounds how many names are counted at all.
 	surveyedNames = 5000
 )
@@ -102,15 +102,18 @@ type Survey struct {
 	fields  []model.Field
 	hidden  []bool
 	numbers [][]float64
-	names   []map[string]int
+	names   []map[string]*nameCount
 	kish
 }
 
+// nameCount is how many rows have a name, of how many relations; last is the last of these.
+type nameCount struct{ rows, relations, last int }
+
 // NewSurvey is a survey of rows of fields; what is hidden is left out.
 func NewSurvey(fields []model.Field, hidden []bool) *Survey {
-	s := &Survey{fields: fields, hidden: hidden, numbers: make([][]float64, len(fields)), names: make([]map[string]int, len(fields))}
+	s := &Survey{fields: fields, hidden: hidden, numbers: make([][]float64, len(fields)), names: make([]map[string]*nameCount, len(fields))}
 	for i := range s.names {
-		s.names[i] = map[string]int{}
+		s.names[i] = map[string]*nameCount{}
 	}
 	return s
 }
@@ -126,15 +129,18 @@ func (s *Survey) Add(row *model.Row) {
 				s.numbers[i] = append(s.numbers[i], v)
 			}
 		case row.Cat[i] != "":
-			n, ok := s.names[i][row.Cat[i]]
-			if !ok && len(s.names[i]) >= surveyedNames {
+			n := s.names[i][row.Cat[i]]
+			if n == nil && len(s.names[i]) >= surveyedNames {
 				continue
 			}
-			if !ok {
-				s.names[i][string([]byte(row.Cat[i]))] = 1 // rows are reused
-				continue
+			if n == nil {
+				n = &nameCount{last: -1}
+				s.names[i][string([]byte(row.Cat[i]))] = n // rows are reused
 			}
-			s.names[i][row.Cat[i]] = n + 1
+			n.rows++
+			if n.last != s.relations {
+				n.relations, n.last = n.relations+1, s.relations
+			}
 		}
 	}
 }
@@ -180,14 +186,14 @@ func (c *Column) bin(values []float64, rows int) {
 }
 
 // list keeps the commonest names.
-func (c *Column) list(names map[string]int, rows int) {
+func (c *Column) list(names map[string]*nameCount, rows int) {
 	all := slices.SortedFunc(maps.Keys(names), func(a, b string) int {
-		return cmp.Or(cmp.Compare(names[b], names[a]), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(names[b].rows, names[a].rows), cmp.Compare(a, b))
 	})
 	known := 0
 	for _, n := range all {
-		known += names[n]
-		if len(c.Names) < namesKept && names[n] >= rareRows {
+		known += names[n].rows
+		if len(c.Names) < namesKept && names[n].relations >= rareRelations {
 			c.Names = append(c.Names, n)
 		}
 	}
@@ -195,8 +201,8 @@ func (c *Column) list(names map[string]int, rows int) {
 	c.Counts = make([]int, len(c.Names)+2)
 	c.Counts[notKnown], c.Counts[others] = rows-known, known
 	for i, n := range c.Names {
-		c.Counts[i+2] = names[n]
-		c.Counts[others] -= names[n]
+		c.Counts[i+2] = names[n].rows
+		c.Counts[others] -= names[n].rows
 	}
 }
 
@@ -424,8 +430,9 @@ type Moved struct {
 }
 
 // Compare holds what was counted to the baseline. read says whether a model reads a
-// column of a population.
-func (s *Settings) Compare(before *Baseline, after []Population, read func(population, name string) bool) []Shift {
+// column of a population, free whether a column's values are whatever an office wrote: their
+// bins are told by number.
+func (s *Settings) Compare(before *Baseline, after []Population, read func(population, name string) bool, free func(name string) bool) []Shift {
 	columns := 0
 	for _, p := range before.Populations {
 		columns += len(p.Columns)
@@ -451,7 +458,7 @@ func (s *Settings) Compare(before *Baseline, after []Population, read func(popul
 			shift.Chance, shift.Limit = places4(mean), places4(limit)
 			shift.Verdict = s.verdict(psi, limit)
 			if shift.Verdict == Some || shift.Verdict == Much {
-				shift.Bins = s.moved(b, a)
+				shift.Bins = s.moved(b, a, free(b.Name))
 				shift.Most = most(shift.Bins)
 			}
 			out = append(out, shift)
@@ -474,7 +481,7 @@ func (s *Settings) verdict(psi, limit float64) Verdict {
 }
 
 // moved are the bins' shares; those of fewer rows than a cell must have are put together.
-func (s *Settings) moved(before, after *Column) []Moved {
+func (s *Settings) moved(before, after *Column, free bool) []Moved {
 	n, m := total(before.Counts), total(after.Counts)
 	var out []Moved
 	fewThen, fewNow, few := 0, 0, 0
@@ -487,7 +494,7 @@ func (s *Settings) moved(before, after *Column) []Moved {
 			fewThen, fewNow, few = fewThen+then, fewNow+now, few+1
 			continue
 		}
-		out = append(out, Moved{before.label(k), places4(float64(then) / n), places4(float64(now) / m)})
+		out = append(out, Moved{before.label(k, free), places4(float64(then) / n), places4(float64(now) / m)})
 	}
 	if few > 0 && fewThen+fewNow >= s.MinimumCell {
 		out = append(out, Moved{"rare", places4(float64(fewThen) / n), places4(float64(fewNow) / m)})
@@ -507,13 +514,17 @@ func most(bins []Moved) []Moved {
 	return by[:min(shown, len(by))]
 }
 
-// label is what a bin is called.
-func (c *Column) label(k int) string {
+// label is what a bin is called. Of free values it tells no more than which bin it is.
+func (c *Column) label(k int, free bool) string {
 	switch {
 	case k == notKnown:
 		return "not known"
 	case len(c.Names) > 0 && k == others:
 		return "other names"
+	case free && len(c.Names) > 0:
+		return "value " + strconv.Itoa(k-others)
+	case free && len(c.Edges) > 0:
+		return "bin " + strconv.Itoa(k)
 	case len(c.Names) > 0:
 		return c.Names[k-2]
 	case len(c.Edges) == 0:

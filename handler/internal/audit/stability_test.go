@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -136,7 +137,7 @@ func compared(b *Baseline, seed uint64, n int, mean, north float64) map[string]S
 	made(c, seed, n, mean, north)
 	s := Defaults()
 	out := map[string]Shift{}
-	for _, x := range s.Compare(b, []Population{c.Population()}, func(string, string) bool { return true }) {
+	for _, x := range s.Compare(b, []Population{c.Population()}, func(string, string) bool { return true }, func(string) bool { return false }) {
 		out[x.Name] = x
 	}
 	return out
@@ -239,6 +240,57 @@ func TestBins(t *testing.T) {
 	}
 }
 
+// TestNamesOfRelations: a fleet's policies, however many, are one relation, and a name that few
+// relations have is in no baseline.
+func TestNamesOfRelations(t *testing.T) {
+	s := NewSurvey([]model.Field{{Name: "name", Kind: model.Category}}, nil)
+	row := model.Row{Num: []float64{0}, Cat: []string{"fleet's own"}}
+	for range 500 {
+		s.Add(&row)
+	}
+	s.Next()
+	for range 40 {
+		row.Cat[0] = "common"
+		s.Add(&row)
+		s.Next()
+	}
+	if c := s.Population("x").Columns[0]; !slices.Equal(c.Names, []string{"common"}) || !slices.Equal(c.Counts, []int{0, 500, 40}) {
+		t.Errorf("%+v", c)
+	}
+}
+
+// TestFreeBins: bins of what an office wrote as it pleased are told by number.
+func TestFreeBins(t *testing.T) {
+	survey := func(shift int) *Survey {
+		s := NewSurvey([]model.Field{{Name: "attribute_who", Kind: model.Category}, {Name: "attribute_extension"}}, nil)
+		for i := range 1000 {
+			s.Add(&model.Row{Num: []float64{0, 4321 + float64(i%100)}, Cat: []string{[]string{"J. Jansen", "P. Pietersen"}[min(1, i%10/shift)], ""}})
+			s.Next()
+		}
+		return s
+	}
+	before := &Baseline{Populations: []Population{survey(2).Population("p")}}
+	count := NewCount(&before.Populations[0], []model.Field{{Name: "attribute_who", Kind: model.Category}, {Name: "attribute_extension"}})
+	for i := range 1000 {
+		count.Add(&model.Row{Num: []float64{0, 4321 + float64(i%10)}, Cat: []string{[]string{"J. Jansen", "P. Pietersen"}[min(1, i%10/8)], ""}})
+		count.Next()
+	}
+	s := Defaults()
+	for free, want := range map[bool]bool{true: false, false: true} {
+		shifts := s.Compare(before, []Population{count.Population()}, func(string, string) bool { return true }, func(string) bool { return free })
+		body, err := json.Marshal(shifts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(shifts) != 2 || len(shifts[0].Bins) == 0 || len(shifts[1].Bins) == 0 {
+			t.Fatalf("nothing moved: %s", body)
+		}
+		if shown := bytes.Contains(body, []byte("Jansen")) || bytes.Contains(body, []byte("43")); shown != want {
+			t.Errorf("free %v: values shown %v: %s", free, shown, body)
+		}
+	}
+}
+
 // TestBaselineFile: a baseline is read as it was written, and a spoilt one is refused.
 func TestBaselineFile(t *testing.T) {
 	var file bytes.Buffer
@@ -287,7 +339,7 @@ func FuzzBaseline(f *testing.F) {
 			c := NewCount(&b.Populations[i], fields)
 			c.Add(&row)
 			c.Next()
-			s.Compare(b, []Population{c.Population()}, func(string, string) bool { return false })
+			s.Compare(b, []Population{c.Population()}, func(string, string) bool { return false }, func(string) bool { return false })
 		}
 	})
 }

@@ -359,7 +359,14 @@ func (a *auditor) drift(r *audit.Report, o *Options) {
 	r.Drift = append(r.Drift, r.Settings.Compare(o.Baseline, after, func(population, name string) bool {
 		// Churn reads a tenant's own attributes too, those of the customer's main policy.
 		return population == train.OfScores || read.all(population)[name] || strings.HasPrefix(name, feature.Attribute) && read.relation[name]
-	})...)
+	}, free)...)
+}
+
+// free reports whether a column holds what an office wrote as it pleased: an attribute that is
+// no known rating factor.
+func free(name string) bool {
+	key, ok := attributeKey(name)
+	return ok && !feature.RatingFactor(key)
 }
 
 // reads are the names of features that published models have a term of.
@@ -553,7 +560,8 @@ func (q *questioner) attributes() (out []audit.Attribute, not []audit.Proxy) {
 		not = append(not, audit.Proxy{Attribute: name, Models: allModels, Note: fmt.Sprintf("not looked at: %d others are held by more", mostForbidden)})
 	}
 	for _, name := range names {
-		a := audit.Attribute{Name: name}
+		_, own := attributeKey(name)
+		a := audit.Attribute{Name: name, Free: own}
 		found := false
 		for _, f := range [...]*model.Frame{&q.customers, &q.policies} {
 			at := slices.IndexFunc(f.Fields, func(f model.Field) bool { return f.Name == name })
