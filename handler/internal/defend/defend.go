@@ -45,9 +45,10 @@ const (
 	Buy   = "likely_purchase"
 )
 
-// IsCare reports whether a trigger is one of care, and not of commerce.
+// IsCare reports whether a trigger is one of care, and not of commerce. To tell somebody that
+// a cover is missing is care (IDD art. 20, demands and needs); to offer one is commerce.
 func IsCare(trigger string) bool {
-	return trigger != Lapse && trigger != Rise && trigger != Gap && trigger != Buy
+	return trigger != Lapse && trigger != Rise && trigger != Buy
 }
 
 // Default is the playbook that Polis comes with. Its numbers are our choice, and a tenant's
@@ -59,10 +60,11 @@ func IsCare(trigger string) bool {
 //     It is below the 15% from which a rule of care names the rise: the call comes first.
 //   - offer_from, 0.15 a year, is one in seven: below that an adviser calls more than half a
 //     dozen people for each who wanted it.
-//   - priorities, 0–100, put no care (75–100) below what is commerce, whatever is at stake
-//     (Wft 4:24a, duty of care): a complaint above other care, as it has a term. Among commerce
-//     who may leave goes before what may be sold; ranges overlap there, so that much at stake
-//     with one goes before little with another.
+//   - priorities, 0–100, put no care that holds offers back (75–100) below what is commerce,
+//     whatever is at stake (Wft 4:24a, duty of care): a complaint above other care, as it has a
+//     term. A cover that is missing can wait for the next contact and stands among commerce,
+//     where it has places of its own. There who may leave goes before what may be sold; ranges
+//     overlap, so that much at stake with one goes before little with another.
 //   - days until due: the next day for a complaint, a week for care, two for what a
 //     renewal decides, a month for what can wait.
 var Default = Playbook{
@@ -154,14 +156,17 @@ func (e *Engine) Score(asOf portfolio.Date, rk *risk.Result, ch *churn.Result, c
 	switch {
 	case rk.Care.Held() != "":
 		e.care(asOf, &rk.Care, r)
+	// Who is not to be approached commercially is told what is missing all the same, and
+	// before anything that is commerce.
+	case gap != nil && !nb.MayContact:
+		e.missing(asOf, &rk.Care, r)
 	// A low or negative value orders commercial work and is no reason to leave a customer out.
 	case likely:
 		e.staked(asOf, Lapse, leaving, r)
 	case announced >= e.book.PremiumRise:
 		e.staked(asOf, Rise, leaving, r)
 	case gap != nil:
-		e.play(asOf, Gap, 0, r)
-		r.About = gap.Branch
+		e.missing(asOf, &rk.Care, r)
 	case nb.Status == score.Scored && nb.MayContact && nb.Withheld == "" && len(nb.Offers) > 0 && nb.Offers[0].Probability >= e.book.OfferFrom:
 		e.staked(asOf, Buy, nb.Offers[0].Value, r)
 		r.About = nb.Offers[0].Group.Code
@@ -182,6 +187,13 @@ func (e *Engine) care(asOf portfolio.Date, c *care.Result, r *Result) {
 	}
 	if e.play(asOf, Care, c.Score/100, r); r.Action != "" {
 		r.Trigger = c.Held()
+	}
+}
+
+// missing plays the weightiest gap. As all care it goes by the score of care alone.
+func (e *Engine) missing(asOf portfolio.Date, c *care.Result, r *Result) {
+	if e.play(asOf, Gap, c.Score/100, r); r.Action != "" {
+		r.About = c.Gap().Branch
 	}
 }
 

@@ -116,6 +116,46 @@ func TestCareComesFirst(t *testing.T) {
 	}
 }
 
+// TestGapsAreCare: what is missing is told to whoever does not want to be approached, before
+// anything that is commerce, as care and by the score of care alone; an offer to close it is
+// commerce, and is not made then.
+func TestGapsAreCare(t *testing.T) {
+	if !IsCare(Gap) || IsCare(Buy) || IsCare(Lapse) || IsCare(Rise) {
+		t.Error("a gap is care, and what is at stake is commerce")
+	}
+	for name, unwanted := range map[string]func(*said){
+		"commercial contact is refused": func(s *said) { s.nb.MayContact = false },
+		"profiling is objected to": func(s *said) {
+			s.nb.Reset(score.Objected)
+			s.ch.Status = score.Objected
+			s.cv = clv.Result{Status: score.Objected}
+		},
+	} {
+		r := suggested(func(s *said) {
+			gap(s)
+			rise(s)
+			leaving(s)
+			buying(s)
+			unwanted(s)
+		})
+		if r.Trigger != Gap || r.Action != "coverage_advice" || r.About != "liability" || r.Stake != 0 {
+			t.Errorf("%s: %+v", name, r)
+		}
+		if r := suggested(func(s *said) {
+			buying(s)
+			s.nb.Offers[0].Group = &nbp.Group{Code: "liability", Branch: "liability"}
+			unwanted(s)
+		}); r.Action != "" {
+			t.Errorf("%s: an offer is made: %+v", name, r)
+		}
+	}
+	little := suggested(func(s *said) { gap(s); s.rk.Care.Score, s.cv.AtRisk = 10, 9000 })
+	much := suggested(func(s *said) { gap(s); s.rk.Care.Score, s.cv.AtRisk = 60, 0 })
+	if little.Priority >= much.Priority {
+		t.Errorf("what is at stake orders care: %v and %v", little.Priority, much.Priority)
+	}
+}
+
 func TestWhenNothingIsOffered(t *testing.T) {
 	for name, change := range map[string]func(*said){
 		"marketing is refused":   func(s *said) { buying(s); s.nb.MayContact = false },
