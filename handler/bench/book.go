@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"iter"
 	"os"
 	"path/filepath"
@@ -13,10 +12,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"polis/handler/bench/made"
 	"polis/handler/internal/blob/folder"
 	"polis/handler/internal/book"
 	"polis/handler/internal/caller"
-	"polis/handler/internal/intake"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/registry"
 	"polis/handler/internal/sample"
@@ -75,22 +74,7 @@ func with(dir string, f func(store.Store, *book.Book) error) error {
 }
 
 func (p *prepared) load(ctx context.Context, dir string) error {
-	return with(dir, func(_ store.Store, b *book.Book) error {
-		if err := b.CreateTenant(ctx, p.tenant); err != nil {
-			return err
-		}
-		files := map[portfolio.Table]intake.Source{}
-		for _, t := range portfolio.Tables {
-			path := filepath.Join(p.csv, t.String()+".csv")
-			info, err := os.Stat(path)
-			if err != nil {
-				return err
-			}
-			files[t] = intake.Source{Name: t.String(), Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(path) }}
-		}
-		_, err := intake.Import(ctx, b, intake.Options{Tenant: tenantID, AsOf: asOf, Files: files, Scratch: dir})
-		return err
-	})
+	return with(dir, func(_ store.Store, b *book.Book) error { return made.Load(ctx, b, p.tenant, p.csv, dir, asOf) })
 }
 
 func (p *prepared) train(ctx context.Context) error {
@@ -109,25 +93,7 @@ func (p *prepared) train(ctx context.Context) error {
 }
 
 func (p *prepared) relations(b *book.Book) train.Source {
-	return func(ctx context.Context) iter.Seq2[[]*portfolio.Aggregate, error] {
-		return func(yield func([]*portfolio.Aggregate, error) bool) {
-			for bucket := range p.tenant.Buckets {
-				for rel, err := range b.Relations(ctx, p.tenant, bucket, nil) {
-					if err != nil {
-						yield(nil, err)
-						return
-					}
-					var members []*portfolio.Aggregate
-					for _, m := range rel.Members {
-						members = append(members, m.Aggregate)
-					}
-					if !yield(members, nil) {
-						return
-					}
-				}
-			}
-		}
-	}
+	return made.Source(func(ctx context.Context) iter.Seq2[*book.Relation, error] { return made.Relations(ctx, b, p.tenant) }, nil)
 }
 
 // copyTo copies the folder, so that a first run can be measured more than once.

@@ -2,24 +2,19 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"encoding/csv"
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
+	"polis/handler/bench/made"
 	"polis/handler/internal/book"
-	"polis/handler/internal/intake"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/sample"
-	"polis/handler/internal/store/sqlite"
 	"polis/handler/internal/train"
 )
 
@@ -30,8 +25,8 @@ const (
 	parts      = 12
 )
 
-// made is a book in parts, as its store has it, and the truth of the two that are judged on.
-type made struct {
+// parted is a book in parts, as its store has it, and the truth of the two that are judged on.
+type parted struct {
 	asOf  portfolio.Date
 	parts [parts][]family
 }
@@ -69,55 +64,37 @@ func partOf(customer string) (part, no int, err error) {
 func judgedOn(part int) bool { return part >= portfolios }
 
 // makeBook makes a sample and takes it in as an import would.
-func makeBook(ctx context.Context, dir string, o sample.Options) (*made, error) {
+func makeBook(ctx context.Context, dir string, o sample.Options) (*parted, error) {
 	o.Dir = filepath.Join(dir, "csv")
 	if _, err := sample.Write(ctx, o); err != nil {
 		return nil, err
 	}
-	m := &made{}
+	m := &parted{}
 	m.asOf, _ = portfolio.ParseDate(o.AsOf)
-	s, err := sqlite.Open(filepath.Join(dir, "store.db"))
+	b, err := made.Import(ctx, o.Dir, dir, book.DefaultBuckets, m.asOf)
 	if err != nil {
 		return nil, err
 	}
-	defer s.Close()
-	b, tenant := book.New(s), book.Tenant{ID: "t", Buckets: book.DefaultBuckets, Created: time.Unix(0, 0)}
-	if err := b.CreateTenant(ctx, tenant); err != nil {
-		return nil, err
-	}
-	tables := map[portfolio.Table]intake.Source{}
-	for _, table := range portfolio.Tables {
-		path := filepath.Join(o.Dir, table.String()+".csv")
-		info, err := os.Stat(path)
+	defer b.Close()
+	for rel, err := range b.Relations(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		tables[table] = intake.Source{Name: table.String(), Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(path) }}
-	}
-	if _, err := intake.Import(ctx, b, intake.Options{Tenant: tenant.ID, AsOf: m.asOf, Files: tables, Scratch: dir}); err != nil {
-		return nil, err
-	}
-	for bucket := range tenant.Buckets {
-		for rel, err := range b.Relations(ctx, tenant, bucket, nil) {
-			if err != nil {
-				return nil, err
-			}
-			var members [][]byte
-			for _, one := range rel.Members {
-				members = append(members, slices.Clone(one.Body))
-			}
-			part, no, err := partOf(rel.Members[0].Aggregate.ID())
-			if err != nil {
-				return nil, err
-			}
-			m.parts[part] = append(m.parts[part], family{no, members})
+		var members [][]byte
+		for _, one := range rel.Members {
+			members = append(members, slices.Clone(one.Body))
 		}
+		part, no, err := partOf(rel.Members[0].Aggregate.ID())
+		if err != nil {
+			return nil, err
+		}
+		m.parts[part] = append(m.parts[part], family{no, members})
 	}
 	return m, nil
 }
 
 // source yields the relations of some parts, of every nth household.
-func (m *made) source(nth int, of ...int) train.Source {
+func (m *parted) source(nth int, of ...int) train.Source {
 	return func(context.Context) iter.Seq2[[]*portfolio.Aggregate, error] {
 		return func(yield func([]*portfolio.Aggregate, error) bool) {
 			var decoders []*portfolio.Decoder
@@ -163,60 +140,32 @@ func tell(ctx context.Context, o sample.Options, years int) (*truth, error) {
 		return nil, err
 	}
 	t := &truth{policies: map[string]policyTruth{}, customers: map[string]customerTruth{}}
-	err := read(files[sample.TruthPoliciesFile], func(r *record) {
-		t.policies[r.text("policy_id")] = policyTruth{r.number("exposure"), r.number("expected_claims"), r.number("expected_loss"), r.number("lapse")}
+	judged := func(file io.Reader, do func(*made.Row)) error {
+		return made.Read(file, func(r *made.Row) error {
+			part, _, err := partOf(r.Text("customer_id"))
+			if err == nil && judgedOn(part) {
+				do(r)
+			}
+			return err
+		})
+	}
+	err := judged(files[sample.TruthPoliciesFile], func(r *made.Row) {
+		t.policies[r.Text("policy_id")] = policyTruth{r.Number("exposure"), r.Number("expected_claims"), r.Number("expected_loss"), r.Number("lapse")}
 	})
 	if err != nil {
 		return nil, err
 	}
-	return t, read(files[sample.TruthCustomersFile], func(r *record) {
-		c := customerTruth{all: r.number("lapse_all"), essential: r.number("lapse_essential"), purchase: map[string]float64{}}
-		for pair := range strings.SplitSeq(r.text("purchase"), "|") {
+	return t, judged(files[sample.TruthCustomersFile], func(r *made.Row) {
+		c := customerTruth{all: r.Number("lapse_all"), essential: r.Number("lapse_essential"), purchase: map[string]float64{}}
+		for pair := range strings.SplitSeq(r.Text("purchase"), "|") {
 			if branch, p, ok := strings.Cut(pair, "="); ok {
-				c.purchase[branch] = r.parse(p)
+				c.purchase[branch] = r.Parse(p)
 			}
 		}
-		t.customers[r.text("customer_id")] = c
+		t.customers[r.Text("customer_id")] = c
 	})
 }
 
 type sink struct{ io.Writer }
 
 func (sink) Close() error { return nil }
-
-// record is a row of a truth's file.
-type record struct {
-	head, row []string
-	err       error
-}
-
-// read gives the rows to do that are judged on.
-func read(file io.Reader, do func(*record)) error {
-	in := csv.NewReader(file)
-	head, err := in.Read()
-	r := record{head: head}
-	for err == nil {
-		if r.row, err = in.Read(); err != nil {
-			break
-		}
-		var part int
-		if part, _, err = partOf(r.text("customer_id")); err == nil && judgedOn(part) {
-			do(&r)
-			err = r.err
-		}
-	}
-	if err != io.EOF {
-		return fmt.Errorf("reading the truth: %w", err)
-	}
-	return nil
-}
-
-func (r *record) text(name string) string { return r.row[slices.Index(r.head, name)] }
-
-func (r *record) number(name string) float64 { return r.parse(r.text(name)) }
-
-func (r *record) parse(s string) float64 {
-	v, err := strconv.ParseFloat(s, 64)
-	r.err = cmp.Or(r.err, err)
-	return v
-}

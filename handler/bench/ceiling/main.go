@@ -173,7 +173,7 @@ func (o *options) measure(ctx context.Context, world sample.World, seed uint64) 
 	}
 	defer os.RemoveAll(dir)
 	what := sample.Options{Customers: parts * o.customers, Seed: seed, World: world, AsOf: sample.DefaultAsOf}
-	var b *made
+	var b *parted
 	for back := o.years - 1; back >= 0; back-- {
 		var todo []string
 		for i := range o.books {

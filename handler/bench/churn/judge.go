@@ -1,32 +1,25 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/csv"
-	"fmt"
-	"io"
 	"iter"
 	"math"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"time"
 
+	"polis/handler/bench/made"
 	"polis/handler/internal/book"
 	"polis/handler/internal/churn"
 	"polis/handler/internal/feature"
-	"polis/handler/internal/intake"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/sample"
 	"polis/handler/internal/score"
-	"polis/handler/internal/store/sqlite"
 	"polis/handler/internal/train"
 )
 
-// made is a sample's book, and what its truth says.
-type made struct {
+// judgedBook is a sample's book, and what its truth says.
+type judgedBook struct {
 	asOf      portfolio.Date
 	relations [][]*portfolio.Aggregate
 	policies  map[string]float64    // probability of a lapse within 12 months
@@ -34,87 +27,37 @@ type made struct {
 	drawn     sample.Options
 }
 
-// file is one of the sample's, in memory.
-type file struct{ bytes.Buffer }
-
-func (*file) Close() error { return nil }
-
 // makeBook makes a sample and takes it in as an import would.
-func makeBook(ctx context.Context, dir string, o sample.Options) (*made, error) {
-	files := map[string]*file{}
-	o.AsOf, o.Truth = cmp.Or(o.AsOf, sample.DefaultAsOf), true
-	o.Open = func(name string) (io.WriteCloser, error) {
-		files[name] = &file{}
-		return files[name], nil
-	}
+func makeBook(ctx context.Context, dir string, o sample.Options) (*judgedBook, error) {
+	m := &judgedBook{policies: map[string]float64{}, customers: map[string][2]float64{}}
+	o.AsOf = cmp.Or(o.AsOf, sample.DefaultAsOf)
+	m.drawn = o
+	m.asOf, _ = portfolio.ParseDate(o.AsOf)
+	o.Dir, o.Truth = filepath.Join(dir, "csv"), true
 	if _, err := sample.Write(ctx, o); err != nil {
 		return nil, err
 	}
-	m := &made{policies: map[string]float64{}, customers: map[string][2]float64{}, drawn: sample.Options{Customers: o.Customers, Seed: o.Seed, World: o.World, AsOf: o.AsOf}}
-	m.asOf, _ = portfolio.ParseDate(o.AsOf)
-	if err := m.read(files[sample.TruthPoliciesFile], files[sample.TruthCustomersFile]); err != nil {
-		return nil, err
-	}
-	s, err := sqlite.Open(filepath.Join(dir, "store.db"))
+	err := made.ReadFile(filepath.Join(o.Dir, sample.TruthPoliciesFile), func(r *made.Row) error {
+		m.policies[r.Text("policy_id")] = r.Number("lapse")
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer s.Close()
-	b, tenant := book.New(s), book.Tenant{ID: "t", Buckets: book.DefaultBuckets, Created: time.Unix(0, 0)}
-	if err := b.CreateTenant(ctx, tenant); err != nil {
-		return nil, err
-	}
-	tables := map[portfolio.Table]intake.Source{}
-	for _, table := range portfolio.Tables {
-		body := files[table.String()+".csv"].Bytes()
-		tables[table] = intake.Source{Name: table.String(), Size: int64(len(body)), Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }}
-	}
-	if _, err := intake.Import(ctx, b, intake.Options{Tenant: tenant.ID, AsOf: m.asOf, Files: tables, Scratch: dir}); err != nil {
-		return nil, err
-	}
-	var enc portfolio.Encoder
-	for bucket := range tenant.Buckets {
-		for rel, err := range b.Relations(ctx, tenant, bucket, nil) {
-			if err != nil {
-				return nil, err
-			}
-			var members []*portfolio.Aggregate
-			for _, one := range rel.Members {
-				var d portfolio.Decoder // one each, since they are kept
-				a, err := d.Decode(enc.Append(nil, one.Aggregate))
-				if err != nil {
-					return nil, err
-				}
-				members = append(members, a)
-			}
-			m.relations = append(m.relations, members)
-		}
-	}
-	return m, nil
-}
-
-// read reads the truth.
-func (m *made) read(policies, customers io.Reader) error {
-	each := func(r io.Reader, do func(row []string, number func(name string) float64)) error {
-		rows, err := csv.NewReader(r).ReadAll()
-		if err != nil {
-			return fmt.Errorf("reading the truth: %w", err)
-		}
-		for _, row := range rows[1:] {
-			do(row, func(name string) float64 {
-				v, e := strconv.ParseFloat(row[slices.Index(rows[0], name)], 64)
-				err = cmp.Or(err, e)
-				return v
-			})
-		}
-		return err
-	}
-	if err := each(policies, func(row []string, number func(string) float64) { m.policies[row[0]] = number("lapse") }); err != nil {
-		return err
-	}
-	return each(customers, func(row []string, number func(string) float64) {
-		m.customers[row[0]] = [2]float64{number("lapse_essential"), number("lapse_all")}
+	err = made.ReadFile(filepath.Join(o.Dir, sample.TruthCustomersFile), func(r *made.Row) error {
+		m.customers[r.Text("customer_id")] = [2]float64{r.Number("lapse_essential"), r.Number("lapse_all")}
+		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	b, err := made.Import(ctx, o.Dir, dir, book.DefaultBuckets, m.asOf)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	m.relations, err = b.All(ctx)
+	return m, err
 }
 
 func source(relations [][]*portfolio.Aggregate) train.Source {
@@ -151,7 +94,7 @@ const horizon = churn.Horizon
 // judge trains on every other relation of a book and scores the others as of the end of it.
 // Relations are judged that are one customer, since the truth is a customer's: by all
 // essential policies, or all where there are none.
-func judge(ctx context.Context, m *made, o train.Options, futures map[string]*lasting) (*judged, error) {
+func judge(ctx context.Context, m *judgedBook, o train.Options, futures map[string]*lasting) (*judged, error) {
 	var learn, rest [][]*portfolio.Aggregate
 	for i, members := range m.relations {
 		if i%2 == 0 {

@@ -3,28 +3,20 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/csv"
 	"fmt"
 	"hash/fnv"
-	"io"
-	"iter"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
-	"polis/handler/internal/book"
+	"polis/handler/bench/made"
 	"polis/handler/internal/feature"
-	"polis/handler/internal/intake"
 	"polis/handler/internal/model"
 	"polis/handler/internal/nbp"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/sample"
 	"polis/handler/internal/scoring"
-	"polis/handler/internal/store/sqlite"
 	"polis/handler/internal/train"
 )
 
@@ -80,7 +72,8 @@ type Verdict struct {
 	AUC, Explained map[string]float64
 }
 
-const tenant = "offers"
+// buckets are those of the book.
+const buckets = 4
 
 // judge makes a book in a folder, learns from half of it and ranks for the other half. rows
 // are as in train.Options.
@@ -96,60 +89,27 @@ func judge(ctx context.Context, dir string, o sample.Options, rows int) (*Verdic
 	if _, err := sample.Write(ctx, o); err != nil {
 		return nil, err
 	}
-	s, err := sqlite.Open(filepath.Join(dir, "store.db"))
+	b, err := made.Import(ctx, o.Dir, dir, buckets, asOf)
 	if err != nil {
 		return nil, err
 	}
-	defer s.Close()
-	b, t := book.New(s), book.Tenant{ID: tenant, Buckets: 4, Created: time.Unix(0, 0)}
-	if err := b.CreateTenant(ctx, t); err != nil {
-		return nil, err
-	}
-	files := map[portfolio.Table]intake.Source{}
-	for _, table := range portfolio.Tables {
-		path := filepath.Join(o.Dir, table.String()+".csv")
-		files[table] = intake.Source{Name: table.String(), Open: func() (io.ReadCloser, error) { return os.Open(path) }}
-	}
-	if _, err := intake.Import(ctx, b, intake.Options{Tenant: tenant, AsOf: asOf, Files: files, Scratch: dir}); err != nil {
-		return nil, err
-	}
+	defer b.Close()
 	truths, err := readTruth(filepath.Join(o.Dir, sample.TruthCustomersFile))
 	if err != nil {
 		return nil, err
 	}
-	m, err := train.Fit(ctx, half(b, t, false), train.Options{AsOf: asOf, MaxRows: rows})
+	half := func(heldOut bool) train.Source {
+		return made.Source(b.Relations, func(key string) bool {
+			h := fnv.New32a()
+			h.Write([]byte(key))
+			return h.Sum32()>>8&1 == 1 == heldOut
+		})
+	}
+	m, err := train.Fit(ctx, half(false), train.Options{AsOf: asOf, MaxRows: rows})
 	if err != nil {
 		return nil, err
 	}
-	return verdict(ctx, half(b, t, true), m, truths, asOf)
-}
-
-// half are the relations of a book to learn from, or those that are held out.
-func half(b *book.Book, t book.Tenant, heldOut bool) train.Source {
-	return func(ctx context.Context) iter.Seq2[[]*portfolio.Aggregate, error] {
-		return func(yield func([]*portfolio.Aggregate, error) bool) {
-			for bucket := range t.Buckets {
-				for rel, err := range b.Relations(ctx, t, bucket, nil) {
-					if err != nil {
-						yield(nil, err)
-						return
-					}
-					h := fnv.New32a()
-					h.Write([]byte(rel.Key))
-					if h.Sum32()>>8&1 == 1 != heldOut {
-						continue
-					}
-					var members []*portfolio.Aggregate
-					for _, m := range rel.Members {
-						members = append(members, m.Aggregate)
-					}
-					if !yield(members, nil) {
-						return
-					}
-				}
-			}
-		}
-	}
+	return verdict(ctx, half(true), m, truths, asOf)
 }
 
 // truth is what the world knows of a customer.
@@ -159,32 +119,17 @@ type truth struct {
 }
 
 func readTruth(path string) (map[string]truth, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() // only read
-	rows, err := csv.NewReader(f).ReadAll()
-	if err != nil {
-		return nil, fmt.Errorf("reading the truth: %w", err)
-	}
-	at := map[string]int{}
-	for i, name := range rows[0] {
-		at[name] = i
-	}
 	out := map[string]truth{}
-	for _, r := range rows[1:] {
-		t := truth{purchase: map[string]float64{}, bought: strings.Split(r[at["purchased"]], "|")}
-		for pair := range strings.SplitSeq(r[at["purchase"]], "|") {
+	return out, made.ReadFile(path, func(r *made.Row) error {
+		t := truth{purchase: map[string]float64{}, bought: strings.Split(r.Text("purchased"), "|")}
+		for pair := range strings.SplitSeq(r.Text("purchase"), "|") {
 			if branch, p, ok := strings.Cut(pair, "="); ok {
-				if t.purchase[branch], err = strconv.ParseFloat(p, 64); err != nil {
-					return nil, fmt.Errorf("reading the truth: %w", err)
-				}
+				t.purchase[branch] = r.Parse(p)
 			}
 		}
-		out[r[at["customer_id"]]] = t
-	}
-	return out, nil
+		out[r.Text("customer_id")] = t
+		return nil
+	})
 }
 
 // verdict ranks for the relations and counts what came of it.

@@ -28,17 +28,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
+	"polis/handler/bench/made"
 	"polis/handler/internal/book"
 	"polis/handler/internal/churn"
 	"polis/handler/internal/feature"
-	"polis/handler/internal/intake"
 	"polis/handler/internal/model"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/score"
 	"polis/handler/internal/scoring"
-	"polis/handler/internal/store/sqlite"
 	"polis/handler/internal/train"
 )
 
@@ -212,46 +210,13 @@ func number(s string) float64 {
 }
 
 // take imports four tables and returns the relations of the book.
-func take(ctx context.Context, dir string, asOf portfolio.Date) (out [][]*portfolio.Aggregate, err error) {
-	s, err := sqlite.Open(filepath.Join(dir, "store.db"))
+func take(ctx context.Context, dir string, asOf portfolio.Date) ([][]*portfolio.Aggregate, error) {
+	b, err := made.Import(ctx, dir, dir, book.DefaultBuckets, asOf)
 	if err != nil {
 		return nil, err
 	}
-	defer s.Close()
-	b, tenant := book.New(s), book.Tenant{ID: "t", Buckets: book.DefaultBuckets, Created: time.Unix(0, 0)}
-	if err := b.CreateTenant(ctx, tenant); err != nil {
-		return nil, err
-	}
-	tables := map[portfolio.Table]intake.Source{}
-	for _, table := range portfolio.Tables {
-		path := filepath.Join(dir, table.String()+".csv")
-		info, err := os.Stat(path)
-		if err != nil {
-			return nil, err
-		}
-		tables[table] = intake.Source{Name: table.String(), Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(path) }}
-	}
-	if _, err := intake.Import(ctx, b, intake.Options{Tenant: tenant.ID, AsOf: asOf, Files: tables, Scratch: dir}); err != nil {
-		return nil, err
-	}
-	for bucket := range tenant.Buckets {
-		for rel, err := range b.Relations(ctx, tenant, bucket, nil) {
-			if err != nil {
-				return nil, err
-			}
-			var members []*portfolio.Aggregate
-			for _, one := range rel.Members {
-				var d portfolio.Decoder // one each, since they are kept
-				a, err := d.Decode(slices.Clone(one.Body))
-				if err != nil {
-					return nil, err
-				}
-				members = append(members, a)
-			}
-			out = append(out, members)
-		}
-	}
-	return out, nil
+	defer b.Close()
+	return b.All(ctx)
 }
 
 // fold is a part that is held out.
