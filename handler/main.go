@@ -117,7 +117,7 @@ func serve() error {
 func route(api, calls http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case strings.HasPrefix(r.URL.Path, httpapi.Prefix+"/"):
+		case r.URL.Path == httpapi.Prefix, strings.HasPrefix(r.URL.Path, httpapi.Prefix+"/"):
 			api.ServeHTTP(w, r)
 		case r.URL.Path == "/":
 			w.WriteHeader(http.StatusOK)
