@@ -63,6 +63,16 @@ func (m *Models) plan() *clv.Plan {
 	return m.worth
 }
 
+// Within are the same models with values over so many months. They plan values of their
+// own: what m planned, if it did, was for its own months.
+func (m *Models) Within(months int) *Models {
+	planning.Lock()
+	defer planning.Unlock()
+	short := *m
+	short.Settings.Clv.HorizonMonths, short.worth = months, nil
+	return &short
+}
+
 const modelsFormat = 5
 
 // file is the first line of the models' file, as JSON, with the names of the learnt models. The

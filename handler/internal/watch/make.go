@@ -198,9 +198,8 @@ func newAuditor(m, tried *scoring.Models, look *train.Lookback, o *Options) (*au
 	if a.scorer, err = scoring.New(m); err != nil {
 		return nil, err
 	}
-	short := *tried
-	short.Settings.Clv.HorizonMonths = 12 // of ten years nothing is known yet
-	if a.tried, err = scoring.New(&short); err != nil {
+	// Of ten years nothing is known yet.
+	if a.tried, err = scoring.New(tried.Within(12)); err != nil {
 		return nil, err
 	}
 	a.keepCount, a.keepAsked = oneIn(look.Relations, counted), oneIn(look.Relations, asked)

@@ -1,6 +1,7 @@
 package watch_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -296,6 +297,43 @@ func TestRefit(t *testing.T) {
 	}
 	if !r.Model.Refit || r.Model.Trained != r.Outcomes.After || r.Outcomes.InSample != audit.None {
 		t.Errorf("%+v, %+v", r.Model, r.Outcomes)
+	}
+}
+
+// TestWarmModels: models that have scored values over ten years before, as those of a
+// handler that has run for a while, are held against twelve months all the same.
+func TestWarmModels(t *testing.T) {
+	first, _ := models()
+	var file bytes.Buffer
+	if err := first.Save(&file); err != nil {
+		t.Fatal(err)
+	}
+	book := made{places: 300}.book()
+	var margins []audit.Cell
+	for _, warm := range []bool{false, true} {
+		m, err := scoring.Parse(file.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if warm {
+			s, err := scoring.New(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Relation([]scoring.Subject{{Aggregate: book[0]}}, audited, scoring.NewSet(scoring.Clv))
+		}
+		r, err := Make(t.Context(), source(book), m, Options{Tenant: "t", AsOf: audited, Ends: portfolio.DefaultEnds})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range r.Calibration {
+			if c.Engine == "clv" {
+				margins = append(margins, c.All)
+			}
+		}
+	}
+	if len(margins) != 2 || margins[0].Expected <= 0 || margins[0].Expected != margins[1].Expected {
+		t.Errorf("cold and warm: %+v", margins)
 	}
 }
 
