@@ -69,6 +69,12 @@ type Year struct {
 	// Undated is the share of relations of whose policies only branch, start and end were
 	// known then: features without a history are missing in those.
 	Undated float64 `json:"undated"`
+	// Later is how many claims of the year came without recorded_at and were not recorded
+	// when it was known: they count with their amounts as known on the date of the test.
+	Later int `json:"claims_as_known_later"`
+	// Forgotten is how many of them were not recorded by the date of the test either: then
+	// claims and losses of the year are not known, and nothing is held against them.
+	Forgotten int `json:"claims_not_known"`
 }
 
 // Part is how an engine did in one respect.
@@ -134,7 +140,7 @@ func Run(ctx context.Context, source train.Source, o Options) (*Result, error) {
 	for k := range o.Years {
 		y := newYear(w, o.Years-1-k)
 		models, err := train.Fit(ctx, source, train.Options{
-			AsOf: y.AsOf, Ends: o.Ends, Settings: o.Settings, Seed: o.Seed,
+			AsOf: y.AsOf, Amounts: o.AsOf, Ends: o.Ends, Settings: o.Settings, Seed: o.Seed,
 			Progress: func(stage string, done, total int) { o.Progress(k, y.AsOf, stage, done, total) },
 		})
 		if err != nil {

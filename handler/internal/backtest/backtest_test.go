@@ -569,3 +569,46 @@ func TestWrongInput(t *testing.T) {
 		t.Errorf("one that was interrupted goes on: %v", err)
 	}
 }
+
+// TestClaimsWithoutDates: claims that came without recorded_at after their year was known
+// count as they are known on the date of the test, and the result says so; of a test from
+// before they were recorded they are not known, and nothing is held against them.
+func TestClaimsWithoutDates(t *testing.T) {
+	then := today.AddMonths(-15)
+	for on, want := range map[portfolio.Date]struct{ claims, later, forgotten int }{today: {1, 0, 0}, today + 1: {0, 1, 1}} {
+		a := customer("a", policy("m", "motor", then-800))
+		claimOf(a, "m", then+9, 0, 1000_00, "collision")
+		a.Claims[0].Version = portfolio.Version{}
+		a.Normalise(on)
+		y, w := scored(t, book(a, customer("b", policy("b", "motor", then-800))))
+		n := 0
+		for _, c := range y.claims {
+			if c.rate > 0 {
+				n++
+			}
+		}
+		if n != want.claims || y.Later != want.later || y.Forgotten != want.forgotten || want.forgotten > 0 && len(y.claims)+len(y.losses) > 0 {
+			t.Errorf("recorded on %v: %d claims, %d as known later, %d not known", on, n, y.Later, y.Forgotten)
+		}
+		r := Result{AsOf: w.o.AsOf, Years: []Year{y.Year}}
+		if said := r.caveat(); (said != "") != (want.forgotten > 0) {
+			t.Errorf("recorded on %v: %q", on, said)
+		}
+	}
+	// Of an earlier year, of which a row of today says what it came to.
+	r := Result{AsOf: today, Years: []Year{{Later: 3}}}
+	if said := r.caveat(); !strings.Contains(said, "3 claims of these years came without recorded_at") {
+		t.Error(said)
+	}
+	from := today.AddMonths(-27)
+	a := customer("a", policy("m", "motor", from-800))
+	claimOf(a, "m", from+9, 0, 1000_00, "collision")
+	a.Claims[0].Version = portfolio.Version{}
+	a.Normalise(today)
+	v := new(portfolio.View)
+	v.Reset(a, from.AddMonths(15), portfolio.DefaultEnds)
+	s := scoring.DefaultSettings()
+	if claims, loss, later := came(v, "m", from+1, from.AddMonths(12)+1, &s.Risk, today); claims != 1 || loss != 1000 || later != 1 {
+		t.Errorf("%v claims of EUR %v, %d as known later", claims, loss, later)
+	}
+}

@@ -18,7 +18,7 @@ var pageHTML string
 
 // Write writes the page.
 func (r *Result) Write(w io.Writer) error {
-	c := contents{Result: r, Title: r.title(), Over: r.over(), Tiles: r.tiles()}
+	c := contents{Result: r, Title: r.title(), Over: r.over(), Caveat: r.caveat(), Tiles: r.tiles()}
 	for _, y := range r.Years {
 		c.Columns = append(c.Columns, "as of "+y.AsOf.String())
 	}
@@ -37,6 +37,7 @@ type contents struct {
 	*Result
 	Title   string
 	Over    string // which years
+	Caveat  string // of claims without recorded_at
 	Tiles   []page.Tile
 	Columns []string
 	Engines []engine

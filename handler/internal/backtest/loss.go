@@ -44,8 +44,9 @@ func (y *year) cost(key int32, member int) {
 		if exposure <= 0 {
 			continue
 		}
-		claims, loss := came(now, p.ID, from, to, s)
-		_, known := came(today, p.ID, from, to, s)
+		claims, loss, undated := came(now, p.ID, from, to, s, y.w.o.AsOf)
+		_, known, forgotten := came(today, p.ID, from, to, s, y.w.o.AsOf)
+		y.Later, y.Forgotten = y.Later+undated, y.Forgotten+forgotten
 		branch := y.branch(p.Branch)
 		group := branchOf(p.Branch)
 		y.claims = append(y.claims, row{relation: key, group: group, units: exposure, mean: max(p.Frequency/branch.Reporting, leastMean), rate: claims / exposure})
@@ -66,11 +67,24 @@ func (y *year) branch(name string) risk.Branch {
 	return risk.Branch{Reporting: 1}
 }
 
-// came are the claims of a policy that count, covers apart aside, and all its losses in EUR.
-func came(v *portfolio.View, policy string, from, to portfolio.Date, s *risk.Settings) (claims, loss float64) {
+// came are the claims of a policy that count, covers apart aside, and all its losses in EUR;
+// and how many there are of rows without recorded_at that were not recorded by then. Those
+// are as known on a later date.
+func came(v *portfolio.View, policy string, from, to portfolio.Date, s *risk.Settings, later portfolio.Date) (claims, loss float64, undated int) {
 	for i := range v.Claims {
 		c := &v.Claims[i]
-		if c.PolicyID != policy || c.LossDate < from || c.LossDate >= to || c.Status == portfolio.ClaimRejected {
+		if c.PolicyID != policy || c.LossDate < from || c.LossDate >= to {
+			continue
+		}
+		if c.CurrentOnly {
+			undated++
+			since, ok := c.Since(later)
+			if !ok {
+				continue
+			}
+			c = &since
+		}
+		if c.Status == portfolio.ClaimRejected {
 			continue
 		}
 		loss += c.Incurred().EUR()
@@ -78,7 +92,7 @@ func came(v *portfolio.View, policy string, from, to portfolio.Date, s *risk.Set
 			claims++
 		}
 	}
-	return claims, loss
+	return claims, loss, undated
 }
 
 // claimSpecs are the figures of how often policies claim.

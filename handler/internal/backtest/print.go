@@ -59,6 +59,9 @@ func (r *Result) Print(w io.Writer) error {
 		}
 	}
 	b.WriteString("\n" + r.footnote() + "\n")
+	if said := r.caveat(); said != "" {
+		b.WriteString(said + "\n")
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -81,6 +84,21 @@ func (r *Result) over() string {
 		return "One year, by what was known on " + r.AsOf.String()
 	}
 	return fmt.Sprintf("%d years, by what was known on %s", len(r.Years), r.AsOf)
+}
+
+// caveat is what was assumed of claims that came without recorded_at; "" where there are none.
+func (r *Result) caveat() string {
+	later, forgotten := 0, 0
+	for _, y := range r.Years {
+		later, forgotten = later+y.Later, forgotten+y.Forgotten
+	}
+	switch {
+	case forgotten > 0:
+		return fmt.Sprintf("Amounts of %d claims of these years were not recorded by %s: claims and losses of a year with such a claim are not known.", forgotten, r.AsOf)
+	case later > 0:
+		return fmt.Sprintf("%d claims of these years came without recorded_at: they, and those that were learnt from, count with their amounts as known on %s. Trainings knew more of the past than they would have.", later, r.AsOf)
+	}
+	return ""
 }
 
 func (r *Result) footnote() string {

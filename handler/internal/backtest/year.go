@@ -162,6 +162,9 @@ func (y *year) score(ctx context.Context, lived func(context.Context) iter.Seq2[
 	if y.Relations > 0 {
 		y.Undated = round(float64(undated) / float64(y.Relations))
 	}
+	if y.Forgotten > 0 {
+		y.claims, y.losses = nil, nil
+	}
 	y.e = engines{} // their models are not needed any more
 	return nil
 }

@@ -46,6 +46,22 @@ type ClaimView struct {
 	*Claim
 	Versions    []Claim
 	CurrentOnly bool // amounts are not known: see PolicyView.CurrentOnly
+
+	stored []Claim // of a row seen before it was recorded
+}
+
+// Since is the claim as it came to be known until a later date, of a row that is CurrentOnly:
+// false where it was not recorded by then either. It is no part of what was known on the
+// view's date, and is for labels only.
+func (c ClaimView) Since(on Date) (ClaimView, bool) {
+	known := 0
+	for known < len(c.stored) && c.stored[known].RecordedAt <= on {
+		known++
+	}
+	if known == 0 {
+		return c, false
+	}
+	return ClaimView{Claim: &c.stored[known-1], Versions: c.stored[:known]}, true
 }
 
 // Reported is when the claim was reported as far as is known: where that is not said, when
@@ -203,7 +219,7 @@ func (v *View) addClaim(versions []Claim) {
 		v.losses = append(v.losses, Claim{
 			ID: u.ID, PolicyID: u.PolicyID, CustomerID: u.CustomerID, LossDate: u.LossDate, ReportedDate: u.ReportedDate, Version: u.Version,
 		})
-		v.Claims = append(v.Claims, ClaimView{Claim: &v.losses[len(v.losses)-1], CurrentOnly: true})
+		v.Claims = append(v.Claims, ClaimView{Claim: &v.losses[len(v.losses)-1], CurrentOnly: true, stored: versions})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"polis/handler/internal/churn"
+	"polis/handler/internal/clv"
 	"polis/handler/internal/exact"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
@@ -23,7 +24,10 @@ type Lookback struct {
 
 	Then, Until portfolio.Date // outcomes of the days after Then, Until among them
 	Relations   int            // of the book
-	year        Year
+	// Forgotten is how many claims of the year came without recorded_at and were not
+	// recorded on the as-of date: what the year cost is not known then.
+	Forgotten int
+	year      Year
 }
 
 // Year is what came of a relation. It is good until the next one.
@@ -66,7 +70,7 @@ func NewLookback(ctx context.Context, source Source, m *scoring.Models, o Option
 	if o.Progress == nil {
 		o.Progress = func(string, int, int) {}
 	}
-	o.Settings = &settings
+	o.Settings, o.Snapshots, o.Amounts = &settings, 1, o.AsOf
 	f := &fitter{o: o, rates: &rates{}}
 	if err := f.newBuyers(); err != nil {
 		return nil, err
@@ -75,7 +79,7 @@ func NewLookback(ctx context.Context, source Source, m *scoring.Models, o Option
 		return nil, fmt.Errorf("surveying the book: %w", err)
 	}
 	until := o.AsOf.AddMonths(-settings.Features.ReportingLag)
-	return &Lookback{f: f, m: m, Then: until.AddMonths(-12), Until: until, Relations: f.relations}, nil
+	return &Lookback{f: f, m: m, Then: until.AddMonths(-12), Until: until, Relations: f.relations, Forgotten: f.undated.unknown[0]}, nil
 }
 
 // Each gives the relations, one in keep of them by hash: with all who are or ever were of
@@ -182,10 +186,11 @@ func (y *Year) Bought(group string) bool {
 }
 
 // Realised is the margin that customer k brought in the year, EUR, discounted to the
-// snapshot; false where it cannot be told, since the premium of a policy was not known.
+// snapshot; false where it cannot be told, since the premium of a policy was not known, or
+// losses count and are not.
 func (y *Year) Realised(k int) (float64, bool) {
 	l := y.look
-	if uncertain(y.Then[k]) {
+	if uncertain(y.Then[k]) || l.Forgotten > 0 && l.m.Settings.Clv.View != clv.Intermediary {
 		return 0, false
 	}
 	return l.m.Settings.Clv.Realise(y.Now[k], l.Then, 12), true

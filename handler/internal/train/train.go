@@ -38,10 +38,13 @@ type Source func(ctx context.Context) iter.Seq2[[]*portfolio.Aggregate, error]
 
 // Options are how to train. Zero values mean the defaults.
 type Options struct {
-	AsOf      portfolio.Date
-	Ends      portfolio.EndTable // default portfolio.DefaultEnds
-	Settings  *scoring.Settings  // default scoring.DefaultSettings
-	Seed      uint64
+	AsOf     portfolio.Date
+	Ends     portfolio.EndTable // default portfolio.DefaultEnds
+	Settings *scoring.Settings  // default scoring.DefaultSettings
+	Seed     uint64
+	// Amounts is the date until which amounts of claims may be recorded that came without
+	// recorded_at after AsOf; by default AsOf itself. A back-test has them of its own date.
+	Amounts   portfolio.Date
 	Snapshots int // years looked back on, at most; as the settings have it
 	MaxRows   int // rows of one model's table, at most; 120,000. Of policies, which have fewer fields, three times as many
 	// Bring are model files of LightGBM's by the names of the models whose places they
@@ -144,6 +147,9 @@ func look(ctx context.Context, source Source, o Options) (*fitter, error) {
 	}
 	defaultTo(&o.Snapshots, o.Settings.Features.Snapshots)
 	defaultTo(&o.MaxRows, 120_000)
+	if o.Amounts == 0 {
+		o.Amounts = o.AsOf
+	}
 	if tell := o.Progress; tell == nil {
 		o.Progress = func(string, int, int) {}
 	} else {
@@ -203,6 +209,7 @@ type fitter struct {
 	lasted                            []lasted
 	acted, offered                    feedback.Windows // of the relation at hand, and of an offer to it
 	apart                             censored
+	undated                           undated
 
 	then, now rel   // as of a snapshot, and of when its labels close
 	of        []int // which relation each member was in then
@@ -213,6 +220,37 @@ type fitter struct {
 // censored is what was not learnt from because somebody had acted: months at risk, of
 // relations and of policies by themselves.
 type censored struct{ months, policyMonths float64 }
+
+// undated are claims of rows that came without recorded_at and were not recorded when the
+// labels of their year closed.
+type undated struct {
+	taken   int   // with amounts as they came to be known later
+	unknown []int // by snapshot: in scope, and of amounts that are not known at all
+}
+
+// forgotten reports whether what claims of a snapshot's year cost is not known.
+func (u *undated) forgotten(k int) bool { return u.unknown[k] > 0 }
+
+// years is how many that are.
+func (u *undated) years() (n int) {
+	for k := range u.unknown {
+		if u.forgotten(k) {
+			n++
+		}
+	}
+	return n
+}
+
+// label is a claim as labels have it: as known when those of its year closed, or, of a row
+// that came without recorded_at and was not recorded by then, as it came to be known later;
+// and the date of that. False: its amounts are not known.
+func (f *fitter) label(c *portfolio.ClaimView, closed portfolio.Date) (portfolio.ClaimView, portfolio.Date, bool) {
+	if !c.CurrentOnly {
+		return *c, closed, true
+	}
+	later, ok := c.Since(f.o.Amounts)
+	return later, f.o.Amounts, ok
+}
 
 // looked is how many relations and policies are looked at, over all snapshots.
 type looked struct{ relations, policies int }
@@ -278,6 +316,7 @@ func (f *fitter) untouched(from, until portfolio.Date) portfolio.Date {
 // survey finds the rating factors, and what claims cost by branch.
 func (f *fitter) survey(ctx context.Context, source Source) error {
 	var s feature.Survey
+	f.undated.unknown = make([]int, f.o.Snapshots)
 	f.claims, f.premium, f.lines = map[string][]float64{}, map[string]*mean{}, map[line]*develop.Claims{}
 	for members, err := range source(ctx) {
 		if err != nil {
@@ -317,13 +356,17 @@ func (f *fitter) survey(ctx context.Context, source Source) error {
 				if p == nil || !f.o.Settings.Risk.InScope(p.Branch) {
 					continue
 				}
-				l := f.lineOf(p, c)
+				as, _, ok := f.label(c, f.o.AsOf)
+				if !ok {
+					f.forget(c)
+				}
+				l, counts := f.lineOf(p, &as), risk.Counts(&as)
 				if f.lines[l] == nil {
 					f.lines[line{clone(l.branch), l.apart}] = develop.NewClaims(f.o.AsOf, f.o.Settings.Risk.Quarters)
 				}
-				f.lines[l].Add(c, risk.Counts(c))
-				if risk.Counts(c) && !l.apart && len(f.claims[p.Branch]) < 200_000 {
-					f.claims[clone(p.Branch)] = append(f.claims[p.Branch], c.Incurred().EUR())
+				f.lines[l].Add(c, counts)
+				if counts && !l.apart && len(f.claims[p.Branch]) < 200_000 {
+					f.claims[clone(p.Branch)] = append(f.claims[p.Branch], as.Incurred().EUR())
 				}
 			}
 		}
@@ -351,6 +394,17 @@ func (f *fitter) survey(ctx context.Context, source Source) error {
 // snapshot is the date of a snapshot, the last one's first.
 func (f *fitter) snapshot(k int) portfolio.Date {
 	return f.o.AsOf.AddMonths(-f.o.Settings.Features.ReportingLag - 12*(k+1))
+}
+
+// forget notes a claim of which no amount is known. With one claim its whole year is left
+// out, policies without claims too: policies that are left out because they claimed would
+// leave those that did not.
+func (f *fitter) forget(c *portfolio.ClaimView) {
+	for k := range f.undated.unknown {
+		if then := f.snapshot(k); c.LossDate > then && c.LossDate <= then.AddMonths(12) {
+			f.undated.unknown[k]++
+		}
+	}
 }
 
 // lookAhead counts a relation, and its policies, where snapshots will find them.
@@ -452,6 +506,9 @@ func relationKey(members []*portfolio.Aggregate) string {
 // whose loss lies before its policy or after it counts by its loss date like all others:
 // policies are renumbered, and some covers reach back or run off.
 func (f *fitter) policies(key string, k int, then portfolio.Date) {
+	if f.undated.forgotten(k) {
+		return
+	}
 	from, until := then+1, then.AddMonths(12)+1
 	for m, v := range f.then.refs {
 		in := feature.Input{View: v, Group: &f.then.group}
@@ -479,7 +536,14 @@ func (f *fitter) policies(key string, k int, then portfolio.Date) {
 				if c.PolicyID != p.ID || c.LossDate < from || c.LossDate >= until {
 					continue
 				}
-				if learnt, a := f.claim(x, k, f.lineOf(p, c), c, now.AsOf); learnt {
+				as, known, ok := f.label(c, now.AsOf)
+				if !ok {
+					continue
+				}
+				if c.CurrentOnly {
+					f.undated.taken++
+				}
+				if learnt, a := f.claim(x, k, f.lineOf(p, &as), &as, known); learnt {
 					claims++
 					amount += a
 				}
@@ -519,6 +583,7 @@ type place struct {
 	events, prior float64 // of the book; the link of the mean, where they are few
 	few           float64 // fewer events than this are
 	note          string  // how the mean came about then
+	caveat        string  // of what it is learnt from, in any case
 	apart         float64 // of what was at risk, what was left out because somebody had acted
 	buyers        *buyers // of a group's model, which is learnt beside that of all; else nil
 	alone         bool    // no fields act together
@@ -533,10 +598,11 @@ const usualBags, lapseBags, buyBags = 2, 4, 8
 // places are the models to be learnt, in their order.
 func (f *fitter) places() []place {
 	r, market := f.rates, f.o.Settings.Risk.Expected("")
+	caveat := f.undated.say(f.o)
 	few, note := f.o.Settings.Risk.MinimumEvents, fmt.Sprintf("weighed with the market's rate as if that were %d", priorEvents)
 	out := []place{
-		{name: "frequency", title: "claim frequency", table: f.frequency, loss: model.Poisson, events: r.claims, prior: math.Log(shrunk(r.claims, r.exposure, market.Frequency)), few: few, note: note},
-		{name: "severity", title: "claim severity", table: f.severity, loss: model.Gamma, events: r.claims, prior: math.Log(market.Severity), few: few, note: note},
+		{name: "frequency", title: "claim frequency", table: f.frequency, loss: model.Poisson, events: r.claims, prior: math.Log(shrunk(r.claims, r.exposure, market.Frequency)), few: few, note: note, caveat: caveat},
+		{name: "severity", title: "claim severity", table: f.severity, loss: model.Gamma, events: r.claims, prior: math.Log(market.Severity), few: few, note: note, caveat: caveat},
 	}
 	out = append(append(out, f.ending()...), f.common())
 	for i := range f.buyers {
@@ -683,7 +749,7 @@ func (f *fitter) one(ctx context.Context, p place, common score.Model) (*model.M
 	}
 	if p.tooFew() {
 		note := fmt.Sprintf("the mean alone: %.0f events in the book; %s", p.events, p.note)
-		meta := model.Meta{Name: p.title, Trained: f.o.AsOf.String(), Rows: t.n, Events: p.events, Censored: places4(p.apart), Note: note}
+		meta := model.Meta{Name: p.title, Trained: f.o.AsOf.String(), Rows: t.n, Events: p.events, Censored: places4(p.apart), Note: joined(note, p.caveat)}
 		if p.buyers != nil {
 			var err error
 			if p.prior, err = p.buyers.beside(common, offset, &f.o.Settings.Nbp); err != nil {
@@ -710,7 +776,31 @@ func (f *fitter) one(ctx context.Context, p place, common score.Model) (*model.M
 	}
 	meta := m.Meta()
 	meta.Name, meta.Trained, meta.Events, meta.Censored = p.title, f.o.AsOf.String(), p.events, places4(p.apart)
+	meta.Note = joined(meta.Note, p.caveat)
 	return m.WithMeta(meta), nil
+}
+
+// joined are two notes, as far as there are any.
+func joined(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
+}
+
+// say is what was left out and what was assumed; "" where nothing was.
+func (u *undated) say(o Options) string {
+	said := ""
+	if u.taken > 0 {
+		said = fmt.Sprintf("%d claims of rows without recorded_at are taken with their amounts as known on %s", u.taken, o.Amounts)
+	}
+	switch n := u.years(); {
+	case n == 1:
+		said = joined(said, fmt.Sprintf("1 of %d years of claims is left out: amounts were not recorded by %s", o.Snapshots, o.Amounts))
+	case n > 1:
+		said = joined(said, fmt.Sprintf("%d of %d years of claims are left out: amounts were not recorded by %s", n, o.Snapshots, o.Amounts))
+	}
+	return said
 }
 
 // What is not worth a fit's time: a gain on the rows held out of one bag, in nats (by

@@ -100,7 +100,7 @@ func Make(ctx context.Context, source train.Source, m *scoring.Models, o Options
 	if o.Refit {
 		then := o.AsOf.AddMonths(-m.Settings.Features.ReportingLag).AddMonths(-12)
 		var err error
-		if tried, err = train.Fit(ctx, source, train.Options{AsOf: then, Ends: o.Ends, Settings: &m.Settings, Progress: o.Progress}); err != nil {
+		if tried, err = train.Fit(ctx, source, train.Options{AsOf: then, Amounts: o.AsOf, Ends: o.Ends, Settings: &m.Settings, Progress: o.Progress}); err != nil {
 			return nil, fmt.Errorf("training as of %s: %w", then, err)
 		}
 		r.Model = audit.Model{Version: m.Version, Trained: tried.Trained, Refit: true}
@@ -126,7 +126,11 @@ func Make(ctx context.Context, source train.Source, m *scoring.Models, o Options
 	}
 	for i := range a.kinds {
 		k := &a.kinds[i]
-		r.Calibration = append(r.Calibration, r.Settings.Measure(k.Kind, k.cases))
+		of := r.Settings.Measure(k.Kind, k.cases)
+		if n := look.Forgotten; n > 0 && k.Engine == "risk" {
+			of.Note = fmt.Sprintf("not known: amounts of %d claims of the year were not recorded by %s", n, o.AsOf)
+		}
+		r.Calibration = append(r.Calibration, of)
 		k.cases = nil
 	}
 	a.drift(r, &o)
@@ -175,6 +179,8 @@ type auditor struct {
 	asOf   portfolio.Date
 	then   portfolio.Date
 	kinds  [5]kind
+	// forgotten is that what the year's claims cost is not known.
+	forgotten bool
 
 	counts     []*audit.Count
 	population *train.Population
@@ -188,7 +194,7 @@ type auditor struct {
 }
 
 func newAuditor(m, tried *scoring.Models, look *train.Lookback, o *Options) (*auditor, error) {
-	a := &auditor{m: m, asOf: o.AsOf, then: look.Then, words: map[string]string{}}
+	a := &auditor{m: m, asOf: o.AsOf, then: look.Then, forgotten: look.Forgotten > 0, words: map[string]string{}}
 	a.kinds[lapses].Kind = audit.Kind{Engine: "churn", Name: "relations that lapse within 12 months", Unit: "relations", Family: measure.Logistic}
 	a.kinds[claims].Kind = audit.Kind{Engine: "risk", Name: "claims within 12 months", Unit: "claims", Family: measure.Poisson}
 	a.kinds[losses].Kind = audit.Kind{Engine: "risk", Name: "losses within 12 months", Unit: "EUR", Money: true, Family: measure.Tweedie}
@@ -251,7 +257,7 @@ func (a *auditor) outcomes(y *train.Year, sheets []scoring.Sheet) {
 		if v == y.Group.Primary {
 			a.together(c, y, sh)
 		}
-		if sh.Risk.Status == score.Scored {
+		if sh.Risk.Status == score.Scored && !a.forgotten {
 			a.risk(c, y, k, sh)
 		}
 		if came, ok := y.Realised(k); ok && sh.Clv.Status == score.Scored {

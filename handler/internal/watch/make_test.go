@@ -359,3 +359,25 @@ func TestSameInAnyOrder(t *testing.T) {
 		t.Error("the order of a book shows in its report")
 	}
 }
+
+// TestClaimsNotRecorded: claims that were imported without dates after the audit's date leave
+// the year's claims unknown, and not free of claims.
+func TestClaimsNotRecorded(t *testing.T) {
+	m, _ := models()
+	book := made{places: 300}.book()
+	for _, a := range book {
+		for i := range a.Claims {
+			a.Claims[i].Version = portfolio.Version{}
+		}
+		a.Normalise(audited + 1)
+	}
+	r, err := Make(t.Context(), source(book), m, Options{Tenant: "t", AsOf: audited, Ends: portfolio.DefaultEnds})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range r.Calibration {
+		if c.Engine == "risk" && (c.All.Relations != 0 || !strings.HasPrefix(c.Note, "not known: amounts of ")) {
+			t.Errorf("%s: %+v, %q", c.Name, c.All, c.Note)
+		}
+	}
+}
