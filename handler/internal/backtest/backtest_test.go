@@ -612,3 +612,23 @@ func TestClaimsWithoutDates(t *testing.T) {
 		t.Errorf("%v claims of EUR %v, %d as known later", claims, loss, later)
 	}
 }
+
+// TestAnotherMemberTakesOver: what another member takes over has not lapsed.
+func TestAnotherMemberTakesOver(t *testing.T) {
+	then := today.AddMonths(-15)
+	for household, want := range map[string]int{"": 1, "h": 0} {
+		a := customer("a", policy("m", "motor", then-800), ended(policy("m", "motor", then-800), then+100, "lapse", then+100), policy("s", "contents", then-800))
+		b := customer("b", policy("n", "motor", then+110), policy("l", "legal", then-800))
+		a.Customers[0].HouseholdID, b.Customers[0].HouseholdID = household, household
+		y, _ := scored(t, book(a, b))
+		n := 0
+		for _, p := range y.policies {
+			if p.rate > 0 {
+				n++
+			}
+		}
+		if n != want || len(y.policies) != 3 {
+			t.Errorf("household %q: %d of %d policies lapsed, want %d", household, n, len(y.policies), want)
+		}
+	}
+}

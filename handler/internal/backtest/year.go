@@ -140,6 +140,7 @@ func (y *year) score(ctx context.Context, lived func(context.Context) iter.Seq2[
 		for k := range relations {
 			for _, s := range [...]*views{&y.then, &y.came, &y.later, &y.today} {
 				s.only(y.of, k)
+				portfolio.Relate(s.refs)
 			}
 			if y.then.refs[0].Relation() != rel.Key {
 				continue // it has its own turn

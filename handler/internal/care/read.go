@@ -31,7 +31,6 @@ type reader struct {
 	short, over, oldest enrichment.Value
 
 	v                         *portfolio.View
-	ends                      []*portfolio.PolicyView // the policies of which an end is known
 	year, years2, years3      portfolio.Date
 	carriers                  []string
 	claimed, doubles, holding uint64
@@ -125,15 +124,9 @@ func (r *reader) policies() {
 	f, v := r.facts, r.v
 	r.carriers = r.carriers[:0]
 	held, other := uint64(0), false
-	r.ends = r.ends[:0]
-	for i := range v.Policies {
-		if p := &v.Policies[i]; p.EndDate != 0 {
-			r.ends = append(r.ends, p)
-		}
-	}
 	for i := range v.Policies {
 		p := &v.Policies[i]
-		if p.StartDate > r.year && p.StartDate <= v.AsOf && !r.replaces(p) {
+		if p.StartDate > r.year && p.StartDate <= v.AsOf && !p.Replaces {
 			f[fPoliciesBegun12m]++
 		}
 		if p.EndDate != 0 && p.EndDate <= v.AsOf {
@@ -623,17 +616,6 @@ func (r *reader) troubles(v *portfolio.View) {
 			f[fHouseholdComplaints12m]++
 		}
 	}
-}
-
-// replaces reports whether a policy stands in for one that ended when it began.
-func (r *reader) replaces(p *portfolio.PolicyView) bool {
-	for _, q := range r.ends {
-		if q.Branch == p.Branch && q.StartDate < p.StartDate &&
-			p.StartDate-q.EndDate <= portfolio.ReplacementDays && q.EndDate-p.StartDate <= portfolio.ReplacementDays {
-			return true
-		}
-	}
-	return false
 }
 
 // policyOf finds a policy by id, and the place of its branch; nil and −1 for none. Views

@@ -42,8 +42,8 @@ func (s *Settings) Commission(p *portfolio.PolicyView) float64 {
 }
 
 // Flow is what came about from a date until another, the first included and the second
-// not, as known at the view's date. A policy that stands in for one of the same branch is
-// not counted as opened.
+// not, as known at the view's date. A policy that stands in for one of the same branch and
+// relation is not counted as opened.
 func (s *Settings) Flow(v *portfolio.View, from, until portfolio.Date) (f Flow) {
 	for i := range v.Policies {
 		p := &v.Policies[i]
@@ -57,7 +57,7 @@ func (s *Settings) Flow(v *portfolio.View, from, until portfolio.Date) (f Flow) 
 		if insured(p.Branch) {
 			f.Insured += earned
 		}
-		if p.StartDate >= from && !StandsIn(v, p) {
+		if p.StartDate >= from && !p.Replaces {
 			f.Opened++
 		}
 	}
@@ -82,19 +82,6 @@ func (s *Settings) Flow(v *portfolio.View, from, until portfolio.Date) (f Flow) 
 func insured(branch string) bool {
 	b, _ := portfolio.BranchOf(branch)
 	return !b.LifeOrHealth
-}
-
-// StandsIn reports whether a policy took another's place: the same branch, within the days
-// of a replacement.
-func StandsIn(v *portfolio.View, p *portfolio.PolicyView) bool {
-	for i := range v.Policies {
-		q := &v.Policies[i]
-		if q.ID != p.ID && q.Branch == p.Branch && q.StartDate < p.StartDate && q.EndDate != 0 &&
-			p.StartDate-q.EndDate <= portfolio.ReplacementDays && q.EndDate-p.StartDate <= portfolio.ReplacementDays {
-			return true
-		}
-	}
-	return false
 }
 
 // step is how many months' margins are discounted at once: a quarter, in its middle, which

@@ -205,6 +205,7 @@ func (c *Counter) came(members []Member, s *feedback.Suggestion, until portfolio
 	c.group.Reset(c.refs)
 	definition := c.settings.Churn.Definition.Relation().Of(&c.group)
 	c.refs = refs(c.refs, c.now)
+	portfolio.Relate(c.refs)
 	return churn.End(c.refs, s.Opened, until, definition)
 }
 

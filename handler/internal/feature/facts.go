@@ -42,8 +42,9 @@ type Group struct {
 	Views   []*portfolio.View
 }
 
-// Reset adds up the members' views, all as of one date.
+// Reset adds up the members' views, all as of one date, and relates them to each other.
 func (g *Group) Reset(views []*portfolio.View) {
+	portfolio.Relate(views)
 	*g = Group{Views: views}
 	var most portfolio.Cents
 	for _, v := range views {

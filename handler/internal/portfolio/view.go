@@ -36,6 +36,8 @@ type PolicyView struct {
 	// EndsOn and EndsBy are an end that is recorded and not in effect yet: notice was given.
 	EndsOn Date
 	EndsBy End
+	// Replaces is that it stands in for another policy of its branch: see Relate.
+	Replaces bool
 	// CurrentOnly marks an undated row seen before it was recorded: only branch,
 	// start and end are known, and the premium is not.
 	CurrentOnly bool
@@ -133,7 +135,7 @@ func (v *View) Reset(a *Aggregate, asOf Date, ends EndTable) {
 		// Undated, or recorded after its policies: of its relation there is no earlier word.
 		v.member = &a.Customers[0]
 	}
-	v.markReplaced()
+	v.replacedBy(v)
 }
 
 // Related reports whether two customers belonged to one relation as far as was known on
@@ -223,20 +225,36 @@ func (v *View) addClaim(versions []Claim) {
 	}
 }
 
-// markReplaced turns ends into Replaced where another policy of the branch started
-// within ReplacementDays: administrations often book a rewrite as a lapse.
-func (v *View) markReplaced() {
+// Relate finds which policies of a relation took another's place, whichever member holds
+// them: Replaces and Ended of its policies. A view by itself knows that of its own policies
+// only. The views are of one date, and were one relation then.
+func Relate(views []*View) {
+	for _, v := range views {
+		for _, w := range views {
+			if v != w {
+				v.replacedBy(w)
+			}
+		}
+	}
+}
+
+// replacedBy marks policies of v where another of the branch started in w within
+// ReplacementDays: the one stands in for the other. A lapse is then a replacement, since
+// administrations often book a rewrite as one, if what took its place goes on.
+func (v *View) replacedBy(w *View) {
 	for i := range v.Policies {
 		p := &v.Policies[i]
-		if p.Ended != Lapse && p.Ended != UnknownReason {
+		if p.EndDate == 0 {
 			continue
 		}
-		for j := range v.Policies {
-			q := &v.Policies[j]
-			if i != j && q.Branch == p.Branch && q.StartDate > p.StartDate && q.InForce(max(q.StartDate, p.EndDate)) &&
-				q.StartDate-p.EndDate <= ReplacementDays && p.EndDate-q.StartDate <= ReplacementDays {
+		for j := range w.Policies {
+			q := &w.Policies[j]
+			if q.StartDate <= p.StartDate || q.StartDate-p.EndDate > ReplacementDays || p.EndDate-q.StartDate > ReplacementDays || q.Branch != p.Branch {
+				continue
+			}
+			q.Replaces = true
+			if (p.Ended == Lapse || p.Ended == UnknownReason) && q.InForce(max(q.StartDate, p.EndDate)) {
 				p.Ended = Replaced
-				break
 			}
 		}
 	}

@@ -220,6 +220,17 @@ func TestReplaced(t *testing.T) {
 		if got := v.Policies[0].Ended; got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
+		// The same if another member of the relation holds it.
+		var w View
+		v.Reset(&Aggregate{Policies: a.Policies[:1]}, v.AsOf, DefaultEnds)
+		w.Reset(&Aggregate{Policies: a.Policies[1:]}, v.AsOf, DefaultEnds)
+		if got := v.Policies[0].Ended; got == Replaced {
+			t.Errorf("%s: replaced by nothing of its own", c.name)
+		}
+		Relate([]*View{&w, &v})
+		if got := v.Policies[0].Ended; got != c.want || c.want == Replaced && !w.Policies[0].Replaces || v.Policies[0].Replaces {
+			t.Errorf("%s, of another member: %q, want %q; it replaces: %t", c.name, got, c.want, w.Policies[0].Replaces)
+		}
 	}
 }
 

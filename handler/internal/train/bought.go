@@ -102,7 +102,7 @@ func (f *fitter) buys(v, now *portfolio.View, then, until portfolio.Date) {
 	}
 	for i := range now.Policies {
 		p := &now.Policies[i]
-		if !bought(now, p, then, until) {
+		if !bought(p, then, until) {
 			continue
 		}
 		x := w.wanted.of(f.groups, v, p.Policy)
@@ -121,8 +121,8 @@ func (f *fitter) buys(v, now *portfolio.View, then, until portfolio.Date) {
 }
 
 // bought reports whether a policy is a purchase of the time after a date until another.
-func bought(v *portfolio.View, p *portfolio.PolicyView, after, until portfolio.Date) bool {
-	return p.StartDate > after && p.StartDate <= until && !clv.StandsIn(v, p)
+func bought(p *portfolio.PolicyView, after, until portfolio.Date) bool {
+	return p.StartDate > after && p.StartDate <= until && !p.Replaces
 }
 
 // learnWares is what customers buy and how often. The market's rate is as if so many
@@ -242,7 +242,7 @@ func (w *wants) add(m *clv.Model, known []float64, v, now *portfolio.View, g *nb
 			}
 			came := 0.0
 			for k := range now.Policies {
-				if p := &now.Policies[k]; bought(now, p, from, until) && clv.WareOf(g, p.Policy) == ware.Name {
+				if p := &now.Policies[k]; bought(p, from, until) && clv.WareOf(g, p.Policy) == ware.Name {
 					came++
 				}
 			}

@@ -265,3 +265,39 @@ func TestSupport(t *testing.T) {
 		t.Errorf("with changes that were not announced: %+v", c)
 	}
 }
+
+// TestAnotherMemberTakesOver: a motor policy that lapses while another of the household takes
+// one out is a replacement, and no lapse; nor was the new one acquired.
+func TestAnotherMemberTakesOver(t *testing.T) {
+	book := func(together string) [][]*portfolio.Aggregate {
+		a := customer(policy("a", "motor", then-500, then+100, "lapse"), policy("s", "contents", then-500, 0, ""))
+		b := customer(policy("b", "motor", then+110, 0, ""), policy("t", "legal", then-500, 0, ""))
+		b.Customers[0].ID = "d"
+		for _, x := range []*portfolio.Aggregate{a, b} {
+			x.Customers[0].HouseholdID = together
+			for i := range x.Policies {
+				x.Policies[i].CustomerID = x.ID()
+			}
+			x.Normalise(asOf)
+		}
+		if together == "" {
+			return [][]*portfolio.Aggregate{alone(a), alone(b)}
+		}
+		return [][]*portfolio.Aggregate{{a, b}}
+	}
+	for together, want := range map[string]float64{"": 1, "h": 0} {
+		f := collected(t, book(together)...)
+		if n := f.lapses.policyLapses; n != want {
+			t.Errorf("household %q: %v lapses of policies, want %v", together, n, want)
+		}
+		bought := 0.0
+		for _, x := range f.worth.wanted {
+			for _, n := range x.bought {
+				bought += n
+			}
+		}
+		if bought != want {
+			t.Errorf("household %q: %v were bought, want %v", together, bought, want)
+		}
+	}
+}

@@ -104,6 +104,7 @@ func (l *Lookback) Each(ctx context.Context, source Source, keep uint64, do func
 		for r := range relations {
 			f.then.only(f.of, r)
 			f.now.only(f.of, r)
+			portfolio.Relate(f.now.refs)
 			if f.then.refs[0].Relation() != rel.Key {
 				continue // it has its own turn
 			}

@@ -294,6 +294,7 @@ func (r *rel) only(of []int, n int) {
 func (f *fitter) only(members []*portfolio.Aggregate, r int) {
 	f.then.only(f.of, r)
 	f.now.only(f.of, r)
+	portfolio.Relate(f.now.refs)
 	f.acted.Reset(&f.o.Settings.Feedback)
 	for i, a := range members {
 		if f.of[i] == r {
