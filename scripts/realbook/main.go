@@ -187,7 +187,7 @@ func belgian(t *tables, row map[string]string) error {
 		return err
 	}
 	attrs := attributes("coverage", row["coverage"], "bm", row["bm"], "power", row["power"], "vehicle_age", row["agec"],
-		"fuel", row["fuel"], "use", row["use"], "fleet", row["fleet"], "long", row["long"], "lat", row["lat"])
+		"fuel", row["fuel"], "use_class", row["use"], "fleet", row["fleet"], "long", row["long"], "lat", row["lat"])
 	policy := []string{"P" + id, "C" + id, "motor", first, "", "", row["coverage"], premium, "1", "active", "", attrs, first, first}
 	if err := t.policies.Write(policy); err != nil {
 		return err
@@ -245,8 +245,8 @@ func european(t *tables, row map[string]string) error {
 		return err
 	}
 	kept := []string{
-		"bonus_malus", row["polholder_BMCevol"], "driver", row["polholder_diffdriver"], "job", row["polholder_job"],
-		"use", row["policy_caruse"], "contracts", row["policy_nbcontract"], "vehicle_age", row["vehicl_age"],
+		"bonus_malus", row["polholder_BMCevol"], "driver_class", row["polholder_diffdriver"], "occupation_class", row["polholder_job"],
+		"use_class", row["policy_caruse"], "contracts", row["policy_nbcontract"], "vehicle_age", row["vehicl_age"],
 		"age_at_purchase", row["vehicl_agepurchase"], "garage", row["vehicl_garage"], "power", row["vehicl_powerkw"],
 	}
 	policy := []string{"P" + id, "C" + id, "motor", first, "", date(renewal), "", row["prem_last"], frequency, "active", "", attributes(kept...), first, recorded}

@@ -69,15 +69,13 @@ func Page() string {
 		"{{features}}", strings.TrimSpace(tables.String()),
 		"{{reasons}}", strings.TrimSpace(reasons.String()),
 		"{{channels}}", strings.TrimSpace(channels.String()),
-		"{{never keys}}", codeList(neverKeys),
-		"{{never words}}", codeList(neverWords),
-		"{{never starts}}", codeList(neverStarts),
-		"{{never parts}}", codeList(neverParts),
+		"{{never}}", wordRows(),
 		"{{factors}}", strings.TrimSpace(factors.String()),
-		"{{covers}}", codeList(delicateCovers),
 		"{{names}}", fmt.Sprint(mostNames),
 		"{{longest}}", fmt.Sprint(longestOne),
 		"{{few}}", fmt.Sprint(fewNames),
+		"{{fewest}}", fmt.Sprint(Defaults.FewestCustomers),
+		"{{rare}}", Rare,
 		"{{attributes}}", fmt.Sprint(mostAttributes),
 		"{{private}}", codeList(branchNames(commonPrivate)),
 		"{{business}}", codeList(branchNames(commonBusiness)),
@@ -97,6 +95,15 @@ func list(b *strings.Builder, name string, codes []string) {
 	if len(codes) > 0 {
 		fmt.Fprintf(b, "| %s | %s |\n", name, codeList(codes))
 	}
+}
+
+// wordRows are the table of words, a row each.
+func wordRows() string {
+	var b strings.Builder
+	for _, e := range never {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", e.About, strings.Join(e.In, ", "), e.Match, codeList(e.Words), e.Source)
+	}
+	return strings.TrimSpace(b.String())
 }
 
 func codeList(names []string) string { return "`" + strings.Join(names, "`, `") + "`" }

@@ -299,13 +299,13 @@ func TestAFleet(t *testing.T) {
 func TestRatingFactors(t *testing.T) {
 	var s Survey
 	for i := range 100 {
-		p := portfolio.Policy{Attributes: []portfolio.Attribute{{Key: "bm", Value: fmt.Sprint(i % 20)}, {Key: "fuel", Value: "diesel"}, {Key: "Gender", Value: "f"}}}
+		p := portfolio.Policy{Attributes: []portfolio.Attribute{{Key: "bm", Value: fmt.Sprint(i % 20)}, {Key: "fuel", Value: " diesel"}, {Key: "Gender", Value: "f"}}}
 		if i == 0 {
 			p.Attributes = append(p.Attributes, portfolio.Attribute{Key: "rare", Value: "x"})
 		}
 		s.Add(&p)
 	}
-	want := []Attr{{"bm", true}, {"fuel", false}}
+	want := []Attr{{Key: "bm", Numeric: true}, {Key: "fuel", Values: []string{"diesel"}}}
 	if got, _ := s.Schema(Settings{}); !reflect.DeepEqual(got.Attributes, want) {
 		t.Errorf("rating factors %v, want %v", got, want)
 	}
@@ -329,7 +329,7 @@ func TestHazardsReadRatingFactors(t *testing.T) {
 	v.Reset(a, asOf, portfolio.DefaultEnds)
 	var g Group
 	g.Reset([]*portfolio.View{&v})
-	s := PolicySchema{Attributes: []Attr{{"bm", true}, {"fuel", false}}}
+	s := PolicySchema{Attributes: []Attr{{Key: "bm", Numeric: true}, {Key: "fuel", Values: []string{"diesel"}}}}
 	r, row := Reader{Schema: s}, model.Row{}
 	last := func(of []model.Field) (bm float64, fuel string) {
 		n := len(of) - 2

@@ -549,7 +549,8 @@ func TestExclude(t *testing.T) {
 		}
 	}
 	for field, s := range map[string]Settings{
-		"snapshots": {Snapshots: 0, ReportingLag: 3}, "features.snapshots": {Snapshots: 21}, "reporting_lag_months": {Snapshots: 3, ReportingLag: -1}, "features.reporting_lag": {Snapshots: 3, ReportingLag: 25},
+		"snapshots": {Snapshots: 0, ReportingLag: 3, FewestCustomers: 1}, "features.snapshots": {Snapshots: 21, FewestCustomers: 1}, "reporting_lag_months": {Snapshots: 3, ReportingLag: -1, FewestCustomers: 1}, "features.reporting_lag": {Snapshots: 3, ReportingLag: 25, FewestCustomers: 1},
+		"features.fewest_customers": {Snapshots: 3},
 	} {
 		if err := s.Check(); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), field) {
 			t.Errorf("%+v: %v", s, err)
@@ -617,7 +618,7 @@ func TestUnlistedAttributes(t *testing.T) {
 		add("SekseCode", "1")
 		add("buildYear", "1990")
 		add("Brandstof", []string{"benzine", "diesel"}[i%2])
-		add("driver", []string{"only partner", "same", "all drivers > 24"}[i%3])
+		add("driver_class", []string{"only partner", "same", "all drivers > 24"}[i%3])
 		add("beroepsklasse", fmt.Sprint("class", i%51))
 		if i == 0 {
 			add("seldom", "1")
@@ -639,7 +640,7 @@ func TestUnlistedAttributes(t *testing.T) {
 		return out, left
 	}
 	got, left := keys(Settings{})
-	if want := []string{"Brandstof", "buildYear", "driver"}; !slices.Equal(got, want) {
+	if want := []string{"Brandstof", "buildYear", "driver_class"}; !slices.Equal(got, want) {
 		t.Errorf("by default %q are features, want %q", got, want)
 	}
 	for key, why := range map[string]string{
@@ -652,13 +653,13 @@ func TestUnlistedAttributes(t *testing.T) {
 	if len(left) != 8 {
 		t.Errorf("left out are %v", left)
 	}
-	named := Settings{Attributes: []string{"blorp", "Kwispel-2", "pandas", "wordy", "lengthy", "seldom", "nowhere"}, Exclude: []string{"attribute_driver"}}
+	named := Settings{Attributes: []string{"blorp", "Kwispel-2", "pandas", "wordy", "lengthy", "seldom", "nowhere"}, Exclude: []string{"attribute_driver_class"}}
 	got, left = keys(named)
 	if want := []string{"Brandstof", "Kwispel-2", "blorp", "buildYear"}; !slices.Equal(got, want) {
 		t.Errorf("where they are named %q are features, want %q", got, want)
 	}
 	for key, why := range map[string]string{
-		"pandas": "free text", "wordy": "free text", "lengthy": "free text", "seldom": "one policy in fifty", "nowhere": "no policy has it", "driver": "features.exclude", "zzq": "not listed",
+		"pandas": "free text", "wordy": "free text", "lengthy": "free text", "seldom": "one policy in fifty", "nowhere": "no policy has it", "driver_class": "features.exclude", "zzq": "not listed",
 	} {
 		if !strings.Contains(left[key], why) {
 			t.Errorf("%s is left out as %q, want %q", key, left[key], why)
@@ -671,7 +672,7 @@ func TestUnlistedAttributes(t *testing.T) {
 			t.Errorf("%q named: %v", key, err)
 		}
 	}
-	if err := (PolicySchema{Attributes: []Attr{{Key: "blorp"}}}).Check(Settings{}); !fault.Is(err, fault.Invalid) {
+	if err := (PolicySchema{Attributes: []Attr{{Key: "blorp", Values: []string{"x"}}}}).Check(Settings{}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a schema with an attribute that nobody named: %v", err)
 	}
 }
@@ -686,7 +687,7 @@ func TestKnownRatingFactors(t *testing.T) {
 		}
 	}
 	// What the sample and the real sets of scripts/realbook write.
-	for _, key := range strings.Fields("power_kw vehicle_year claim_free_years kilometers build_year vehicles coverage bm power vehicle_age fuel use fleet long lat bonus_malus driver job contracts age_at_purchase garage offer_over_market") {
+	for _, key := range strings.Fields("power_kw vehicle_year claim_free_years kilometers build_year vehicles coverage bm power vehicle_age fuel use_class fleet long lat bonus_malus driver_class occupation_class contracts age_at_purchase garage offer_over_market") {
 		if !RatingFactor(key) {
 			t.Errorf("%s is no rating factor", key)
 		}
@@ -707,7 +708,85 @@ func TestDelicateCovers(t *testing.T) {
 			t.Errorf("%q is delicate", cover)
 		}
 	}
-	if n := testing.AllocsPerRun(100, func() { delicateCover("Letselschade-inzittenden en medische kosten") }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { neverCovers.Find("Letselschade-inzittenden en medische kosten") }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestValuesAreLookedAt: who somebody is, and how somebody is, may be in values whatever the key.
+func TestValuesAreLookedAt(t *testing.T) {
+	names := func(list ...string) func(int) string { return func(i int) string { return list[i%len(list)] } }
+	for name, tc := range map[string]struct {
+		key   string
+		value func(int) string
+		named bool
+		why   string // "": it is a feature
+	}{
+		"gender of who drives":        {"driver", names("male", "female"), false, "not listed"},
+		"health for an occupation":    {"occupation", names("patient", "ziek", "Jan de Vries", "Piet Bakker"), false, "not listed"},
+		"a job":                       {"job", names("baker"), false, "not listed"},
+		"a use":                       {"use", names("private"), false, "not listed"},
+		"the same, named":             {"driver", names("Male", "Female"), true, "a value says gender"},
+		"one value of many":           {"occupation", names("baker", "smith", "zwanger", "clerk"), true, "a value says gender, health"},
+		"Dutch":                       {"driver_class", names("vrouw", "partner"), false, "a value says gender"},
+		"in a sentence":               {"driver_class", names("de vrouw van", "partner"), false, "a value says gender"},
+		"m and v":                     {"driver_class", names("m", "v", "?"), false, "a value says gender"},
+		"M and F":                     {"driver_class", names("M", "F"), false, "a value says gender"},
+		"sizes":                       {"vehicle_class", names("S", "M", "L"), false, ""},
+		"makes":                       {"make", names("MAN", "DAF", "Land Rover"), false, ""},
+		"an alarm":                    {"alarm", names("enabled", "disabled"), false, ""},
+		"a sector":                    {"sector", names("gezondheidszorg", "healthcare", "women's clothing"), false, ""},
+		"a medical occupation":        {"occupation_class", names("medical", "normal"), false, ""},
+		"names of people":             {"driver", names("Jan de Vries", "P. Bakker", "A.B. van der Meer", "Piet Bakker"), true, "names of people"},
+		"many names":                  {"driver", func(i int) string { return "Anna" + string(rune('a'+i%45)) }, true, "fewer than 10 customers"},
+		"more names":                  {"driver", func(i int) string { return fmt.Sprint("Anna", 'a'+i%60) }, true, "free text"},
+		"a category":                  {"hull_colour", names("red", "blue"), true, ""},
+		"numbers with a word between": {"driver_age", func(i int) string { return []string{"ziek", fmt.Sprint(20 + i%50)}[min(i, 1)] }, false, "a value says gender, health"},
+	} {
+		var found Survey
+		for i := range 200 {
+			found.Add(&portfolio.Policy{CustomerID: fmt.Sprint("c", i), Attributes: []portfolio.Attribute{{Key: tc.key, Value: tc.value(i)}}})
+		}
+		s := Defaults
+		if tc.named {
+			s.Attributes = []string{tc.key}
+		}
+		schema, left := found.Schema(s)
+		if (len(schema.Attributes) == 1) != (tc.why == "") || (len(left) == 1) != (tc.why != "") {
+			t.Errorf("%s: %v is a feature, left out is %v", name, schema.Attributes, left)
+		} else if tc.why != "" && !strings.Contains(left[0].Why, tc.why) {
+			t.Errorf("%s is left out since %s, want %s", name, left[0].Why, tc.why)
+		}
+	}
+}
+
+// TestRareValues are in no schema, and are read as one: also where one customer has many policies.
+func TestRareValues(t *testing.T) {
+	var found Survey
+	for i := range 100 {
+		value, customer := "tiles", fmt.Sprint("c", i)
+		switch {
+		case i < 9:
+			value = "nine have it"
+		case i < 19:
+			value = "ten have it"
+		case i < 60:
+			value, customer = "one has many", "fleet"
+		}
+		found.Add(&portfolio.Policy{CustomerID: customer, Attributes: []portfolio.Attribute{{Key: "roof_kind", Value: value}}})
+	}
+	schema, left := found.Schema(Defaults)
+	if len(left) != 0 || len(schema.Attributes) != 1 || !slices.Equal(schema.Attributes[0].Values, []string{"ten have it", "tiles"}) {
+		t.Fatalf("%v, left out %v", schema.Attributes, left)
+	}
+	for value, want := range map[string]string{"tiles": "tiles", " tiles ": "tiles", "nine have it": Rare, "one has many": Rare, "never met": Rare, "": "", " ": ""} {
+		if got := schema.Attributes[0].read(value); got != want {
+			t.Errorf("%q is read as %q, want %q", value, got, want)
+		}
+	}
+	for _, a := range []Attr{{Key: "fuel"}, {Key: "fuel", Values: []string{"b", "a"}}, {Key: "fuel", Values: []string{"male"}}} {
+		if err := (PolicySchema{Attributes: []Attr{a}}).Check(Defaults); !fault.Is(err, fault.Invalid) {
+			t.Errorf("a schema of %v: %v", a, err)
+		}
 	}
 }

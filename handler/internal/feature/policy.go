@@ -1,7 +1,9 @@
 package feature
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 
 	"polis/handler/internal/fault"
 	"polis/handler/internal/model"
@@ -12,6 +14,20 @@ import (
 type Attr struct {
 	Key     string `json:"key"`
 	Numeric bool   `json:"numeric"` // nearly all values are numbers
+	// Values are those of a category that enough customers had, in order; any other is read as Rare.
+	Values []string `json:"values,omitempty"`
+}
+
+// read is a value of a category as models read it.
+func (a *Attr) read(value string) string {
+	value = strings.TrimSpace(value)
+	if value == "" {
+		return ""
+	}
+	if i, ok := slices.BinarySearch(a.Values, value); ok {
+		return a.Values[i]
+	}
+	return Rare
 }
 
 // Attribute begins the names of features that are a tenant's own attributes.
@@ -25,11 +41,18 @@ type PolicySchema struct {
 }
 
 // Check makes sure that no attribute is one that may never be a feature, that the settings
-// exclude, or that is no known rating factor and not named in them.
+// exclude, or that is no known rating factor and not named in them, and that categories say
+// which values they have.
 func (s PolicySchema) Check(settings Settings) error {
 	for _, a := range s.Attributes {
 		if Forbidden(a.Key) || settings.Excludes(Attribute+a.Key) || !settings.allows(a.Key) {
 			return fault.New(fault.Invalid, "the attribute %q may not be a feature", a.Key)
+		}
+		switch {
+		case !a.Numeric && len(a.Values) == 0:
+			return fault.New(fault.Invalid, "the attribute %q has no values: train again", a.Key)
+		case !slices.IsSorted(a.Values) || slices.ContainsFunc(a.Values, ForbiddenValue):
+			return fault.New(fault.Invalid, "the attribute %q has values that may not be a feature, or are in no order", a.Key)
 		}
 	}
 	return nil
@@ -108,7 +131,8 @@ func (s PolicySchema) with(out []model.Field) []model.Field {
 
 // attributes fills in a policy's, from a place in the row on; nil is of no policy.
 func (s PolicySchema) attributes(p *portfolio.PolicyView, row *model.Row, at int) {
-	for k, a := range s.Attributes {
+	for k := range s.Attributes {
+		a := &s.Attributes[k]
 		value := ""
 		if p != nil {
 			for j := range p.Attributes {
@@ -118,10 +142,10 @@ func (s PolicySchema) attributes(p *portfolio.PolicyView, row *model.Row, at int
 			}
 		}
 		if !a.Numeric {
-			row.Cat[at+k] = value
+			row.Cat[at+k] = a.read(value)
 			continue
 		}
-		row.Num[at+k] = number(value)
+		row.Num[at+k] = number(strings.TrimSpace(value))
 	}
 }
 

@@ -2,6 +2,8 @@ package feature
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"unicode"
@@ -18,9 +20,11 @@ type factor struct {
 }
 
 // ratingFactors are the attributes of policies that are features without a tenant naming
-// them: what Dutch and European insurers commonly rate by. Whatever else is held in attributes
-// may be anything, a colleague's name or a remark, and is a feature only where somebody
-// who answers for it says so. Our choice.
+// them: what Dutch and European insurers commonly rate by, under keys that cannot be read as
+// who somebody is or how somebody is. driver, occupation and use are none, since driver may hold a
+// name or a gender; their classes are. Whatever else is held in attributes may be anything, a
+// colleague's name or a remark, and is a feature only where somebody who answers for it says
+// so. Their values are looked at too: see Survey. Our choice.
 var ratingFactors = []factor{
 	{"year of the vehicle, building or boat", []string{"vehicle_year", "build_year", "building_year", "year_built", "construction_year", "model_year", "year_of_make", "bouwjaar", "bouwjaar_voertuig", "bouwjaar_pand"}},
 	{"age of the vehicle, and when it was bought", []string{"vehicle_age", "car_age", "leeftijd_voertuig", "leeftijd_auto", "age_at_purchase", "aanschafjaar"}},
@@ -32,13 +36,13 @@ var ratingFactors = []factor{
 	{"fuel", []string{"fuel", "fuel_type", "brandstof", "brandstofsoort", "electric", "elektrisch"}},
 	{"kind of vehicle", []string{"vehicle", "vehicle_type", "vehicle_class", "body_type", "voertuigsoort", "carrosserie", "make", "merk"}},
 	{"distance a year", []string{"kilometers", "kilometres", "km", "km_per_year", "mileage", "annual_mileage", "kilometrage", "jaarkilometrage"}},
-	{"use", []string{"use", "usage", "vehicle_use", "private_use", "business_use", "gebruik", "zakelijk_gebruik", "prive_gebruik", "bestemming"}},
-	{"who drives", []string{"driver", "driver_age", "youngest_driver_age", "licence_years", "license_years", "rijbewijsjaren", "leeftijd_bestuurder"}},
-	{"occupation, in classes", []string{"job", "occupation", "occupation_class", "beroepsklasse"}},
+	{"use, in classes", []string{"use_class", "private_use", "business_use", "gebruiksklasse", "zakelijk_gebruik", "prive_gebruik"}},
+	{"age and experience of who drives, and who may, in classes", []string{"driver_class", "driver_age", "youngest_driver_age", "licence_years", "license_years", "rijbewijsjaren", "leeftijd_bestuurder"}},
+	{"occupation, in classes", []string{"occupation_class", "job_class", "beroepsklasse"}},
 	{"claim-free years, bonus-malus", []string{"claim_free_years", "no_claim", "no_claim_years", "ncd", "bm", "bonus_malus", "bonus_malus_class", "bm_class", "schadevrije_jaren", "bonusmalustrede", "bm_trede", "no_claim_korting"}},
 	{"where the thing is kept", []string{"garage", "parking", "stalling", "parkeren"}},
 	{"cover and deductible", []string{"coverage", "cover", "dekking", "dekkingsvorm", "deductible", "deductible_glass", "excess", "eigen_risico", "eigen_risico_glas"}},
-	{"vehicles, contracts and people insured", []string{"vehicles", "number_of_vehicles", "fleet", "fleet_size", "aantal_voertuigen", "contracts", "number_of_contracts", "insured_persons", "family_size", "gezinssamenstelling", "gezinsgrootte", "aantal_verzekerden"}},
+	{"vehicles, contracts and people insured", []string{"vehicles", "number_of_vehicles", "fleet", "fleet_size", "aantal_voertuigen", "contracts", "number_of_contracts", "insured_persons", "family_size", "gezinsgrootte", "aantal_verzekerden"}},
 	{"construction", []string{"construction", "construction_type", "wall_type", "bouwaard", "muren", "fundering"}},
 	{"roof", []string{"roof", "roof_kind", "roof_type", "thatched_roof", "dak", "dakbedekking", "rieten_dak", "solar_panels", "zonnepanelen"}},
 	{"kind of building", []string{"building_type", "building_kind", "dwelling_type", "woningtype", "type_woning", "soort_woning", "owner_occupied", "eigendom", "listed_building", "monument"}},
@@ -46,7 +50,7 @@ var ratingFactors = []factor{
 	{"security", []string{"security", "security_class", "alarm", "alarm_class", "immobiliser", "beveiliging", "beveiligingsklasse", "scm_klasse", "sprinkler", "smoke_detector", "rookmelder"}},
 	{"where it is", []string{"lat", "long", "latitude", "longitude", "region", "regio", "zone", "risk_zone", "flood_zone", "overstromingszone"}},
 	{"boat", []string{"boat_length", "boat_type", "hull", "sailing_area", "lengte_vaartuig", "bootlengte", "type_vaartuig", "vaargebied"}},
-	{"pet", []string{"pet", "pet_kind", "pet_age", "breed", "huisdier", "diersoort", "soort_dier", "leeftijd_dier", "ras"}},
+	{"pet", []string{"pet_kind", "pet_age", "breed", "diersoort", "soort_dier", "leeftijd_dier", "ras"}},
 	{"travel", []string{"travel_region", "travel_area", "travel_days", "winter_sports", "reisgebied", "dekkingsgebied", "reisduur", "wintersport"}},
 	{"business", []string{"turnover", "revenue", "payroll", "sector", "sbi", "nace", "omzet", "jaaromzet", "loonsom", "bedrijfssector", "legal_form", "rechtsvorm"}},
 	{"duration, and price against the market's", []string{"contract_term", "looptijd", "offer_over_market"}},
@@ -83,9 +87,15 @@ const (
 	// Of a few names, as all_drivers over 24 and only the partner, spaces say nothing: people
 	// who write freely do not write the same few things.
 	fewNames = 12
+	// Values that look like names of people, of which one may be a place's.
+	peoplesNames = 2
 )
 
-// Survey counts the attributes of policies, to find a tenant's rating factors.
+// Rare is what a value that few customers have is read as, and so is one that was not met.
+const Rare = "other"
+
+// Survey counts the attributes of policies, to find a tenant's rating factors. A customer's
+// policies come one after the other.
 type Survey struct {
 	policies int
 	keys     map[string]*tally
@@ -93,9 +103,16 @@ type Survey struct {
 
 type tally struct {
 	seen, numbers int
-	spaced        int             // values of more than a word
-	long          bool            // one is
-	names         map[string]bool // that are no numbers, mostNames+1 at most
+	spaced        int               // values of more than a word
+	long          bool              // one is
+	names         map[string]*named // that are no numbers, mostNames+1 at most
+	forbidden     bool              // a value says what may never be a feature
+}
+
+// named is a value that is no number.
+type named struct {
+	policies, customers int
+	last                string // the customer that had it last
 }
 
 // Add counts a policy's attributes.
@@ -110,22 +127,38 @@ func (s *Survey) Add(p *portfolio.Policy) {
 			if len(s.keys) >= 1000 { // free text for keys: not rating factors
 				continue
 			}
-			t = &tally{names: map[string]bool{}}
+			t = &tally{names: map[string]*named{}}
 			s.keys[strings.Clone(a.Key)] = t
 		}
-		t.seen++
-		if v := number(a.Value); v == v {
-			t.numbers++
-			continue
+		t.add(strings.TrimSpace(a.Value), p.CustomerID)
+	}
+}
+
+func (t *tally) add(value, customer string) {
+	if value == "" {
+		return
+	}
+	t.seen++
+	if v := number(value); v == v {
+		t.numbers++
+		return
+	}
+	if strings.ContainsFunc(value, unicode.IsSpace) {
+		t.spaced++
+	}
+	t.long = t.long || len([]rune(value)) > longestOne
+	n := t.names[value]
+	if n == nil {
+		t.forbidden = t.forbidden || ForbiddenValue(value)
+		if len(t.names) > mostNames {
+			return
 		}
-		value := strings.TrimSpace(a.Value)
-		if strings.ContainsFunc(value, unicode.IsSpace) {
-			t.spaced++
-		}
-		t.long = t.long || len([]rune(value)) > longestOne
-		if len(t.names) <= mostNames && !t.names[value] {
-			t.names[strings.Clone(value)] = true
-		}
+		n = &named{}
+		t.names[strings.Clone(value)] = n
+	}
+	n.policies++
+	if n.customers == 0 || n.last != customer {
+		n.customers, n.last = n.customers+1, strings.Clone(customer)
 	}
 }
 
@@ -136,6 +169,52 @@ func (t *tally) numeric() bool { return t.numbers*20 >= t.seen*19 }
 func (t *tally) free() bool {
 	return !t.numeric() && (t.long || len(t.names) > mostNames || len(t.names) > fewNames && t.spaced*2 > t.seen)
 }
+
+// common are the values that are no numbers and that so many customers have, in order, and how many
+// policies have one.
+func (t *tally) common(fewest int) (values []string, policies int) {
+	for v, n := range t.names {
+		if n.customers >= fewest {
+			values, policies = append(values, v), policies+n.policies
+		}
+	}
+	slices.Sort(values)
+	return values, policies
+}
+
+// genders reports whether the values are those that forms have for gender, and nothing else.
+// One of them alone says little: MAN makes lorries.
+func (t *tally) genders() bool {
+	either := [2]bool{}
+	for v := range t.names {
+		side, ok := genderCodes[strings.ToLower(v)]
+		if !ok {
+			return false
+		}
+		if side < 2 {
+			either[side] = true
+		}
+	}
+	return either[0] && either[1]
+}
+
+// genderCodes are how forms write gender in Dutch, English, German and French: man and
+// vrouw, male and female, Herr and Dame, homme and femme; 2 is neither.
+var genderCodes = map[string]int{"m": 0, "h": 0, "man": 0, "men": 0, "mann": 0, "v": 1, "f": 1, "w": 1, "d": 1, "women": 1, "x": 2, "o": 2, "u": 2, "?": 2, "-": 2, "unknown": 2, "onbekend": 2}
+
+// people reports whether values look like names of people, by their initials or by what stands
+// before a surname: J. Bakker, Jan de Vries. Other names cannot be told from those of things.
+func (t *tally) people() bool {
+	n := 0
+	for v := range t.names {
+		if personal.MatchString(v) {
+			n++
+		}
+	}
+	return n >= min(peoplesNames, len(t.names)) && n > 0
+}
+
+var personal = regexp.MustCompile(`^(\p{Lu}\.\s?)+(\p{L}+\s)*\p{Lu}\p{Ll}+|^\p{Lu}\p{Ll}+\s((van|de|den|der|ten|ter|het|'t|von|zu|el|al|ben|di|da)\s)+\p{Lu}\p{Ll}+$`)
 
 // has reports whether a policy has the attribute.
 func (s *Survey) has(key string) bool { return s.keys[key] != nil }
@@ -148,9 +227,11 @@ const mostAttributes = 40
 
 // Schema is the features with the attributes that are known rating factors or that the
 // tenant names, and that at least one policy in fifty has, at most 40 of them, the commonest
-// first and then by name. Those are left out that may never be a feature, those that look
-// like free text, and those that the tenant excludes. What is left out of those that a policy
-// in fifty has, or that the tenant names, is returned with why.
+// first and then by name. Those are left out that may never be a feature, by their key or by
+// any of their values, those that look like free text or names of people, and those that the
+// tenant excludes. What is left out of those that a policy in fifty has, or that the tenant
+// names, is returned with why. Of a category the schema has the values that enough customers
+// have: what few have would point at them, and models learn nothing from it.
 func (s *Survey) Schema(settings Settings) (PolicySchema, []LeftOut) {
 	var out PolicySchema
 	var left []LeftOut
@@ -177,7 +258,11 @@ func (s *Survey) Schema(settings Settings) (PolicySchema, []LeftOut) {
 			left = append(left, LeftOut{k, fmt.Sprintf("%d others are commoner", mostAttributes)})
 			continue
 		}
-		out.Attributes = append(out.Attributes, Attr{Key: k, Numeric: s.keys[k].numeric()})
+		a := Attr{Key: k, Numeric: s.keys[k].numeric()}
+		if !a.Numeric {
+			a.Values, _ = s.keys[k].common(settings.FewestCustomers)
+		}
+		out.Attributes = append(out.Attributes, a)
 	}
 	for _, name := range settings.Attributes {
 		if !s.has(name) {
@@ -192,7 +277,7 @@ func (s *Survey) Schema(settings Settings) (PolicySchema, []LeftOut) {
 func (t *tally) why(key string, policies int, settings Settings) string {
 	switch {
 	case Forbidden(key):
-		return "forbidden: gender, health, who somebody is, staff or free text"
+		return "forbidden: its name says gender, health, who somebody is, staff or free text"
 	case settings.Excludes(Attribute + key):
 		return "excluded in features.exclude"
 	case !settings.allows(key):
@@ -201,6 +286,15 @@ func (t *tally) why(key string, policies int, settings Settings) string {
 		return fmt.Sprintf("looks like free text: more than %d different values, one of more than %d characters, or mostly of several words", mostNames, longestOne)
 	case t.seen*50 < policies:
 		return "fewer than one policy in fifty have it"
+	case t.forbidden || t.genders():
+		return "forbidden: a value says gender, health, or another special category"
+	case t.people():
+		return "forbidden: values look like names of people"
+	case t.numeric():
+		return ""
+	}
+	if _, n := t.common(settings.FewestCustomers); (n+t.numbers)*2 < t.seen {
+		return fmt.Sprintf("most policies have a value that fewer than %d customers have", settings.FewestCustomers)
 	}
 	return ""
 }

@@ -19,6 +19,10 @@ type Settings struct {
 	// Attributes are the keys of policies' attributes that are features beside the known
 	// rating factors, exactly as policies have them: whoever names one answers for what it holds.
 	Attributes []string `json:"attributes,omitempty"`
+	// FewestCustomers is how many customers must have a value of an attribute for it to be read as
+	// itself, and to stand in the models' file: Statistics Netherlands lets out no figure on fewer
+	// than ten units (output guidelines for microdata), and from fewer nothing is learnt.
+	FewestCustomers int `json:"fewest_customers"`
 	// Snapshots are how many years a training looks back on, at most. More see rarer things,
 	// and older ways. Five explained more than three of each engine's outcomes on made books of
 	// 10,000 customers, whose ways drift and break (docs/engines.md); our choice.
@@ -29,7 +33,7 @@ type Settings struct {
 }
 
 // Defaults are the settings that Polis comes with.
-var Defaults = Settings{Snapshots: 5, ReportingLag: 3}
+var Defaults = Settings{FewestCustomers: 10, Snapshots: 5, ReportingLag: 3}
 
 // Check makes sure that what is excluded exists, and names the field that breaks a rule.
 // Which attributes there are only a book can tell: see CheckAttributes.
@@ -46,6 +50,9 @@ func (s Settings) Check() error {
 		case Forbidden(key):
 			return fault.New(fault.Invalid, "features.attributes[%d]: %q may never be a feature: its name says gender, health, who somebody is, staff or free text", i, key)
 		}
+	}
+	if s.FewestCustomers < 1 || s.FewestCustomers > 10_000 {
+		return fault.New(fault.Invalid, "features.fewest_customers is not between 1 and 10000")
 	}
 	if s.Snapshots < 1 || s.Snapshots > 20 {
 		return fault.New(fault.Invalid, "features.snapshots is not between 1 and 20")

@@ -104,9 +104,10 @@ func TestTenantsRiskStaysTheirOwn(t *testing.T) {
 // TestNoModelsOfWhatMayNotBe: models that were made otherwise are not scored with.
 func TestNoModelsOfWhatMayNotBe(t *testing.T) {
 	for name, change := range map[string]func(*Models){
-		"a forbidden attribute": func(m *Models) { m.Risk.Schema.Attributes = []feature.Attr{{Key: "geslacht"}} },
+		"a forbidden attribute": func(m *Models) { m.Risk.Schema.Attributes = []feature.Attr{{Key: "geslacht", Values: []string{"x"}}} },
+		"a forbidden value":     func(m *Models) { m.Risk.Schema.Attributes = []feature.Attr{{Key: "fuel", Values: []string{"vrouw"}}} },
 		"an excluded attribute": func(m *Models) {
-			m.Risk.Schema.Attributes, m.Settings.Features.Exclude = []feature.Attr{{Key: "fuel"}}, []string{"attribute_fuel"}
+			m.Risk.Schema.Attributes, m.Settings.Features.Exclude = []feature.Attr{{Key: "fuel", Values: []string{"x"}}}, []string{"attribute_fuel"}
 		},
 		"an excluded feature":     func(m *Models) { m.Settings.Features.Exclude = []string{"age"} },
 		"what is not a feature":   func(m *Models) { m.Settings.Features.Exclude = []string{"regoin"} },
