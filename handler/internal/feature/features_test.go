@@ -15,6 +15,7 @@ import (
 	"polis/handler/internal/fault"
 	"polis/handler/internal/model"
 	"polis/handler/internal/portfolio"
+	"polis/handler/internal/vocabulary"
 )
 
 // TestThePageIsFresh: docs/features.md is what `polis features` prints.
@@ -508,6 +509,8 @@ func TestForbidden(t *testing.T) {
 		"notes", "remark", "opmerkingen", "omschrijving", "vrije_tekst", "free text", "memo", "toelichting",
 		"sekse", "seks", "SekseCode", "m/v/x", "dame_heer", "vrouwelijk", "v-m", "aandoening", "Ziekmelding", "ziekenhuis", "hiv", "HIV_status", "depressie", "rokerscode", "nonsmoker", "nonSmoker", "huisarts", "operatie",
 		"ziek_gemeld", "heeft hartklachten", "accountmanager", "relatiemanager", "relatie_manager", "inspecteur", "AccountManagerCode", "bijzonderheden", "aantekening", "info", "informatie", "vrij_veld", "vrijVeld", "omschr", "voorletters",
+		"sexe", "kunne", "meneer", "girl", "boy", "husband", "aanspreekvorm", "bloeddruk", "beperking", "overgewicht", "ADHD", "burnout", "burn-out", "medewerkster", "vertegenwoordiger",
+		"Geschlecht", "Anrede", "civilité", "Körpergewicht", "schwangerschaft", "santé", "fumeur", "Sachbearbeiter", "conseiller", "Vorname", "prénom", "Bemerkung", "ambulance", "verpleeghuis", "bodyWeight", "lichaamslengte",
 		"geb_datum", "gebdatum", "gebDat", "geboorteland", "sofinummer", "Sofi-nummer", "enrichment:rebuild_value",
 	} {
 		if !Forbidden(key) {
@@ -518,6 +521,9 @@ func TestForbidden(t *testing.T) {
 		"bm", "power_kw", "kilometers", "build_year", "vehicles", "claim_free_years", "fuel", "brandstof", "ras", "sextant", "essex_area", "manual_gearbox", "catalogue_value", "dagwaarde", "gewicht",
 		"oppervlakte", "bouwaard", "rieten_dak", "alarm", "private_use", "leeftijd", "regio", "no_claim", "millimetres", "usage", "deductible_glass", "notebook_cover", "contextual",
 		"muziekinstrument", "archive", "rookmelder", "smoke_detector", "cooperatie", "hospitality", "essex", "operational_lease", "stroker",
+		"office", "boiler", "tandem", "beperkt_casco", "man-made", "beperkt casco", "manual", "mandate", "mannheim", "officeSpace", "herring_boat", "heritage", "sunroof", "kunnen", "menage",
+		"damper", "damwand", "bloemenwinkel", "gewicht", "ledig_gewicht", "lengte_vaartuig", "vertekening", "dekkingsbeperkt", "tandwielkast", "gezinsgrootte", "genre_vehicule", "titre", "zone_risque", "fraude", "frachtwert", "herkunft_fahrzeug",
+		"use_class", "driver_class", "occupation_class", "herbouwwaarde", "sanitair", "tabel", "motorhome", "mobile_home",
 	} {
 		if Forbidden(key) {
 			t.Errorf("%q may not be a feature", key)
@@ -698,18 +704,43 @@ func TestDelicateCovers(t *testing.T) {
 	for _, cover := range []string{
 		"medische kosten", "geneeskundige_kosten", "Lichamelijk letsel", "letsel-inzittenden", "ziektekosten", "Bodily Injury", "bodily-injury", "BODILY_INJURY", "bodilyInjury", "overlijden", "Blijvende invaliditeit", "smartengeld",
 		"accidental death", "permanent_disability", "injury", "letselschade", "income", "verzuim", "Schadeverzekering Inzittenden", strings.Repeat("x ", 100) + "letsel",
+		"SVI", "svi", "OVI", "WA + SVI", "personenschade", "lichamelijke schade", "bodily", "BI", "fysiotherapie", "ambulance", "zwangerschap", "verpleging", "ziekenvervoer", "tand", "tandarts", "tandkosten", "Tandverzekering aanvullend",
+		"mondzorg", "tandheelkunde", "zorgkosten", "PA", "passengers", "nursing care", "physiotherapy",
+		"Personenschäden", "Körperverletzung", "Zahnersatz", "Zahnzusatzversicherung", "Insassenunfall", "Unfallversicherung", "Krankentagegeld", "Heilkosten", "Schmerzensgeld",
+		"dommages corporels", "Décès", "frais médicaux", "santé", "individuelle accident", "invalidité", "hospitalisation", "garantie du conducteur",
 	} {
 		if !Delicate(nil, &portfolio.ClaimView{Claim: &portfolio.Claim{Cover: cover}}) {
 			t.Errorf("%q is not delicate", cover)
 		}
 	}
-	for _, cover := range []string{"", "liability", "glass", "fire", "theft", "storm", "collision", "material damage", "water", "legal expenses", "assistance", "own_damage", "aanrijding", "hagel", "é"} {
+	for _, cover := range []string{
+		"", "liability", "glass", "fire", "theft", "storm", "collision", "material damage", "water", "legal expenses", "assistance", "own_damage", "aanrijding", "hagel", "é",
+		"tandem", "tandwiel", "boiler", "office", "beperkt casco", "man-made", "bicycle", "bijtende stoffen", "zorgeloos", "verzorgd wonen pakket", "mondiaal", "paal", "bisque", "opzet", "glasbreuk", "dak", "brand",
+		"sovereign", "savings", "svink", "ovaal", "zahnrad", "zahnriemen", "lebensmittel", "corporate", "passage", "sanitair", "storm en neerslag", "letter of credit", "injection", "business interruption", "bedrijfsschade",
+		"rechtsbijstand", "inbraak", "vandalisme", "ruitschade", "pechhulp", "kortsluiting", "waterschade", "kinderwagen", "elektrische installatie", "hospitality equipment", "fine arts", "optical equipment", "levenloze have", "huurdersbelang", "tandwielkast", "zorgplicht", "keuken",
+	} {
 		if Delicate(nil, &portfolio.ClaimView{Claim: &portfolio.Claim{Cover: cover}}) {
 			t.Errorf("%q is delicate", cover)
 		}
 	}
 	if n := testing.AllocsPerRun(100, func() { neverCovers.Find("Letselschade-inzittenden en medische kosten") }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestWords: every word of the table is found where it is said to hold, unless an innocent is in its way.
+func TestWords(t *testing.T) {
+	find := map[string]func(string) bool{"keys": Forbidden, "values": ForbiddenValue, "covers": func(s string) bool {
+		return Delicate(nil, &portfolio.ClaimView{Claim: &portfolio.Claim{Cover: s}})
+	}}
+	for _, e := range never {
+		for _, w := range e.Words {
+			for _, in := range e.In {
+				if found := find[in](w); found == (e.Match == vocabulary.Trade || e.Match == vocabulary.Innocent) && !(found && e.Match == vocabulary.Trade) {
+					t.Errorf("%s among %s (%s): found is %v", w, in, e.Match, found)
+				}
+			}
+		}
 	}
 }
 

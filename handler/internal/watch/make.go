@@ -497,12 +497,12 @@ func (q *questioner) relation(key string, now []*portfolio.View) {
 	}
 }
 
-// discover begins to gather the attributes that may never be a feature; whoever came
-// before has none.
+// discover begins to gather the attributes that may never be a feature, by their key or by
+// what somebody has of them; whoever came before has none.
 func (q *questioner) discover(attributes []portfolio.Attribute) {
 	const most = 1000 // keys that are free text, of which hardly anyone has the same
 	for _, a := range attributes {
-		if _, known := q.values[a.Key]; known || len(q.keys) >= most || strings.HasPrefix(a.Key, enrichment.Prefix) || !feature.Forbidden(a.Key) || slices.Contains(q.keys, a.Key) {
+		if _, known := q.values[a.Key]; known || len(q.keys) >= most || strings.HasPrefix(a.Key, enrichment.Prefix) || !feature.Forbidden(a.Key) && !feature.ForbiddenValue(a.Value) || slices.Contains(q.keys, a.Key) {
 			continue
 		}
 		key := strings.Clone(a.Key)
