@@ -184,6 +184,10 @@ func TestCharges(t *testing.T) {
 		t.Errorf("charged %v, counted %v", asked, meter.Units())
 	}
 	last := plan.asked[len(plan.asked)-1]
+	before := meter.Units()
+	if _, err := s.Get(ctx, partition, "nothing"); !fault.Is(err, fault.NotFound) || meter.Units() <= before {
+		t.Errorf("%v, and what is not there costs nothing", err)
+	}
 	if last.Get("x-ms-consistency-level") != "Eventual" || last.Get("x-ms-documentdb-query-enablecrosspartition") == "true" {
 		t.Errorf("a stale scan was asked for with %v", last)
 	}

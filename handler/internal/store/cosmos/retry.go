@@ -65,12 +65,15 @@ func (s *Store) tried(ctx context.Context, doing string, call func(context.Conte
 			return nil
 		}
 		var r *azcore.ResponseError
+		if errors.As(err, &r) {
+			meter.Charge(refused(r)) // what is not there costs as well, and the client does not say
+		}
 		switch {
 		case ctx.Err() != nil:
 			return fault.Wrap(fault.Cancelled, errors.Join(ctx.Err(), err), "%s", doing)
 		case fault.Is(err, fault.Internal) && isFault(err):
 			return err
-		case errors.As(err, &r) && !passing(r.StatusCode):
+		case r != nil && !passing(r.StatusCode):
 			return fault.Wrap(kindOf(r.StatusCode), err, "%s", doing)
 		}
 		wait := backOff(attempt, r)
@@ -82,6 +85,18 @@ func (s *Store) tried(ctx context.Context, doing string, call func(context.Conte
 		case <-time.After(wait):
 		}
 	}
+}
+
+// refused is what a request was charged that was refused.
+func refused(r *azcore.ResponseError) float64 {
+	if r.RawResponse == nil {
+		return 0
+	}
+	units, err := strconv.ParseFloat(r.RawResponse.Header.Get("x-ms-request-charge"), 64)
+	if err != nil {
+		return 0
+	}
+	return units
 }
 
 func isFault(err error) bool {

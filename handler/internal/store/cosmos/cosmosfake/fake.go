@@ -9,7 +9,7 @@
 //
 // What it does not do: other queries, triggers, several regions, stale reads, throughput that
 // runs out by itself (Faults does that), and it charges request units by the published
-// orders of magnitude (see charge), not by what the service measures.
+// table (see charge.go), not by what the service measures.
 package cosmosfake
 
 import (
@@ -221,11 +221,11 @@ func (a *Account) read(w http.ResponseWriter, r *http.Request, id string) {
 	i := a.partitions[key].live(id, a.now())
 	a.mu.Unlock()
 	if i == nil {
-		a.charged(w, "read", 1)
+		a.charged(w, "read", fresh(r, ReadUnits(0)))
 		fail(w, http.StatusNotFound, "no such item")
 		return
 	}
-	a.charged(w, "read", readCharge(i.size, r))
+	a.charged(w, "read", fresh(r, ReadUnits(i.size)))
 	w.Header().Set("etag", i.etag)
 	_ = json.NewEncoder(w).Encode(i.fields) // the client may have gone
 }
@@ -262,7 +262,7 @@ func (a *Account) batch(w http.ResponseWriter, r *http.Request, body []byte) {
 	total := 0.0
 	for n, op := range ops {
 		status, made := a.apply(p, key, op, now)
-		results[n] = result{Status: status, Charge: writeCharge(len(op.Body))}
+		results[n] = result{Status: status, Charge: WriteUnits(len(op.Body))}
 		if made != nil {
 			results[n].ETag = made.etag
 		}
@@ -342,21 +342,4 @@ func (a *Account) apply(p *partition, key string, op operation, now time.Time) (
 		return http.StatusNoContent, nil
 	}
 	return http.StatusBadRequest, nil
-}
-
-// Charges in request units, by Microsoft's published orders of magnitude: a point read of 1 KB
-// is 1, a write of 1 KB with one indexed path about 5.5, and a query costs about 2.5 and
-// what it reads. Reads under a weaker consistency than the account's cost half.
-func readCharge(size int, r *http.Request) float64 {
-	return halved(r, max(1, float64(size)/1024))
-}
-
-func writeCharge(size int) float64 { return 5 * max(1.1, 0.6+0.5*float64(size)/1024) }
-
-func halved(r *http.Request, ru float64) float64 {
-	switch r.Header.Get("x-ms-consistency-level") {
-	case "Eventual", "Session", "ConsistentPrefix":
-		return ru / 2
-	}
-	return ru
 }

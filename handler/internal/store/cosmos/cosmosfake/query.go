@@ -135,7 +135,6 @@ func (a *Account) query(w http.ResponseWriter, r *http.Request, body []byte) {
 	if n < len(found) {
 		w.Header().Set("x-ms-continuation", strconv.Quote(found[n-1].text(by)))
 	}
-	// About 2.5 for the query, and a tenth of a point read for each KB that it gives.
-	a.charged(w, "query", halved(r, 2.5+0.05*float64(n)+0.2*float64(size)/1024))
+	a.charged(w, "query", fresh(r, QueryUnits(size)))
 	_ = json.NewEncoder(w).Encode(map[string]any{"_rid": "fake", "Documents": append([]map[string]json.RawMessage{}, docs...), "_count": n}) // the client may have gone
 }
