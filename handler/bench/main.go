@@ -45,13 +45,13 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *full, *out, *only); err != nil {
+	if err := do(ctx, *full, *out, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, full bool, out, only string) error {
+func do(ctx context.Context, full bool, out, only string) error {
 	dir, err := os.MkdirTemp("", "polis-bench-")
 	if err != nil {
 		return err

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"polis/handler/internal/run"
 )
 
 // concurrency is host.json's maxConcurrentCalls.
@@ -141,22 +143,29 @@ func (p *process) firstAnswer(method, path string, body []byte) (float64, error)
 	}
 }
 
-// scoreBook starts a run and brings it its chunks, as the host would.
-func (p *process) scoreBook(ctx context.Context, on string) (float64, error) {
+// scored is what a run says that it did.
+type scored struct {
+	Customers, Changed int
+	Failed             map[string]int
+	Store              run.Cost
+}
+
+// scoreBook starts a run and brings it its chunks, as the host would; it says how long that took.
+func (p *process) scoreBook(ctx context.Context, on string) (float64, *scored, error) {
 	if _, err := p.firstAnswer(http.MethodGet, "/", nil); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	started := time.Now()
 	answer, err := p.do(http.MethodPost, "/api/v1/runs", []byte(`{"as_of":"`+on+`","again":true}`))
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	var r struct {
 		ID     string `json:"run_id"`
 		Chunks int    `json:"chunks"`
 	}
 	if err := json.Unmarshal(answer, &r); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	g, _ := errgroup.WithContext(ctx)
 	g.SetLimit(concurrency)
@@ -175,25 +184,22 @@ func (p *process) scoreBook(ctx context.Context, on string) (float64, error) {
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	took := time.Since(started).Seconds()
 	answer, err = p.do(http.MethodGet, "/api/v1/runs/"+r.ID, nil)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	var done struct {
 		Status  string `json:"status"`
-		Summary struct {
-			Scored, Changed int
-			Failed          map[string]int
-		} `json:"summary"`
+		Summary scored `json:"summary"`
 	}
 	if err := json.Unmarshal(answer, &done); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	if done.Status != "completed" || len(done.Summary.Failed) > 0 {
-		return 0, fmt.Errorf("the run is %s with failures %v", done.Status, done.Summary.Failed)
+		return 0, nil, fmt.Errorf("the run is %s with failures %v", done.Status, done.Summary.Failed)
 	}
-	return took, nil
+	return took, &done.Summary, nil
 }

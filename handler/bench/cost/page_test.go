@@ -1,0 +1,83 @@
+package main
+
+import (
+	"flag"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write docs/cost.md anew")
+
+const root = "../../.."
+
+// TestPage plays the work and holds docs/cost.md to what it asked for: go test -update writes the
+// page anew.
+func TestPage(t *testing.T) {
+	p, err := fake(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What must hold of the counts, whatever the page says.
+	n := int64(p.Customers)
+	for _, tc := range []struct {
+		what      string
+		got, want int64
+	}{
+		{"queries of a bucket in a first run", p.job(firstWork).Queries, buckets},
+		{"documents that a first run reads", p.job(firstWork).Documents, n},
+		{"documents that a first run writes", p.job(firstWork).Writes, n},
+		{"queries of a bucket at night", p.job(nightWork).Queries, buckets},
+		{"point reads of chunks", p.job(nightWork).Reads, 0},
+		{"documents written at night: scores, and those superseded", p.job(nightWork).Writes, 2 * int64(p.Changed)},
+		{"messages of a run: its chunks and its event", p.job(nightRest).Messages, buckets + 1},
+		{"what a score writes", p.job(singleWork).Writes, 0},
+	} {
+		if tc.got != tc.want {
+			t.Errorf("%s: %d, want %d", tc.what, tc.got, tc.want)
+		}
+	}
+	// Aggregate, scores and perhaps feedback, each once.
+	if d := p.job(nightWork).Documents; d < 2*n || d > 3*n {
+		t.Errorf("a nightly run reads %d documents of %d customers", d, n)
+	}
+	if p.Changed < int(n)/changed || p.Changed > int(n)/10 {
+		t.Errorf("%d of %d customers are written at night", p.Changed, n)
+	}
+	text, err := page(p, root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(root, "docs", "cost.md")
+	if *update {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	is, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(is) != text {
+		t.Error("docs/cost.md is not what was played; go test -update writes it anew")
+	}
+}
+
+func TestThree(t *testing.T) {
+	for x, want := range map[float64]string{0: "0", 0.01234: "0.0123", 1.2345: "1.23", 12.345: "12.3", 123.45: "123", 12345: "12,300", 1234567: "1,230,000"} {
+		if got := three(x); got != want {
+			t.Errorf("%v is %s, want %s", x, got, want)
+		}
+	}
+}
+
+// Who changes never is stored once in a month, and who changes daily daily.
+func TestShare(t *testing.T) {
+	if got := share(1e-9); math.Abs(got-1.0/staleDays) > 1e-6 {
+		t.Errorf("%v", got)
+	}
+	if got := share(0.999999); math.Abs(got-1) > 1e-5 {
+		t.Errorf("%v", got)
+	}
+}
