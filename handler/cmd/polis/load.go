@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -130,13 +131,19 @@ func (s *stack) train(ctx context.Context, p *progress, t book.Tenant, asOf port
 // trainStages is about how many stages a training has: for the bar only.
 const trainStages = 23
 
-// inline takes a run's messages where there is no bus: the chunks are worked at once.
-type inline struct{ chunks []run.ChunkRequest }
+// inline takes a run's messages where there is no bus.
+type inline struct {
+	mu     sync.Mutex
+	chunks []run.ChunkRequest
+}
 
+// Send implements bus.Sender.
 func (i *inline) Send(_ context.Context, queue string, msgs ...bus.Message) error {
 	if queue != run.ChunkQueue {
 		return nil
 	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	for _, m := range msgs {
 		var c run.ChunkRequest
 		if err := json.Unmarshal(m.Body, &c); err != nil {
@@ -145,6 +152,15 @@ func (i *inline) Send(_ context.Context, queue string, msgs ...bus.Message) erro
 		i.chunks = append(i.chunks, c)
 	}
 	return nil
+}
+
+// take is what was sent since it was last asked.
+func (i *inline) take() []run.ChunkRequest {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	sent := i.chunks
+	i.chunks = nil
+	return sent
 }
 
 // score runs a tenant's book in this process.
@@ -156,25 +172,23 @@ func (s *stack) score(ctx context.Context, p *progress, t book.Tenant, asOf port
 		return pr, err
 	}
 	st := p.stage("run")
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	ticks := make(chan struct{}, len(q.chunks))
-	for _, c := range q.chunks {
-		g.Go(func() error {
-			defer func() { ticks <- struct{}{} }()
-			return runs.Work(gctx, c)
-		})
-	}
-	shown := make(chan struct{})
-	go func() {
-		defer close(shown)
-		for done := range len(q.chunks) {
-			<-ticks
-			st.set(int64(pr.Done+done+1), int64(pr.Chunks))
+	var mu sync.Mutex
+	done := pr.Done
+	for chunks := q.take(); err == nil && len(chunks) > 0; chunks = q.take() {
+		g, gctx := errgroup.WithContext(ctx)
+		g.SetLimit(runtime.GOMAXPROCS(0))
+		for _, c := range chunks {
+			g.Go(func() error {
+				err := runs.Work(gctx, c)
+				mu.Lock()
+				defer mu.Unlock()
+				done++
+				st.set(int64(done), int64(pr.Chunks))
+				return err
+			})
 		}
-	}()
-	err = g.Wait()
-	<-shown
+		err = g.Wait()
+	}
 	if err != nil {
 		st.abort()
 		return pr, err

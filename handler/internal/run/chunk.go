@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -28,8 +29,8 @@ type chunk struct {
 	Counted effect.Tally `json:"counted,omitzero"`
 }
 
-// Work does one chunk, unless it is done, and completes the run if that was the last
-// one. A request for what cannot be found is fault.NotFound: it will never succeed.
+// Work does one chunk, unless it is done, sends for the next of its lane, and completes the run
+// if that was the last one. A request for what cannot be found is fault.NotFound: it will never succeed.
 func (r *Runs) Work(ctx context.Context, req ChunkRequest) error {
 	t, err := r.book.Tenant(ctx, req.Tenant)
 	if err != nil {
@@ -55,8 +56,12 @@ func (r *Runs) Work(ctx context.Context, req ChunkRequest) error {
 	}
 	if !has(own) {
 		if err := r.score(ctx, t, run, req.Bucket); err != nil {
-			return fmt.Errorf("scoring chunk %d of run %s: %w", req.Bucket, run.ID, err)
+			err = fmt.Errorf("scoring chunk %d of run %s: %w", req.Bucket, run.ID, err)
+			return errors.Join(err, r.pass(ctx, run, req.Bucket, err))
 		}
+	}
+	if err := r.follow(ctx, run, req.Bucket); err != nil {
+		return err
 	}
 	if others, err := r.othersDone(ctx, run, req.Bucket); err != nil || !others {
 		return err
@@ -65,7 +70,7 @@ func (r *Runs) Work(ctx context.Context, req ChunkRequest) error {
 }
 
 // othersDone reports whether all chunks but one are done. Chunks are mostly done in order: it
-// begins behind that one, where it mostly finds at once that there is more to do.
+// begins behind that one, where it mostly finds soon that there is more to do.
 func (r *Runs) othersDone(ctx context.Context, run Run, bucket int) (bool, error) {
 	next := bucket + 1
 	count := func(after string, until int) error {

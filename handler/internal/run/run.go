@@ -42,6 +42,7 @@ type Run struct {
 	Engines []scoring.Engine `json:"engines"`
 	Model   string           `json:"model_version"` // all chunks use this, though a newer one be published meanwhile
 	Chunks  int              `json:"chunks"`
+	Width   int              `json:"width,omitempty"` // chunks that are under way at a time; 0: all
 	Created time.Time        `json:"created_at"`
 	// After are the kinds of actions that stand after all others on the run's list, by what
 	// people thought of them when the run began.
@@ -140,6 +141,15 @@ type Runs struct {
 	models Models
 	lists  *actions.Lists
 	now    func() time.Time
+	width  func(tenant string) int
+}
+
+// WithWidth is the runs with widths by tenant, at least 1, instead of DefaultWidth. Runs that were started keep
+// theirs.
+func (r *Runs) WithWidth(width func(tenant string) int) *Runs {
+	wide := *r
+	wide.width = width
+	return &wide
 }
 
 // New is the runs in a store.
@@ -147,7 +157,7 @@ func New(b *book.Book, s store.Store, sender bus.Sender, m Models, l *actions.Li
 	if b == nil || s == nil || sender == nil || m == nil || l == nil || now == nil {
 		panic("run: a dependency is missing")
 	}
-	return &Runs{b, s, sender, m, l, now}
+	return &Runs{b, s, sender, m, l, now, func(string) int { return DefaultWidth }}
 }
 
 const (
@@ -197,7 +207,7 @@ func (r *Runs) Start(ctx context.Context, t book.Tenant, asOf portfolio.Date, en
 		}
 		p = Progress{Status: "running", Run: Run{
 			ID: fmt.Sprintf("%s%d", prefix(asOf, engines), n+1), Tenant: t.ID, AsOf: asOf, Engines: engines,
-			Model: m.Version, Chunks: t.Buckets, Created: r.now().UTC(),
+			Model: m.Version, Chunks: t.Buckets, Width: r.width(t.ID), Created: r.now().UTC(),
 		}}
 		counted, err := r.lists.Counted(ctx, t.ID)
 		switch {
@@ -263,8 +273,7 @@ type ChunkRequest struct {
 	Bucket int    `json:"bucket"`
 }
 
-// send asks for the chunks that are not done. Asking again for one that is on its way
-// is harmless: a duplicate is dropped by the bus, or finds the chunk done.
+// send asks for the first chunk of each lane that is not done: see Next.
 func (r *Runs) send(ctx context.Context, p Progress) error {
 	if p.Status != "running" {
 		return nil
@@ -277,23 +286,7 @@ func (r *Runs) send(ctx context.Context, p Progress) error {
 		// Killed between the last chunk's record and the completion.
 		return r.complete(ctx, p.Run)
 	}
-	var msgs []bus.Message
-	for bucket := range p.Chunks {
-		if _, ok := done[bucket]; ok {
-			continue
-		}
-		body, err := json.Marshal(ChunkRequest{p.Tenant, p.ID, bucket})
-		if err != nil {
-			return fault.Wrap(fault.Internal, err, "encoding a chunk request")
-		}
-		msgs = append(msgs, bus.Message{
-			ID: fmt.Sprintf("%s/%s/%d", p.Tenant, p.ID, bucket), Body: body, ContentType: "application/json", Subject: "run.chunk",
-		})
-	}
-	if err := r.bus.Send(ctx, ChunkQueue, msgs...); err != nil {
-		return fmt.Errorf("sending for the chunks of a run: %w", err)
-	}
-	return nil
+	return r.ask(ctx, p.Run, First(p.width(), p.Chunks, func(b int) bool { return done[b] != nil })...)
 }
 
 // Get finds a run and how far it is.
