@@ -15,16 +15,14 @@ import (
 // Speeds are of make bench (README, Measured): a core, five engines. A core comes with 2 GB on
 // Flex Consumption.
 const (
-	firstSpeed  = 3600.0 // customers a second
-	nightSpeed  = estate.CustomersPerCoreSecond
-	scoreSpeed  = 2900.0 / 2 // answers a second, of a core
-	gbPerCore   = 2.0
-	nights      = 30.0
-	staleDays   = 30 // after which scores are stored again: scoring's own
-	nightHours  = 4.0
-	halfFull    = 10e9 // bytes of a logical partition, whose bound is 20 GB: what is unforeseen takes the other half
-	keptYears   = 5.0  // superseded scores: book.HistoryKept
-	smallestSet = book.DefaultBuckets
+	firstSpeed = 3600.0 // customers a second
+	nightSpeed = estate.CustomersPerCoreSecond
+	scoreSpeed = 2900.0 / 2 // answers a second, of a core
+	gbPerCore  = 2.0
+	nights     = 30.0
+	staleDays  = 30 // after which scores are stored again: scoring's own
+	nightHours = 4.0
+	keptYears  = 5.0 // superseded scores: book.HistoryKept
 )
 
 // three writes a number with three digits that count: the last ones of a sum of floating-point numbers, and of bytes
@@ -89,20 +87,12 @@ func (p *played) perCustomer() (now, later float64) {
 	return now, now + keptYears*365*share(float64(p.Changed)/n)*scores
 }
 
-func bucketsFor(customers, bytes float64) float64 {
-	b := float64(smallestSet)
-	for customers*bytes/b > halfFull {
-		b *= 2
-	}
-	return b
-}
-
 func (p *played) carry(customers float64) carried {
 	n := float64(p.Customers)
 	now, later := p.perCustomer()
 	night, rest := p.job(nightWork), p.job(nightRest)
 	again := share(float64(p.Changed)/n) / (float64(p.Changed) / n)
-	c := carried{customers: customers, buckets: bucketsFor(customers, later)}
+	c := carried{customers: customers, buckets: float64(book.BucketsFor(int(customers)))}
 	writes := night.WriteUnits*again + rest.WriteUnits
 	c.night = customers / n * (night.ReadUnits + rest.ReadUnits + writes)
 	c.nightHigh = customers / n * (night.asPoints() + rest.ReadUnits + writes)

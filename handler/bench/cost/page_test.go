@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"polis/handler/internal/book"
 )
 
 var update = flag.Bool("update", false, "write docs/cost.md anew")
@@ -44,6 +46,15 @@ func TestPage(t *testing.T) {
 	}
 	if p.Changed < int(n)/changed || p.Changed > int(n)/10 {
 		t.Errorf("%d of %d customers are written at night", p.Changed, n)
+	}
+	// A bucket is half full after five years: what a logical partition holds is 20 GB.
+	_, later := p.perCustomer()
+	for _, n := range []int{1e4, 1e6, 1e7, 1e8, 1e9} {
+		b := book.BucketsFor(n)
+		bytes := later * float64(n) / float64(b)
+		if bytes > 10.5e9 && b < book.MaxBuckets || bytes < 4.5e9 && b > book.DefaultBuckets {
+			t.Errorf("%d customers in %d buckets come to %.1f GB each", n, b, bytes/1e9)
+		}
 	}
 	text, err := page(p, root)
 	if err != nil {

@@ -56,7 +56,7 @@ func TestEffects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tenant, err := s.tenant(t.Context(), "book")
+	tenant, err := s.tenant(t.Context(), "book", 64)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func (m *localCmd) Run(ctx context.Context) error {
 		if m.Portfolio != "" {
 			tenant = tenantOf(m.Portfolio)
 		}
-		t, err := s.tenant(ctx, tenant)
+		t, err := s.tenant(ctx, tenant, book.DefaultBuckets)
 		if err != nil {
 			return err
 		}

@@ -33,6 +33,7 @@ type cli struct {
 	Predict  predictCmd  `cmd:"" help:"Score a table with a model."`
 	Report   reportCmd   `cmd:"" help:"Write what a model is, and how it does, as one page of HTML."`
 	Audit    auditCmd    `cmd:"" help:"Say how the published models do on what came after, for whom, through which proxies, and how far the book has moved."`
+	Simulate simulateCmd `cmd:"" help:"Play runs over many instances: how long they take, what they cost, and who waits for whom."`
 	Tables   tablesCmd   `cmd:"" help:"Write a model's rating tables as CSV."`
 }
 

@@ -68,13 +68,13 @@ func (s *stack) close() error {
 	return err
 }
 
-// tenant finds a tenant, making it where it is missing.
-func (s *stack) tenant(ctx context.Context, id string) (book.Tenant, error) {
+// tenant finds a tenant, making it where it is missing, with so many buckets.
+func (s *stack) tenant(ctx context.Context, id string, buckets int) (book.Tenant, error) {
 	t, err := s.book.Tenant(ctx, id)
 	if !fault.Is(err, fault.NotFound) {
 		return t, err
 	}
-	t = book.Tenant{ID: id, Buckets: book.DefaultBuckets, Created: time.Now().UTC()}
+	t = book.Tenant{ID: id, Buckets: buckets, Created: time.Now().UTC()}
 	err = s.book.CreateTenant(ctx, t)
 	if fault.Is(err, fault.Conflict) {
 		return s.book.Tenant(ctx, id)

@@ -40,6 +40,19 @@ const (
 	MaxBuckets     = 65536
 )
 
+// customersPerBucket keeps a bucket below 10 GB, half of what a logical partition of Cosmos DB holds, after
+// five years of superseded scores: docs/cost.md.
+const customersPerBucket = 19_000
+
+// BucketsFor is how many buckets a book of so many customers should have: a power of two.
+func BucketsFor(customers int) int {
+	n := DefaultBuckets
+	for customers > n*customersPerBucket && n < MaxBuckets {
+		n *= 2
+	}
+	return n
+}
+
 // Tenant is one book.
 type Tenant struct {
 	ID      string    `json:"id"`

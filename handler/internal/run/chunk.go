@@ -109,7 +109,7 @@ func (r *Runs) score(ctx context.Context, t book.Tenant, run Run, bucket int) er
 	if err != nil {
 		return err
 	}
-	meter := store.NewMeter(retries)
+	meter := store.NewMeter(Retries)
 	ctx = store.Metered(ctx, meter)
 	w := &worker{
 		meter: meter,
@@ -148,9 +148,9 @@ func (r *Runs) score(ctx context.Context, t book.Tenant, run Run, bucket int) er
 	return w.record(ctx)
 }
 
-// retries are how many times a chunk may ask the store again, over all its calls: one that is
+// Retries are how many times a chunk may ask the store again, over all its calls: one that is
 // refused more often is left to the queue, which waits longer.
-const retries = 100
+const Retries = 100
 
 // worker is the state of one chunk's pass.
 type worker struct {

@@ -101,7 +101,7 @@ func costOf(m *store.Meter) Cost {
 	return Cost{
 		Queries: m.Queries.Load(), DocumentsRead: m.Documents.Load() + m.Reads.Load(), BytesRead: m.BytesRead.Load(),
 		Batches: m.Batches.Load(), DocumentsWrote: m.Writes.Load(), BytesWritten: m.BytesWritten.Load(),
-		Retries: m.Retries.Load(), Units: m.Units(),
+		Retries: m.Retries.Load() + m.Throttles.Load(), Units: m.Units(),
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 type Meter struct {
 	Reads, Queries, Documents, Batches, Writes atomic.Int64 // documents: those that queries gave
 	BytesRead, BytesWritten                    atomic.Int64 // of keys and bodies
-	Retries                                    atomic.Int64
+	Retries, Throttles                         atomic.Int64 // throttles: retries of what was throttled
 	milliunits                                 atomic.Int64
 
 	allowance int64 // retries, at most; 0: any number
@@ -41,6 +41,13 @@ func (m *Meter) Retry() bool {
 	}
 	n := m.Retries.Add(1)
 	return m.allowance == 0 || n <= m.allowance
+}
+
+// Throttle counts a retry of what was throttled, of which there are as many as it takes.
+func (m *Meter) Throttle() {
+	if m != nil {
+		m.Throttles.Add(1)
+	}
 }
 
 type meterKey struct{}

@@ -29,7 +29,8 @@ type Options struct {
 	Regions   []string           // to be asked in this order; empty: the account's
 	Transport policy.Transporter // default the client's own
 	Now       func() time.Time   // default time.Now
-	Attempts  int                // of one call, the first included; default 8
+	Attempts  int                // of one call, the first included; default Attempts
+	Patience  time.Duration      // with one that is throttled; default Patience
 }
 
 // Store implements store.Store.
@@ -37,6 +38,7 @@ type Store struct {
 	container *azcosmos.ContainerClient
 	now       func() time.Time
 	attempts  int
+	patience  time.Duration
 }
 
 // Open is a store over a container. It asks nothing of it yet.
@@ -51,7 +53,10 @@ func Open(cred azcore.TokenCredential, o Options) (*Store, error) {
 		o.Now = time.Now
 	}
 	if o.Attempts == 0 {
-		o.Attempts = 8
+		o.Attempts = Attempts
+	}
+	if o.Patience == 0 {
+		o.Patience = Patience
 	}
 	client, err := azcosmos.NewClient(o.Endpoint, cred, &azcosmos.ClientOptions{
 		PreferredRegions: o.Regions,
@@ -68,7 +73,7 @@ func Open(cred azcore.TokenCredential, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Unconfigured, err, "opening a container of Cosmos DB")
 	}
-	return &Store{container, o.Now, o.Attempts}, nil
+	return &Store{container, o.Now, o.Attempts, o.Patience}, nil
 }
 
 // Close implements store.Store.
@@ -155,7 +160,7 @@ func (s *Store) query(ctx context.Context, p store.Partition, doing, query strin
 			err := s.tried(ctx, doing, func(ctx context.Context) (float32, error) {
 				var err error
 				page, err = s.container.NewQueryItemsPager(query, keyOf(p), &azcosmos.QueryOptions{
-					QueryParameters: params, ConsistencyLevel: consistency(ctx), PageSizeHint: pageSize,
+					QueryParameters: params, ConsistencyLevel: consistency(ctx), PageSizeHint: PageSize,
 					ContinuationToken: next, EnableCrossPartitionQuery: to.Ptr(false),
 				}).NextPage(ctx)
 				return page.RequestCharge, err
@@ -185,9 +190,9 @@ func (s *Store) query(ctx context.Context, p store.Partition, doing, query strin
 	}
 }
 
-// pageSize is how many documents a page has at most; 4 MB, Cosmos DB's own bound, cuts
+// PageSize is how many documents a page has at most; 4 MB, Cosmos DB's own bound, cuts
 // pages of large ones before.
-const pageSize = 1000
+const PageSize = 1000
 
 // Write implements store.Store: one transactional batch.
 //

@@ -5,11 +5,14 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"polis/handler/internal/fault"
 	"polis/handler/internal/store"
@@ -151,6 +154,50 @@ func TestRetriesRunOut(t *testing.T) {
 	if meter.Retries.Load() != 4 || meter.Units() <= 0 {
 		t.Errorf("%d retries asked for, %v request units", meter.Retries.Load(), meter.Units())
 	}
+}
+
+// Who is throttled waits as long as it takes, up to the patience that it has, and not by its allowance of
+// retries.
+func TestThrottled(t *testing.T) {
+	busy := slices.Repeat([]cosmosfake.Fault{{Status: 429, RetryAfter: time.Millisecond}}, cosmos.Attempts)
+	var plan script
+	account := &cosmosfake.Account{Faults: plan.next}
+	s := open(t, account)
+	meter := store.NewMeter(1)
+	ctx := store.Metered(t.Context(), meter)
+	plan.faults = busy
+	if err := s.Write(ctx, partition, []store.Op{op(store.Put, "a", "1")}); err != nil {
+		t.Errorf("throttled as often as a call is tried: %v", err)
+	}
+	if meter.Throttles.Load() != cosmos.Attempts || meter.Retries.Load() != 0 {
+		t.Errorf("%d throttles, %d retries", meter.Throttles.Load(), meter.Retries.Load())
+	}
+	server := httptest.NewTLSServer(account)
+	t.Cleanup(server.Close)
+	hasty, err := cosmos.Open(token("good"), cosmos.Options{
+		Endpoint: server.URL, Database: "polis", Container: "books", Transport: server.Client(), Patience: 10 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan.faults = busy
+	if err := hasty.Write(ctx, partition, []store.Op{op(store.Put, "a", "1")}); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("throttled for longer than it has patience: %v", err)
+	}
+}
+
+// The wait grows, half of it is chance, and where the store says how long that is the least.
+func TestWaits(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n, chance := rapid.IntRange(1, 100).Draw(t, "attempt"), rapid.Float64Range(0, 1).Draw(t, "chance")
+		wait := cosmos.Wait(n, chance)
+		if wait < 10*time.Millisecond || wait > 2*time.Second || cosmos.Wait(n+1, chance) < wait || cosmos.Wait(n, 1) > 2*cosmos.Wait(n, 0) {
+			t.Fatalf("after attempt %d %v", n, wait)
+		}
+		if got := cosmos.Throttled(n, time.Second, chance); got != time.Second+wait {
+			t.Fatalf("throttled: %v", got)
+		}
+	})
 }
 
 // The charge is what the service says, and reads that may be stale cost half of it.

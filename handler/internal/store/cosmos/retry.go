@@ -20,8 +20,15 @@ import (
 const (
 	firstWait   = 20 * time.Millisecond
 	longestWait = 2 * time.Second
-	patience    = 30 * time.Second // a Retry-After beyond it is left to the queue
 )
+
+// Patience is how long a call that is throttled waits in all before it is left to the queue, however often it is tried:
+// to be throttled is no fault, and a chunk that was given up would come back at once and begin anew. By
+// simulation (docs/scale.md).
+const Patience = 60 * time.Second
+
+// Attempts are how often a call is tried, the first time included, unless Options say otherwise.
+const Attempts = 8
 
 // passing are statuses after which the same request may succeed: throttled (429), written by
 // another at the same moment (449), moved (410), timed out, or down.
@@ -52,9 +59,10 @@ func kindOf(status int) fault.Kind {
 
 // tried calls until it succeeds, fails for good, or has been tried often enough. Retries are
 // taken from the caller's allowance, where it has one: a store that is down must not be asked
-// ever more.
+// ever more. One that throttles is asked until it has been waited for long enough.
 func (s *Store) tried(ctx context.Context, doing string, call func(context.Context) (charge float32, err error)) error {
 	meter := store.MeterOf(ctx)
+	waited := time.Duration(0)
 	for attempt := 1; ; attempt++ {
 		if ctx.Err() != nil {
 			return fault.Wrap(fault.Cancelled, ctx.Err(), "%s", doing)
@@ -76,8 +84,19 @@ func (s *Store) tried(ctx context.Context, doing string, call func(context.Conte
 		case r != nil && !passing(r.StatusCode):
 			return fault.Wrap(kindOf(r.StatusCode), err, "%s", doing)
 		}
-		wait := backOff(attempt, r)
-		if attempt >= s.attempts || wait > patience || !meter.Retry() {
+		wait, said := backOff(attempt, r)
+		again := false
+		if r != nil && r.StatusCode == http.StatusTooManyRequests {
+			if said {
+				wait = Throttled(attempt, wait, rand.Float64())
+			}
+			waited += wait
+			again = waited <= s.patience
+			meter.Throttle()
+		} else {
+			again = attempt < s.attempts && wait <= s.patience && meter.Retry()
+		}
+		if !again {
 			return fault.Wrap(fault.Unavailable, err, "%s", doing)
 		}
 		select {
@@ -104,17 +123,30 @@ func isFault(err error) bool {
 	return errors.As(err, &f)
 }
 
-// backOff is how long to wait: as long as Cosmos DB says, or by the number of the attempt.
-func backOff(attempt int, r *azcore.ResponseError) time.Duration {
+// backOff is how long to wait: as long as Cosmos DB says, if it does, or by the number of the attempt.
+func backOff(attempt int, r *azcore.ResponseError) (wait time.Duration, said bool) {
 	if r != nil && r.RawResponse != nil {
 		h := r.RawResponse.Header
 		if ms, err := strconv.ParseFloat(h.Get("x-ms-retry-after-ms"), 64); err == nil && ms >= 0 {
-			return time.Duration(ms * float64(time.Millisecond))
+			return time.Duration(ms * float64(time.Millisecond)), true
 		}
 		if seconds, err := strconv.Atoi(h.Get("Retry-After")); err == nil && seconds >= 0 {
-			return time.Duration(seconds) * time.Second
+			return time.Duration(seconds) * time.Second, true
 		}
 	}
+	return Wait(attempt, rand.Float64()), false
+}
+
+// Throttled is how long to wait after an attempt that was throttled: as long as Cosmos DB says, and somewhat
+// longer the more often. It says when there is something left, and not for how many that is
+// enough: all who come back at that moment but the first would be refused again.
+func Throttled(attempt int, said time.Duration, chance float64) time.Duration {
+	return said + Wait(attempt, chance)
+}
+
+// Wait is how long to wait after an attempt, the first being 1, where Cosmos DB does not say; chance is
+// from 0 to 1.
+func Wait(attempt int, chance float64) time.Duration {
 	wait := min(firstWait<<min(attempt-1, 20), longestWait)
-	return wait/2 + rand.N(wait/2)
+	return wait/2 + time.Duration(chance*float64(wait/2))
 }
