@@ -26,6 +26,7 @@ import (
 	"polis/handler/internal/imports"
 	"polis/handler/internal/invoke"
 	"polis/handler/internal/parts"
+	"polis/handler/internal/quota"
 	"polis/handler/internal/registry"
 	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
@@ -91,9 +92,13 @@ func serve() error {
 		return err
 	}
 
+	quotas, err := quota.New(cfg.Quotas, cfg.QuotaTenants, time.Now)
+	if err != nil {
+		return err
+	}
 	customers := book.New(docs)
 	lists := actions.New(customers, docs)
-	runs := run.New(customers, docs, queues, models, lists, time.Now)
+	runs := run.New(customers, docs, queues, models, lists, time.Now).WithWidth(quotas.Width)
 	loads := imports.New(customers, docs, blobs, queues, time.Now)
 	scores := scoring.NewService(customers, models, time.Now)
 	decisions := decision.New(customers, models, time.Now)
@@ -101,7 +106,7 @@ func serve() error {
 
 	api := httpapi.New(httpapi.API{
 		Auth: auth, Book: customers, Scores: scores, Runs: runs, Lists: lists, Imports: loads,
-		Decisions: decisions, Reports: reports, Keep: docs, Now: time.Now, Log: log,
+		Decisions: decisions, Reports: reports, Quotas: quotas, Keep: docs, Now: time.Now, Log: log,
 	})
 	calls := invoke.New(functions.New(functions.Services{
 		Book: customers, Runs: runs, Imports: loads, Scores: scores, Decisions: decisions, Reports: reports, Bus: queues, Now: time.Now,

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"polis/handler/internal/fault"
+	"polis/handler/internal/quota"
 )
 
 // Config are the settings. Those of Azure's services are called as the Functions host calls
@@ -29,6 +30,14 @@ type Config struct {
 	BlobsEndpoint, BlobsContainer                   string `ignored:"true"`
 	BusNamespace                                    string `ignored:"true"`
 	Directory, Audience, TenantClaim                string `ignored:"true"` // whose access tokens are taken, for whom they are, and which claim is the tenant
+
+	Quotas       quota.Quota `ignored:"true"` // of everybody: the next five
+	QuotaChunks  int         `envconfig:"POLIS_QUOTA_CHUNKS" default:"32"`
+	QuotaRuns    int         `envconfig:"POLIS_QUOTA_RUNS" default:"8"`
+	QuotaImports int         `envconfig:"POLIS_QUOTA_IMPORTS" default:"4"`
+	QuotaExports int         `envconfig:"POLIS_QUOTA_EXPORTS" default:"2"`
+	QuotaMinute  int         `envconfig:"POLIS_QUOTA_REQUESTS" default:"6000"`
+	QuotaTenants string      `envconfig:"POLIS_QUOTA_TENANTS"` // of some, as JSON
 
 	ClientID string `envconfig:"AZURE_CLIENT_ID"` // of a user-assigned identity
 
@@ -89,6 +98,7 @@ func Load() (Config, error) {
 		return c, fault.Wrap(fault.Unconfigured, err, "settings")
 	}
 	c.conventional()
+	c.Quotas = quota.Quota{Chunks: c.QuotaChunks, Runs: c.QuotaRuns, Imports: c.QuotaImports, Exports: c.QuotaExports, Requests: c.QuotaMinute}
 	var err error
 	if c.Level, err = zerolog.ParseLevel(strings.ToLower(c.LogLevel)); err != nil || c.LogLevel == "" {
 		return c, fault.New(fault.Unconfigured, "POLIS_LOG_LEVEL is none of trace, debug, info, warn, error")

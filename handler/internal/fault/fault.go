@@ -5,6 +5,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Kind says what sort of thing went wrong, from the caller's point of view.
@@ -25,11 +26,12 @@ const (
 	Unavailable  // a passing fault of something we depend on: try again
 	Cancelled    // the caller went away or a deadline passed
 	Unconfigured // a setting is missing or wrong
+	Exhausted    // more than the caller's share: later there is some again
 )
 
 var names = [...]string{
 	"internal", "malformed", "invalid", "unauthenticated", "forbidden", "not found", "method not allowed",
-	"conflict", "too large", "unsupported", "unavailable", "cancelled", "unconfigured",
+	"conflict", "too large", "unsupported", "unavailable", "cancelled", "unconfigured", "exhausted",
 }
 
 func (k Kind) String() string {
@@ -49,9 +51,10 @@ type Field struct {
 // Error is an error of a kind.
 type Error struct {
 	Kind   Kind
-	Detail string  // fit to be shown to the caller
-	Fields []Field // for Malformed and Invalid
-	Err    error   // the cause; never shown to the caller
+	Detail string        // fit to be shown to the caller
+	Fields []Field       // for Malformed and Invalid
+	After  time.Duration // for Exhausted: when to try again
+	Err    error         // the cause; never shown to the caller
 }
 
 func (e *Error) Error() string {
@@ -66,6 +69,11 @@ func (e *Error) Unwrap() error { return e.Err }
 // New makes an error of a kind with a detail that may be shown to the caller.
 func New(k Kind, format string, args ...any) error {
 	return &Error{Kind: k, Detail: fmt.Sprintf(format, args...)}
+}
+
+// Later makes an error of kind Exhausted: who asks again after so long may be let in.
+func Later(after time.Duration, format string, args ...any) error {
+	return &Error{Kind: Exhausted, Detail: fmt.Sprintf(format, args...), After: after}
 }
 
 // Wrap gives err a kind and says what was being done. It returns nil for nil.

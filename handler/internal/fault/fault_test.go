@@ -37,13 +37,13 @@ func TestKinds(t *testing.T) {
 
 func TestKindsHaveNames(t *testing.T) {
 	seen := map[string]bool{}
-	for k := Internal; k <= Unconfigured; k++ {
+	for k := Internal; k <= Exhausted; k++ {
 		if n := k.String(); n == "" || n == "unknown" || seen[n] {
 			t.Errorf("kind %d is called %q", k, n)
 		}
 		seen[k.String()] = true
 	}
-	if (Unconfigured + 1).String() != "unknown" {
+	if (Exhausted + 1).String() != "unknown" {
 		t.Error("there is a kind without a test")
 	}
 }

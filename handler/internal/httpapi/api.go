@@ -5,6 +5,7 @@ package httpapi
 import (
 	"context"
 	_ "embed" // the specification
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -25,6 +26,7 @@ import (
 	"polis/handler/internal/feedback"
 	"polis/handler/internal/imports"
 	"polis/handler/internal/portfolio"
+	"polis/handler/internal/quota"
 	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
 	"polis/handler/internal/store"
@@ -43,7 +45,7 @@ type Scores interface {
 
 // Runs starts and shows runs.
 type Runs interface {
-	Start(ctx context.Context, t book.Tenant, asOf portfolio.Date, engines []scoring.Engine, again bool) (run.Progress, bool, error)
+	StartWithin(ctx context.Context, t book.Tenant, asOf portfolio.Date, engines []scoring.Engine, again bool, most int) (run.Progress, bool, error)
 	Get(ctx context.Context, tenant, id string) (run.Progress, error)
 	List(ctx context.Context, tenant, before string, max int) ([]run.Progress, error)
 }
@@ -95,6 +97,7 @@ type API struct {
 	Imports   Imports
 	Decisions Decisions
 	Reports   Reports
+	Quotas    *quota.Quotas
 	Keep      store.Store // idempotency records
 	Now       func() time.Time
 	Log       zerolog.Logger
@@ -169,7 +172,7 @@ func routes() []route {
 
 // New is the API's handler. It panics where something that it needs is missing.
 func New(a API) http.Handler {
-	if a.Auth == nil || a.Book == nil || a.Scores == nil || a.Runs == nil || a.Lists == nil || a.Imports == nil || a.Decisions == nil || a.Reports == nil || a.Keep == nil || a.Now == nil {
+	if a.Auth == nil || a.Book == nil || a.Scores == nil || a.Runs == nil || a.Lists == nil || a.Imports == nil || a.Decisions == nil || a.Reports == nil || a.Quotas == nil || a.Keep == nil || a.Now == nil {
 		panic("httpapi: a dependency is missing")
 	}
 	mux := http.NewServeMux()
@@ -274,6 +277,10 @@ func (a *API) observe(mux *http.ServeMux) http.Handler {
 				return
 			}
 			*r = *r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
+			if err := a.admit(out, c.Tenant); err != nil {
+				writeProblem(out, r, err)
+				return
+			}
 		}
 		if pattern == "" {
 			writeProblem(out, r, unrouted(mux, r, out))
@@ -281,6 +288,15 @@ func (a *API) observe(mux *http.ServeMux) http.Handler {
 		}
 		mux.ServeHTTP(out, r)
 	})
+}
+
+// admit takes a request of the tenant's minute, and says in the headers of
+// draft-ietf-httpapi-ratelimit-headers what is left of it.
+func (a *API) admit(w http.ResponseWriter, tenant string) error {
+	left, err := a.Quotas.Request(tenant)
+	w.Header().Set("RateLimit-Policy", fmt.Sprintf(`"tenant";q=%d;w=60`, a.Quotas.Of(tenant).Requests))
+	w.Header().Set("RateLimit", fmt.Sprintf(`"tenant";r=%d`, left))
+	return err
 }
 
 // unrouted tells an unknown path from a known one with another method, and for that one

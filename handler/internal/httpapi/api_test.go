@@ -30,6 +30,7 @@ import (
 	"polis/handler/internal/feedback"
 	"polis/handler/internal/imports"
 	"polis/handler/internal/portfolio"
+	"polis/handler/internal/quota"
 	"polis/handler/internal/registry"
 	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
@@ -70,7 +71,7 @@ func newWorld(t *testing.T) *world {
 	b := book.New(docs)
 	models := registry.New(blobs, now)
 	var keys []caller.Key
-	for _, id := range []string{"one", "two"} {
+	for _, id := range []string{"one", "two", "slow"} {
 		must(t, b.CreateTenant(t.Context(), book.Tenant{ID: id, Buckets: 4, Created: noon}))
 		m, err := train.Fit(t.Context(), nobody, train.Options{AsOf: portfolio.DateOf(noon)})
 		must(t, err)
@@ -85,9 +86,11 @@ func newWorld(t *testing.T) *world {
 	w.runs = run.New(b, docs, queues, models, lists, now)
 	w.imports = imports.New(b, docs, blobs, queues, now)
 	w.reports = watch.New(b, blobs, queues, models, now)
+	quotas, err := quota.New(quota.Quota{Chunks: 32, Runs: 2, Imports: 2, Exports: 2, Requests: 100_000}, `{"slow": {"requests": 3}}`, now)
+	must(t, err)
 	w.api = New(API{
 		Auth: auth, Book: b, Scores: scoring.NewService(b, models, now), Runs: w.runs, Lists: lists, Imports: w.imports,
-		Decisions: decision.New(b, models, now), Reports: w.reports, Keep: docs, Now: now, Log: zerolog.Nop(),
+		Decisions: decision.New(b, models, now), Reports: w.reports, Quotas: quotas, Keep: docs, Now: now, Log: zerolog.Nop(),
 	})
 	doc, err := libopenapi.NewDocument(spec)
 	must(t, err)

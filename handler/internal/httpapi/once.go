@@ -64,7 +64,7 @@ func (a *API) once(rt route, w http.ResponseWriter, r *http.Request, c call) err
 	if err := rt.serve(a, out, r, c); err != nil {
 		writeProblem(out, r, err)
 	}
-	if out.status >= 500 || out.status == http.StatusConflict {
+	if out.status >= 500 || out.status == http.StatusConflict || out.status == http.StatusTooManyRequests {
 		return a.Keep.Write(r.Context(), p, []store.Op{{Verb: store.Delete, Document: doc}})
 	}
 	ans := answer{Request: digest, Status: out.status, Header: map[string]string{}, Body: out.body.Bytes()}

@@ -20,6 +20,7 @@ import (
 	"polis/handler/internal/feedback"
 	"polis/handler/internal/imports"
 	"polis/handler/internal/portfolio"
+	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
 )
 
@@ -108,6 +109,19 @@ func (a *API) startImport(w http.ResponseWriter, r *http.Request, c call) error 
 	}
 	if r.ContentLength > maxUpload {
 		return fault.New(fault.TooLarge, "an upload is at most %d bytes: gzip the files, or import them where they are", maxUpload)
+	}
+	list, err := a.Imports.List(r.Context(), c.tenant.ID)
+	if err != nil {
+		return err
+	}
+	waiting := 0
+	for i := range list {
+		if list[i].Status == "waiting" && a.Now().Sub(list[i].Created) < run.Forgotten {
+			waiting++
+		}
+	}
+	if most := a.Quotas.Of(c.tenant.ID).Imports; waiting >= most {
+		return fault.Later(time.Minute, "%d imports of the tenant wait, and %d may", waiting, most)
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxUpload)
 	parts, err := r.MultipartReader()
@@ -381,7 +395,7 @@ func (a *API) startRun(w http.ResponseWriter, r *http.Request, c call) error {
 	if q.AsOf == 0 {
 		q.AsOf = portfolio.DateOf(a.Now())
 	}
-	p, _, err := a.Runs.Start(r.Context(), c.tenant, q.AsOf, q.Engines, q.Again)
+	p, _, err := a.Runs.StartWithin(r.Context(), c.tenant, q.AsOf, q.Engines, q.Again, a.Quotas.Of(c.tenant.ID).Runs)
 	if err != nil {
 		return err
 	}

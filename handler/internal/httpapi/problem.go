@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 
 	"polis/handler/internal/fault"
 )
@@ -23,6 +24,7 @@ var status = map[fault.Kind]int{
 	fault.Unavailable:      http.StatusServiceUnavailable,
 	fault.Cancelled:        http.StatusServiceUnavailable,
 	fault.Unconfigured:     http.StatusServiceUnavailable,
+	fault.Exhausted:        http.StatusTooManyRequests,
 }
 
 // problem is an answer that says what is wrong: RFC 9457.
@@ -48,6 +50,8 @@ func writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 		h.Set("WWW-Authenticate", `Bearer realm="polis"`)
 	case fault.Unavailable, fault.Cancelled:
 		h.Set("Retry-After", "5")
+	case fault.Exhausted:
+		h.Set("Retry-After", strconv.Itoa(max(1, int(f.After.Seconds()))))
 	}
 	body, merr := json.Marshal(p)
 	if merr != nil {

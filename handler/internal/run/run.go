@@ -183,10 +183,49 @@ func prefix(asOf portfolio.Date, engines []scoring.Engine) string {
 	return asOf.String() + "-" + strings.Join(names, "-") + "-"
 }
 
-// Start joins the open run of the date and engines or, where there is none, makes one;
-// again says to make one even though there is a completed one. Either way it sends for
-// the chunks that are not done. It reports whether the run is a new one.
+// Forgotten is after how long work that was asked for, and did not get done, no longer counts as what its tenant
+// has under way: it is stuck, and must not keep the tenant out for ever.
+const Forgotten = 24 * time.Hour
+
+// open counts the runs that are not completed.
+func (r *Runs) open(ctx context.Context, tenant string) (int, error) {
+	done := map[string]bool{}
+	for d, err := range r.store.Scan(ctx, shared(tenant), doneKey, "") {
+		if err != nil {
+			return 0, err
+		}
+		done[strings.TrimPrefix(d.Key, doneKey)] = true
+	}
+	n := 0
+	for d, err := range r.store.Scan(ctx, shared(tenant), runKey, "") {
+		if err != nil {
+			return 0, err
+		}
+		if done[strings.TrimPrefix(d.Key, runKey)] {
+			continue
+		}
+		run, err := decodeRun(tenant, d)
+		if err != nil {
+			return 0, err
+		}
+		if r.now().Sub(run.Created) < Forgotten {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// Start is StartWithin without a bound: what timers do.
 func (r *Runs) Start(ctx context.Context, t book.Tenant, asOf portfolio.Date, engines []scoring.Engine, again bool) (Progress, bool, error) {
+	return r.StartWithin(ctx, t, asOf, engines, again, 0)
+}
+
+// StartWithin joins the open run of the date and engines or, where there is none, makes one;
+// again says to make one even though there is a completed one. Either way it sends for
+// the first chunk of each lane that is not done. It reports whether the run is a new one. A tenant has at most so
+// many open (0: any number; a few more where several are started at the same moment): beyond that it is
+// fault.Exhausted.
+func (r *Runs) StartWithin(ctx context.Context, t book.Tenant, asOf portfolio.Date, engines []scoring.Engine, again bool, most int) (Progress, bool, error) {
 	if asOf > portfolio.DateOf(r.now())+1 { // east of UTC tomorrow has begun
 		return Progress{}, false, &fault.Error{
 			Kind: fault.Invalid, Detail: "a run's as-of date is not after today", Fields: []fault.Field{{Pointer: "/as_of", Detail: "is after today"}},
@@ -200,6 +239,15 @@ func (r *Runs) Start(ctx context.Context, t book.Tenant, asOf portfolio.Date, en
 		}
 		if n > 0 && (p.Status == "running" || !again) {
 			return p, false, r.send(ctx, p)
+		}
+		if most > 0 {
+			open, err := r.open(ctx, t.ID)
+			if err != nil {
+				return Progress{}, false, err
+			}
+			if open >= most {
+				return Progress{}, false, fault.Later(time.Minute, "%d runs of the tenant are open, and %d may be", open, most)
+			}
 		}
 		m, err := r.models.Current(ctx, t.ID)
 		if err != nil {
