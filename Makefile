@@ -1,10 +1,12 @@
 # What a developer does with Polis. `make` alone lists it.
 
 export CGO_ENABLED := 0
+export GOFLAGS
 BIN := bin
 DIST := dist
 GO := go
 PKGS := ./...
+LOCAL = $(if $(PORTFOLIO),--portfolio "$(PORTFOLIO)") $(if $(AS_OF),--as-of $(AS_OF)) $(if $(CUSTOMERS),--customers $(CUSTOMERS))
 
 # Exact versions: a lint that changes by itself fails a good build.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -20,9 +22,20 @@ build: ## bin/polis, and dist/ as the Functions host needs it
 	@$(GO) build -trimpath -o $(BIN)/polis ./handler/cmd/polis
 	@scripts/package $(DIST)
 
+# The same programs, which also find what plays Azure's part on this computer (STACK=azurite).
+.PHONY: standins
+standins:
+	@scripts/standins/install
+	@$(MAKE) --no-print-directory build BIN=$(BIN)/standins DIST=$(BIN)/standins/dist GOFLAGS="$(GOFLAGS) -tags=standins"
+
 .PHONY: run
+ifeq ($(STACK),azurite)
+run: standins
+	@exec $(BIN)/standins/polis local --stack azurite --data var/azurite --root $(BIN)/standins/dist $(LOCAL)
+else
 run: build ## load a portfolio (PORTFOLIO=dir, or the sample), score it, show whom to act on
-	@exec $(BIN)/polis local --root $(DIST) $(if $(PORTFOLIO),--portfolio "$(PORTFOLIO)") $(if $(AS_OF),--as-of $(AS_OF))
+	@exec $(BIN)/polis local --root $(DIST) $(LOCAL)
+endif
 
 .PHONY: test
 test: ## everything that must pass, with the race detector where there is a C compiler

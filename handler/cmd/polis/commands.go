@@ -357,7 +357,7 @@ type peekCmd struct {
 
 func (m *peekCmd) Run(ctx context.Context) error {
 	return m.there(func(s *stack) error {
-		list, err := s.queues.Peek(ctx, m.Queue, m.Dead, m.N)
+		list, err := s.queues.Peek(ctx, s.readFrom(m.Queue), m.Dead, m.N)
 		if err != nil {
 			return err
 		}

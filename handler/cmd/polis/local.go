@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -36,6 +37,7 @@ type localCmd struct {
 	Customers int    `help:"Customers of the sample." default:"20000"`
 	Seed      uint64 `help:"Seed of the sample." default:"1"`
 	Crashes   int    `help:"Crashes of the handler within 30 minutes that stop the host." default:"3"`
+	Stack     string `help:"What keeps blobs and messages: embedded, or azurite, where Azurite and a bus over AMQP play Azure's part." enum:"embedded,azurite" default:"embedded"`
 	Idle      bool   `help:"Only start the host: load, train and run nothing."`
 	written
 }
@@ -56,6 +58,13 @@ func (m *localCmd) Run(ctx context.Context) error {
 	}
 	if !exists(filepath.Join(m.Root, "host.json")) {
 		return fault.New(fault.Unconfigured, "%s has no host.json: `make build` stages it", m.Root)
+	}
+	if m.Stack == "azurite" {
+		stop, err := startStandins(ctx, m.Dir)
+		if err != nil {
+			return err
+		}
+		defer stop()
 	}
 	return m.with(func(s *stack) error {
 		tenant := "sample"
@@ -168,6 +177,7 @@ func (m *localCmd) host(s *stack, k *keySet) (*localhost.Host, error) {
 			settings[name] = v
 		}
 	}
+	maps.Copy(settings, s.app)
 	if os.Getenv("GOMEMLIMIT") == "" {
 		settings["GOMEMLIMIT"] = "160MiB"
 	}

@@ -3,37 +3,59 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"polis/handler/internal/actions"
+	"polis/handler/internal/blob"
 	"polis/handler/internal/blob/folder"
 	"polis/handler/internal/book"
+	"polis/handler/internal/bus"
 	"polis/handler/internal/bus/sqlitebus"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/functions"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/registry"
+	"polis/handler/internal/run"
 	"polis/handler/internal/store/sqlite"
 )
 
-// stack is the embedded parts, opened in a folder.
+// stack is the parts of a folder, opened: documents are embedded; blobs and messages are too,
+// or are in stand-ins for Azure's services.
 type stack struct {
 	dir    string
 	docs   *sqlite.Store
-	queues *sqlitebus.Bus
-	blobs  *folder.Store
+	queues bus.Broker
+	blobs  blob.Store
 	book   *book.Book
 	models *registry.Registry
 	lists  *actions.Lists
+
+	app    map[string]string // settings by which the handler finds the same parts
+	topics bool              // results and events are read from a subscription
+	close  func() error
 }
 
-// storeFile is the embedded store in its folder.
-const storeFile = "store.db"
+// In a data folder: the embedded store, its blobs, and what stand-ins keep.
+const (
+	storeFile     = "store.db"
+	blobFolder    = "blobs"
+	standinFolder = "standins"
+)
 
 func openStack(dir string) (_ *stack, err error) {
 	s := &stack{dir: dir}
+	var opened []io.Closer
+	s.close = func() error {
+		var err error
+		for _, c := range opened {
+			err = errors.Join(err, c.Close())
+		}
+		return err
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -42,10 +64,19 @@ func openStack(dir string) (_ *stack, err error) {
 	if s.docs, err = sqlite.Open(filepath.Join(dir, storeFile)); err != nil {
 		return nil, err
 	}
-	if s.queues, err = sqlitebus.Open(filepath.Join(dir, "bus.db")); err != nil {
-		return nil, err
+	opened = append(opened, s.docs)
+	if exists(filepath.Join(dir, standinFolder)) {
+		err = s.openStandins()
+	} else {
+		err = s.openEmbedded()
 	}
-	if s.blobs, err = folder.Open(filepath.Join(dir, "blobs")); err != nil {
+	if s.queues != nil {
+		opened = append(opened, s.queues)
+	}
+	if c, ok := s.blobs.(io.Closer); ok {
+		opened = append(opened, c)
+	}
+	if err != nil {
 		return nil, err
 	}
 	s.book = book.New(s.docs)
@@ -54,18 +85,27 @@ func openStack(dir string) (_ *stack, err error) {
 	return s, nil
 }
 
-func (s *stack) close() error {
-	var err error
-	if s.docs != nil {
-		err = errors.Join(err, s.docs.Close())
+func (s *stack) openEmbedded() error {
+	queues, err := sqlitebus.Open(filepath.Join(s.dir, "bus.db"))
+	if err != nil {
+		return err
 	}
-	if s.queues != nil {
-		err = errors.Join(err, s.queues.Close())
+	s.queues = queues
+	blobs, err := folder.Open(filepath.Join(s.dir, blobFolder))
+	if err != nil {
+		return err
 	}
-	if s.blobs != nil {
-		err = errors.Join(err, s.blobs.Close())
+	s.blobs = blobs
+	return nil
+}
+
+// readFrom is where a queue's messages are read: those of a topic, where there are topics, in
+// the subscription that gets them all.
+func (s *stack) readFrom(queue string) string {
+	if s.topics && (queue == run.EventQueue || queue == functions.ResultQueue) {
+		return queue + "/Subscriptions/all"
 	}
-	return err
+	return queue
 }
 
 // tenant finds a tenant, making it where it is missing, with so many buckets.

@@ -2,26 +2,14 @@
 
 package parts
 
-import (
-	"os"
-	"path/filepath"
-	"strings"
+import "polis/handler/internal/standin"
 
-	"polis/handler/internal/fault"
-	"polis/handler/internal/standin"
-)
-
-// standins are what plays Azure's part here: a folder has their certificate, cert.pem, and, in
-// bus, where the bus listens.
+// standins are what plays Azure's part here, where a folder says that they are: see
+// standin.Places.
 func standins(dir string) (azure, error) {
-	const doing = "finding the stand-ins"
-	c, err := standin.ReadCertificate(dir)
+	p, err := standin.Find(dir)
 	if err != nil {
 		return azure{}, err
 	}
-	at, err := os.ReadFile(filepath.Join(dir, "bus"))
-	if err != nil {
-		return azure{}, fault.Wrap(fault.Unconfigured, err, doing)
-	}
-	return azure{credential: standin.Token{}, client: c.Client(), tls: c.TLS(), endpoint: strings.TrimSpace(string(at))}, nil
+	return azure{credential: standin.Token{}, client: p.Client(), tls: p.TLS(), endpoint: p.Bus}, nil
 }

@@ -38,7 +38,7 @@ import (
 )
 
 // place is where the programs are.
-type place struct{ scripts, modules string }
+type place struct{ scripts, modules, estate string }
 
 // Installed reports where the programs are, or how to install them.
 func Installed() error {
@@ -61,12 +61,15 @@ func installed() (place, error) {
 	if err != nil {
 		return place{}, fault.Wrap(fault.Unconfigured, err, "looking for the stand-ins")
 	}
-	at := place{filepath.Join(root, "scripts", "standins"), filepath.Join(root, "var", "standins", "node_modules")}
-	if _, err := os.Stat(filepath.Join(at.modules, "azurite")); err != nil {
-		return place{}, fault.New(fault.Unconfigured, "the stand-ins are not installed: scripts/standins/install does it, and needs Node 20")
+	at := place{
+		filepath.Join(root, "scripts", "standins"), filepath.Join(root, "var", "standins", "node_modules"),
+		filepath.Join(root, "infra", "estate", "estate.json"),
 	}
 	if _, err := exec.LookPath("node"); err != nil {
 		return place{}, fault.New(fault.Unconfigured, "the stand-ins need Node 20, and node is not on the PATH")
+	}
+	if _, err := os.Stat(filepath.Join(at.modules, "azurite")); err != nil {
+		return place{}, fault.New(fault.Unconfigured, "the stand-ins are not installed: scripts/standins/install does it, and needs Node 20")
 	}
 	return at, nil
 }
@@ -186,6 +189,7 @@ func start(ctx context.Context, listening *regexp.Regexp, log io.Writer, args ..
 	const doing = "starting a stand-in"
 	cmd := exec.Command("node", args...)
 	cmd.Stderr = log
+	apart(cmd)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, doing)

@@ -29,15 +29,16 @@ type Options struct {
 	// and who is trusted there.
 	Endpoint string
 	TLS      *tls.Config
-	// Patience is how long Receive waits for a message; default a second.
-	Patience time.Duration
+	// Patience is how long Receive waits for a message; default a second. Gathering is how long
+	// it waits for each further one, once it has one to give; default 20 ms.
+	Patience, Gathering time.Duration
 }
 
 // Bus implements bus.Broker. Receive's lock time and count of deliveries are the queue's own,
 // whatever the caller asks for.
 type Bus struct {
-	client   *sdk.Client
-	patience time.Duration
+	client              *sdk.Client
+	patience, gathering time.Duration
 
 	mu        sync.Mutex
 	senders   map[string]*sdk.Sender
@@ -64,6 +65,9 @@ func Open(cred azcore.TokenCredential, o Options) (*Bus, error) {
 	if o.Patience == 0 {
 		o.Patience = time.Second
 	}
+	if o.Gathering == 0 {
+		o.Gathering = 20 * time.Millisecond
+	}
 	client, err := sdk.NewClient(o.Namespace, cred, &sdk.ClientOptions{
 		TLSConfig: o.TLS, CustomEndpoint: o.Endpoint, ApplicationID: "polis",
 		RetryOptions: sdk.RetryOptions{MaxRetries: 4, RetryDelay: 100 * time.Millisecond, MaxRetryDelay: 3 * time.Second},
@@ -71,7 +75,7 @@ func Open(cred azcore.TokenCredential, o Options) (*Bus, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Unconfigured, err, "opening Service Bus")
 	}
-	return &Bus{client: client, patience: o.Patience, senders: map[string]*sdk.Sender{}, receivers: map[string]*receiver{}}, nil
+	return &Bus{client: client, patience: o.Patience, gathering: o.Gathering, senders: map[string]*sdk.Sender{}, receivers: map[string]*receiver{}}, nil
 }
 
 // Close implements bus.Broker.
@@ -284,8 +288,8 @@ func (b *Bus) Receive(ctx context.Context, queue string, max int, lock time.Dura
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var out []bus.Delivery
-	for len(out) < max {
-		m, err := r.next(ctx, b.patience)
+	for wait := b.patience; len(out) < max; wait = b.gathering {
+		m, err := r.next(ctx, wait)
 		switch {
 		case err != nil && len(out) == 0:
 			return nil, wrap(ctx, err, doing)

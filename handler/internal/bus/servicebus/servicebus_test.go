@@ -35,7 +35,8 @@ func start(t *testing.T, estate string) (*standin.Program, standin.Certificate) 
 func open(t *testing.T, p *standin.Program, c standin.Certificate, cred standin.Token) *servicebus.Bus {
 	t.Helper()
 	b, err := servicebus.Open(cred, servicebus.Options{
-		Namespace: standin.Namespace, Endpoint: strings.TrimPrefix(p.URL, "amqps://"), TLS: c.TLS(), Patience: 150 * time.Millisecond,
+		Namespace: standin.Namespace, Endpoint: strings.TrimPrefix(p.URL, "amqps://"), TLS: c.TLS(),
+		Patience: 150 * time.Millisecond, Gathering: 150 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)
