@@ -375,7 +375,7 @@ func (h *host) mistreat(ctx context.Context) (runs int, last run, err error) {
 		err = poll(ctx, func() (bool, error) {
 			if r.Status != "completed" && killed < kills {
 				time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond)
-				if pid := h.handler(); pid > 0 && syscall.Kill(pid, syscall.SIGKILL) == nil {
+				if pid := h.handler(ctx); pid > 0 && syscall.Kill(pid, syscall.SIGKILL) == nil {
 					killed++
 				}
 			}
@@ -394,20 +394,15 @@ func (h *host) mistreat(ctx context.Context) (runs int, last run, err error) {
 	return runs, last, nil
 }
 
-// handler finds the handler's process: the child of the host.
-func (h *host) handler() int {
-	out, err := exec.Command("ps", "-eo", "pid=,ppid=").Output()
-	if err != nil {
+// handler finds the handler's process; 0 while it is on its way up.
+func (h *host) handler(ctx context.Context) int {
+	var out struct {
+		Handler int `json:"handlerProcess"`
+	}
+	if h.call(ctx, http.MethodGet, "/admin/host/status", nil, &out) != nil {
 		return 0
 	}
-	for line := range strings.Lines(string(out)) {
-		f := strings.Fields(line)
-		if len(f) == 2 && f[1] == strconv.Itoa(h.cmd.Process.Pid) {
-			pid, _ := strconv.Atoi(f[0]) // 0 is nobody's
-			return pid
-		}
-	}
-	return 0
+	return out.Handler
 }
 
 // count compares what the last run says with what is stored.

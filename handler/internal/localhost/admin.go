@@ -72,7 +72,7 @@ func (w *web) status(rw http.ResponseWriter) {
 	}
 	writeJSON(rw, map[string]any{
 		"id": w.host.id, "state": state, "version": hostVersion,
-		"processUptime": time.Since(w.host.started).Milliseconds(),
+		"processUptime": time.Since(w.host.started).Milliseconds(), "handlerProcess": w.host.Handler(),
 	})
 }
 

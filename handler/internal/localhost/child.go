@@ -31,6 +31,7 @@ var errHandlerEnded = errors.New("the handler has ended and is not restarted")
 // child is one run of the handler.
 type child struct {
 	address string // host:port it was told to listen on
+	pid     int
 	kill    func()
 	asked   atomic.Bool   // we killed it
 	ended   chan struct{} // closed when the process is gone
@@ -213,6 +214,7 @@ func (s *supervisor) launch(port int) (*child, error) {
 	if err := <-started; err != nil {
 		return nil, err
 	}
+	c.pid = cmd.Process.Pid
 	var once sync.Once
 	c.kill = func() {
 		once.Do(func() {

@@ -166,6 +166,16 @@ func (h *Host) Addr() string {
 	}
 }
 
+// Handler is the process of the handler that answers now; 0 while there is none.
+func (h *Host) Handler() (pid int) {
+	h.handler.mu.Lock()
+	defer h.handler.mu.Unlock()
+	if h.handler.current == nil {
+		return 0
+	}
+	return h.handler.current.pid
+}
+
 // Run serves until ctx ends (nil) or something fails for good: the address is
 // taken, the handler cannot be started or keeps failing. When it returns the
 // handler is gone and every message held is settled or left to its lock.

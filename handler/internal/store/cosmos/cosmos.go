@@ -31,6 +31,7 @@ type Options struct {
 	Now       func() time.Time   // default time.Now
 	Attempts  int                // of one call, the first included; default Attempts
 	Patience  time.Duration      // with one that is throttled; default Patience
+	Timeout   time.Duration      // of one attempt; default 5 seconds, after which the service has itself given up
 }
 
 // Store implements store.Store.
@@ -58,12 +59,15 @@ func Open(cred azcore.TokenCredential, o Options) (*Store, error) {
 	if o.Patience == 0 {
 		o.Patience = Patience
 	}
+	if o.Timeout == 0 {
+		o.Timeout = 5 * time.Second
+	}
 	client, err := azcosmos.NewClient(o.Endpoint, cred, &azcosmos.ClientOptions{
 		PreferredRegions: o.Regions,
 		ClientOptions: azcore.ClientOptions{
 			Transport: o.Transport,
 			// Tries are counted here, where it is known what may be repeated: see tried.
-			Retry: policy.RetryOptions{MaxRetries: -1},
+			Retry: policy.RetryOptions{MaxRetries: -1, TryTimeout: o.Timeout},
 		},
 	})
 	if err != nil {

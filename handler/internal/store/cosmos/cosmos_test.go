@@ -28,6 +28,7 @@ func open(t *testing.T, a *cosmosfake.Account) *cosmos.Store {
 	t.Cleanup(server.Close)
 	s, err := cosmos.Open(token("good"), cosmos.Options{
 		Endpoint: server.URL, Database: "polis", Container: "books", Transport: server.Client(), Now: a.Now,
+		Timeout: time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)

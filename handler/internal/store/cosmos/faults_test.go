@@ -56,6 +56,8 @@ func TestFaultsThatPass(t *testing.T) {
 		"timed out":           {Status: 408, RetryAfter: soon},
 		"an answer lost":      {Drop: true, After: true},
 		"a request lost":      {Drop: true},
+		"no answer ever":      {Hang: true},
+		"done, but no answer": {Hang: true, After: true},
 		"timed out, but done": {Status: 408, RetryAfter: soon, After: true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,7 +33,7 @@ type item struct {
 
 // Marks are remembered as many times as others may write a document between a write whose
 // answer was lost and its repeat.
-const marksKept = 32
+const marksKept = 100
 
 // An ETag as Polis sees it is Cosmos DB's and the marks, so that who replaces a document
 // passes on its marks.

@@ -37,6 +37,7 @@ type Fault struct {
 	Status     int           // answered instead of what was asked for
 	RetryAfter time.Duration // said with it
 	Drop       bool          // the connection is closed without an answer
+	Hang       bool          // no answer until the client gives up
 	After      bool          // but first, what was asked for is done
 }
 
@@ -46,6 +47,7 @@ type Account struct {
 	Tokens func(token string) bool     // which bearer tokens are good; default all
 	Faults func(*http.Request) Fault   // default none
 	Asked  func(op string, ru float64) // told of each request that was answered
+	Wrote  func(partition, key string) // told of each item that a batch wrote, by its field key
 
 	mu         sync.Mutex
 	partitions map[string]*partition
@@ -85,6 +87,23 @@ func (a *Account) Partition(key string) map[string]string {
 	return out
 }
 
+// State is all that an account holds at a moment.
+type State struct{ partitions map[string]*partition }
+
+// State is what the account holds now; what is written later is not in it.
+func (a *Account) State() State {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return State{maps.Clone(a.partitions)} // a write replaces a partition
+}
+
+// Restore makes the account hold what it held then.
+func (a *Account) Restore(s State) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.partitions = maps.Clone(s.partitions)
+}
+
 // Partitions are the keys of all partitions, as JSON arrays.
 func (a *Account) Partitions() []string {
 	a.mu.Lock()
@@ -106,13 +125,17 @@ func (a *Account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f = a.Faults(r)
 	}
 	out := http.ResponseWriter(w)
-	if f.Drop || f.Status != 0 {
+	if f.Drop || f.Hang || f.Status != 0 {
 		out = discard{http.Header{}}
 	}
 	if f == (Fault{}) || f.After {
 		a.answer(out, r)
 	}
 	switch {
+	case f.Hang:
+		// Only a server that has read the request sees its client go.
+		_, _ = io.Copy(io.Discard, r.Body) // nobody is told
+		<-r.Context().Done()
 	case f.Drop:
 		panic(http.ErrAbortHandler)
 	case f.Status != 0:
@@ -259,12 +282,14 @@ func (a *Account) batch(w http.ResponseWriter, r *http.Request, body []byte) {
 		p.items = maps.Clone(old.items)
 	}
 	results := make([]result, len(ops))
+	var written []*item
 	total := 0.0
 	for n, op := range ops {
 		status, made := a.apply(p, key, op, now)
 		results[n] = result{Status: status, Charge: WriteUnits(len(op.Body))}
 		if made != nil {
 			results[n].ETag = made.etag
+			written = append(written, made)
 		}
 		total += results[n].Charge
 		if status >= 400 {
@@ -284,6 +309,11 @@ func (a *Account) batch(w http.ResponseWriter, r *http.Request, body []byte) {
 	}
 	a.partitions[key] = p
 	a.charged(w, "batch", total)
+	for _, m := range written {
+		if a.Wrote != nil {
+			a.Wrote(key, m.text("key"))
+		}
+	}
 	_ = json.NewEncoder(w).Encode(results) // the client may have gone
 }
 
