@@ -45,6 +45,11 @@ test: ## everything that must pass, with the race detector where there is a C co
 smoke: build ## sample, local host, every engine by HTTP, queue and timer, ten kills
 	@$(GO) run ./scripts/smoke
 
+.PHONY: kill-test
+kill-test: standins ## RUNS=5 runs of CUSTOMERS=20000 over Azure's adapters, with kills, faults and redeliveries (SEED=1)
+	@$(GO) build -o $(BIN)/standins/kill ./handler/bench/kill
+	@$(NICE) $(BIN)/standins/kill $(if $(RUNS),-runs $(RUNS)) $(if $(CUSTOMERS),-customers $(CUSTOMERS)) $(if $(SEED),-seed $(SEED))
+
 .PHONY: bench
 bench: build ## one table of figures, and bench.json
 	@$(GO) run ./handler/bench $(BENCH)

@@ -131,6 +131,20 @@ func DecodeStored(b []byte) (Stored, error) {
 	return s, nil
 }
 
+// Timeless is stored scores without the times at which they were made, as DecodeStored takes
+// them: what two runs that did the same have in common.
+func Timeless(b []byte) ([]byte, error) {
+	if _, err := DecodeStored(b); err != nil || b == nil {
+		return nil, err
+	}
+	out := bytes.Clone(b)
+	for e := range engineNames {
+		const before = 8 + 1 + 4 // the value, the state and the date
+		clear(out[11+e*storedKey+before:][:8])
+	}
+	return out, nil
+}
+
 // valid keeps damaged dates and times from being shown.
 func (o origin) valid() bool {
 	const year10000 = 253402300800

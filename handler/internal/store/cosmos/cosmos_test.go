@@ -24,11 +24,17 @@ func (t token) GetToken(context.Context, policy.TokenRequestOptions) (azcore.Acc
 
 func open(t *testing.T, a *cosmosfake.Account) *cosmos.Store {
 	t.Helper()
+	return openFor(t, a, 0)
+}
+
+// openFor gives up an attempt after so long.
+func openFor(t *testing.T, a *cosmosfake.Account, attempt time.Duration) *cosmos.Store {
+	t.Helper()
 	server := httptest.NewTLSServer(a)
 	t.Cleanup(server.Close)
 	s, err := cosmos.Open(token("good"), cosmos.Options{
 		Endpoint: server.URL, Database: "polis", Container: "books", Transport: server.Client(), Now: a.Now,
-		Timeout: time.Second,
+		Timeout: attempt,
 	})
 	if err != nil {
 		t.Fatal(err)

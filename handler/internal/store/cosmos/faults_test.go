@@ -56,8 +56,6 @@ func TestFaultsThatPass(t *testing.T) {
 		"timed out":           {Status: 408, RetryAfter: soon},
 		"an answer lost":      {Drop: true, After: true},
 		"a request lost":      {Drop: true},
-		"no answer ever":      {Hang: true},
-		"done, but no answer": {Hang: true, After: true},
 		"timed out, but done": {Status: 408, RetryAfter: soon, After: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -101,6 +99,27 @@ func TestFaultsThatPass(t *testing.T) {
 				t.Errorf("half of a batch: %v", err)
 			}
 		})
+	}
+}
+
+// A service that takes a request and never answers is asked again, and what it did is not done
+// twice.
+func TestNoAnswer(t *testing.T) {
+	var plan script
+	s := openFor(t, &cosmosfake.Account{Faults: plan.next}, 200*time.Millisecond)
+	for i, f := range []cosmosfake.Fault{{Hang: true}, {Hang: true, After: true}} {
+		key := string(rune('a' + i))
+		plan.faults = []cosmosfake.Fault{f}
+		if err := s.Write(t.Context(), partition, []store.Op{op(store.Create, key, "1")}); err != nil {
+			t.Errorf("%+v: writing: %v", f, err)
+		}
+		plan.faults = []cosmosfake.Fault{f}
+		if d, err := s.Get(t.Context(), partition, key); err != nil || string(d.Body) != "1" {
+			t.Errorf("%+v: reading: %q, %v", f, d.Body, err)
+		}
+	}
+	if n := len(plan.asked); n < 8 {
+		t.Errorf("%d requests", n)
 	}
 }
 

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"polis/handler/internal/scoring"
+)
+
+// What two runs need not have in common, in documents and in messages. All else is compared
+// byte for byte.
+//
+//   - of a document in Cosmos DB: _etag, _ts, marks (of the write), expires and ttl (counted from
+//     the write; that there is one is compared), and id (a hash of the key, which is compared)
+//   - of a customer's scores: when each was made
+//   - in JSON: scored_at, created_at, completed_at, time; elapsed_seconds and seconds; and store,
+//     what was asked of the store, which counts what was tried again
+//   - of an action list: version, a hash of its pages, in which scored_at is; it is in the
+//     pages' keys too
+var (
+	moments   = regexp.MustCompile(`"(scored_at|created_at|completed_at|time)":"[^"]*"`)
+	durations = regexp.MustCompile(`"(elapsed_seconds|seconds)":[-+.0-9eE]+`)
+	costs     = regexp.MustCompile(`"store":\{[^{}]*\}`)
+	version   = regexp.MustCompile(`"version":"[0-9a-f]{16}"`)
+	pageKey   = regexp.MustCompile(`^(list\x1f[0-9-]+\x1f)[0-9a-f]{16}(\x1f)`)
+)
+
+// timeless is JSON without what two runs need not have in common.
+func timeless(body []byte) []byte {
+	body = moments.ReplaceAll(body, []byte(`"$1":""`))
+	body = durations.ReplaceAll(body, []byte(`"$1":0`))
+	return costs.ReplaceAll(body, []byte(`"store":{}`))
+}
+
+// state is what a run has left: digests of the documents by partition and key, and of the
+// messages by topic and id.
+type state struct {
+	documents map[string][sha256.Size]byte
+	sent      map[string][sha256.Size]byte
+	completed int // how many times the run was recorded as completed
+	tally
+	seconds float64
+}
+
+// item is a document as Cosmos DB keeps it.
+type item struct {
+	Key     string          `json:"key"`
+	Body    []byte          `json:"body"`
+	Expires json.RawMessage `json:"expires"`
+}
+
+// add takes a document in.
+func (s *state) add(partition, raw string) error {
+	var it item
+	if err := json.Unmarshal([]byte(raw), &it); err != nil {
+		return err
+	}
+	key := strings.ReplaceAll(it.Key, "!1f", "\x1f")
+	body := it.Body
+	switch parts := strings.Split(key, "\x1f"); {
+	case parts[0] == "h" || parts[0] == "b" && parts[len(parts)-1] == "s":
+		var err error
+		if body, err = scoring.Timeless(body); err != nil {
+			return err
+		}
+	case parts[0] == "b" || parts[0] == "p":
+	default:
+		body = timeless(body)
+		if parts[0] == "list-head" {
+			body = version.ReplaceAll(body, []byte(`"version":""`))
+		}
+		key = pageKey.ReplaceAllString(key, "$1$2")
+	}
+	sum := sha256.Sum256(append(fmt.Appendf(nil, "%t ", it.Expires != nil), body...))
+	name := partition + " " + key
+	if old, there := s.documents[name]; there && old != sum {
+		return fmt.Errorf("two documents %q that differ", name)
+	}
+	s.documents[name] = sum
+	return nil
+}
+
+// message takes a message that was sent in. Copies must say the same.
+func (s *state) message(topic, id string, body []byte) error {
+	sum := sha256.Sum256(timeless(body))
+	name := topic + " " + id
+	if old, there := s.sent[name]; there {
+		s.duplicates++
+		if old != sum {
+			return fmt.Errorf("two messages %q that differ", name)
+		}
+	}
+	s.sent[name] = sum
+	return nil
+}
+
+// equal is an error where a run left anything else than it should have.
+func (s *state) equal(want *state) error {
+	if s.completed != 1 {
+		return fmt.Errorf("the run was recorded as completed %d times", s.completed)
+	}
+	for what, pair := range map[string][2]map[string][sha256.Size]byte{
+		"documents": {s.documents, want.documents}, "messages": {s.sent, want.sent},
+	} {
+		var lost, more, other []string
+		for name, sum := range pair[1] {
+			if got, ok := pair[0][name]; !ok {
+				lost = append(lost, name)
+			} else if !bytes.Equal(got[:], sum[:]) {
+				other = append(other, name)
+			}
+		}
+		for name := range pair[0] {
+			if _, ok := pair[1][name]; !ok {
+				more = append(more, name)
+			}
+		}
+		if len(lost)+len(more)+len(other) > 0 {
+			return fmt.Errorf("of %d %s %d are lost, %d are there besides, %d differ: %q", len(pair[1]), what, len(lost), len(more), len(other), some(lost, more, other))
+		}
+	}
+	return nil
+}
+
+// some are the first of each.
+func some(lists ...[]string) []string {
+	var out []string
+	for _, l := range lists {
+		slices.Sort(l)
+		out = append(out, l[:min(3, len(l))]...)
+	}
+	return out
+}

@@ -1,0 +1,117 @@
+// Kill runs a book again and again over the adapters for Azure and what plays Azure's part (the
+// wire of Cosmos DB, Azurite, Service Bus by AMQP), and mistreats it: the handler is killed with
+// SIGKILL at random points, one store call in twenty goes wrong, and messages come twice and out
+// of order. Each run must leave what a run leaves that nobody disturbed: see compare.go for what
+// that is to the byte. It ends with one line that starts "kill-test: ok".
+//
+// A run's seed decides when the handler is killed, what goes wrong and which messages are held
+// back. What of it meets what is up to the machine: a seed repeats the plan, not the moment.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+
+	"polis/handler/internal/portfolio"
+)
+
+// The book is as of a date, was run once two months before, and is run again then: most
+// customers have scores to be superseded, and the list has one before it.
+var (
+	asOf   = portfolio.MustDate(2026, 3, 31)
+	before = portfolio.MustDate(2026, 1, 31)
+)
+
+func main() {
+	keep := flag.Bool("keep", false, "leave the folder with the host's log and the handler's")
+	runs := flag.Int("runs", 5, "how many runs")
+	customers := flag.Int("customers", 20000, "customers of the book")
+	seed := flag.Uint64("seed", 1, "of the first run; the next has the next")
+	root := flag.String("root", "bin/standins/dist", "staged app whose handler finds the stand-ins")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	dir, err := os.MkdirTemp("", "polis-kill-")
+	if err == nil {
+		err = test(ctx, dir, *root, *runs, *customers, *seed)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "kill-test: failed:", err)
+		fmt.Fprintln(os.Stderr, "kill-test: the host's log is in", dir)
+		os.Exit(1)
+	}
+	if *keep {
+		fmt.Println("kill-test: kept", dir)
+		return
+	}
+	_ = os.RemoveAll(dir) // a temporary folder that stays is no failure
+}
+
+func test(ctx context.Context, dir, root string, runs, customers int, seed uint64) (err error) {
+	started := time.Now()
+	w, err := open(ctx, dir, root, customers)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	fmt.Printf("kill-test: a book of %d customers, trained and run as of %s (%.0f s)\n", customers, before, time.Since(started).Seconds())
+
+	want, err := w.run(ctx, calm())
+	if err != nil {
+		return fmt.Errorf("the run that nobody disturbs: %w", err)
+	}
+	if again, err := w.run(ctx, calm()); err != nil {
+		return fmt.Errorf("a second run that nobody disturbs: %w", err)
+	} else if err := again.equal(want); err != nil {
+		return fmt.Errorf("two runs that nobody disturbs differ: %w", err)
+	}
+	fmt.Printf("kill-test: undisturbed: %d store calls, %d documents, %d events and answers sent (%.1f s)\n", want.calls, len(want.documents), len(want.sent), want.seconds)
+
+	var sum tally
+	started = time.Now()
+	for n := range runs {
+		p := newPlan(seed+uint64(n), want.calls)
+		got, err := w.run(ctx, p)
+		if err == nil {
+			err = got.equal(want)
+		}
+		if err != nil {
+			return fmt.Errorf("run %d, seed %d (make kill-test RUNS=1 CUSTOMERS=%d SEED=%d): %w", n+1, p.seed, customers, p.seed, err)
+		}
+		sum.add(&got.tally)
+		fmt.Printf("run %d of %d, seed %d: %s, %.1f s\n", n+1, runs, p.seed, got.tally.say(), got.seconds)
+	}
+	fmt.Printf("kill-test: ok: %d runs of %d customers, %s, lost 0, doubled 0, dead letters 0, %.0f seconds\n", runs, customers, sum.say(), time.Since(started).Seconds())
+	return nil
+}
+
+// tally counts what was done to runs, and what came of it on the wire.
+type tally struct {
+	kills      int
+	recorded   int // of these, after the run was recorded as completed and before its event was sent or its message settled
+	calls      int // of the store
+	faults     int
+	again      int // deliveries of messages that had been delivered before
+	shuffled   int // messages that others overtook
+	duplicates int // copies of messages sent, beyond the first
+}
+
+func (t *tally) add(o *tally) {
+	t.kills += o.kills
+	t.recorded += o.recorded
+	t.calls += o.calls
+	t.faults += o.faults
+	t.again += o.again
+	t.shuffled += o.shuffled
+	t.duplicates += o.duplicates
+}
+
+func (t *tally) say() string {
+	return fmt.Sprintf("%d kills (%d between record and settling), %d faults (%.1f%% of %d store calls), %d redeliveries, %d out of order, %d duplicates on the wire",
+		t.kills, t.recorded, t.faults, 100*float64(t.faults)/float64(max(1, t.calls)), t.calls, t.again, t.shuffled, t.duplicates)
+}

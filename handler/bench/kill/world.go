@@ -1,0 +1,281 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"polis/handler/internal/blob"
+	"polis/handler/internal/blob/azureblob"
+	"polis/handler/internal/book"
+	"polis/handler/internal/bus/servicebus"
+	"polis/handler/internal/caller"
+	"polis/handler/internal/config"
+	"polis/handler/internal/intake"
+	"polis/handler/internal/localhost"
+	"polis/handler/internal/portfolio"
+	"polis/handler/internal/registry"
+	"polis/handler/internal/sample"
+	"polis/handler/internal/standin"
+	"polis/handler/internal/store"
+	"polis/handler/internal/store/cosmos"
+	"polis/handler/internal/store/cosmos/cosmosfake"
+	"polis/handler/internal/store/sqlite"
+	"polis/handler/internal/train"
+	"polis/handler/internal/watch"
+	"polis/infra/estate"
+)
+
+const (
+	container = "polis"
+	tenantID  = "killed"
+)
+
+// world is the stand-ins, and a book that was imported, trained and run once.
+type world struct {
+	dir, root string
+	estate    *estate.Estate
+	account   *cosmosfake.Account
+	stack     *standin.Stack
+	servers   []*http.Server
+	quiet     string // Cosmos DB's address for ourselves
+	wire      string // and for the handler, whose calls go wrong
+	docs      store.Store
+	blobs     blob.Store
+	bus       *servicebus.Bus
+	tenant    book.Tenant
+	ids       []string // of some customers
+	key       string   // for the API
+	log       *os.File
+	start     cosmosfake.State // of each run
+
+	plan      atomic.Pointer[plan]
+	host      atomic.Pointer[localhost.Host]
+	completed atomic.Int64
+}
+
+func open(ctx context.Context, dir, root string, customers int) (_ *world, err error) {
+	w := &world{dir: dir, root: root, account: &cosmosfake.Account{}, key: rand.Text()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.close())
+		}
+	}()
+	w.plan.Store(calm())
+	if w.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
+		return nil, err
+	}
+	if w.estate, err = estate.Load(); err != nil {
+		return nil, err
+	}
+	// Service Bus would drop duplicates. Here they all arrive, and are counted.
+	w.estate.Bus.DuplicateWindow = "PT0S"
+	file := filepath.Join(dir, "estate.json")
+	if err := writeJSON(file, w.estate); err != nil {
+		return nil, err
+	}
+	if w.stack, err = standin.Up(ctx, dir, container, file, w.log); err != nil {
+		return nil, err
+	}
+	if err := w.cosmos(); err != nil {
+		return nil, err
+	}
+	if w.blobs, err = azureblob.Open(standin.Token{}, azureblob.Options{Endpoint: w.stack.Blobs, Container: container, Transport: w.stack.Client()}); err != nil {
+		return nil, err
+	}
+	if w.bus, err = w.openBus(); err != nil {
+		return nil, err
+	}
+	if w.docs, err = cosmos.Open(standin.Token{}, cosmos.Options{Endpoint: w.quiet, Database: "polis", Container: "documents", Transport: w.stack.Client()}); err != nil {
+		return nil, err
+	}
+	if err := w.fill(ctx, customers); err != nil {
+		return nil, err
+	}
+	if _, err := w.attempt(ctx, calm(), before); err != nil {
+		return nil, err
+	}
+	w.start = w.account.State()
+	return w, nil
+}
+
+func (w *world) close() error {
+	var err error
+	if w.bus != nil {
+		err = w.bus.Close()
+	}
+	for _, s := range w.servers {
+		err = errors.Join(err, s.Close())
+	}
+	if w.stack != nil {
+		w.stack.Down()
+	}
+	return err
+}
+
+func (w *world) openBus() (*servicebus.Bus, error) {
+	return servicebus.Open(standin.Token{}, servicebus.Options{
+		Namespace: standin.Namespace, Endpoint: w.stack.Bus, TLS: w.stack.TLS(), Patience: 100 * time.Millisecond,
+	})
+}
+
+func writeJSON(file string, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, body, 0o600)
+}
+
+// cosmos serves the account twice: as it is, and as the handler finds it.
+func (w *world) cosmos() error {
+	pair, err := tls.LoadX509KeyPair(w.stack.CertFile, w.stack.KeyFile)
+	if err != nil {
+		return err
+	}
+	for _, s := range []struct {
+		handler http.Handler
+		address *string
+	}{{w.account, &w.quiet}, {http.HandlerFunc(w.serve), &w.wire}} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		*s.address = "https://" + l.Addr().String()
+		server := &http.Server{
+			Handler: s.handler, ReadHeaderTimeout: time.Minute,
+			TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12},
+			// Without HTTP/2 a connection that is dropped is one that is dropped.
+			TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
+			ErrorLog:     log.New(w.log, "", 0),
+		}
+		w.servers = append(w.servers, server)
+		go func() { _ = server.ServeTLS(l, "", "") }() // until it is closed
+	}
+	w.account.Faults = func(r *http.Request) cosmosfake.Fault {
+		if "https://"+r.Host != w.wire {
+			return cosmosfake.Fault{}
+		}
+		return w.plan.Load().fault(r)
+	}
+	w.account.Wrote = func(_, key string) {
+		if strings.HasPrefix(key, "done!1f") {
+			w.completed.Add(1)
+		}
+	}
+	return nil
+}
+
+// serve is a store call of the handler.
+func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/" { // where the account is: no call
+		w.account.ServeHTTP(rw, r)
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler) // the handler is gone
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	p := w.plan.Load()
+	switch p.strike(body) {
+	case asked:
+		w.kill(p)
+		panic(http.ErrAbortHandler)
+	case done:
+		defer w.kill(p)
+		w.account.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler)
+	case passed:
+		defer time.AfterFunc(p.soon(), func() { w.kill(p) })
+	}
+	w.account.ServeHTTP(rw, r)
+}
+
+// kill ends the handler as the kernel does when memory runs out.
+func (w *world) kill(p *plan) {
+	if pid := w.host.Load().Handler(); pid > 0 && syscall.Kill(pid, syscall.SIGKILL) == nil {
+		p.count(func(t *tally) { t.kills++ })
+	}
+}
+
+// fill makes a book, imports it and trains its models.
+func (w *world) fill(ctx context.Context, customers int) error {
+	tables := filepath.Join(w.dir, "sample")
+	if _, err := sample.Write(ctx, sample.Options{Customers: customers, Seed: 1, AsOf: asOf.String(), Dir: tables}); err != nil {
+		return err
+	}
+	b := book.New(w.docs)
+	w.tenant = book.Tenant{ID: tenantID, Buckets: book.DefaultBuckets, Created: time.Unix(0, 0).UTC()}
+	if err := b.CreateTenant(ctx, w.tenant); err != nil {
+		return err
+	}
+	files := map[portfolio.Table]intake.Source{}
+	for _, t := range portfolio.Tables {
+		path := filepath.Join(tables, t.String()+".csv")
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		files[t] = intake.Source{Name: t.String(), Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(path) }}
+	}
+	if _, err := intake.Import(ctx, b, intake.Options{Tenant: tenantID, AsOf: asOf, Files: files, Scratch: w.dir}); err != nil {
+		return err
+	}
+	for p, err := range b.Places(ctx, w.tenant, 0) {
+		if err != nil {
+			return err
+		}
+		w.ids = append(w.ids, p.ID)
+	}
+	m, err := train.Fit(ctx, watch.Relations(b, w.tenant), train.Options{AsOf: before, Ends: w.tenant.EndTable()})
+	if err != nil {
+		return err
+	}
+	if err := registry.New(w.blobs, time.Now).Publish(ctx, tenantID, m); err != nil {
+		return err
+	}
+	return writeJSON(filepath.Join(w.dir, "keys.json"), []caller.Key{{SHA256: caller.Digest(w.key), Tenant: tenantID, Roles: caller.Roles}})
+}
+
+// newHost is the Functions host with a handler that has every adapter in place.
+func (w *world) newHost(broker *unruly, state *sqlite.Store) (*localhost.Host, error) {
+	settings := map[string]string{
+		"AZURE_FUNCTIONS_ENVIRONMENT": "Development", "POLIS_DEV_KEYS_FILE": filepath.Join(w.dir, "keys.json"),
+		"POLIS_STANDINS": w.dir, "GOMEMLIMIT": "160MiB", "DRIFT_SCHEDULE": "0 0 4 1 * *", "AzureWebJobs.DriftMonthly.Disabled": "1",
+		"POLIS_STORE": config.Cosmos, "COSMOS__accountEndpoint": w.wire,
+		"POLIS_BLOBS": config.AzureBlobs, "BLOBS__blobServiceUri": w.stack.Blobs, "BLOBS__container": container,
+		"POLIS_BUS": config.ServiceBus, "SERVICEBUS__fullyQualifiedNamespace": standin.Namespace,
+	}
+	for _, engine := range []string{"Risk", "Churn", "Clv", "Nbp", "Defend"} {
+		settings["AzureWebJobs."+engine+"Nightly.Disabled"] = "1" // a run of another date than ours
+	}
+	return localhost.New(localhost.Options{
+		Root: w.root, Settings: settings, Broker: broker, State: state, Listen: "127.0.0.1:0", MasterKey: rand.Text(),
+		MaxErrors: 1 << 20, Log: zerolog.New(w.log).With().Timestamp().Logger(),
+	})
+}
+
+func (w *world) queues() []string {
+	var out []string
+	for _, q := range w.estate.Bus.Queues {
+		out = append(out, q.Name)
+	}
+	return out
+}
