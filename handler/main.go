@@ -31,6 +31,7 @@ import (
 	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
 	"polis/handler/internal/store"
+	"polis/handler/internal/trace"
 	"polis/handler/internal/watch"
 )
 
@@ -98,18 +99,19 @@ func serve() error {
 	}
 	customers := book.New(docs)
 	lists := actions.New(customers, docs)
-	runs := run.New(customers, docs, queues, models, lists, time.Now).WithWidth(quotas.Width)
-	loads := imports.New(customers, docs, blobs, queues, time.Now)
+	traced := trace.Sender(queues)
+	runs := run.New(customers, docs, traced, models, lists, time.Now).WithWidth(quotas.Width)
+	loads := imports.New(customers, docs, blobs, traced, time.Now)
 	scores := scoring.NewService(customers, models, time.Now)
 	decisions := decision.New(customers, models, time.Now)
-	reports := watch.New(customers, blobs, queues, models, time.Now)
+	reports := watch.New(customers, blobs, traced, models, time.Now)
 
 	api := httpapi.New(httpapi.API{
 		Auth: auth, Book: customers, Scores: scores, Runs: runs, Lists: lists, Imports: loads,
 		Decisions: decisions, Reports: reports, Quotas: quotas, Keep: docs, Now: time.Now, Log: log,
 	})
 	calls := invoke.New(functions.New(functions.Services{
-		Book: customers, Runs: runs, Imports: loads, Scores: scores, Decisions: decisions, Reports: reports, Bus: queues, Now: time.Now,
+		Book: customers, Runs: runs, Imports: loads, Scores: scores, Decisions: decisions, Reports: reports, Bus: traced, Now: time.Now,
 	}), deadletter.New(blobs, time.Now), log)
 
 	server := &http.Server{Handler: route(api, calls), ReadHeaderTimeout: 30 * time.Second}
@@ -121,6 +123,9 @@ func serve() error {
 // the host calls the others. GET / is how it asks whether the handler is there.
 func route(api, calls http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if parent := r.Header.Get(trace.Parent); parent != "" {
+			r = r.WithContext(trace.With(r.Context(), parent))
+		}
 		switch {
 		case r.URL.Path == httpapi.Prefix, strings.HasPrefix(r.URL.Path, httpapi.Prefix+"/"):
 			api.ServeHTTP(w, r)

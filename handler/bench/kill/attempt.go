@@ -13,9 +13,9 @@ import (
 
 	"polis/handler/internal/bus"
 	"polis/handler/internal/deadletter"
+	"polis/handler/internal/event"
 	"polis/handler/internal/functions"
 	"polis/handler/internal/portfolio"
-	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
 	"polis/handler/internal/store"
 	"polis/handler/internal/store/sqlite"
@@ -164,7 +164,7 @@ func (w *world) collect(ctx context.Context, s *state) error {
 			}
 		}
 	}
-	for _, topic := range []string{run.EventQueue, functions.ResultQueue} {
+	for _, topic := range []string{event.Queue, functions.ResultQueue} {
 		for {
 			got, err := w.bus.Receive(ctx, topic+"/Subscriptions/all", 100, time.Minute, 0)
 			if err != nil {

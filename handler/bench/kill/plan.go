@@ -12,11 +12,11 @@ import (
 
 // Shares of what goes wrong.
 const (
-	faulty   = 0.05 // of store calls
-	heldBack = 0.3  // of messages: others overtake them
-	again    = 0.05 // of messages: delivered once more after they were done
-	lockLost = 0.05 // of messages: delivered to another while they are worked on
-	hang     = 0.01 // of faults: no answer at all, which costs an attempt's five seconds
+	faulty   = 0.05  // of store calls
+	heldBack = 0.3   // of messages: others overtake them
+	again    = 0.05  // of messages: delivered once more after they were done
+	lockLost = 0.05  // of messages: delivered to another while they are worked on
+	hang     = 0.004 // of faults: no answer at all, which costs an attempt's five seconds
 )
 
 // moment is when the handler is killed, seen from a store call.
@@ -101,15 +101,16 @@ func (p *plan) fault(*http.Request) cosmosfake.Fault {
 	if p.rand.Float64() < hang {
 		return cosmosfake.Fault{Hang: true, After: after}
 	}
+	// After the last two the SDK waits a second before it reads again.
 	switch n := p.rand.IntN(20); {
-	case n < 8:
+	case n < 9:
 		return cosmosfake.Fault{Status: http.StatusTooManyRequests, RetryAfter: wait}
-	case n < 14:
+	case n < 16:
 		return cosmosfake.Fault{Status: http.StatusServiceUnavailable, RetryAfter: wait, After: after}
-	case n < 17:
+	case n < 18:
 		return cosmosfake.Fault{Status: http.StatusRequestTimeout, RetryAfter: wait, After: after}
 	default:
-		return cosmosfake.Fault{Drop: true, After: after} // the client waits a second before it reads again
+		return cosmosfake.Fault{Drop: true, After: after}
 	}
 }
 

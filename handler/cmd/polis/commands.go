@@ -9,12 +9,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"polis/handler/internal/actions"
 	"polis/handler/internal/bus"
+	"polis/handler/internal/deadletter"
 	"polis/handler/internal/enrichment"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
+	"polis/handler/internal/functions"
 	"polis/handler/internal/intake"
 	"polis/handler/internal/intake/tabular"
 	"polis/handler/internal/nbp"
@@ -351,7 +354,7 @@ func (m *sendCmd) Run(ctx context.Context) error {
 type peekCmd struct {
 	place
 	Queue string `arg:"" help:"Queue, e.g. score-results."`
-	Dead  bool   `help:"The dead letters."`
+	Dead  bool   `help:"The dead letters: those that could never succeed, with the reason, and those that were given up after many deliveries."`
 	N     int    `help:"How many." short:"n" default:"20"`
 }
 
@@ -362,6 +365,11 @@ func (m *peekCmd) Run(ctx context.Context) error {
 			return err
 		}
 		out := json.NewEncoder(os.Stdout)
+		if m.Dead {
+			if err := s.peekLetters(ctx, m.Queue, m.N-len(list), out); err != nil {
+				return err
+			}
+		}
 		for _, d := range list {
 			line := map[string]any{"id": d.ID, "enqueued": d.Enqueued, "attempts": d.Attempt, "body": string(d.Body)}
 			if m.Dead {
@@ -382,11 +390,47 @@ type replayCmd struct {
 
 func (m *replayCmd) Run(ctx context.Context) error {
 	return m.there(func(s *stack) error {
-		n, err := s.queues.Replay(ctx, m.Queue)
+		given, err := s.queues.Replay(ctx, s.readFrom(m.Queue))
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%d messages put back on %s\n", n, m.Queue)
+		kept := 0
+		if function := functionOf(m.Queue); function != "" {
+			if kept, err = s.letters().Replay(ctx, function, m.Queue, s.queues); err != nil {
+				return err
+			}
+		}
+		fmt.Printf("%d messages put back on %s: %d that were given up after many deliveries, %d that could not succeed\n", given+kept, m.Queue, given, kept)
 		return nil
 	})
+}
+
+// functionOf is the function that receives from a queue; "" where none does.
+func functionOf(queue string) string {
+	for function, q := range functions.Queues() {
+		if q == queue {
+			return function
+		}
+	}
+	return ""
+}
+
+func (s *stack) letters() *deadletter.Store { return deadletter.New(s.blobs, time.Now) }
+
+// peekLetters shows the messages of a queue that could never succeed.
+func (s *stack) peekLetters(ctx context.Context, queue string, most int, out *json.Encoder) error {
+	function := functionOf(queue)
+	if function == "" {
+		return nil
+	}
+	for l, err := range s.letters().List(ctx, function) {
+		if err != nil || most <= 0 {
+			return err
+		}
+		most--
+		if err := out.Encode(map[string]any{"id": l.Message, "dead": l.At, "function": function, "reason": l.Reason, "body": string(l.Body)}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

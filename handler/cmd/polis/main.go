@@ -28,7 +28,7 @@ type cli struct {
 	Effects  effectsCmd  `cmd:"" help:"Show what came of acting on suggestions, by kind of action."`
 	Send     sendCmd     `cmd:"" help:"Put a message on a queue of the local bus."`
 	Peek     peekCmd     `cmd:"" help:"Show the messages on a queue of the local bus, one JSON object a line."`
-	Replay   replayCmd   `cmd:"" help:"Put a queue's dead letters back on it."`
+	Replay   replayCmd   `cmd:"" help:"Put a queue's dead letters back on it: those that the bus gave up, and those that could not succeed."`
 	Fit      fitCmd      `cmd:"" help:"Fit a model to a table of your own, CSV or Parquet."`
 	Predict  predictCmd  `cmd:"" help:"Score a table with a model."`
 	Report   reportCmd   `cmd:"" help:"Write what a model is, and how it does, as one page of HTML."`

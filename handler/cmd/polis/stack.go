@@ -15,11 +15,11 @@ import (
 	"polis/handler/internal/book"
 	"polis/handler/internal/bus"
 	"polis/handler/internal/bus/sqlitebus"
+	"polis/handler/internal/event"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/functions"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/registry"
-	"polis/handler/internal/run"
 	"polis/handler/internal/store/sqlite"
 )
 
@@ -102,7 +102,7 @@ func (s *stack) openEmbedded() error {
 // readFrom is where a queue's messages are read: those of a topic, where there are topics, in
 // the subscription that gets them all.
 func (s *stack) readFrom(queue string) string {
-	if s.topics && (queue == run.EventQueue || queue == functions.ResultQueue) {
+	if s.topics && (queue == event.Queue || queue == functions.ResultQueue) {
 		return queue + "/Subscriptions/all"
 	}
 	return queue

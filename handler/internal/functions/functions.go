@@ -15,6 +15,7 @@ import (
 	"polis/handler/internal/book"
 	"polis/handler/internal/bus"
 	"polis/handler/internal/decision"
+	"polis/handler/internal/event"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/imports"
 	"polis/handler/internal/invoke"
@@ -26,6 +27,23 @@ import (
 
 // ResultQueue is where answers to queued score requests go.
 const ResultQueue = "score-results"
+
+// Queues are the queues that the queue functions receive from, by the function's name.
+func Queues() map[string]string {
+	q := map[string]string{"ImportWork": imports.Queue, "RunChunks": run.ChunkQueue}
+	for _, e := range scoring.Engines {
+		q[requestsOf(e)] = e.String() + "-requests"
+	}
+	return q
+}
+
+// requestsOf is the function that answers an engine's queued requests.
+func requestsOf(e scoring.Engine) string { return capital(e) + "Requests" }
+
+func capital(e scoring.Engine) string {
+	name := e.String()
+	return strings.ToUpper(name[:1]) + name[1:]
+}
 
 // Services are what the functions work with. All are required.
 type Services struct {
@@ -43,10 +61,8 @@ type Services struct {
 func New(s Services) invoke.Functions {
 	f := invoke.Functions{Queues: map[string]invoke.Queue{}, Timers: map[string]invoke.Timer{}}
 	for _, e := range scoring.Engines {
-		name := e.String()
-		name = strings.ToUpper(name[:1]) + name[1:]
-		f.Queues[name+"Requests"] = func(ctx context.Context, m invoke.Message) error { return s.scores(ctx, e, m) }
-		f.Timers[name+"Nightly"] = s.nightly
+		f.Queues[requestsOf(e)] = func(ctx context.Context, m invoke.Message) error { return s.scores(ctx, e, m) }
+		f.Timers[capital(e)+"Nightly"] = s.nightly
 	}
 	f.Timers["DriftMonthly"] = s.monthly
 	f.Queues["ImportWork"] = func(ctx context.Context, m invoke.Message) error {
@@ -119,10 +135,7 @@ func (s Services) scores(ctx context.Context, e scoring.Engine, m invoke.Message
 	b.WriteString(`],"errors":`)
 	b.Write(errs)
 	b.WriteByte('}')
-	return s.Bus.Send(ctx, ResultQueue, bus.Message{
-		ID: q.Tenant + "/" + e.String() + "/" + q.ID, CorrelationID: q.ID, Body: b.Bytes(),
-		ContentType: "application/json", Subject: "polis.scores", Properties: map[string]string{"tenant": q.Tenant, "engine": e.String()},
-	})
+	return s.Bus.Send(ctx, ResultQueue, event.Answer(q.Tenant+"/"+e.String()+"/"+q.ID, q.Tenant, e.String(), q.ID, b.Bytes()))
 }
 
 func quote(s string) string {
@@ -176,15 +189,15 @@ func (s Services) overdue(ctx context.Context, t book.Tenant) error {
 			continue
 		}
 		id := t.ID + "/review/" + o.Decision + "/" + o.Due.String()
-		body, err := json.Marshal(map[string]any{ // CloudEvents 1.0, structured mode
-			"specversion": "1.0", "id": id, "source": "/polis/" + t.ID, "type": OverdueEvent,
-			"time": s.Now().UTC().Truncate(time.Second), "subject": o.Decision, "datacontenttype": "application/json",
-			"data": map[string]any{"decision_id": o.Decision, "engine": o.Engine, "requested_at": o.RequestedAt, "due_on": o.Due},
-		})
-		if err != nil {
-			return fault.Wrap(fault.Internal, err, "encoding an event")
+		overdue := event.Event{
+			ID: id, Tenant: t.ID, Type: OverdueEvent, Subject: o.Decision, Time: s.Now().UTC().Truncate(time.Second),
+			Data: map[string]any{"decision_id": o.Decision, "engine": o.Engine, "requested_at": o.RequestedAt, "due_on": o.Due},
 		}
-		if err := s.Bus.Send(ctx, run.EventQueue, bus.Message{ID: id, Body: body, ContentType: "application/cloudevents+json", Subject: OverdueEvent}); err != nil {
+		m, err := overdue.Message()
+		if err == nil {
+			err = s.Bus.Send(ctx, event.Queue, m)
+		}
+		if err != nil {
 			return fmt.Errorf("telling of an overdue review: %w", err)
 		}
 		// Killed in between it is told once more, under the same id.

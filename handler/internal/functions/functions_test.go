@@ -10,6 +10,7 @@ import (
 
 	"polis/handler/internal/bus/sqlitebus"
 	"polis/handler/internal/deadletter"
+	"polis/handler/internal/event"
 	"polis/handler/internal/imports"
 	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
@@ -52,6 +53,9 @@ func TestFunctionsOfTheFolder(t *testing.T) {
 			if _, ok := example.Values[b.Connection+"__fullyQualifiedNamespace"]; !ok {
 				t.Errorf("%s: the example has no setting for connection %s", e.Name(), b.Connection)
 			}
+			if Queues()[e.Name()] != b.QueueName {
+				t.Errorf("%s receives from %s, the code says from %s", e.Name(), b.QueueName, Queues()[e.Name()])
+			}
 			if code.Queues[e.Name()] == nil {
 				t.Errorf("%s: no queue function in the code", e.Name())
 			}
@@ -86,7 +90,7 @@ func TestEstate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]bool{ResultQueue: true, run.ChunkQueue: true, run.EventQueue: true, imports.Queue: true}
+	want := map[string]bool{ResultQueue: true, run.ChunkQueue: true, event.Queue: true, imports.Queue: true}
 	for _, e := range scoring.Engines {
 		want[e.String()+"-requests"] = true
 	}

@@ -22,6 +22,7 @@ import (
 	"polis/handler/internal/bus"
 	"polis/handler/internal/deadletter"
 	"polis/handler/internal/decision"
+	"polis/handler/internal/event"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/invoke"
 	"polis/handler/internal/portfolio"
@@ -64,7 +65,10 @@ type house struct {
 	now  time.Time
 	sent outbox
 	Services
-	host func(name string) int
+	docs   *sqlite.Store
+	blobs  blob.Store
+	models *registry.Registry
+	host   func(name string) int
 }
 
 func newHouse(t *testing.T, tenants ...string) *house {
@@ -91,6 +95,7 @@ func newHouse(t *testing.T, tenants ...string) *house {
 			must(t, models.PublishWith(t.Context(), id, m, base))
 		}
 	}
+	h.docs, h.blobs, h.models = docs, blobs, models
 	h.Services = Services{
 		Book: b, Runs: run.New(b, docs, h.sent, models, actions.New(b, docs), clock), Scores: scoring.NewService(b, models, clock),
 		Decisions: decision.New(b, models, clock), Reports: watch.New(b, blobs, h.sent, models, clock), Bus: h.sent, Now: clock,
@@ -110,7 +115,7 @@ func newHouse(t *testing.T, tenants ...string) *house {
 // events are those of a type, by tenant.
 func (h *house) events(kind string) map[string]int {
 	out := map[string]int{}
-	for _, m := range h.sent[run.EventQueue] {
+	for _, m := range h.sent[event.Queue] {
 		if m.Subject == kind {
 			tenant, _, _ := strings.Cut(m.ID, "/")
 			out[tenant]++
@@ -199,7 +204,7 @@ func TestOverdueReviews(t *testing.T) {
 	h.now = h.now.AddDate(0, 0, 1)
 	fire()
 	var told []bus.Message
-	for _, m := range h.sent[run.EventQueue] {
+	for _, m := range h.sent[event.Queue] {
 		if m.Subject == OverdueEvent {
 			told = append(told, m)
 		}

@@ -16,13 +16,15 @@ import (
 	"github.com/rs/zerolog"
 
 	"polis/handler/internal/fault"
+	"polis/handler/internal/trace"
 )
 
 // Message is a queue message as it came. Nothing in it may be trusted but that it was
 // on the queue: a message's own properties overwrite those of the host.
 type Message struct {
-	ID   string
-	Body []byte
+	ID     string
+	Body   []byte
+	Parent string // the trace that it is of, as its sender said
 }
 
 // Queue answers messages. What can never succeed is an error of a kind other than
@@ -131,7 +133,7 @@ func (h *handler) call(r *http.Request, name string, queue Queue, timer Timer, l
 
 // message answers one message, and puts what can never succeed aside.
 func (h *handler) message(ctx context.Context, name string, queue Queue, m Message, log zerolog.Logger) error {
-	err := queue(ctx, m)
+	err := queue(trace.With(ctx, m.Parent), m)
 	switch fault.KindOf(err) {
 	case fault.Internal, fault.Unavailable, fault.Cancelled:
 		return err // nil, or worth another try
@@ -157,9 +159,24 @@ func (e envelope) messages() ([]Message, error) {
 		if _, batch := e.Metadata["MessageIdArray"]; batch {
 			return batchOf(unquote(raw))
 		}
-		return []Message{{ID: id, Body: unquote(body)}}, nil
+		return []Message{{ID: id, Body: unquote(body), Parent: e.parent()}}, nil
 	}
 	return nil, nil
+}
+
+// parent is the trace context among a message's own properties: under its name by the W3C, or
+// the one that clients for .NET give it.
+func (e envelope) parent() string {
+	var properties map[string]json.RawMessage
+	if json.Unmarshal(unquote(e.Metadata["ApplicationProperties"]), &properties) != nil {
+		return ""
+	}
+	for _, name := range []string{trace.Parent, "Diagnostic-Id"} {
+		if p := text(properties[name]); p != "" {
+			return p
+		}
+	}
+	return ""
 }
 
 func batchOf(raw []byte) ([]Message, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"polis/handler/internal/fault"
+	"polis/handler/internal/trace"
 )
 
 // letters collects dead letters.
@@ -88,6 +89,28 @@ func TestEnvelopes(t *testing.T) {
 				t.Errorf("%d, got %q", w.Code, *got)
 			}
 		})
+	}
+}
+
+// TestTrace: a message's trace is passed on, from wherever its sender put it.
+func TestTrace(t *testing.T) {
+	const good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	for metadata, want := range map[string]string{
+		`{"ApplicationProperties":{"traceparent":"` + good + `"}}`:              good,
+		`{"ApplicationProperties":{"tenant":1,"Diagnostic-Id":"` + good + `"}}`: good,
+		`{"ApplicationProperties":{"traceparent":"no"}}`:                        "",
+		`{"ApplicationProperties":"no"}`:                                        "",
+		`{}`:                                                                    "",
+	} {
+		var got string
+		f := Functions{Queues: map[string]Queue{"Work": func(ctx context.Context, _ Message) error {
+			got = trace.Of(ctx)
+			return nil
+		}}}
+		call(New(f, &letters{}, zerolog.Nop()), "/Work", "application/json", `{"Data":{"message":"{}"},"Metadata":`+metadata+`}`)
+		if got != want {
+			t.Errorf("%s: %q", metadata, got)
+		}
 	}
 }
 

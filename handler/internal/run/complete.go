@@ -9,9 +9,9 @@ import (
 
 	"polis/handler/internal/actions"
 	"polis/handler/internal/book"
-	"polis/handler/internal/bus"
 	"polis/handler/internal/deflate"
 	"polis/handler/internal/effect"
+	"polis/handler/internal/event"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feedback"
 	"polis/handler/internal/scoring"
@@ -189,6 +189,9 @@ func (r *Runs) list(ctx context.Context, t book.Tenant, head actions.Head, f *fe
 	return list, err
 }
 
+// CompletedEvent is the type of the event that says that a run is completed.
+const CompletedEvent = "polis.run.completed"
+
 // announce sends the run's one event. Its id is the run's, so a second one is dropped
 // by the bus or by whoever receives it.
 func (r *Runs) announce(ctx context.Context, run Run) error {
@@ -201,15 +204,14 @@ func (r *Runs) announce(ctx context.Context, run Run) error {
 	if err := json.Unmarshal(d.Body, &sum); err != nil {
 		return fault.Wrap(fault.Internal, err, "decoding a run's summary")
 	}
-	body, err := json.Marshal(map[string]any{ // CloudEvents 1.0, structured mode
-		"specversion": "1.0", "id": id, "source": "/polis/" + run.Tenant, "type": "polis.run.completed",
-		"time": sum.CompletedAt, "subject": run.ID, "datacontenttype": "application/json",
-		"data": map[string]any{"run_id": run.ID, "as_of": run.AsOf, "engines": run.Engines, "summary": sum},
-	})
-	if err != nil {
-		return fault.Wrap(fault.Internal, err, "encoding an event")
+	told := event.Event{
+		ID: id, Tenant: run.Tenant, Type: CompletedEvent, Subject: run.ID, Time: sum.CompletedAt,
+		Data: map[string]any{"run_id": run.ID, "as_of": run.AsOf, "engines": run.Engines, "summary": sum},
 	}
-	err = r.bus.Send(ctx, EventQueue, bus.Message{ID: id, Body: body, ContentType: "application/cloudevents+json", Subject: "polis.run.completed"})
+	m, err := told.Message()
+	if err == nil {
+		err = r.bus.Send(ctx, event.Queue, m)
+	}
 	if err != nil {
 		return fmt.Errorf("announcing run %s: %w", run.ID, err)
 	}

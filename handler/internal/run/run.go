@@ -25,11 +25,8 @@ import (
 	"polis/handler/internal/store"
 )
 
-// Queues that runs use.
-const (
-	ChunkQueue = "run-chunks"
-	EventQueue = "events"
-)
+// ChunkQueue is the queue of a run's chunks.
+const ChunkQueue = "run-chunks"
 
 // keep is how long runs stay on record: a year and a month.
 const keep = 400 * 24 * time.Hour

@@ -20,6 +20,7 @@ import (
 	"polis/handler/internal/blob/folder"
 	"polis/handler/internal/book"
 	"polis/handler/internal/bus/sqlitebus"
+	"polis/handler/internal/event"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feedback"
 	"polis/handler/internal/nbp"
@@ -240,7 +241,7 @@ func TestARunScoresEverybodyOnce(t *testing.T) {
 		must(t, f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, bucket}))
 	}
 	same(t, f.contents(), before)
-	events, err := f.bus.Peek(t.Context(), EventQueue, false, 10)
+	events, err := f.bus.Peek(t.Context(), event.Queue, false, 10)
 	must(t, err)
 	if len(events) != 1 {
 		t.Errorf("%d events of one completion", len(events))
@@ -293,7 +294,7 @@ func TestAKillAnywhereLosesAndDoublesNothing(t *testing.T) {
 		must(t, f.drain(t.Context()))
 		f.finished(id)
 		same(t, f.contents(), want)
-		events, err := f.bus.Peek(t.Context(), EventQueue, false, 10)
+		events, err := f.bus.Peek(t.Context(), event.Queue, false, 10)
 		must(t, err)
 		if len(events) != 1 {
 			t.Errorf("kill before write %d: %d events", n, len(events))

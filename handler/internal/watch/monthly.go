@@ -3,7 +3,6 @@ package watch
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,9 +14,9 @@ import (
 	"polis/handler/internal/blob"
 	"polis/handler/internal/book"
 	"polis/handler/internal/bus"
+	"polis/handler/internal/event"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/portfolio"
-	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
 )
 
@@ -130,19 +129,19 @@ func (r *Reports) announce(ctx context.Context, report *audit.Report) error {
 		return fmt.Errorf("keeping the report's page: %w", err)
 	}
 	id := tenant + "/drift/" + month
-	body, err := json.Marshal(map[string]any{ // CloudEvents 1.0, structured mode
-		"specversion": "1.0", "id": id, "source": "/polis/" + tenant, "type": Event,
-		"time": report.Made, "subject": month, "datacontenttype": "application/json",
-		"data": map[string]any{
+	told := event.Event{
+		ID: id, Tenant: tenant, Type: Event, Subject: month, Time: report.Made,
+		Data: map[string]any{
 			"tenant": tenant, "month": month, "as_of": report.AsOf, "model_version": report.Model.Version, "trained_as_of": report.Model.Trained,
 			"baseline": report.Baseline != nil, "counts": report.Counts,
 			"report": fileOf(tenant, month), "page": pageOf(tenant, month), "href": "/api/v1/drift-reports/" + month,
 		},
-	})
-	if err != nil {
-		return fault.Wrap(fault.Internal, err, "encoding an event")
 	}
-	if err := r.bus.Send(ctx, run.EventQueue, bus.Message{ID: id, Body: body, ContentType: "application/cloudevents+json", Subject: Event}); err != nil {
+	m, err := told.Message()
+	if err != nil {
+		return err
+	}
+	if err := r.bus.Send(ctx, event.Queue, m); err != nil {
 		return fmt.Errorf("announcing the report of %s: %w", month, err)
 	}
 	_, err = r.blobs.Put(ctx, announcedOf(tenant, month), strings.NewReader(""))

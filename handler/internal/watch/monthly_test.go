@@ -15,10 +15,10 @@ import (
 	"polis/handler/internal/blob/folder"
 	"polis/handler/internal/book"
 	"polis/handler/internal/bus"
+	"polis/handler/internal/event"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/registry"
-	"polis/handler/internal/run"
 	"polis/handler/internal/store/sqlite"
 	. "polis/handler/internal/watch"
 )
@@ -62,7 +62,7 @@ func (f *flaky) Create(ctx context.Context, name string, r io.Reader) (blob.Info
 type sent struct{ msgs []bus.Message }
 
 func (s *sent) Send(_ context.Context, queue string, msgs ...bus.Message) error {
-	if queue != run.EventQueue {
+	if queue != event.Queue {
 		return errors.New("another queue than that of events")
 	}
 	s.msgs = append(s.msgs, msgs...)
