@@ -42,8 +42,13 @@ test: ## everything that must pass, with the race detector where there is a C co
 	@scripts/test
 
 .PHONY: smoke
-smoke: build ## sample, local host, every engine by HTTP, queue and timer, ten kills
+ifeq ($(STACK),azurite)
+smoke: standins
+	@$(GO) run ./scripts/smoke -stack azurite -polis $(BIN)/standins/polis -root $(BIN)/standins/dist
+else
+smoke: build ## sample, local host, every engine by HTTP, queue and timer, ten kills, nobody's data in a log
 	@$(GO) run ./scripts/smoke
+endif
 
 .PHONY: kill-test
 kill-test: standins ## RUNS=5 runs of CUSTOMERS=20000 over Azure's adapters, with kills, faults and redeliveries (SEED=1)

@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -28,9 +29,16 @@ const (
 	kills     = 10
 )
 
+// The programs, and what keeps blobs and messages: see polis local --help.
+var polis, root, stack string
+
 var engines = []string{"risk", "churn", "clv", "nbp", "defend"}
 
 func main() {
+	flag.StringVar(&polis, "polis", filepath.Join("bin", "polis"), "the command line")
+	flag.StringVar(&root, "root", "dist", "the staged app")
+	flag.StringVar(&stack, "stack", "embedded", "what keeps blobs and messages: embedded or azurite")
+	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "polis-smoke-")
@@ -57,7 +65,7 @@ type host struct {
 	}
 }
 
-func smoke(ctx context.Context, dir string) (err error) {
+func smoke(ctx context.Context, dir string) error {
 	h, err := start(ctx, dir, "polis: ready", "--idle")
 	if err != nil {
 		return fmt.Errorf("starting an empty host: %w", err)
@@ -68,27 +76,45 @@ func smoke(ctx context.Context, dir string) (err error) {
 	if h, err = start(ctx, dir, "Up until Ctrl-C"); err != nil {
 		return fmt.Errorf("starting the host: %w", err)
 	}
-	defer func() { err = errors.Join(err, h.stop()) }()
+	said, err := h.work(ctx)
+	if err := errors.Join(err, h.stop()); err != nil {
+		return err
+	}
+	if err := h.discreet(); err != nil {
+		return err
+	}
+	fmt.Println("smoke: ok:", said)
+	return nil
+}
 
+// work is all that is done while the host is up; it returns what the last line says.
+func (h *host) work(ctx context.Context) (string, error) {
 	ids, err := h.scored(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	for _, e := range engines {
 		for _, how := range []func(context.Context, string, string) error{h.byHTTP, h.byQueue, h.byTimer} {
 			if err := how(ctx, e, ids[0]); err != nil {
-				return fmt.Errorf("engine %s: %w", e, err)
+				return "", fmt.Errorf("engine %s: %w", e, err)
 			}
 		}
 	}
 	fmt.Println("smoke: every engine answered by HTTP, by queue and by timer")
 	if err := h.audited(ctx); err != nil {
-		return fmt.Errorf("monthly report: %w", err)
+		return "", fmt.Errorf("monthly report: %w", err)
 	}
 	fmt.Println("smoke: the monthly timer fired twice made one report and one event")
+	if err := h.plant(ctx); err != nil {
+		return "", fmt.Errorf("sending in what is refused: %w", err)
+	}
+	if err := h.poison(ctx); err != nil {
+		return "", fmt.Errorf("messages that cannot succeed: %w", err)
+	}
+	fmt.Println("smoke: messages that cannot succeed are kept with their reason, and come back when they are put back")
 	run, done, err := h.mistreat(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	fmt.Printf("smoke: the handler was killed %d times in %d runs\n", kills, run)
 	return h.count(ctx, done)
@@ -98,9 +124,9 @@ func smoke(ctx context.Context, dir string) (err error) {
 func start(ctx context.Context, dir, line string, more ...string) (*host, error) {
 	h := &host{dir: dir, ended: make(chan error, 1)}
 	args := append([]string{
-		"local", "--data", dir, "--root", "dist", "--listen", "127.0.0.1:0", "--customers", strconv.Itoa(customers), "--crashes", "1000",
+		"local", "--data", dir, "--root", root, "--stack", stack, "--listen", "127.0.0.1:0", "--customers", strconv.Itoa(customers), "--crashes", "1000",
 	}, more...)
-	h.cmd = exec.CommandContext(ctx, filepath.Join("bin", "polis"), args...)
+	h.cmd = exec.CommandContext(ctx, polis, args...)
 	out, err := h.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -243,7 +269,7 @@ func (h *host) byHTTP(ctx context.Context, engine, id string) error {
 
 // polis runs the command line beside the host, as an operator would.
 func (h *host) polis(ctx context.Context, in string, args ...string) ([]byte, error) {
-	c := exec.CommandContext(ctx, filepath.Join("bin", "polis"), append(args, "--data", h.dir)...)
+	c := exec.CommandContext(ctx, polis, append(args, "--data", h.dir)...)
 	c.Stdin, c.Stderr = strings.NewReader(in), os.Stderr
 	return c.Output()
 }
@@ -361,6 +387,29 @@ type run struct {
 	} `json:"summary"`
 }
 
+// poison waits until what plant sent is among the dead letters, all kept by Polis and none given up
+// by the bus, and puts it back, after which it is there again.
+func (h *host) poison(ctx context.Context) error {
+	for _, queue := range []string{"risk-requests", "imports", "run-chunks"} {
+		sent := 3 * len(people)
+		kept := func() (bool, error) {
+			out, err := h.polis(ctx, "", "peek", queue, "--dead")
+			return strings.Count(string(out), `"function":"`) == sent && strings.Count(string(out), "\n") == sent, err
+		}
+		if err := poll(ctx, kept); err != nil {
+			return fmt.Errorf("on %s: %w", queue, err)
+		}
+		out, err := h.polis(ctx, "", "replay", queue)
+		if err != nil || !strings.HasPrefix(string(out), fmt.Sprintf("%d messages put back", sent)) {
+			return fmt.Errorf("putting back on %s: %q, %w", queue, out, err)
+		}
+		if err := poll(ctx, kept); err != nil {
+			return fmt.Errorf("put back on %s: %w", queue, err)
+		}
+	}
+	return nil
+}
+
 // mistreat kills the handler at random moments of runs, ten times, and sees every run
 // through. It reports how many runs that took, and the last one.
 func (h *host) mistreat(ctx context.Context) (runs int, last run, err error) {
@@ -406,10 +455,10 @@ func (h *host) handler(ctx context.Context) int {
 }
 
 // count compares what the last run says with what is stored.
-func (h *host) count(ctx context.Context, r run) error {
+func (h *host) count(ctx context.Context, r run) (string, error) {
 	list, err := h.all(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	seen, per := map[string]int{}, map[string]int{}
 	for _, s := range list {
@@ -435,13 +484,12 @@ func (h *host) count(ctx context.Context, r run) error {
 	}
 	done, dead, err := h.events(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if lost != 0 || duplicated != 0 || dead != 0 || r.Summary.Customers != customers {
-		return fmt.Errorf("of %d customers %d lost, %d duplicated, %d dead letters; scored %s", r.Summary.Customers, lost, duplicated, dead, strings.Join(parts, ", "))
+		return "", fmt.Errorf("of %d customers %d lost, %d duplicated, %d dead letters; scored %s", r.Summary.Customers, lost, duplicated, dead, strings.Join(parts, ", "))
 	}
-	fmt.Printf("smoke: ok: customers scored: %s; lost %d, duplicated %d; %d runs announced once each\n", strings.Join(parts, ", "), lost, duplicated, done)
-	return nil
+	return fmt.Sprintf("customers scored: %s; lost %d, duplicated %d; %d runs announced once each", strings.Join(parts, ", "), lost, duplicated, done), nil
 }
 
 // events counts announcements of completed runs; one announced twice is an error.
@@ -461,6 +509,6 @@ func (h *host) events(ctx context.Context) (runs, dead int, err error) {
 		}
 		seen[m.ID] = true
 	}
-	letters, err := h.polis(ctx, "", "peek", "run-chunks", "--dead")
-	return len(seen), strings.Count(string(letters), "\n"), err
+	letters, err := h.polis(ctx, "", "peek", "run-chunks", "--dead", "-n", "1000")
+	return len(seen), strings.Count(string(letters), "\n") - 3*len(people), err // those that were sent to end there
 }
