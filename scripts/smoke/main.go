@@ -58,6 +58,9 @@ type host struct {
 	dir   string
 	cmd   *exec.Cmd
 	ended chan error
+
+	azure, environment []string // how polis is told to reach the stand-ins as it would Azure
+
 	local struct {
 		Address string            `json:"address"`
 		Master  string            `json:"master_key"`
@@ -158,7 +161,21 @@ func start(ctx context.Context, dir, line string, more ...string) (*host, error)
 	if err != nil {
 		return nil, err
 	}
-	return h, json.Unmarshal(body, &h.local)
+	return h, errors.Join(json.Unmarshal(body, &h.local), h.reachable())
+}
+
+// reachable finds how an operator reaches messages and blobs that are not in the folder.
+func (h *host) reachable() error {
+	if stack != "azurite" {
+		return nil
+	}
+	in := filepath.Join(h.dir, "standins")
+	blobs, err := os.ReadFile(filepath.Join(in, "blobs"))
+	h.azure = []string{"--azure"}
+	h.environment = []string{
+		"POLIS_STANDINS=" + in, "BLOBS__blobServiceUri=" + strings.TrimSpace(string(blobs)), "SERVICEBUS__fullyQualifiedNamespace=polis.servicebus.windows.net",
+	}
+	return err
 }
 
 // stop is Ctrl-C.
@@ -270,6 +287,7 @@ func (h *host) byHTTP(ctx context.Context, engine, id string) error {
 // polis runs the command line beside the host, as an operator would.
 func (h *host) polis(ctx context.Context, in string, args ...string) ([]byte, error) {
 	c := exec.CommandContext(ctx, polis, append(args, "--data", h.dir)...)
+	c.Env = append(os.Environ(), h.environment...)
 	c.Stdin, c.Stderr = strings.NewReader(in), os.Stderr
 	return c.Output()
 }
@@ -399,7 +417,7 @@ func (h *host) poison(ctx context.Context) error {
 		if err := poll(ctx, kept); err != nil {
 			return fmt.Errorf("on %s: %w", queue, err)
 		}
-		out, err := h.polis(ctx, "", "replay", queue)
+		out, err := h.polis(ctx, "", append([]string{"replay", queue}, h.azure...)...)
 		if err != nil || !strings.HasPrefix(string(out), fmt.Sprintf("%d messages put back", sent)) {
 			return fmt.Errorf("putting back on %s: %q, %w", queue, out, err)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"polis/handler/internal/actions"
 	"polis/handler/internal/bus"
+	"polis/handler/internal/config"
 	"polis/handler/internal/deadletter"
 	"polis/handler/internal/enrichment"
 	"polis/handler/internal/fault"
@@ -321,8 +322,31 @@ func printTop(w io.Writer, l *actions.List, n int) error {
 	return err
 }
 
-type sendCmd struct {
+// messages is where a command finds queues and dead letters: in a folder, or in Azure.
+type messages struct {
 	place
+	Azure bool `help:"In Azure, where SERVICEBUS__fullyQualifiedNamespace and BLOBS__blobServiceUri say, as who has signed in with az or azd."`
+}
+
+// reach opens the stack of the folder, or what of it is in Azure.
+func (m messages) reach(folder func(func(*stack) error) error, f func(*stack) error) (err error) {
+	if !m.Azure {
+		return folder(f)
+	}
+	c, err := config.Operator()
+	if err != nil {
+		return err
+	}
+	s := &stack{}
+	if err := s.openAzure(c); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.queues.Close()) }()
+	return f(s)
+}
+
+type sendCmd struct {
+	messages
 	Queue string `arg:"" help:"Queue, e.g. risk-requests."`
 	File  string `arg:"" optional:"" help:"File with the message's body; by default standard input."`
 	ID    string `name:"id" help:"Message ID: one that was seen in the last ten minutes is dropped."`
@@ -346,20 +370,20 @@ func (m *sendCmd) Run(ctx context.Context) error {
 	if len(body) > most {
 		return fault.New(fault.TooLarge, "a message is at most %d bytes", most)
 	}
-	return m.with(func(s *stack) error {
+	return m.reach(m.with, func(s *stack) error {
 		return s.queues.Send(ctx, m.Queue, bus.Message{ID: m.ID, Body: body, ContentType: "application/json"})
 	})
 }
 
 type peekCmd struct {
-	place
+	messages
 	Queue string `arg:"" help:"Queue, e.g. score-results."`
 	Dead  bool   `help:"The dead letters: those that could never succeed, with the reason, and those that were given up after many deliveries."`
 	N     int    `help:"How many." short:"n" default:"20"`
 }
 
 func (m *peekCmd) Run(ctx context.Context) error {
-	return m.there(func(s *stack) error {
+	return m.reach(m.there, func(s *stack) error {
 		list, err := s.queues.Peek(ctx, s.readFrom(m.Queue), m.Dead, m.N)
 		if err != nil {
 			return err
@@ -384,12 +408,12 @@ func (m *peekCmd) Run(ctx context.Context) error {
 }
 
 type replayCmd struct {
-	place
+	messages
 	Queue string `arg:"" help:"Queue whose dead letters are put back."`
 }
 
 func (m *replayCmd) Run(ctx context.Context) error {
-	return m.there(func(s *stack) error {
+	return m.reach(m.there, func(s *stack) error {
 		given, err := s.queues.Replay(ctx, s.readFrom(m.Queue))
 		if err != nil {
 			return err

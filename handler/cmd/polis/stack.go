@@ -15,9 +15,11 @@ import (
 	"polis/handler/internal/book"
 	"polis/handler/internal/bus"
 	"polis/handler/internal/bus/sqlitebus"
+	"polis/handler/internal/config"
 	"polis/handler/internal/event"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/functions"
+	"polis/handler/internal/parts"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/registry"
 	"polis/handler/internal/store/sqlite"
@@ -97,6 +99,20 @@ func (s *stack) openEmbedded() error {
 	}
 	s.blobs = blobs
 	return nil
+}
+
+// openAzure opens blobs and queues in Azure, or in what plays its part.
+func (s *stack) openAzure(c config.Config) error {
+	from, err := parts.New(c)
+	if err != nil {
+		return err
+	}
+	s.topics = true
+	if s.blobs, err = from.Blobs(); err != nil {
+		return err
+	}
+	s.queues, err = from.Bus()
+	return err
 }
 
 // readFrom is where a queue's messages are read: those of a topic, where there are topics, in

@@ -10,7 +10,6 @@ import (
 
 	"polis/handler/internal/config"
 	"polis/handler/internal/fault"
-	"polis/handler/internal/parts"
 	"polis/handler/internal/standin"
 )
 
@@ -56,21 +55,12 @@ func (s *stack) openStandins() error {
 	if err != nil {
 		return fmt.Errorf("%s keeps blobs and messages in stand-ins, started by `polis local --stack azurite`: %w", s.dir, err)
 	}
-	s.topics = true
 	s.app = map[string]string{
 		"POLIS_BLOBS": config.AzureBlobs, "BLOBS__blobServiceUri": at.Blobs, "BLOBS__container": container,
 		"POLIS_BUS": config.ServiceBus, "SERVICEBUS__fullyQualifiedNamespace": standin.Namespace, "POLIS_STANDINS": in,
 	}
-	from, err := parts.New(config.Config{
+	return s.openAzure(config.Config{
 		Blobs: config.AzureBlobs, BlobsEndpoint: at.Blobs, BlobsContainer: container,
 		Bus: config.ServiceBus, BusNamespace: standin.Namespace, StandinFolder: in,
 	})
-	if err != nil {
-		return err
-	}
-	if s.blobs, err = from.Blobs(); err != nil {
-		return err
-	}
-	s.queues, err = from.Bus()
-	return err
 }

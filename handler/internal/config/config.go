@@ -126,16 +126,31 @@ func Load() (Config, error) {
 		return c, fault.New(fault.Unconfigured, "POLIS_DEV_KEYS_FILE is set in Azure: development keys work on one's own computer only")
 	case c.StandinFolder != "" && c.Azure:
 		return c, fault.New(fault.Unconfigured, "POLIS_STANDINS is set in Azure: stand-ins are for one's own computer")
-	case c.Store == Cosmos && !isHTTPS(c.CosmosEndpoint):
-		return c, fault.New(fault.Unconfigured, "COSMOS__accountEndpoint is no https address such as https://NAME.documents.azure.com:443/, and POLIS_STORE is cosmos")
-	case c.Blobs == AzureBlobs && !isHTTPS(c.BlobsEndpoint):
-		return c, fault.New(fault.Unconfigured, "BLOBS__blobServiceUri is no https address such as https://NAME.blob.core.windows.net/, and POLIS_BLOBS is azure")
-	case c.Bus == ServiceBus && (c.BusNamespace == "" || strings.ContainsAny(c.BusNamespace, "/;=: ")):
-		return c, fault.New(fault.Unconfigured, "SERVICEBUS__fullyQualifiedNamespace is no name such as NAME.servicebus.windows.net, and POLIS_BUS is servicebus")
 	case c.Directory == "" && c.Audience != "" || c.Directory != "" && c.Audience == "":
 		return c, fault.New(fault.Unconfigured, "ENTRA__tenantId and ENTRA__audience go together")
 	}
-	return c, nil
+	return c, c.services()
+}
+
+// Operator are the settings by which somebody who operates Polis reaches its messages and blobs in
+// Azure from a command line.
+func Operator() (Config, error) {
+	c := Config{Store: Embedded, Blobs: AzureBlobs, Bus: ServiceBus, StandinFolder: os.Getenv("POLIS_STANDINS")}
+	c.conventional()
+	return c, c.services()
+}
+
+// services checks the addresses of the services that are used.
+func (c *Config) services() error {
+	switch {
+	case c.Store == Cosmos && !isHTTPS(c.CosmosEndpoint):
+		return fault.New(fault.Unconfigured, "COSMOS__accountEndpoint is no https address such as https://NAME.documents.azure.com:443/, and POLIS_STORE is cosmos")
+	case c.Blobs == AzureBlobs && !isHTTPS(c.BlobsEndpoint):
+		return fault.New(fault.Unconfigured, "BLOBS__blobServiceUri is no https address such as https://NAME.blob.core.windows.net/, and POLIS_BLOBS is azure")
+	case c.Bus == ServiceBus && (c.BusNamespace == "" || strings.ContainsAny(c.BusNamespace, "/;=: ")):
+		return fault.New(fault.Unconfigured, "SERVICEBUS__fullyQualifiedNamespace is no name such as NAME.servicebus.windows.net, and POLIS_BUS is servicebus")
+	}
+	return nil
 }
 
 func isHTTPS(address string) bool {

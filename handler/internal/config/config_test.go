@@ -90,3 +90,19 @@ func TestEstate(t *testing.T) {
 		}
 	}
 }
+
+// TestOperator: who operates Polis names Azure's messages and blobs, and neither port nor store.
+func TestOperator(t *testing.T) {
+	t.Setenv("POLIS_STANDINS", "")
+	t.Setenv("SERVICEBUS__fullyQualifiedNamespace", "polis.servicebus.windows.net")
+	for address, good := range map[string]bool{"https://polis.blob.core.windows.net/": true, "http://polis.blob.core.windows.net/": false, "": false} {
+		t.Setenv("BLOBS__blobServiceUri", address)
+		c, err := Operator()
+		if good != (err == nil) || !good && !fault.Is(err, fault.Unconfigured) {
+			t.Errorf("%q: %v", address, err)
+		}
+		if good && (c.Bus != ServiceBus || c.Blobs != AzureBlobs || c.BlobsContainer != "polis") {
+			t.Errorf("%+v", c)
+		}
+	}
+}
