@@ -260,12 +260,16 @@ func (m *runCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		p, err := s.score(ctx, newProgress(os.Stderr), t, on, engines, m.Again)
+		p, made, err := s.score(ctx, newProgress(os.Stderr), t, on, engines, m.Again)
 		if err != nil {
 			return err
 		}
 		if m.JSON {
 			return printJSON(p)
+		}
+		if !made {
+			fmt.Printf("run %s was completed at %s: nothing is scored once more; --again does\n", p.ID, p.Summary.CompletedAt.UTC().Format(time.RFC3339))
+			return nil
 		}
 		fmt.Printf("run %s: %s\n", p.ID, describe(p))
 		return nil

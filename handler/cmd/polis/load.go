@@ -163,13 +163,17 @@ func (i *inline) take() []run.ChunkRequest {
 	return sent
 }
 
-// score runs a tenant's book in this process.
-func (s *stack) score(ctx context.Context, p *progress, t book.Tenant, asOf portfolio.Date, engines []scoring.Engine, again bool) (run.Progress, error) {
+// score runs a tenant's book in this process. A run of the date that was completed before is
+// given as it is, and made is false.
+func (s *stack) score(ctx context.Context, p *progress, t book.Tenant, asOf portfolio.Date, engines []scoring.Engine, again bool) (pr run.Progress, made bool, err error) {
 	var q inline
 	runs := run.New(s.book, s.docs, &q, s.models, s.lists, time.Now)
-	pr, _, err := runs.Start(ctx, t, asOf, engines, again)
+	pr, made, err = runs.Start(ctx, t, asOf, engines, again)
 	if err != nil {
-		return pr, err
+		return pr, made, err
+	}
+	if !made && pr.Summary != nil {
+		return pr, false, nil
 	}
 	st := p.stage("run")
 	var mu sync.Mutex
@@ -191,7 +195,7 @@ func (s *stack) score(ctx context.Context, p *progress, t book.Tenant, asOf port
 	}
 	if err != nil {
 		st.abort()
-		return pr, err
+		return pr, made, err
 	}
 	pr, err = runs.Get(ctx, t.ID, pr.ID)
 	if err == nil && pr.Summary == nil {
@@ -199,10 +203,10 @@ func (s *stack) score(ctx context.Context, p *progress, t book.Tenant, asOf port
 	}
 	if err != nil {
 		st.abort()
-		return pr, err
+		return pr, made, err
 	}
 	st.end(describe(pr))
-	return pr, nil
+	return pr, true, nil
 }
 
 func describe(p run.Progress) string {

@@ -49,6 +49,12 @@ func (w *Writer) PutScores(ctx context.Context, relation, id string, scores, old
 	}})
 }
 
+// PutPast keeps scores of a past date as history under their name, as PutScores does those
+// that are superseded; the latest stay as they are.
+func (w *Writer) PutPast(ctx context.Context, relation, id string, scores []byte, name string, expires time.Time) error {
+	return w.add(ctx, store.Op{Document: store.Document{Key: historyKey(relation, id) + name, Body: scores, Expires: expires}})
+}
+
 // DeleteKey deletes a document by its key: an orphan that a scan named.
 func (w *Writer) DeleteKey(ctx context.Context, key string) error {
 	return w.add(ctx, store.Op{Verb: store.Delete, Document: store.Document{Key: key}})

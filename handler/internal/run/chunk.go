@@ -243,12 +243,29 @@ func (w *worker) sheet(ctx context.Context, relation string, i int, sh *scoring.
 	m := w.alive[i]
 	old, err := scoring.Glance(m.Scores)
 	changed := sh.Changed(&old, w.set, w.mark)
+	// Scores of a later date stay the latest: those of this run are kept beside them. They
+	// go by when the run was made, so that a repeat writes the same.
+	later := old.After(w.run.AsOf) & w.set
+	if later != 0 {
+		past := sh.AppendStored(nil, &scoring.Stored{}, later, later, w.mark, w.run.Created)
+		if len(past) > maxScores {
+			w.fail("too many policies for one document of scores", 1)
+			return nil
+		}
+		of, err := scoring.DecodeStored(past)
+		if err != nil {
+			return err
+		}
+		if err := w.out.PutPast(ctx, relation, m.ID, past, of.Name(), w.started.Add(book.HistoryKept)); err != nil {
+			return err
+		}
+	}
 	var body []byte
-	if changed != 0 && !old.WrittenBy(w.mark) {
-		if old.Engines()&^w.set != 0 { // what these said is kept
+	if set := w.set &^ later; changed&set != 0 && !old.WrittenBy(w.mark) {
+		if old.Engines()&^set != 0 { // what these said is kept
 			old, err = scoring.DecodeStored(m.Scores)
 		}
-		if body = sh.AppendStored(nil, &old, w.set, changed, w.mark, w.started); len(body) > maxScores {
+		if body = sh.AppendStored(nil, &old, set, changed&set, w.mark, w.started); len(body) > maxScores {
 			w.fail("too many policies for one document of scores", 1)
 			return nil
 		}

@@ -250,6 +250,9 @@ func (r *Runs) StartWithin(ctx context.Context, t book.Tenant, asOf portfolio.Da
 		if err != nil {
 			return Progress{}, false, fmt.Errorf("starting a run: %w", err)
 		}
+		if err := r.reaches(ctx, t, asOf); err != nil {
+			return Progress{}, false, err
+		}
 		p = Progress{Status: "running", Run: Run{
 			ID: fmt.Sprintf("%s%d", prefix(asOf, engines), n+1), Tenant: t.ID, AsOf: asOf, Engines: engines,
 			Model: m.Version, Chunks: t.Buckets, Width: r.width(t.ID), Created: r.now().UTC(),
@@ -275,6 +278,38 @@ func (r *Runs) StartWithin(ctx context.Context, t book.Tenant, asOf portfolio.Da
 			return Progress{}, false, err
 		}
 		return p, true, r.send(ctx, p)
+	}
+}
+
+// reaches makes sure that the book goes back to a past date: somebody had a policy in force
+// then. It reads no further than to the first who had.
+func (r *Runs) reaches(ctx context.Context, t book.Tenant, asOf portfolio.Date) error {
+	if asOf >= portfolio.DateOf(r.now())-1 {
+		return nil
+	}
+	var v portfolio.View
+	anybody := false
+	for bucket := range t.Buckets {
+		for rel, err := range r.book.Relations(store.Stale(ctx), t, bucket, nil) {
+			if err != nil {
+				return err
+			}
+			for _, m := range rel.Members {
+				if anybody = true; m.Err != nil {
+					continue
+				}
+				v.Reset(m.Aggregate, asOf, portfolio.DefaultEnds)
+				if slices.ContainsFunc(v.Policies, func(p portfolio.PolicyView) bool { return p.InForce(asOf) }) {
+					return nil
+				}
+			}
+		}
+	}
+	if !anybody { // nor is there anybody who could be scored
+		return nil
+	}
+	return &fault.Error{
+		Kind: fault.Invalid, Detail: "a run's as-of date is one of the book's: nobody had a policy then", Fields: []fault.Field{{Pointer: "/as_of", Detail: "is before the book's first policy, or in a gap between policies"}},
 	}
 }
 

@@ -565,3 +565,55 @@ func TestTooManyPolicies(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// TestAPastDateLeavesTheLatest: scores of a later date stay the latest, whatever a run of a
+// past date finds; its own are kept beside them, once however often it is killed.
+func TestAPastDateLeavesTheLatest(t *testing.T) {
+	f := newFixture(t)
+	f.start(today, false)
+	must(t, f.drain(t.Context()))
+	before, err := f.book.Customer(t.Context(), f.tenant, "c01")
+	must(t, err)
+	p := f.start(today-100, false)
+	f.docs.left.Store(3)
+	f.docs.dies.Store(true)
+	if err := f.drain(t.Context()); err == nil {
+		t.Fatal("it was not killed")
+	}
+	f.docs.dies.Store(false)
+	f.now = noon.Add(time.Hour)
+	f.start(today-100, false)
+	must(t, f.drain(t.Context()))
+	if s := f.finished(p.ID).Summary; s.Scored != customers || s.Changed != customers {
+		t.Errorf("%+v", s)
+	}
+	after, err := f.book.Customer(t.Context(), f.tenant, "c01")
+	must(t, err)
+	if string(after.Scores) != string(before.Scores) {
+		t.Error("a run of a past date writes over the latest scores")
+	}
+	n := 0
+	for d, err := range f.book.History(t.Context(), f.tenant, after.Relation, "c01") {
+		must(t, err)
+		s, err := scoring.DecodeStored(d.Body)
+		must(t, err)
+		if n++; s.AsOf() != today-100 || !s.Has(scoring.Risk) {
+			t.Errorf("history holds scores as of %v", s.AsOf())
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d scores in the history", n)
+	}
+}
+
+// TestBeforeTheBook: of a date on which nobody had a policy there is no run.
+func TestBeforeTheBook(t *testing.T) {
+	f := newFixture(t)
+	_, _, err := f.runs.Start(t.Context(), f.tenant, portfolio.MustDate(1900, 1, 1), nil, false)
+	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "nobody had a policy") {
+		t.Errorf("%v", err)
+	}
+	if _, _, err := f.runs.Start(t.Context(), f.tenant, today-390, nil, false); err != nil {
+		t.Errorf("on the first day of the book: %v", err)
+	}
+}

@@ -56,6 +56,16 @@ func (s *Stored) AsOf() portfolio.Date {
 	return newest
 }
 
+// After are the engines whose scores are of a later date than this one.
+func (s *Stored) After(asOf portfolio.Date) (later Set) {
+	for _, e := range Engines {
+		if s.has.Has(e) && s.origin[e].asOf > asOf {
+			later |= 1 << e
+		}
+	}
+	return later
+}
+
 // Name tells the scores from others of the customer: when they are of, when they were made,
 // and by which run. Names are in the order of the dates.
 func (s *Stored) Name() string {

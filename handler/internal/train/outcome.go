@@ -78,6 +78,9 @@ func NewLookback(ctx context.Context, source Source, m *scoring.Models, o Option
 	if err := f.survey(ctx, source); err != nil {
 		return nil, fmt.Errorf("surveying the book: %w", err)
 	}
+	if f.relations > 0 && f.inForce == 0 {
+		return nil, fault.New(fault.Conflict, "the book has no policy in force as of %s", o.AsOf)
+	}
 	until := o.AsOf.AddMonths(-settings.Features.ReportingLag)
 	return &Lookback{f: f, m: m, Then: until.AddMonths(-12), Until: until, Relations: f.relations, Forgotten: f.undated.unknown[0]}, nil
 }

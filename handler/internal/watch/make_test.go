@@ -360,6 +360,15 @@ func TestSameInAnyOrder(t *testing.T) {
 	}
 }
 
+// TestBeforeTheBook: of a date on which nobody had a policy there is nothing to audit.
+func TestBeforeTheBook(t *testing.T) {
+	m, _ := models()
+	r, err := Make(t.Context(), source(made{places: 20}.book()), m, Options{Tenant: "t", AsOf: portfolio.MustDate(1950, 1, 1), Ends: portfolio.DefaultEnds})
+	if !fault.Is(err, fault.Conflict) {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 // TestClaimsNotRecorded: claims that were imported without dates after the audit's date leave
 // the year's claims unknown, and not free of claims.
 func TestClaimsNotRecorded(t *testing.T) {
