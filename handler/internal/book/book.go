@@ -16,7 +16,9 @@
 //	p ␟ shelf                      their places
 //
 // Scores that were superseded lie under h ␟ relation ␟ customer ␟ as of and when they
-// were made, and expire.
+// were made, and expire. So do aggregates that were replaced after they had been scored,
+// under w ␟ relation ␟ customer ␟ until when they stood: what a score was made of is there as
+// long as the score is.
 package book
 
 import (
@@ -80,14 +82,27 @@ func (t Tenant) EndTable() portfolio.EndTable {
 }
 
 // Book reads and writes portfolios.
-type Book struct{ store store.Store }
+type Book struct {
+	store store.Store
+	now   func() time.Time // when an aggregate is replaced
+}
+
+// Option changes a book.
+type Option func(*Book)
+
+// WithClock has a book take the time from now, and not from the system.
+func WithClock(now func() time.Time) Option { return func(b *Book) { b.now = now } }
 
 // New is a book over a store.
-func New(s store.Store) *Book {
+func New(s store.Store, options ...Option) *Book {
 	if s == nil {
 		panic("book: no store")
 	}
-	return &Book{store: s}
+	b := &Book{store: s, now: time.Now}
+	for _, o := range options {
+		o(b)
+	}
+	return b
 }
 
 var directory = store.Partition{Bucket: store.Shared}
@@ -227,7 +242,8 @@ func (b *Book) Customer(ctx context.Context, t Tenant, id string) (Record, error
 // Put stores a customer's aggregate, normalised. etag "" creates it, another replaces
 // the one that has it; fault.Conflict where that is not what is stored. Where the
 // customer's relation changed the aggregate moves: the place names both relations
-// while it does, so a kill leaves it findable and Settle ends or undoes the move.
+// while it does, so a kill leaves it findable and Settle ends or undoes the move. One that
+// had been scored is kept: see Was.
 func (b *Book) Put(ctx context.Context, t Tenant, a *portfolio.Aggregate, etag string) error {
 	id, relation := a.ID(), a.Latest().Relation()
 	place, placed, err := b.Place(ctx, t, id)
@@ -263,7 +279,26 @@ func (b *Book) Put(ctx context.Context, t Tenant, a *portfolio.Aggregate, etag s
 			return err
 		}
 	}
-	if err := b.store.Write(ctx, t.partition(relation), []store.Op{op}); err != nil {
+	w := b.Writer(t, t.RelationBucket(relation))
+	if etag != "" {
+		from := relation
+		if place.Leaving != "" {
+			from = place.Leaving
+		}
+		old, there, err := store.GetOr(ctx, b.store, t.partition(from), memberKey(from, id, kindAggregate))
+		if err != nil {
+			return err
+		}
+		if there {
+			if err := b.keep(ctx, t, w, from, relation, id, old.Body); err != nil {
+				return err
+			}
+		}
+	}
+	if err := w.add(ctx, op); err != nil {
+		return err
+	}
+	if err := w.Flush(ctx); err != nil {
 		return err
 	}
 	_, err = b.Settle(ctx, t, place)
@@ -299,7 +334,7 @@ func (b *Book) Settle(ctx context.Context, t Tenant, p Place) (Place, error) {
 			}
 		}
 	}
-	if err := b.moveHistory(ctx, t, left, p); err != nil {
+	if err := b.movePast(ctx, t, left, p); err != nil {
 		return p, err
 	}
 	if err := b.deleteMember(ctx, t, left, p.ID); err != nil {
@@ -308,17 +343,19 @@ func (b *Book) Settle(ctx context.Context, t Tenant, p Place) (Place, error) {
 	return p, b.PutPlaces(ctx, t, t.HomeBucket(p.ID), []Place{p})
 }
 
-// moveHistory copies a customer's superseded scores to its new relation: what was relied
-// on must stay there to be contested.
-func (b *Book) moveHistory(ctx context.Context, t Tenant, left string, p Place) error {
+// movePast copies a customer's superseded scores, and what they were made of, to its new
+// relation: what was relied on must stay there to be contested.
+func (b *Book) movePast(ctx context.Context, t Tenant, left string, p Place) error {
 	w := b.Writer(t, t.RelationBucket(p.Relation))
-	for d, err := range b.History(ctx, t, left, p.ID) {
-		if err != nil {
-			return err
-		}
-		d.Key = historyKey(p.Relation, p.ID) + strings.TrimPrefix(d.Key, historyKey(left, p.ID))
-		if err := w.add(ctx, store.Op{Document: store.Document{Key: d.Key, Body: d.Body, Expires: d.Expires}}); err != nil {
-			return err
+	for _, key := range pasts {
+		for d, err := range b.store.Scan(ctx, t.partition(left), key(left, p.ID), "") {
+			if err != nil {
+				return err
+			}
+			d.Key = key(p.Relation, p.ID) + strings.TrimPrefix(d.Key, key(left, p.ID))
+			if err := w.add(ctx, store.Op{Document: store.Document{Key: d.Key, Body: d.Body, Expires: d.Expires}}); err != nil {
+				return err
+			}
 		}
 	}
 	return w.Flush(ctx)
@@ -327,12 +364,14 @@ func (b *Book) moveHistory(ctx context.Context, t Tenant, left string, p Place) 
 // deleteMember removes all that a relation's partition holds of a customer.
 func (b *Book) deleteMember(ctx context.Context, t Tenant, relation, id string) error {
 	w := b.Writer(t, t.RelationBucket(relation))
-	for d, err := range b.History(ctx, t, relation, id) {
-		if err != nil {
-			return err
-		}
-		if err := w.add(ctx, store.Op{Verb: store.Delete, Document: store.Document{Key: d.Key}}); err != nil {
-			return err
+	for _, key := range pasts {
+		for d, err := range b.store.Scan(ctx, t.partition(relation), key(relation, id), "") {
+			if err != nil {
+				return err
+			}
+			if err := w.add(ctx, store.Op{Verb: store.Delete, Document: store.Document{Key: d.Key}}); err != nil {
+				return err
+			}
 		}
 	}
 	for _, kind := range []string{kindScores, kindFeedback, kindAggregate} {

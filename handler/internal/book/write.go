@@ -21,15 +21,14 @@ func (b *Book) Writer(t Tenant, bucket int) *Writer {
 	return &Writer{store: b.store, partition: store.Partition{Tenant: t.ID, Bucket: bucket}}
 }
 
-// PutAggregate stores an aggregate as it was encoded, in the order of the calls. etag
-// "" creates or overwrites; another replaces, and the batch fails with fault.Conflict
-// where the document changed. The body must not change before Flush.
-func (w *Writer) PutAggregate(ctx context.Context, relation, id string, body []byte, etag string) error {
-	op := store.Op{Document: store.Document{Key: memberKey(relation, id, kindAggregate), Body: body, ETag: etag}}
-	if etag != "" {
-		op.Verb = store.Replace
+// ReplaceAggregate stores an aggregate as it was encoded in place of old, which has the
+// etag; the batch fails with fault.Conflict where it has not. What old was is kept where it
+// had been scored: see Was. The bodies must not change before Flush.
+func (b *Book) ReplaceAggregate(ctx context.Context, t Tenant, w *Writer, relation, id string, body, old []byte, etag string) error {
+	if err := b.keep(ctx, t, w, relation, relation, id, old); err != nil {
+		return err
 	}
-	return w.add(ctx, op)
+	return w.add(ctx, store.Op{Verb: store.Replace, Document: store.Document{Key: memberKey(relation, id, kindAggregate), Body: body, ETag: etag}})
 }
 
 // HistoryKept is how long superseded scores stay: what was relied on must be there to

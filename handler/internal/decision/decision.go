@@ -173,24 +173,26 @@ func (d *Decisions) make(ctx context.Context, t book.Tenant, customer, id string
 		return nil, err
 	}
 	out.Model = Model{m.Version, m.SHA256, m.Trained}
-	members, at, err := scoring.Members(ctx, d.book, t, &rec, ref.AsOf)
-	if err != nil {
-		return nil, err
-	}
 	scorer, err := scoring.New(m)
 	if err != nil {
 		return nil, err
 	}
-	sheet := &scorer.Relation(members, ref.AsOf, scoring.NewSet(ref.Engine))[at]
-	switch {
-	case stored == nil && sheet.Decision(ref.Engine, t.ID) != id:
-		return nil, nil
-	case stored == nil:
+	a := again{d, t, rec, ref, scorer}
+	if stored == nil {
+		sheet, at, err := a.score(ctx, time.Time{})
+		if err != nil || sheet.Decision(ref.Engine, t.ID) != id {
+			return nil, err
+		}
 		out.Reproduced = true
 		out.Score = sheet.AppendJSON(nil, ref.Engine, t.ID, d.now())
-	case sheet.Reproduces(stored, ref.Engine):
-		out.Reproduced = true
-	default:
+		out.Record = scorer.Record(at, ref.Engine, t.ID)
+		return out, nil
+	}
+	at, reproduced, err := a.reproduce(ctx, stored)
+	if err != nil {
+		return nil, err
+	}
+	if out.Reproduced = reproduced; !reproduced {
 		out.Difference = otherRows
 	}
 	out.Record = scorer.Record(at, ref.Engine, t.ID)

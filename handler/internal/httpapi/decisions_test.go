@@ -118,7 +118,7 @@ func TestADecisionIsExplained(t *testing.T) {
 		t.Errorf("on request: %+v", d)
 	}
 
-	// More rows, recorded after, change nothing; others in place of what was known then do.
+	// Neither rows that were recorded after change anything, nor others in place of what was read.
 	more := aggregate("B1")
 	more["contacts"] = append(more["contacts"].([]any), map[string]any{"customer_id": "B1", "contacted_at": "2026-03-31T09:00:00Z", "direction": "in"})
 	w.want(204, w.json("key-one", "PUT", "/api/v1/customers/B1", more))
@@ -129,8 +129,8 @@ func TestADecisionIsExplained(t *testing.T) {
 	other := aggregate("B1")
 	other["policies"].([]any)[0].(map[string]any)["annual_premium"] = 999
 	w.want(204, w.json("key-one", "PUT", "/api/v1/customers/B1", other))
-	if d := w.decision(ids["risk"]); d.Reproduced || d.Difference == "" || d.Score.Status != "scored" {
-		t.Errorf("another premium gives the same score: %+v", d)
+	if d := w.decision(ids["risk"]); !d.Reproduced || d.Record.Inputs[0].Values["premium"] != 640.25 {
+		t.Errorf("a score is not made of what was read then: %+v", d)
 	}
 
 	// A later run supersedes it, and it is still there.
@@ -407,5 +407,34 @@ func TestWrongPeople(t *testing.T) {
 		if out := w.do("key-one", "GET", "/api/v1/decisions/"+id, "", nil); out.Code != 404 {
 			t.Errorf("decision %q: %d", id, out.Code)
 		}
+	}
+}
+
+// TestRowsOfTheSameDay: rows that come on the as-of date after its run, of the customer or of
+// another of its household, leave the decision as it was made, with what was read for it.
+func TestRowsOfTheSameDay(t *testing.T) {
+	w := newWorld(t)
+	in := func(id string, premium float64, birth int) map[string]any {
+		a := aggregate(id)
+		a["customers"] = []any{map[string]any{"customer_id": id, "birth_year": birth, "household_id": "home"}}
+		a["policies"].([]any)[0].(map[string]any)["annual_premium"] = premium
+		return a
+	}
+	for _, id := range []string{"H1", "H2"} {
+		w.want(201, w.json("key-one", "PUT", "/api/v1/customers/"+id, in(id, 500, 1980)))
+	}
+	w.want(202, w.json("key-one", "POST", "/api/v1/runs", map[string]any{"as_of": "2026-03-31"}))
+	w.work()
+	ids := w.ids("H1")
+	w.want(204, w.json("key-one", "PUT", "/api/v1/customers/H2", in("H2", 900, 1950)))
+	w.want(204, w.json("key-one", "PUT", "/api/v1/customers/H1", in("H1", 700, 1960)))
+	w.want(204, w.json("key-one", "PUT", "/api/v1/customers/H1", in("H1", 800, 1961)))
+	for _, e := range []string{"risk", "churn", "clv", "nbp", "defend"} {
+		if d := w.decision(ids[e]); !d.Reproduced || d.Source != "latest" {
+			t.Errorf("%s: %+v", e, d)
+		}
+	}
+	if v := w.decision(ids["risk"]).Record.Inputs[0].Values; v["premium"] != 500.0 {
+		t.Errorf("the inputs are %v", v)
 	}
 }

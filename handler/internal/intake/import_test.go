@@ -761,3 +761,35 @@ func (c *counted) Write(ctx context.Context, p store.Partition, ops []store.Op) 
 	c.mu.Unlock()
 	return c.Store.Write(ctx, p, ops)
 }
+
+// TestWhatWasScoredIsKept: an import that changes a customer who was scored leaves what the
+// score was made of.
+func TestWhatWasScoredIsKept(t *testing.T) {
+	b := newBook(t, 1)
+	load(t, b, one)
+	tenant, err := b.Tenant(t.Context(), "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := b.Writer(tenant, 0)
+	if err := w.PutScores(t.Context(), "c:C1", "C1", []byte("scores"), nil, "", time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := time.Now()
+	load(t, b, one) // says nothing new
+	if _, ok, err := b.Was(t.Context(), tenant, "c:C1", "C1", before); err != nil || ok {
+		t.Errorf("nothing was replaced, and %t is kept, %v", ok, err)
+	}
+	load(t, b, with(files{portfolio.Policies: policiesHead + "P1,C1,motor,2020-01-01,600.00,active\n"}))
+	body, ok, err := b.Was(t.Context(), tenant, "c:C1", "C1", before)
+	if err != nil || !ok {
+		t.Fatalf("what was scored is gone: %v", err)
+	}
+	a, err := new(portfolio.Decoder).Decode(body)
+	if err != nil || len(a.Policies) != 1 || a.Policies[0].AnnualPremium != 500_00 {
+		t.Errorf("it was %+v, %v", a, err)
+	}
+}

@@ -232,7 +232,7 @@ func (w *joiner) one(g *group) error {
 	default:
 		w.counts.Changed++
 	}
-	w.batch = append(w.batch, finished{relation: g.relation, id: g.id, etag: etag, body: encoded})
+	w.batch = append(w.batch, finished{relation: g.relation, id: g.id, etag: etag, body: encoded, old: body})
 	if len(w.batch) < store.MaxOps && len(w.bodies) < store.MaxBytes/2 {
 		return nil
 	}

@@ -12,7 +12,7 @@ import (
 // finished is an aggregate to be written.
 type finished struct {
 	relation, id, etag string // etag "": it is new
-	body               []byte
+	body, old          []byte // and what it replaces
 }
 
 // write writes the batch.
@@ -24,7 +24,7 @@ func (w *joiner) write() error {
 		if f.etag == "" {
 			err = out.CreateAggregate(w.ctx, f.relation, f.id, f.body)
 		} else {
-			err = out.PutAggregate(w.ctx, f.relation, f.id, f.body, f.etag)
+			err = w.book.ReplaceAggregate(w.ctx, w.tenant, out, f.relation, f.id, f.body, f.old, f.etag)
 		}
 		if err != nil {
 			break

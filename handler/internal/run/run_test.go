@@ -347,7 +347,7 @@ func TestTwoAtTheSameChunk(t *testing.T) {
 func TestADamagedCustomerDoesNotStopTheOthers(t *testing.T) {
 	f := newFixture(t)
 	w := f.book.Writer(f.tenant, f.tenant.RelationBucket("c:broken"))
-	must(t, w.PutAggregate(t.Context(), "c:broken", "broken", []byte("nonsense"), ""))
+	must(t, w.CreateAggregate(t.Context(), "c:broken", "broken", []byte("nonsense")))
 	must(t, w.Flush(t.Context()))
 	p := f.start(today, false)
 	must(t, f.drain(t.Context()))

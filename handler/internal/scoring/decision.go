@@ -73,6 +73,12 @@ func (s *Stored) Model(e Engine) string { return string(appendHex(nil, s.origin[
 // ScoredAt is when an engine's score, which must be there, was made.
 func (s *Stored) ScoredAt(e Engine) time.Time { return time.Unix(s.origin[e].at, 0).UTC() }
 
+// MadeOf reports whether an engine's score, which must be there, was made of the data with the
+// fingerprint.
+func (s *Stored) MadeOf(e Engine, fingerprint uint64) bool {
+	return s.origin[e].fingerprint == fingerprint
+}
+
 // Reproduces reports whether the sheet says of an engine what was stored, to the bit: the
 // number that is compared between runs in all its digits, and all that is shown but for
 // whether somebody left the relation since.
