@@ -58,6 +58,7 @@ type importCmd struct {
 	AsOf       string `help:"Date that rows without recorded_at are recorded at; by default today."`
 	Enrichment string `help:"CSV of what the insured things of policies would cost to rebuild or replace: policy_id, or postcode and branch; value, source, date. See docs/care.md." type:"existingfile" placeholder:"FILE"`
 	Buckets    int    `help:"Parts of a tenant that is made now, fixed for ever: one for each 19,000 customers of the book's size in five years, a power of two; see docs/scale.md." default:"64"`
+	Branches   string `help:"CSV of your own names of branches: name; branch, one of docs/tables.md or non_life. Kept for later imports, in place of the table before." type:"existingfile" placeholder:"FILE"`
 	JSON       bool   `name:"json" help:"Print the summary as JSON."`
 	written
 }
@@ -73,6 +74,23 @@ func (m *importCmd) enrichment(asOf portfolio.Date) (*enrichment.Table, error) {
 	}
 	defer f.Close() // only read
 	return enrichment.Read(m.Enrichment, f, asOf)
+}
+
+// branches keeps the table of branches' names that is named, if one is.
+func (m *importCmd) branches(ctx context.Context, s *stack) error {
+	if m.Branches == "" {
+		return nil
+	}
+	f, err := os.Open(m.Branches)
+	if err != nil {
+		return fault.Wrap(fault.NotFound, err, "--branches")
+	}
+	defer f.Close() // only read
+	names, err := portfolio.ReadBranchNames(m.Branches, f)
+	if err != nil {
+		return err
+	}
+	return s.book.NameBranches(ctx, m.Tenant, names)
 }
 
 // written says how files are written where that is not to be guessed.
@@ -107,6 +125,9 @@ func (m *importCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if err := m.branches(ctx, s); err != nil {
+			return err
+		}
 		sum, err := s.load(ctx, newProgress(os.Stderr), t, m.From, on, m.detected(), brought)
 		if err != nil {
 			return err
@@ -123,6 +144,13 @@ func (m *importCmd) Run(ctx context.Context) error {
 			fmt.Printf("%-10s %d rows read, %d landed, %d rejected, %d warnings (%s: %s)\n", name, ts.Read, ts.Landed, ts.Rejected, ts.Warnings, ts.File, say(ts.Detected))
 			for _, col := range ts.Unknown {
 				fmt.Printf("%-10s column %q is not known and left out\n", "", col)
+			}
+		}
+		for _, n := range sum.BranchNames {
+			if n.TakenFor == portfolio.NonLife {
+				fmt.Printf("%-10s branch %q is on no list: %d rows are taken for a non-life branch of their own; --branches says what it is\n", "policies", n.Name, n.Policies)
+			} else {
+				fmt.Printf("%-10s branch %q is taken for %s: %d rows\n", "policies", n.Name, n.TakenFor, n.Policies)
 			}
 		}
 		for name, ts := range sum.Tables {

@@ -110,7 +110,7 @@ func (s *stack) notOlder(ctx context.Context, t book.Tenant, asOf portfolio.Date
 func (s *stack) train(ctx context.Context, p *progress, t book.Tenant, asOf portfolio.Date, o train.Options) (*scoring.Models, error) {
 	st := p.stage("train")
 	stages := map[string]bool{}
-	o.AsOf, o.Ends = asOf, t.EndTable()
+	o.AsOf, o.Ends, o.BranchNames = asOf, t.EndTable(), t.Branches
 	o.Progress = func(stage string, done, total int) {
 		stages[stage] = true
 		st.set(int64(len(stages)), int64(max(len(stages), trainStages)))

@@ -62,6 +62,8 @@ type Tenant struct {
 	Created time.Time `json:"created"`
 	// Ends are end reasons of the tenant's own, over the built-in ones.
 	Ends map[string]string `json:"ends,omitempty"`
+	// Branches are the tenant's own names of branches.
+	Branches portfolio.BranchNames `json:"branches,omitempty"`
 }
 
 // EndTable is the built-in table of end reasons with the tenant's own over it.
@@ -120,11 +122,37 @@ func (b *Book) CreateTenant(ctx context.Context, t Tenant) error {
 			return fault.New(fault.Invalid, "end reason %q maps to %q, which is no end", reason, name)
 		}
 	}
+	if err := t.Branches.Check(); err != nil {
+		return err
+	}
 	body, err := json.Marshal(t)
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "encoding tenant %s", t.ID)
 	}
 	return b.store.Write(ctx, directory, []store.Op{{Verb: store.Create, Document: store.Document{Key: "tenant" + sep + t.ID, Body: body}}})
+}
+
+// NameBranches makes a table all of a tenant's own names of branches. What is stored keeps the
+// branches that it has until its customers are imported again.
+func (b *Book) NameBranches(ctx context.Context, tenant string, names portfolio.BranchNames) error {
+	if err := names.Check(); err != nil {
+		return err
+	}
+	for {
+		t, etag, err := b.tenant(ctx, tenant)
+		if err != nil {
+			return err
+		}
+		t.Branches = names
+		body, err := json.Marshal(t)
+		if err != nil {
+			return fault.Wrap(fault.Internal, err, "encoding tenant %s", t.ID)
+		}
+		err = b.store.Write(ctx, directory, []store.Op{{Verb: store.Replace, Document: store.Document{Key: "tenant" + sep + t.ID, Body: body, ETag: etag}}})
+		if !fault.Is(err, fault.Conflict) { // somebody else's change came between: once more
+			return err
+		}
+	}
 }
 
 // validTenant keeps tenant ids fit for blob names, log lines and URLs.
@@ -137,17 +165,23 @@ func validTenant(id string) bool {
 
 // Tenant finds a tenant.
 func (b *Book) Tenant(ctx context.Context, id string) (Tenant, error) {
+	t, _, err := b.tenant(ctx, id)
+	return t, err
+}
+
+func (b *Book) tenant(ctx context.Context, id string) (Tenant, string, error) {
 	if !validTenant(id) {
-		return Tenant{}, fault.New(fault.NotFound, "no such tenant")
+		return Tenant{}, "", fault.New(fault.NotFound, "no such tenant")
 	}
 	d, err := b.store.Get(ctx, directory, "tenant"+sep+id)
 	if fault.Is(err, fault.NotFound) {
-		return Tenant{}, fault.New(fault.NotFound, "no such tenant")
+		return Tenant{}, "", fault.New(fault.NotFound, "no such tenant")
 	}
 	if err != nil {
-		return Tenant{}, err
+		return Tenant{}, "", err
 	}
-	return decodeTenant(d.Body)
+	t, err := decodeTenant(d.Body)
+	return t, d.ETag, err
 }
 
 func decodeTenant(body []byte) (Tenant, error) {

@@ -222,7 +222,7 @@ func TestTenants(t *testing.T) {
 	if err := b.CreateTenant(t.Context(), tenant); !fault.Is(err, fault.Conflict) {
 		t.Errorf("the same tenant again: %v", err)
 	}
-	for _, bad := range []Tenant{{ID: "", Buckets: 1}, {ID: "A", Buckets: 1}, {ID: "a/b", Buckets: 1}, {ID: "a", Buckets: 0}, {ID: "a", Buckets: MaxBuckets + 1}, {ID: "a", Buckets: 1, Ends: map[string]string{"x": "nonsense"}}} {
+	for _, bad := range []Tenant{{ID: "", Buckets: 1}, {ID: "A", Buckets: 1}, {ID: "a/b", Buckets: 1}, {ID: "a", Buckets: 0}, {ID: "a", Buckets: MaxBuckets + 1}, {ID: "a", Buckets: 1, Ends: map[string]string{"x": "nonsense"}}, {ID: "a", Buckets: 1, Branches: portfolio.BranchNames{"x": "nonsense"}}} {
 		if err := b.CreateTenant(t.Context(), bad); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v", bad, err)
 		}
@@ -237,6 +237,17 @@ func TestTenants(t *testing.T) {
 	must(t, err)
 	if got.EndTable().Of("weg") != portfolio.Lapse || got.EndTable().Of("sold") != portfolio.RiskGone {
 		t.Error("a tenant's own end reasons do not go over the built-in ones")
+	}
+	names := portfolio.BranchNames{"zorg plus": "health"}
+	must(t, b.NameBranches(t.Context(), "u", names))
+	if got, err = b.Tenant(t.Context(), "u"); err != nil || got.Branches["zorg plus"] != "health" || got.Buckets != 8 || got.Ends["Weg"] != "lapse" {
+		t.Errorf("with names of branches: %+v, %v", got, err)
+	}
+	if err := b.NameBranches(t.Context(), "u", portfolio.BranchNames{"x": "nonsense"}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a wrong table: %v", err)
+	}
+	if err := b.NameBranches(t.Context(), "nobody", names); !fault.Is(err, fault.NotFound) {
+		t.Errorf("nobody's table: %v", err)
 	}
 	n := 0
 	for _, err := range b.Tenants(t.Context()) {

@@ -786,3 +786,42 @@ func FuzzScoreRequest(f *testing.F) {
 		}
 	})
 }
+
+// TestBranchesUnderOtherNames: life and health are left out of risk under whatever name they are sent.
+func TestBranchesUnderOtherNames(t *testing.T) {
+	w := newWorld(t)
+	status := func(branch string) string {
+		a := aggregate("X1")
+		a["policies"] = []any{map[string]any{"policy_id": "X1-P", "customer_id": "X1", "branch": branch, "start_date": "2022-01-01", "annual_premium": 500, "status": "active"}}
+		var out struct {
+			Results []struct {
+				Status string `json:"status"`
+			} `json:"results"`
+		}
+		delete(a, "claims")
+		got := w.json("key-one", "POST", "/api/v1/risk/scores", map[string]any{"aggregates": []any{a}})
+		if must(t, json.Unmarshal(got.Body.Bytes(), &out)); len(out.Results) != 1 {
+			t.Fatalf("%s: %d %s", branch, got.Code, got.Body)
+		}
+		return out.Results[0].Status
+	}
+	for _, branch := range []string{"health", "Health", "LIFE", "zorg", "Leven", "aov", "ziektekosten", "health_dental", "uitvaart", "verzuim"} {
+		if got := status(branch); got != "not_in_scope" {
+			t.Errorf("%s: %s", branch, got)
+		}
+	}
+	for _, branch := range []string{"motor", "caravan", "zorgeloos wonen"} {
+		if got := status(branch); got != "scored" {
+			t.Errorf("%s: %s", branch, got)
+		}
+	}
+	must(t, w.book.NameBranches(t.Context(), "one", portfolio.BranchNames{"mijn plan": "life"}))
+	a := aggregate("X2")
+	a["policies"].([]any)[0].(map[string]any)["branch"] = "Mijn Plan"
+	if got := w.json("key-one", "PUT", "/api/v1/customers/X2", a); got.Code != 201 {
+		t.Fatalf("%d %s", got.Code, got.Body)
+	}
+	if got := w.do("key-one", "GET", "/api/v1/customers/X2", "", nil); !strings.Contains(got.Body.String(), `"branch":"life"`) {
+		t.Errorf("kept as %s", got.Body)
+	}
+}

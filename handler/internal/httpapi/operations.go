@@ -105,7 +105,7 @@ const maxUpload = 100 << 20
 func (a *API) startImport(w http.ResponseWriter, r *http.Request, c call) error {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "multipart/form-data" {
-		return fault.New(fault.Unsupported, "send multipart/form-data with the parts customers, policies, claims, contacts and enrichment")
+		return fault.New(fault.Unsupported, "send multipart/form-data with the parts customers, policies, claims, contacts, enrichment and branches")
 	}
 	if r.ContentLength > maxUpload {
 		return fault.New(fault.TooLarge, "an upload is at most %d bytes: gzip the files, or import them where they are", maxUpload)
@@ -205,6 +205,7 @@ func (a *API) putCustomer(w http.ResponseWriter, r *http.Request, c call) error 
 	if len(fields) > 0 {
 		return &fault.Error{Kind: fault.Invalid, Detail: "rows break rules", Fields: fields[:min(len(fields), 100)]}
 	}
+	agg.NameBranches(c.tenant.Branches)
 	agg.Normalise(today)
 	rec, err := a.Book.Customer(r.Context(), c.tenant, agg.ID())
 	exists := err == nil

@@ -152,12 +152,15 @@ func (m *Imports) part(ctx context.Context, t book.Tenant, i *Import, p *multipa
 // administration: see package enrichment.
 const brought = "enrichment"
 
-// files are the parts of an upload that are files: the tables, and what was brought.
+// named is the part with the tenant's own names of branches, which are kept for later imports.
+const named = "branches"
+
+// files are the parts of an upload that are files: the tables, what was brought, and names of branches.
 var files = func() (out []string) {
 	for _, t := range portfolio.Tables {
 		out = append(out, t.String())
 	}
-	return append(out, brought)
+	return append(out, brought, named)
 }()
 
 // settings are the parts of an upload that are no files, and what they must be.
@@ -312,6 +315,11 @@ func (m *Imports) load(ctx context.Context, t book.Tenant, i Import) (_ intake.S
 				return intake.Summary{}, err
 			}
 		}
+		if info.Name == folder(t.ID, i.ID)+named {
+			if err := m.names(ctx, t, info.Name); err != nil {
+				return intake.Summary{}, err
+			}
+		}
 		for _, table := range portfolio.Tables {
 			if info.Name == folder(t.ID, i.ID)+table.String() {
 				written[table] = i.Written
@@ -341,6 +349,19 @@ func (m *Imports) enrichment(ctx context.Context, name string, asOf portfolio.Da
 	}
 	values, err := enrichment.Read(brought, r, asOf)
 	return values, errors.Join(err, r.Close())
+}
+
+// names makes the table of branches' names that was sent the tenant's.
+func (m *Imports) names(ctx context.Context, t book.Tenant, name string) error {
+	r, _, err := m.blobs.Open(ctx, name)
+	if err != nil {
+		return err
+	}
+	names, err := portfolio.ReadBranchNames(named, r)
+	if err = errors.Join(err, r.Close()); err != nil {
+		return err
+	}
+	return m.book.NameBranches(ctx, t.ID, names)
 }
 
 // capped keeps the first bytes of a report: one that long has told its story.

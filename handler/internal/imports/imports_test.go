@@ -382,3 +382,19 @@ func TestListIsNewestFirst(t *testing.T) {
 		t.Errorf("work that nobody asked for: %v", err)
 	}
 }
+
+// TestNamesOfBranches: a table that is sent is kept; a wrong one fails the import.
+func TestNamesOfBranches(t *testing.T) {
+	w := newWorld(t)
+	for table, status := range map[string]string{"name,branch\nmotor,life\n": "failed", "name,branch\nZorg Plus,life\n": "completed"} {
+		i, err := w.Start(t.Context(), w.tenant, upload(t, part{"branches", table}, customers, policies))
+		must(t, err)
+		must(t, w.Work(t.Context(), Request{"t", i.ID}))
+		if i, err = w.Get(t.Context(), "t", i.ID); err != nil || i.Status != status || status == "failed" && !strings.Contains(i.Detail, "branches line 2") {
+			t.Errorf("%+v, %v", i, err)
+		}
+	}
+	if tenant, err := w.book.Tenant(t.Context(), "t"); err != nil || tenant.Branches["zorg plus"] != "life" {
+		t.Errorf("%+v, %v", tenant, err)
+	}
+}

@@ -58,7 +58,9 @@ type Summary struct {
 	// policies file does not mention: they are not ended. VanishedIDs are the first 1000.
 	Vanished    int64    `json:"vanished_policies"`
 	VanishedIDs []string `json:"vanished_policy_ids,omitempty"`
-	Seconds     float64  `json:"seconds"`
+	// BranchNames are names that are no branch's own, and what they are taken for: the 50 of the most policies.
+	BranchNames []BranchName `json:"branch_names,omitempty"`
+	Seconds     float64      `json:"seconds"`
 }
 
 // TableSummary is what came of a file.
@@ -176,7 +178,7 @@ func Import(ctx context.Context, b *book.Book, o Options) (_ Summary, err error)
 	j.vanished.cut()
 	s := Summary{
 		AsOf: o.AsOf, Tables: make(map[string]TableSummary), Reasons: fs.counts(), Customers: j.counts,
-		Vanished: j.vanished.n, VanishedIDs: j.vanished.ids, Seconds: time.Since(began).Seconds(),
+		Vanished: j.vanished.n, VanishedIDs: j.vanished.ids, BranchNames: j.names.report(), Seconds: time.Since(began).Seconds(),
 	}
 	for _, in := range inputs {
 		t := in.table

@@ -793,3 +793,50 @@ func TestWhatWasScoredIsKept(t *testing.T) {
 		t.Errorf("it was %+v, %v", a, err)
 	}
 }
+
+// TestNamesOfBranches: a name stands for what the tenant says, else for what it is known for; others
+// are kept, and said. What was stored otherwise before becomes the branch, once.
+func TestNamesOfBranches(t *testing.T) {
+	b := newBook(t, 4)
+	branches := func() string {
+		var out []string
+		tenant, err := b.Tenant(t.Context(), "t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := b.Customer(t.Context(), tenant, "C1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range r.Aggregate.Policies {
+			out = append(out, p.Branch)
+		}
+		return strings.Join(out, " ")
+	}
+	rows := policiesHead
+	for i, name := range []string{"Zorg", " AOV ", "caravan", "caravan", "huisdier ziektekosten", "Huisplan", "Motor"} {
+		rows += fmt.Sprintf("P%d,C1,%s,2020-01-01,500.00,active\n", i, name)
+	}
+	f := files{portfolio.Customers: one[portfolio.Customers], portfolio.Policies: rows}
+	s, _ := load(t, b, f)
+	if got, want := branches(), "health disability caravan caravan huisdier ziektekosten huisplan motor"; got != want {
+		t.Errorf("branches are %s, want %s", got, want)
+	}
+	said := []intake.BranchName{{Name: "caravan", TakenFor: "non_life", Policies: 2}, {Name: "aov", TakenFor: "disability", Policies: 1}, {Name: "huisplan", TakenFor: "non_life", Policies: 1}, {Name: "zorg", TakenFor: "health", Policies: 1}}
+	if diff := cmp.Diff(said, s.BranchNames); diff != "" {
+		t.Errorf("said of names:\n%s", diff)
+	}
+	if err := b.NameBranches(t.Context(), "t", portfolio.BranchNames{"huisplan": "life", "zorg": portfolio.NonLife, "caravan": portfolio.NonLife}); err != nil {
+		t.Fatal(err)
+	}
+	s, report := load(t, b, f)
+	if lines := csvLines(report); len(lines) > 0 || len(s.BranchNames) != 1 || s.BranchNames[0].Name != "aov" {
+		t.Errorf("%v\n%s", s.BranchNames, report)
+	}
+	if !strings.HasSuffix(branches(), "motor") || !strings.Contains(branches(), "life") || !strings.Contains(branches(), "zorg") {
+		t.Errorf("branches are %s", branches())
+	}
+	if s, _ := load(t, b, f); s.Customers.Unchanged != 1 {
+		t.Errorf("the third time: %+v", s.Customers)
+	}
+}

@@ -32,6 +32,7 @@ type joining struct {
 
 	counts   CustomerCounts
 	vanished vanished
+	names    branchNames
 }
 
 // vanished are stored policies in force that an export no longer has.
@@ -90,6 +91,7 @@ func (j *joining) run(ctx context.Context, done func(int)) error {
 	for w := range free {
 		j.counts.add(w.counts)
 		j.vanished.add(w.vanished)
+		j.names.add(w.names)
 	}
 	return ctx.Err()
 }
@@ -102,6 +104,7 @@ type joiner struct {
 	buf      []byte
 	counts   CustomerCounts
 	vanished []string
+	names    branchNames
 	customer
 }
 
@@ -176,6 +179,7 @@ func (w *joiner) one(g *group) error {
 		if stored, err = w.stored.Decode(body); err != nil {
 			return fault.Wrap(fault.Internal, err, "decoding a stored customer")
 		}
+		stored.NameBranches(w.tenant.Branches) // of what was stored under other names
 	}
 	if err := w.take(g); err != nil {
 		return err
@@ -190,6 +194,8 @@ func (w *joiner) one(g *group) error {
 		return nil
 	}
 	w.findVanished(stored)
+	w.names.note(w.in.Policies, w.tenant.Branches)
+	w.in.NameBranches(w.tenant.Branches)
 	enrichment.Carry(w.in.Policies, stored.Policies)
 	w.in.Normalise(w.reading.asOf)
 	var conflicts error

@@ -1,7 +1,8 @@
 package portfolio
 
 // Branch facts: what the trade says of each line of business. A branch that is not
-// listed is counted as one of its own: non-life and not essential.
+// listed is counted as one of its own: non-life and not essential. Under which other names houses
+// have them is for BranchNames.
 type Branch struct {
 	Name         string
 	Essential    bool // among those whose loss ends the relation in practice

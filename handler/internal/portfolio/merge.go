@@ -51,7 +51,7 @@ func (a *Aggregate) Normalise(asOf Date) {
 	for i := range a.Policies {
 		p := &a.Policies[i]
 		p.Stamp(asOf)
-		p.Branch = strings.ToLower(p.Branch)
+		p.Branch = strings.ToLower(strings.TrimSpace(p.Branch))
 	}
 	for i := range a.Claims {
 		c := &a.Claims[i]

@@ -42,6 +42,8 @@ type Models struct {
 	Nbp      *nbp.Model
 	Settings Settings
 	Ends     portfolio.EndTable
+	// BranchNames are the tenant's own, for what is sent to be scored.
+	BranchNames portfolio.BranchNames
 	// ContactsSince is the first contact of the book; no date where it keeps none.
 	ContactsSince portfolio.Date
 	Usual         Usual
@@ -80,19 +82,20 @@ const modelsFormat = 5
 // learnt model, in that order, so that they can be read side by side and compared with diff.
 // A model that was brought in is {"lightgbm": its file}.
 type file struct {
-	Format    int                    `json:"format"`
-	Trained   portfolio.Date         `json:"trained_as_of"`
-	Schema    feature.PolicySchema   `json:"policy_schema"`
-	Branches  map[string]risk.Branch `json:"branches"`
-	Quantiles []float64              `json:"loss_ratio_quantiles"`
-	Losses    []float64              `json:"loss_quantiles,omitempty"`
-	Bands     map[string]score.Bands `json:"bands"`
-	Premium   map[string]float64     `json:"mean_premium"`
-	Offers    map[string]nbp.Fitted  `json:"offers"`
-	Churn     churn.Book             `json:"churn"`
-	Ends      map[string]string      `json:"end_reasons"`
-	Contacts  portfolio.Date         `json:"contacts_since,omitzero"`
-	Learnt    []string               `json:"models"`
+	Format      int                    `json:"format"`
+	Trained     portfolio.Date         `json:"trained_as_of"`
+	Schema      feature.PolicySchema   `json:"policy_schema"`
+	Branches    map[string]risk.Branch `json:"branches"`
+	Quantiles   []float64              `json:"loss_ratio_quantiles"`
+	Losses      []float64              `json:"loss_quantiles,omitempty"`
+	Bands       map[string]score.Bands `json:"bands"`
+	Premium     map[string]float64     `json:"mean_premium"`
+	Offers      map[string]nbp.Fitted  `json:"offers"`
+	Churn       churn.Book             `json:"churn"`
+	Ends        map[string]string      `json:"end_reasons"`
+	Contacts    portfolio.Date         `json:"contacts_since,omitzero"`
+	BranchNames portfolio.BranchNames  `json:"branch_names,omitempty"`
+	Learnt      []string               `json:"models"`
 }
 
 // parts are the lines between the first and those of learnt models.
@@ -133,7 +136,7 @@ func (m *Models) Save(w io.Writer) error {
 		Format: modelsFormat, Trained: m.Trained, Schema: m.Risk.Schema, Branches: m.Risk.Branches,
 		Quantiles: m.Risk.Quantiles, Losses: m.Risk.LossQuantiles,
 		Bands:   map[string]score.Bands{"risk": m.Risk.Bands, "churn": m.Churn.Bands, "nbp": m.Nbp.Bands},
-		Premium: m.Nbp.Premium, Offers: m.Nbp.Fitted, Churn: m.Churn.Book, Ends: map[string]string{}, Contacts: m.ContactsSince,
+		Premium: m.Nbp.Premium, Offers: m.Nbp.Fitted, Churn: m.Churn.Book, Ends: map[string]string{}, Contacts: m.ContactsSince, BranchNames: m.BranchNames,
 	}
 	for reason, end := range m.Ends {
 		f.Ends[reason] = end.String()
@@ -288,7 +291,7 @@ func Parse(body []byte) (*Models, error) {
 			return nil, fault.Wrap(fault.Malformed, errs[i], "reading model %s", name)
 		}
 	}
-	m.Version, m.SHA256, m.Trained, m.Ends, m.ContactsSince = sum[:16], sum, f.Trained, portfolio.EndTable{}, f.Contacts
+	m.Version, m.SHA256, m.Trained, m.Ends, m.ContactsSince, m.BranchNames = sum[:16], sum, f.Trained, portfolio.EndTable{}, f.Contacts, f.BranchNames
 	m.Risk = &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.Schema, Branches: f.Branches, Quantiles: f.Quantiles, LossQuantiles: f.Losses, Bands: f.Bands["risk"]}
 	m.Churn = &churn.Model{
 		Definition: m.Settings.Churn.Definition, Lapse: learnt["lapse"], Other: learnt["other_end"],

@@ -74,6 +74,9 @@ func (s *Service) Score(ctx context.Context, tenant string, e Engine, q *Request
 		return nil, err
 	}
 	defer s.release(m, scorer)
+	for i := range q.Aggregates {
+		q.Aggregates[i].NameBranches(m.BranchNames)
+	}
 	a := &Answer{}
 	at := s.now()
 	if len(q.Aggregates) > 0 {

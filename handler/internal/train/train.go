@@ -38,10 +38,12 @@ type Source func(ctx context.Context) iter.Seq2[[]*portfolio.Aggregate, error]
 
 // Options are how to train. Zero values mean the defaults.
 type Options struct {
-	AsOf     portfolio.Date
-	Ends     portfolio.EndTable // default portfolio.DefaultEnds
-	Settings *scoring.Settings  // default scoring.DefaultSettings
-	Seed     uint64
+	AsOf portfolio.Date
+	Ends portfolio.EndTable // default portfolio.DefaultEnds
+	// BranchNames are the tenant's own. The book has branches; the models need the names for what is sent to be scored.
+	BranchNames portfolio.BranchNames
+	Settings    *scoring.Settings // default scoring.DefaultSettings
+	Seed        uint64
 	// Amounts is the date until which amounts of claims may be recorded that came without
 	// recorded_at after AsOf; by default AsOf itself. A back-test has them of its own date.
 	Amounts   portfolio.Date
@@ -674,7 +676,7 @@ func (f *fitter) engines(ctx context.Context, places []place, beside ...func(con
 		return nil, err
 	}
 	m := &scoring.Models{
-		Trained: f.o.AsOf, Settings: *f.o.Settings, Ends: f.o.Ends, ContactsSince: f.contacts,
+		Trained: f.o.AsOf, Settings: *f.o.Settings, Ends: f.o.Ends, BranchNames: f.o.BranchNames, ContactsSince: f.contacts,
 		Risk:  &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.schema, Branches: f.levels(learnt["frequency"], learnt["severity"])},
 		Churn: f.churn(learnt),
 		Nbp:   &nbp.Model{Common: learnt[buy], Groups: map[string]score.Model{}, Fitted: map[string]nbp.Fitted{}, Premium: map[string]float64{}},

@@ -143,7 +143,7 @@ func For(entries []Entry, use string) *List {
 	return l
 }
 
-// Find is the entry of a word that the text has; nil where it has none. What was asked before
+// Find is the first entry of the table that has a word of the text; nil where it has none. What was asked before
 // is answered without allocating.
 func (l *List) Find(text string) *Entry {
 	l.mu.RLock()
@@ -163,12 +163,20 @@ func (l *List) Find(text string) *Entry {
 	return &l.entries[at]
 }
 
+// find is the first entry of the table that has a word of the text: its order is a
+// precedence, so that what is about pets can stand before what is about health.
 func (l *List) find(text string) int {
 	list := words(text)
 	whole := strings.Join(list, "")
-	for _, t := range l.parts[0] {
+	first := none
+	met := func(at int) {
+		if first == none || at < first {
+			first = at
+		}
+	}
+	for _, t := range l.terms(Whole) {
 		if t.word == whole {
-			return t.entry
+			met(t.entry)
 		}
 	}
 	// A bar stands where an innocent was, so that what is beside it does not meet.
@@ -177,28 +185,29 @@ func (l *List) find(text string) int {
 		padded = strings.ReplaceAll(padded, " "+in+" ", " | ")
 	}
 	list, whole = strings.Fields(padded), strings.ReplaceAll(padded, " ", "")
+	for _, t := range l.terms(Start) {
+		if strings.Contains(padded, " "+t.word) {
+			met(t.entry)
+		}
+	}
+	for _, t := range l.terms(Part) {
+		if strings.Contains(whole, t.word) {
+			met(t.entry)
+		}
+	}
 	for _, w := range list {
 		if at, ok := l.words[w]; ok {
-			return at
+			met(at)
 		}
-	}
-	for _, t := range l.parts[slices.Index(matches, Start)] {
-		if strings.Contains(padded, " "+t.word) {
-			return t.entry
-		}
-	}
-	for _, t := range l.parts[slices.Index(matches, Part)] {
-		if strings.Contains(whole, t.word) {
-			return t.entry
-		}
-	}
-	for _, w := range list {
 		if at := l.compound(w, none); at != none {
-			return at
+			met(at)
 		}
 	}
-	return none
+	return first
 }
+
+// terms are the words that are looked for in a way, up to Compound.
+func (l *List) terms(m Match) []term { return l.parts[slices.Index(matches, m)] }
 
 // links stand between the parts of a compound in Dutch and German, levensverzekering.
 var links = []string{"", "s", "e", "n", "en", "es", "er"}
@@ -230,7 +239,7 @@ func (l *List) compound(w string, found int) int {
 		}
 		return none
 	}
-	for _, t := range l.parts[slices.Index(matches, Compound)] {
+	for _, t := range l.terms(Compound) {
 		first := found
 		if first == none {
 			first = t.entry

@@ -33,7 +33,7 @@ func read(t *testing.T, text string) []Entry {
 func TestFind(t *testing.T) {
 	l := For(read(t, table), "a")
 	for text, about := range map[string]string{
-		"": "", "ill": "health", "ILL": "health", "isIll": "health", "is_ill-2": "health", "bill": "", "illness": "",
+		"": "", "ill": "health", "ILL": "health", "isIll": "health", "is_ill-2": "health", "bill": "", "man with ziekte": "health", "ziekte man": "health", "MV": "gender", "illness": "",
 		"beroepsziekte": "health", "beroeps-ziekte": "health", "bloedgroep": "health", "melk_bloed": "health", "uitbloeden": "",
 		"tand": "health", "tandkosten": "health", "tandzorg": "health", "tandzorgkosten": "health", "kosten tanden": "", "tandem": "", "tandenverzekering": "health",
 		"kosten": "", "kostenverzekering": "", "zorgeloos": "", "zorgverzekering": "health", "zorg-vrij": "", "zorg vrij, zorg": "health", "zorgsverzekering": "health",
