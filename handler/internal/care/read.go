@@ -99,7 +99,7 @@ func (r *reader) customer() (since portfolio.Date) {
 	if born := c.BirthYear; !business && born > 1900 && born <= v.AsOf.Year() {
 		f[fAge] = float64(v.AsOf.Year() - born)
 	}
-	f.set(fSoleTrader, business && has(r.settings.SoleTraders, c.LegalForm))
+	f.set(fSoleTrader, business && portfolio.AmongCodes(r.settings.SoleTraders, c.LegalForm))
 	f.set(fObjects, c.Objects)
 	if c.Origin == "acquisition" && c.AcquiredOn != 0 && c.AcquiredOn <= v.AsOf {
 		f[fAcquiredMonths] = monthsSince(c.AcquiredOn, v.AsOf)
@@ -143,7 +143,7 @@ func (r *reader) policies() {
 		} else {
 			other = true
 		}
-		if p.Carrier != "" && !has(r.carriers, p.Carrier) {
+		if p.Carrier != "" && !slices.Contains(r.carriers, p.Carrier) {
 			r.carriers = append(r.carriers, p.Carrier)
 		}
 		if p.Status == portfolio.Suspended {
@@ -174,7 +174,7 @@ func (r *reader) ended(p *portfolio.PolicyView) {
 		}
 		return
 	}
-	if p.EndDate > r.years2 && has(r.settings.MissedReason, p.EndReason) {
+	if p.EndDate > r.years2 && portfolio.AmongCodes(r.settings.MissedReason, p.EndReason) {
 		f[fMissedPayments24m]++
 	}
 	if p.EndDate <= r.year {
@@ -371,7 +371,7 @@ func (r *reader) claims() {
 			f[fIncurred12m] += c.Incurred().EUR()
 			f.most(fLargestClaim12m, c.Incurred().EUR())
 		}
-		if has(r.settings.LightCovers, c.Cover) {
+		if portfolio.AmongCodes(r.settings.LightCovers, c.Cover) {
 			if c.LossDate > r.year {
 				f[fLightClaims12m]++
 			}
@@ -452,7 +452,7 @@ func (r *reader) contacts(since portfolio.Date) {
 		if c.Direction == "out" {
 			sought = on
 		}
-		if has(r.settings.Reviews, c.Reason) {
+		if portfolio.AmongCodes(r.settings.Reviews, c.Reason) {
 			review = on
 		}
 		if acquired && on >= v.Customer.AcquiredOn {
@@ -536,7 +536,7 @@ func (r *reader) household(g *feature.Group, self *portfolio.View) {
 				continue
 			}
 			f[fHouseholdPolicies]++
-			if p.Carrier != "" && !has(r.carriers, p.Carrier) {
+			if p.Carrier != "" && !slices.Contains(r.carriers, p.Carrier) {
 				r.carriers = append(r.carriers, p.Carrier)
 			}
 			if b < 0 {
@@ -551,7 +551,7 @@ func (r *reader) household(g *feature.Group, self *portfolio.View) {
 			case "business_liability":
 				f.most(fBusinessLiabilitySum, known(p.SumInsured))
 			}
-			if business || !has(r.settings.OneIsEnough, p.Branch) {
+			if business || !portfolio.AmongCodes(r.settings.OneIsEnough, p.Branch) {
 				continue
 			}
 			if singly&(1<<b) != 0 {
@@ -604,7 +604,7 @@ func (r *reader) troubles(v *portfolio.View) {
 	f := r.facts
 	for i := range v.Claims {
 		c := &v.Claims[i]
-		if c.LossDate <= r.year || c.Status == portfolio.ClaimRejected || has(r.settings.LightCovers, c.Cover) {
+		if c.LossDate <= r.year || c.Status == portfolio.ClaimRejected || portfolio.AmongCodes(r.settings.LightCovers, c.Cover) {
 			continue
 		}
 		if p, _ := policyOf(v, c.PolicyID); !feature.Delicate(p, c) {
@@ -633,8 +633,6 @@ func (f Facts) set(i int, is bool) {
 		f[i] = 1
 	}
 }
-
-func has(list []string, s string) bool { return s != "" && slices.Contains(list, s) }
 
 // known is an amount in EUR; not known where it is 0.
 func known(c portfolio.Cents) float64 {

@@ -1,5 +1,7 @@
 package feature
 
+import "strings"
+
 // Contacts are counted by what they were about and how they were had. Both are a house's
 // own codes: those below are known, in Dutch and English, whatever their case.
 
@@ -69,8 +71,9 @@ func kinds(lists [][]string) codes {
 	return m
 }
 
-// of finds a code whatever its case. It does not allocate.
+// of finds a code whatever its case and the spaces around it. It does not allocate.
 func (m codes) of(code string) (uint8, bool) {
+	code = strings.TrimSpace(code)
 	var low [32]byte
 	if len(code) == 0 || len(code) > len(low) {
 		return 0, false

@@ -34,12 +34,7 @@ type Reasons []string
 // About reports whether a contact's reason is one of these, and what stands after a colon.
 func (r Reasons) About(reason string) (about string, ok bool) {
 	code, about, _ := strings.Cut(reason, ":")
-	for _, of := range r {
-		if strings.EqualFold(of, code) {
-			return about, true
-		}
-	}
-	return "", false
+	return strings.TrimSpace(about), portfolio.AmongCodes(r, code)
 }
 
 // Quiet is for how many days the same action is not suggested for the same customer: after

@@ -58,7 +58,7 @@ func (w *Windows) None() bool { return len(w.spans) == 0 }
 func (w *Windows) Offers(into *Windows, names ...string) {
 	into.spans, into.weight = into.spans[:0], w.weight
 	for _, s := range w.spans {
-		if s.about == anything || s.about != "" && slices.Contains(names, s.about) {
+		if s.about == anything || portfolio.AmongCodes(names, s.about) {
 			into.spans = append(into.spans, s)
 		}
 	}

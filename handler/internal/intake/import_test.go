@@ -840,3 +840,15 @@ func TestNamesOfBranches(t *testing.T) {
 		t.Errorf("the third time: %+v", s.Customers)
 	}
 }
+
+// TestRefusalsOfWhatIsNotKnown land with a warning; what is known, and consents, without.
+func TestRefusalsOfWhatIsNotKnown(t *testing.T) {
+	for consent, warned := range map[string]bool{
+		"blorp:all:no": true, "marketing:email:yes|Blorp:phone:no": true, "blorp:all:yes": false, "Marketing:ALL:no": false, "profiling:all:no": false, "": false,
+	} {
+		_, report := load(t, newBook(t, 4), files{portfolio.Customers: "customer_id,consents\nC1," + consent + "\n"})
+		if lines := csvLines(report); (len(lines) == 1 && strings.Contains(lines[0], "taken for a refusal of commercial contact") && strings.Contains(lines[0], "warning") && !strings.Contains(lines[0], "lorp")) != warned || !warned && len(lines) > 0 {
+			t.Errorf("%q: %v", consent, lines)
+		}
+	}
+}

@@ -193,6 +193,9 @@ func (w *joiner) one(g *group) error {
 	if len(w.in.Customers)+len(w.in.Policies)+len(w.in.Claims)+len(w.in.Contacts) == 0 {
 		return nil
 	}
+	if err := w.checkConsents(); err != nil {
+		return err
+	}
 	w.findVanished(stored)
 	w.names.note(w.in.Policies, w.tenant.Branches)
 	w.in.NameBranches(w.tenant.Branches)
@@ -437,6 +440,24 @@ func (w *joiner) checkClaims(stored *portfolio.Aggregate) error {
 		kept++
 	}
 	w.in.Claims, w.lines[portfolio.Claims] = in[:kept], lines[:kept]
+	return nil
+}
+
+// checkConsents warns of refusals of what Polis does not know, which count as refusals of
+// commercial contact.
+func (w *joiner) checkConsents() error {
+	for i := range w.in.Customers {
+		for _, c := range w.in.Customers[i].Consents {
+			if c.Given || portfolio.PurposeOf(c.Purpose) != portfolio.UnknownPurpose {
+				continue
+			}
+			b := portfolio.Breach{Field: "consents", Rule: "refuses a purpose that is not known: taken for a refusal of commercial contact"}
+			if err := w.findings.warn(portfolio.Customers, w.lines[portfolio.Customers][i], w.in.Customers[i].ID, b); err != nil {
+				return err
+			}
+			break
+		}
+	}
 	return nil
 }
 

@@ -1,6 +1,10 @@
 package nbp
 
-import "polis/handler/internal/portfolio"
+import (
+	"strings"
+
+	"polis/handler/internal/portfolio"
+)
 
 // Codes of why a channel may be used for marketing or not.
 const (
@@ -11,8 +15,12 @@ const (
 	refusedOtherwise = "refused_otherwise"
 )
 
-// marketing is the purpose of consents that offers come under.
-const marketing = "marketing"
+// concerns reports whether a consent says something of offers: one for marketing, and a refusal
+// of a purpose that is not known, which fails closed.
+func concerns(c *portfolio.Consent) bool {
+	p := portfolio.PurposeOf(c.Purpose)
+	return p == portfolio.Marketing || p == portfolio.UnknownPurpose && !c.Given
+}
 
 // Channel is a way to approach customers.
 type Channel struct {
@@ -63,7 +71,7 @@ func approaches(channels []Channel, v *portfolio.View, customer bool, out []Appr
 	}
 	// Also by a channel that the tenant does not use.
 	for i := range said {
-		if c := &said[i]; c.Purpose == marketing && !c.Given && c.On <= v.AsOf && lastWord(said, everywhere(c.Channel), v.AsOf) == c {
+		if c := &said[i]; concerns(c) && !c.Given && c.On <= v.AsOf && lastWord(said, everywhere(c.Channel), v.AsOf) == c {
 			refused = true
 		}
 	}
@@ -80,7 +88,7 @@ func approaches(channels []Channel, v *portfolio.View, customer bool, out []Appr
 func lastWord(said []portfolio.Consent, channel string, asOf portfolio.Date) (last *portfolio.Consent) {
 	for i := range said {
 		c := &said[i]
-		if c.Purpose != marketing || c.On > asOf || everywhere(c.Channel) != channel && everywhere(c.Channel) != "" {
+		if !concerns(c) || c.On > asOf || everywhere(c.Channel) != "" && !portfolio.IsCode(c.Channel, channel) {
 			continue
 		}
 		if last == nil || c.On > last.On || c.On == last.On && !c.Given {
@@ -90,9 +98,13 @@ func lastWord(said []portfolio.Consent, channel string, asOf portfolio.Date) (la
 	return last
 }
 
+// allChannels are the codes that stand for all.
+var allChannels = []string{"all", "any", "alle", "tous", "*"}
+
 // everywhere is "" for what stands for all channels.
 func everywhere(channel string) string {
-	if channel == "all" || channel == "any" {
+	channel = strings.TrimSpace(channel)
+	if portfolio.AmongCodes(allChannels, channel) {
 		return ""
 	}
 	return channel

@@ -130,10 +130,11 @@ func has(p *portfolio.Policy, key, value string) bool {
 	return false
 }
 
-// Named are the groups that a name means: the one of that code, or all of that branch.
+// Named are the groups that a name means, in any case: the one of that code, or all of that
+// branch.
 func (g *Grouping) Named(name string) (set uint64) {
 	for i := range g.Groups {
-		if g.Groups[i].Code == name || g.Groups[i].Branch == name {
+		if portfolio.IsCode(g.Groups[i].Code, name) || portfolio.IsCode(g.Groups[i].Branch, name) {
 			set |= 1 << i
 		}
 	}

@@ -255,7 +255,7 @@ func (e *Engine) named(name string) uint64 {
 func (e *Engine) attributes(p *portfolio.Policy) {
 	for i := range p.Attributes {
 		a := &p.Attributes[i]
-		if a.Key == e.settings.ElsewhereAttribute {
+		if portfolio.IsCode(a.Key, e.settings.ElsewhereAttribute) {
 			for name := range strings.FieldsFuncSeq(a.Value, func(r rune) bool { return r == ' ' || r == ',' || r == ';' }) {
 				e.elsewhere |= e.grouping.Named(name)
 			}
@@ -277,10 +277,10 @@ func (e *Engine) contacts(v *portfolio.View) {
 			return
 		}
 		code, about, named := strings.Cut(reason, ":")
-		if on > cool && slices.Contains(e.settings.DeclinedReasons, code) {
-			e.declined |= e.named(about)
+		if on > cool && portfolio.AmongCodes(e.settings.DeclinedReasons, code) {
+			e.declined |= e.named(strings.TrimSpace(about))
 		}
-		if named && on > away && slices.Contains(e.settings.ElsewhereReasons, code) {
+		if named && on > away && portfolio.AmongCodes(e.settings.ElsewhereReasons, code) {
 			e.elsewhere |= e.grouping.Named(about)
 		}
 	}

@@ -293,6 +293,8 @@ func TestDeclines(t *testing.T) {
 		"one":                      {said("offer_declined:travel", asOf-9), nil, Declined, ""},
 		"on the as-of date":        {said("offer_declined:travel", asOf), nil, Declined, ""},
 		"the last day of the year": {said("declined:travel", year+1), nil, Declined, ""},
+		"in capitals":              {said("Offer_Declined:Travel", asOf-9), nil, Declined, ""},
+		"with spaces":              {said(" DECLINED : travel ", asOf-9), nil, Declined, ""},
 		"a year ago":               {said("declined:travel", year), nil, "", ""},
 		"something else":           {said("declines:travel", asOf-9), nil, "", ""},
 		"of no group":              {said("declined:moon", asOf-9), nil, "", ""},
@@ -349,6 +351,13 @@ func TestConsent(t *testing.T) {
 	}{
 		"nothing said":             {nil, "existing_customer", "no_consent", "existing_customer"},
 		"refused":                  {[]portfolio.Consent{word("marketing", "email", false, asOf-9)}, "consent_refused", "no_consent", "refused_otherwise"},
+		"in capitals":              {[]portfolio.Consent{word("Marketing", "ALL", false, asOf-9)}, "consent_refused", "consent_refused", "consent_refused"},
+		"with spaces":              {[]portfolio.Consent{word(" marketing ", " Email", false, asOf-9)}, "consent_refused", "no_consent", "refused_otherwise"},
+		"given in capitals":        {[]portfolio.Consent{word("MARKETING", "Phone ", true, asOf-9)}, "existing_customer", "consent_given", "existing_customer"},
+		"by another word":          {[]portfolio.Consent{word("Reclame", "alle", false, asOf-9)}, "consent_refused", "consent_refused", "consent_refused"},
+		"an unknown purpose":       {[]portfolio.Consent{word("blorp", "all", false, asOf-9)}, "consent_refused", "consent_refused", "consent_refused"},
+		"an unknown one is given":  {[]portfolio.Consent{word("blorp", "all", true, asOf-9)}, "existing_customer", "no_consent", "existing_customer"},
+		"profiling":                {[]portfolio.Consent{word("Profiling", "all", false, asOf-9)}, "existing_customer", "no_consent", "existing_customer"},
 		"refused without date":     {[]portfolio.Consent{word("marketing", "email", false, 0)}, "consent_refused", "no_consent", "refused_otherwise"},
 		"given, then refused":      {[]portfolio.Consent{word("marketing", "email", true, asOf-90), word("marketing", "email", false, asOf-9)}, "consent_refused", "no_consent", "refused_otherwise"},
 		"refused, then given":      {[]portfolio.Consent{word("marketing", "email", false, asOf-90), word("marketing", "email", true, asOf-9)}, "consent_given", "no_consent", "existing_customer"},
@@ -359,7 +368,7 @@ func TestConsent(t *testing.T) {
 		"no to all, later one yes": {[]portfolio.Consent{word("marketing", "email", true, asOf-9), word("marketing", "", false, asOf-90)}, "consent_given", "consent_refused", "consent_refused"},
 		"no to what is not used":   {[]portfolio.Consent{word("marketing", "fax", false, asOf-90)}, "refused_otherwise", "no_consent", "refused_otherwise"},
 		"refused tomorrow":         {[]portfolio.Consent{word("marketing", "email", false, asOf+1)}, "existing_customer", "no_consent", "existing_customer"},
-		"refused something else":   {[]portfolio.Consent{word("newsletter", "email", false, asOf-9)}, "existing_customer", "no_consent", "existing_customer"},
+		"refused something else":   {[]portfolio.Consent{word("service", "email", false, asOf-9)}, "existing_customer", "no_consent", "existing_customer"},
 	} {
 		a := person(1980, "motor")
 		a.Customers[0].Consents = tc.said
