@@ -405,7 +405,7 @@ func TestEverybodyIsOwedCare(t *testing.T) {
 	}
 	plain := score(func(*portfolio.Aggregate) {})
 	dear := score(func(a *portfolio.Aggregate) {
-		a.Policies[0].AnnualPremium, a.Policies[0].CommissionRate = 9_000_00, 0.5
+		a.Policies[0].AnnualPremium, a.Policies[0].CommissionRate = 9_000_00, portfolio.RateOf(0.5)
 	})
 	for _, f := range FactList {
 		if f.Name == "premium" || strings.Contains(f.Name, "commission") {

@@ -296,7 +296,7 @@ func (e *Engine) Score(in feature.Input, rk *risk.Result, contacts int, wants []
 		return
 	}
 	calls := e.contacts(v, rates, contacts)
-	r.Margin = rates.income - rates.cost - rates.loss - calls
+	r.Margin = rates.income + e.fee() - rates.cost - rates.loss - calls
 	e.purchases(v, wants)
 	e.expect(r)
 	e.draw(v, rates, r)
@@ -346,7 +346,8 @@ func (e *Engine) policies(v *portfolio.View, rk *risk.Result) (t rates, ok bool)
 		if insured(p.Branch) {
 			counted = premium
 		}
-		income, cost, loss := e.s.yearly(premium, counted, e.s.Commission(p), float64(expected*e.dear))
+		commission, fee := e.s.Pay(p.Policy)
+		income, cost, loss := e.s.yearly(premium, counted, commission, fee, float64(expected*e.dear))
 		c := class(p.Branch)
 		t.income += income
 		t.cost += cost
@@ -448,22 +449,18 @@ func (e *Engine) known(p *portfolio.PolicyView, asOf portfolio.Date, a *annuity,
 	}
 }
 
-// presence is the discounted time in which the customer has a policy, given that the
-// relation ends at each month: until then, and after it for those whom policies that do
-// not count keep.
-func (e *Engine) presence() {
-	flat, last := &e.classes[0][0].certainFlat, len(e.grid)-1
-	e.later[last], e.laterKnown[last] = 0, 0
+// having is the time in which the customer has a policy, given that the relation ends at
+// each month: until then, and after it for those whom policies that do not count keep. Time
+// counts by per, what it comes to until each month: discounted, say.
+func (e *Engine) having(per, there, later *line) {
+	last := len(e.grid) - 1
+	later[last] = 0
 	for k := last; k > 0; k-- {
-		step := float64(e.m.CarryOn * float64((flat[k]-flat[k-1])*(e.rest[k]+e.rest[k-1])/2))
-		e.later[k-1] = e.later[k] + step
-		e.laterKnown[k-1] = e.laterKnown[k] + float64(step*e.share(k))
+		later[k-1] = later[k] + float64(e.m.CarryOn*float64((per[k]-per[k-1])*(e.rest[k]+e.rest[k-1])/2))
 	}
-	e.there[0], e.thereKnown[0] = 0, 0
+	there[0] = 0
 	for k := 1; k <= last; k++ {
-		step := float64((flat[k] - flat[k-1]) * (e.own[k] + e.own[k-1]) / 2)
-		e.there[k] = e.there[k-1] + step
-		e.thereKnown[k] = e.thereKnown[k-1] + float64(step*e.share(k))
+		there[k] = there[k-1] + float64((per[k]-per[k-1])*(e.own[k]+e.own[k-1])/2)
 	}
 }
 
@@ -472,7 +469,8 @@ func (e *Engine) contacts(v *portfolio.View, t rates, last int) float64 {
 	c := e.m.Contacts
 	a := c.Mean + float64(c.Weight*(float64(last)-c.Mean))
 	yearly := float64(max(0, a) * e.s.ContactCost)
-	e.presence()
+	e.having(&e.classes[0][0].certainFlat, &e.there, &e.later)
+	e.having(&e.faded, &e.thereKnown, &e.laterKnown)
 	for k := range e.grid {
 		sum := e.there[k] + e.later[k]
 		e.cost[k] += float64(yearly * sum)
@@ -480,6 +478,19 @@ func (e *Engine) contacts(v *portfolio.View, t rates, last int) float64 {
 		e.square[k] += float64(float64(2*yearly*e.s.ContactCost) * sum)
 	}
 	return yearly
+}
+
+// fee adds what the customer pays the office while it has a policy, and returns it a year.
+func (e *Engine) fee() float64 {
+	if e.s.CustomerFee == 0 || e.s.View == Insurer {
+		return 0
+	}
+	var there, later line
+	e.having(&e.classes[0][0].certain, &there, &later)
+	for k := range e.grid {
+		e.income[k] += float64(e.s.CustomerFee * (there[k] + later[k]))
+	}
+	return e.s.CustomerFee
 }
 
 // purchases adds the policies that the customer may yet buy, while it has one: what is

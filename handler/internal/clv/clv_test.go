@@ -32,9 +32,14 @@ func person(policies ...portfolio.Policy) *portfolio.Aggregate {
 	return &portfolio.Aggregate{Customers: []portfolio.Customer{{ID: "c", BirthYear: 1980, Version: known}}, Policies: policies}
 }
 
+// policy gives its commission unless that is 0.
 func policy(id, branch string, premium portfolio.Cents, commission float64) portfolio.Policy {
+	rate := portfolio.Rate{}
+	if commission != 0 {
+		rate = portfolio.RateOf(commission)
+	}
 	return portfolio.Policy{
-		ID: id, CustomerID: "c", Branch: branch, StartDate: start, AnnualPremium: premium, CommissionRate: commission, Status: portfolio.Active, Version: known,
+		ID: id, CustomerID: "c", Branch: branch, StartDate: start, AnnualPremium: premium, CommissionRate: rate, Status: portfolio.Active, Version: known,
 	}
 }
 
@@ -531,6 +536,9 @@ func TestSettingsAreChecked(t *testing.T) {
 		"discount_rate":      func(s *Settings) { s.DiscountRate = math.NaN() },
 		"commission_rate":    func(s *Settings) { s.CommissionRate = -0.1 },
 		"servicing_cost":     func(s *Settings) { s.ServicingCost = math.Inf(1) },
+		"customer_fee":       func(s *Settings) { s.CustomerFee = -1 },
+		"policy_fees.life":   func(s *Settings) { s.PolicyFees = map[string]float64{"life": math.NaN()} },
+		"policy_fees names":  func(s *Settings) { s.PolicyFees = map[string]float64{"Life": 1} },
 		"market.weight":      func(s *Settings) { s.Market.Weight = -1 },
 		"segments":           func(s *Settings) { s.Segments = nil },
 		"segments[0].code":   func(s *Settings) { s.Segments[0].Code = "Best!" },

@@ -10,6 +10,7 @@ import (
 type Flow struct {
 	Premium    float64 // earned
 	Commission float64 // on it, at each policy's own rate or the tenant's
+	Fees       float64 // of policies and of the customer
 	Insured    float64 // the part of Premium that is neither life nor health: what Loss belongs to
 	Loss       float64 // incurred
 	Exposure   float64 // policy-years
@@ -26,19 +27,25 @@ func (s *Settings) Margin(f Flow) float64 {
 	if s.View == Insurer {
 		return float64(f.Insured*(1-s.ExpenseRatio)) - f.Loss - contacts
 	}
-	m := f.Commission - float64(f.Exposure*s.ServicingCost) - contacts - float64(f.Opened*s.AcquisitionCost)
+	m := f.Commission + f.Fees - float64(f.Exposure*s.ServicingCost) - contacts - float64(f.Opened*s.AcquisitionCost)
 	if s.View == Agency {
 		m += float64(f.Premium*s.AgencyCommission) + float64((f.Insured-f.Loss)*s.ProfitShare)
 	}
 	return m
 }
 
-// Commission is a policy's rate, or the tenant's where it has none.
-func (s *Settings) Commission(p *portfolio.PolicyView) float64 {
-	if p.CommissionRate > 0 {
-		return p.CommissionRate
+// Pay is what an office earns on a policy: a share of its premium, and a fee in EUR a year.
+// A rate that the policy gives is what it is, 0 too; where it gives none it is the tenant's,
+// in branches for which there is no fee.
+func (s *Settings) Pay(p *portfolio.Policy) (commission, fee float64) {
+	fee, asked := s.PolicyFees[p.Branch]
+	switch {
+	case p.CommissionRate.Given:
+		return p.CommissionRate.Share, fee
+	case asked:
+		return 0, fee
 	}
-	return s.CommissionRate
+	return s.CommissionRate, 0
 }
 
 // Flow is what came about from a date until another, the first included and the second
@@ -52,14 +59,20 @@ func (s *Settings) Flow(v *portfolio.View, from, until portfolio.Date) (f Flow) 
 		}
 		earned := p.EarnedPremium(from, until).EUR()
 		f.Premium += earned
-		f.Commission += float64(earned * s.Commission(p))
-		f.Exposure += p.Exposure(from, until)
+		commission, fee := s.Pay(p.Policy)
+		exposure := p.Exposure(from, until)
+		f.Commission += float64(earned * commission)
+		f.Fees += float64(exposure * fee)
+		f.Exposure += exposure
 		if insured(p.Branch) {
 			f.Insured += earned
 		}
 		if p.StartDate >= from && !p.Replaces {
 			f.Opened++
 		}
+	}
+	if s.CustomerFee > 0 {
+		f.Fees += float64(s.CustomerFee * covered(v, from, until))
 	}
 	for i := range v.Claims {
 		c := &v.Claims[i]
@@ -77,6 +90,33 @@ func (s *Settings) Flow(v *portfolio.View, from, until portfolio.Date) (f Flow) 
 		}
 	}
 	return f
+}
+
+// covered is how many years from a date until another the customer had a policy.
+func covered(v *portfolio.View, from, until portfolio.Date) float64 {
+	years := 0.0
+	for from < until {
+		// Until when the policies that are in force reach, and when the next begins.
+		reach, next := from, until
+		for i := range v.Policies {
+			p := &v.Policies[i]
+			switch {
+			case p.InForce(from) && p.EndDate == 0:
+				reach = until
+			case p.InForce(from):
+				reach = max(reach, min(p.EndDate, until))
+			case p.StartDate > from && (p.EndDate == 0 || p.EndDate > p.StartDate):
+				next = min(next, p.StartDate)
+			}
+		}
+		if reach == from {
+			from = next
+			continue
+		}
+		years += portfolio.Years(from, reach)
+		from = reach
+	}
+	return years
 }
 
 func insured(branch string) bool {

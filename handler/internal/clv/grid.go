@@ -182,7 +182,7 @@ func newNewcomers(g grid, st steps, s *Settings, n *Ware, l lasting, fade float6
 		d, up, dear, alive = d*st.discount, up*st.growth, dear*st.inflation, alive*l.month[AgeBand((float64(k)-0.5)/12)]
 	}
 	insured := float64(n.Insured * n.Premium)
-	income, cost, loss := s.yearly(n.Premium, insured, n.Rate, float64(float64(n.Frequency*n.Insured)*n.Severity))
+	income, cost, loss := s.yearly(n.Premium, insured, n.Rate, n.Fee, float64(float64(n.Frequency*n.Insured)*n.Severity))
 	y, spread := income-cost-loss, 1+n.Spread
 	y2, y3 := float64(y*y)*spread, float64(float64(y*y*y)*float64(spread*spread*spread))
 	acquisition := s.AcquisitionCost
@@ -224,16 +224,16 @@ func fading(rate float64, months int) []float64 {
 	return out
 }
 
-// yearly is what a premium brings and costs in a year, in the view of the settings; loss is
-// the expected loss, and what of it counts is returned.
-func (s *Settings) yearly(premium, insured, commission, loss float64) (income, cost, counted float64) {
+// yearly is what a premium and a fee bring and cost in a year, in the view of the settings;
+// loss is the expected loss, and what of it counts is returned. A fee grows as premiums do.
+func (s *Settings) yearly(premium, insured, commission, fee, loss float64) (income, cost, counted float64) {
 	switch s.View {
 	case Insurer:
 		return insured, insured * s.ExpenseRatio, loss
 	case Agency:
-		return float64(premium*(commission+s.AgencyCommission)) + float64(insured*s.ProfitShare), s.ServicingCost, float64(loss * s.ProfitShare)
+		return float64(premium*(commission+s.AgencyCommission)) + fee + float64(insured*s.ProfitShare), s.ServicingCost, float64(loss * s.ProfitShare)
 	}
-	return premium * commission, s.ServicingCost, 0
+	return float64(premium*commission) + fee, s.ServicingCost, 0
 }
 
 // costGrows reports whether a cost of yearly grows with the premium.

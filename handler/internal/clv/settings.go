@@ -3,7 +3,10 @@ package clv
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"math"
+	"slices"
+	"strings"
 
 	"polis/handler/internal/fault"
 	"polis/handler/internal/score"
@@ -15,7 +18,7 @@ type View string
 // The views.
 const (
 	Insurer      View = "insurer"      // earned premium − expected loss − expenses − contacts
-	Intermediary View = "intermediary" // commission − servicing, contacts and acquisition
+	Intermediary View = "intermediary" // commission and fees − servicing, contacts and acquisition
 	Agency       View = "agency"       // the same with agency commission and a share of the profit
 )
 
@@ -28,14 +31,19 @@ type Settings struct {
 	DiscountRate  float64 `json:"discount_rate"`  // a year; a risk-free rate of 2 to 3% with a margin, our choice
 	Coverage      float64 `json:"coverage"`       // of the prediction interval and of that of its expectation: 0.9
 
-	CommissionRate   float64 `json:"commission_rate"`   // of premium, where a policy gives none; private non-life: a fifth or less
-	ExpenseRatio     float64 `json:"expense_ratio"`     // of premium, insurer: commission and own cost; an order of magnitude, our assumption
-	AgencyCommission float64 `json:"agency_commission"` // of premium, on top, agency
-	ProfitShare      float64 `json:"profit_share"`      // of premium − loss, agency: negative too, since the pool is shared and not the policy
-	ServicingCost    float64 `json:"servicing_cost"`    // EUR per policy a year: about an hour of office work in three years
-	ContactCost      float64 `json:"contact_cost"`      // EUR per contact: ten minutes of it
-	AcquisitionCost  float64 `json:"acquisition_cost"`  // EUR per new policy, once: two hours of it
-	UnseenError      float64 `json:"unseen_error"`      // of income, ten years ahead: what the three that were looked back on could not show
+	CommissionRate float64 `json:"commission_rate"` // of premium, where a policy gives none; private non-life: a fifth or less
+	// Fees are what an office asks of its customers itself, beside commission or in its place:
+	// disability, life and funeral insurance carry no commission in the Netherlands since 2013
+	// (Besluit Gedragstoezicht financiële ondernemingen Wft, article 86c). By default none.
+	PolicyFees       map[string]float64 `json:"policy_fees"`       // EUR a policy-year, by branch; in a branch that is named CommissionRate is not taken
+	CustomerFee      float64            `json:"customer_fee"`      // EUR a year in which a customer has a policy
+	ExpenseRatio     float64            `json:"expense_ratio"`     // of premium, insurer: commission and own cost; an order of magnitude, our assumption
+	AgencyCommission float64            `json:"agency_commission"` // of premium, on top, agency
+	ProfitShare      float64            `json:"profit_share"`      // of premium − loss, agency: negative too, since the pool is shared and not the policy
+	ServicingCost    float64            `json:"servicing_cost"`    // EUR per policy a year: about an hour of office work in three years
+	ContactCost      float64            `json:"contact_cost"`      // EUR per contact: ten minutes of it
+	AcquisitionCost  float64            `json:"acquisition_cost"`  // EUR per new policy, once: two hours of it
+	UnseenError      float64            `json:"unseen_error"`      // of income, ten years ahead: what the three that were looked back on could not show
 
 	Market   Market   `json:"market"`
 	Segments Segments `json:"segments"`
@@ -88,7 +96,7 @@ func (s *Segments) UnmarshalJSON(b []byte) error {
 var Defaults = Settings{
 	View: Intermediary, HorizonMonths: 120, DiscountRate: 0.04, Coverage: 0.90,
 	CommissionRate: 0.17, ExpenseRatio: 0.28, AgencyCommission: 0.06, ProfitShare: 0.10,
-	ServicingCost: 12, ContactCost: 9, AcquisitionCost: 60, UnseenError: 0.15,
+	PolicyFees: map[string]float64{}, ServicingCost: 12, ContactCost: 9, AcquisitionCost: 60, UnseenError: 0.15,
 	Market: Market{
 		SingleEnds: 0.08, Purchases: 0.10, Growth: 0.02, GrowthSD: 0.08, Spread: 3, Frailty: 0.3, WantsFade: 0.5, CarryOn: 0.2, Weight: 20,
 	},
@@ -126,6 +134,7 @@ func (s *Settings) Check() error {
 	}{
 		{"discount_rate", s.DiscountRate, 1},
 		{"commission_rate", s.CommissionRate, 1},
+		{"customer_fee", s.CustomerFee, 1e6},
 		{"expense_ratio", s.ExpenseRatio, 1},
 		{"agency_commission", s.AgencyCommission, 1},
 		{"profit_share", s.ProfitShare, 1},
@@ -147,7 +156,21 @@ func (s *Settings) Check() error {
 			return fault.New(fault.Invalid, "clv: %s is from 0 to %v", f.name, f.most)
 		}
 	}
+	for _, branch := range slices.Sorted(maps.Keys(s.PolicyFees)) {
+		if branch == "" || branch != strings.ToLower(branch) {
+			return fault.New(fault.Invalid, "clv: policy_fees names branches in small letters, and %q is none", branch)
+		}
+		if fee := s.PolicyFees[branch]; !(fee >= 0 && fee <= 1e6) {
+			return fault.New(fault.Invalid, "clv: policy_fees.%s is from 0 to 1e+06", branch)
+		}
+	}
 	return s.checkSegments()
+}
+
+// Clone is a copy that shares nothing that reading settings changes.
+func (s Settings) Clone() Settings {
+	s.PolicyFees = maps.Clone(s.PolicyFees)
+	return s
 }
 
 func (s *Settings) checkSegments() error {

@@ -16,11 +16,12 @@ type Ware struct {
 	Business bool   `json:"business,omitempty"`
 
 	// What a policy of it is like when it is bought. Amounts are EUR.
-	Premium   float64 `json:"premium"` // a year, mean
-	Spread    float64 `json:"spread"`  // squared coefficient of variation of the premium
-	Rate      float64 `json:"rate"`    // commission
-	Insured   float64 `json:"insured"` // share of the premium that is neither life nor health
-	Ends      float64 `json:"ends"`    // single ends a year
+	Premium   float64 `json:"premium"`       // a year, mean
+	Spread    float64 `json:"spread"`        // squared coefficient of variation of the premium
+	Rate      float64 `json:"rate"`          // commission
+	Fee       float64 `json:"fee,omitempty"` // a year
+	Insured   float64 `json:"insured"`       // share of the premium that is neither life nor health
+	Ends      float64 `json:"ends"`          // single ends a year
 	Frequency float64 `json:"frequency"`
 	Severity  float64 `json:"severity"`
 

@@ -294,8 +294,8 @@ func (f *facts) policy(p *portfolio.PolicyView, year, years3 portfolio.Date, hel
 		f.payments += float64(p.PaymentFrequency)
 		f.paid++
 	}
-	if p.CommissionRate > 0 {
-		f.commission += p.CommissionRate
+	if p.CommissionRate.Given {
+		f.commission += p.CommissionRate.Share
 		f.commissioned++
 	}
 	f.notice = max(f.notice, p.NoticeMonths)

@@ -45,7 +45,7 @@ func history(r *rand.Rand, id string) *portfolio.Aggregate {
 			}
 			p := portfolio.Policy{
 				ID: pid, CustomerID: id, Branch: portfolio.Branches[r.IntN(len(portfolio.Branches))].Name, StartDate: start, AnnualPremium: portfolio.Cents(r.IntN(90000)),
-				Product: pick(r, "", "plus"), Carrier: pick(r, "North", "South", "East"), CommissionRate: float64(r.IntN(3)) / 10, NoticeMonths: r.IntN(3), ContractEnd: start + portfolio.Date(365*(v+1)),
+				Product: pick(r, "", "plus"), Carrier: pick(r, "North", "South", "East"), CommissionRate: portfolio.RateOf(float64(r.IntN(3)) / 10), NoticeMonths: r.IntN(3), ContractEnd: start + portfolio.Date(365*(v+1)),
 				SumInsured: portfolio.Cents(r.IntN(3) * 1000), Deductible: portfolio.Cents(r.IntN(3) * 100), Attributes: []portfolio.Attribute{{Key: "bm", Value: pick(r, "1", "2")}},
 				Status: portfolio.Active, PaymentFrequency: []int{0, 1, 12}[r.IntN(3)], Version: portfolio.Version{ValidFrom: from, RecordedAt: from - portfolio.Date(r.IntN(60))},
 			}

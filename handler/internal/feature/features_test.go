@@ -91,7 +91,7 @@ func plain(r *rand.Rand, id string) *portfolio.Aggregate {
 		start := asOf - portfolio.Date(900+r.IntN(900))
 		p := portfolio.Policy{
 			ID: fmt.Sprint(id, i), CustomerID: id, Branch: portfolio.Branches[r.IntN(6)].Name, StartDate: start, AnnualPremium: 50_000, Status: portfolio.Active, Product: "plus", Carrier: "North",
-			PaymentFrequency: 12, CommissionRate: 0.1, NoticeMonths: 1, ContractEnd: asOf + 100, SumInsured: 1000, Deductible: 100, Attributes: []portfolio.Attribute{{Key: "bm", Value: "4"}},
+			PaymentFrequency: 12, CommissionRate: portfolio.RateOf(0.1), NoticeMonths: 1, ContractEnd: asOf + 100, SumInsured: 1000, Deductible: 100, Attributes: []portfolio.Attribute{{Key: "bm", Value: "4"}},
 			Version: portfolio.Version{RecordedAt: start, ValidFrom: start},
 		}
 		a.Policies = append(a.Policies, p)
@@ -113,6 +113,36 @@ func plain(r *rand.Rand, id string) *portfolio.Aggregate {
 	}
 	a.Normalise(asOf)
 	return a
+}
+
+// TestCommissionOfZero: a commission of 0 is one that is known, and none is missing.
+func TestCommissionOfZero(t *testing.T) {
+	of := func(rates ...portfolio.Rate) float64 {
+		a := &portfolio.Aggregate{Customers: []portfolio.Customer{{ID: "c", Version: portfolio.Version{RecordedAt: asOf - 900, ValidFrom: asOf - 900}}}}
+		for i, rate := range rates {
+			a.Policies = append(a.Policies, portfolio.Policy{
+				ID: fmt.Sprint(i), CustomerID: "c", Branch: "motor", StartDate: asOf - 900, AnnualPremium: 1000, CommissionRate: rate, Status: portfolio.Active,
+				Version: portfolio.Version{RecordedAt: asOf - 900, ValidFrom: asOf - 900},
+			})
+		}
+		a.Normalise(asOf)
+		for i, f := range CustomerFields() {
+			if f.Name == "commission_rate" {
+				return rows(a)[0].Num[i]
+			}
+		}
+		t.Fatal("there is no such feature")
+		return 0
+	}
+	if got := of(portfolio.Rate{}, portfolio.Rate{}); !math.IsNaN(got) {
+		t.Errorf("of policies that give none it is %v", got)
+	}
+	if got := of(portfolio.RateOf(0), portfolio.Rate{}); got != 0 {
+		t.Errorf("of one at 0 and one that gives none it is %v", got)
+	}
+	if got := of(portfolio.RateOf(0), portfolio.RateOf(0.2)); got != 0.1 {
+		t.Errorf("of one at 0 and one at 0.2 it is %v", got)
+	}
 }
 
 // TestCurrentOnly: as of a date before rows without dates were recorded, what is marked as
@@ -177,7 +207,7 @@ func TestUndatedRowsSayNothingElse(t *testing.T) {
 		}
 		for i := range y.Policies {
 			p := &y.Policies[i]
-			p.AnnualPremium, p.Carrier, p.Product, p.ContractEnd, p.NoticeMonths, p.PaymentFrequency, p.CommissionRate, p.Attributes = 1, "Other", "x", asOf+9, 9, 4, 0.5, nil
+			p.AnnualPremium, p.Carrier, p.Product, p.ContractEnd, p.NoticeMonths, p.PaymentFrequency, p.CommissionRate, p.Attributes = 1, "Other", "x", asOf+9, 9, 4, portfolio.RateOf(0.5), nil
 			p.SumInsured, p.Deductible = 1, 1
 			if p.EndDate > asOf { // what comes is not known
 				p.EndDate, p.EndReason, p.Status = 0, "", portfolio.Active
@@ -582,7 +612,7 @@ func BenchmarkRead(b *testing.B) {
 		for v := range 4 {
 			a.Policies = append(a.Policies, portfolio.Policy{
 				ID: fmt.Sprint("p", i), CustomerID: "c", Branch: portfolio.Branches[i].Name, StartDate: start, ContractEnd: start + portfolio.Date(365*(v+1)), AnnualPremium: portfolio.Cents(20_000 + 100*v),
-				Status: portfolio.Active, PaymentFrequency: 12, CommissionRate: 0.2, Version: version(start + portfolio.Date(365*v)),
+				Status: portfolio.Active, PaymentFrequency: 12, CommissionRate: portfolio.RateOf(0.2), Version: version(start + portfolio.Date(365*v)),
 			})
 		}
 		for k := range 2 {

@@ -148,6 +148,9 @@ type sum struct {
 // Value scores the customers of the sample's book and draws, for those of its first
 // households, futures of as many months as a value looks ahead.
 func Value(ctx context.Context, source train.Source, m *scoring.Models, o sample.Options, paths int) (*Values, error) {
+	if m.Settings.Clv.CustomerFee != 0 || len(m.Settings.Clv.PolicyFees) > 0 {
+		return nil, fault.New(fault.Invalid, "made futures know no fees: clv.customer_fee and clv.policy_fees have to be none")
+	}
 	asOf, err := AsOf(o)
 	if err != nil {
 		return nil, err

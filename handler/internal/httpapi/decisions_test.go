@@ -232,6 +232,44 @@ func TestAsOfADateTheRelationIsThatOfThen(t *testing.T) {
 	}
 }
 
+// TestACommissionOfZeroIsOne: inline and stored, in what is shown of the customer and in its
+// decision's record, which scores to the same again.
+func TestACommissionOfZeroIsOne(t *testing.T) {
+	w := newWorld(t)
+	realised := map[string]float64{}
+	for i, rate := range []string{"", "0", "0.17"} {
+		a := aggregate(fmt.Sprintf("Z%d", i))
+		p := a["policies"].([]any)[0].(map[string]any)
+		if p["branch"] = "disability"; rate != "" {
+			p["commission_rate"] = json.RawMessage(rate)
+		}
+		var out struct {
+			Results []struct {
+				ID       string  `json:"decision_id"`
+				Realised float64 `json:"realised"`
+			}
+		}
+		must(t, json.Unmarshal(w.want(200, w.json("key-one", "POST", "/api/v1/clv/scores", map[string]any{"as_of": "2026-03-31", "aggregates": []any{a}})).Body.Bytes(), &out))
+		realised[rate] = out.Results[0].Realised
+		id := fmt.Sprintf("/api/v1/customers/Z%d", i)
+		w.want(201, w.json("key-one", "PUT", id, a))
+		body := w.want(200, w.do("key-one", "GET", id, "", nil)).Body.String()
+		if shown := strings.Contains(body, `"commission_rate":`); shown != (rate == "0" || rate == "0.17") {
+			t.Errorf("a commission of %q is shown in %s", rate, body)
+		}
+		must(t, json.Unmarshal(w.want(200, w.json("key-one", "POST", "/api/v1/clv/scores", map[string]any{"as_of": "2026-03-31", "customers": []string{fmt.Sprintf("Z%d", i)}})).Body.Bytes(), &out))
+		if out.Results[0].Realised != realised[rate] {
+			t.Errorf("a commission of %q brought %v inline and %v stored", rate, realised[rate], out.Results[0].Realised)
+		}
+		if d := w.decision(out.Results[0].ID); !d.Reproduced {
+			t.Errorf("a commission of %q: %+v", rate, d)
+		}
+	}
+	if realised[""] != realised["0.17"] || realised["0"] >= 0 || realised["0.17"] <= 0 {
+		t.Errorf("realised by commission: %v", realised)
+	}
+}
+
 // TestPeople relies on a decision, asks for a person, who changes it, and erases it all.
 func TestPeople(t *testing.T) {
 	w := scored(t)

@@ -154,7 +154,14 @@ var policyFields = append([]field[portfolio.Policy]{
 	str("afd_list", func(p *portfolio.Policy) *string { return &p.AFDList }),
 	str("afd_code", func(p *portfolio.Policy) *string { return &p.AFDCode }),
 	amount("annual_premium", true, func(p *portfolio.Policy) *portfolio.Cents { return &p.AnnualPremium }),
-	fraction("commission_rate", func(p *portfolio.Policy) *float64 { return &p.CommissionRate }),
+	{name: "commission_rate", kind: rate, set: func(p *portfolio.Policy, s string, _ notation) string {
+		v, ok := number(s)
+		if !ok {
+			return ruleNumber
+		}
+		p.CommissionRate = portfolio.RateOf(v)
+		return ""
+	}},
 	amount("sum_insured", false, func(p *portfolio.Policy) *portfolio.Cents { return &p.SumInsured }),
 	amount("deductible", false, func(p *portfolio.Policy) *portfolio.Cents { return &p.Deductible }),
 	{name: "payment_frequency", set: func(p *portfolio.Policy, s string, _ notation) string {

@@ -409,6 +409,32 @@ func TestForms(t *testing.T) {
 	}
 }
 
+// TestAZeroIsGiven: a commission of 0 is one, and an empty field or a null is none.
+func TestAZeroIsGiven(t *testing.T) {
+	for name, policies := range map[string]string{
+		"CSV": "policy_id,customer_id,branch,start_date,annual_premium,commission_rate,status\nP1,C1,disability,2020-01-31,1000,0,active\nP2,C1,disability,2020-01-31,1000,,active\nP3,C1,disability,2020-01-31,1000,\"0,00\",active\n",
+		"NDJSON": `{"policy_id":"P1","customer_id":"C1","branch":"disability","start_date":"2020-01-31","annual_premium":1000,"commission_rate":0,"status":"active"}
+{"policy_id":"P2","customer_id":"C1","branch":"disability","start_date":"2020-01-31","annual_premium":1000,"commission_rate":null,"status":"active"}
+{"policy_id":"P3","customer_id":"C1","branch":"disability","start_date":"2020-01-31","annual_premium":1000,"commission_rate":"0","status":"active"}`,
+	} {
+		b := newBook(t, 4)
+		if _, report := load(t, b, files{portfolio.Customers: "customer_id\nC1\n", portfolio.Policies: policies}); len(csvLines(report)) > 0 {
+			t.Errorf("%s:\n%s", name, report)
+		}
+		for _, body := range contents(t, b) {
+			a, err := new(portfolio.Decoder).Decode([]byte(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, want := range []portfolio.Rate{portfolio.RateOf(0), {}, portfolio.RateOf(0)} {
+				if got := a.Policies[i].CommissionRate; got != want {
+					t.Errorf("%s: policy %d has %+v, want %+v", name, i+1, got, want)
+				}
+			}
+		}
+	}
+}
+
 // contents is all that lies in the book: the encoded aggregates by relation and id.
 // Every customer must be found at its place, and at no other.
 func contents(t testing.TB, b *book.Book) map[string]string {

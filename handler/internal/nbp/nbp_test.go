@@ -480,7 +480,7 @@ func TestValueOrdersNothing(t *testing.T) {
 			other.Fitted[code] = f
 		}
 		for i := range in.View.Policies {
-			in.View.Policies[i].CommissionRate = r.Float64()
+			in.View.Policies[i].CommissionRate = portfolio.RateOf(r.Float64())
 		}
 		after := ask(&other, &dear)
 		if !slices.Equal(groups(before), groups(after)) {
@@ -521,7 +521,7 @@ func TestCommissionIsNoFeature(t *testing.T) {
 	for _, rate := range []float64{0, 0.05, 0.15, 0.5} {
 		a := person(1980, "motor", "contents", "liability", "building")
 		for i := range a.Policies {
-			a.Policies[i].CommissionRate = rate
+			a.Policies[i].CommissionRate = portfolio.RateOf(rate)
 		}
 		in := scoretest.Input(asOf, a)
 		var r Result

@@ -84,7 +84,7 @@ type Policy struct {
 	AFDList          string      `json:"afd_list,omitempty"`
 	AFDCode          string      `json:"afd_code,omitempty"`
 	AnnualPremium    Cents       `json:"annual_premium"` // a year, net of premium tax and fees, including commission
-	CommissionRate   float64     `json:"commission_rate,omitempty"`
+	CommissionRate   Rate        `json:"commission_rate,omitzero"`
 	SumInsured       Cents       `json:"sum_insured,omitzero"`
 	Deductible       Cents       `json:"deductible,omitzero"`
 	PaymentFrequency int         `json:"payment_frequency,omitempty"` // payments a year; 0: not known

@@ -135,7 +135,7 @@ func (p *Policy) Check(asOf Date, add func(Breach)) {
 	if p.AnnualPremium < 0 {
 		add(Breach{"annual_premium", "is negative"})
 	}
-	if !(p.CommissionRate >= 0 && p.CommissionRate <= 1) {
+	if !(p.CommissionRate.Share >= 0 && p.CommissionRate.Share <= 1) {
 		add(Breach{"commission_rate", "is not between 0 and 1"})
 	}
 	if p.SumInsured < 0 {

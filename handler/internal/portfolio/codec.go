@@ -66,14 +66,15 @@ func (e *Encoder) bool(v bool) {
 	}
 }
 
-// float writes 0 in one byte, since most rates and sentiments are not given.
-func (e *Encoder) float(v float64) {
-	if v == 0 {
-		e.b = append(e.b, 0)
-		return
+// float writes 0 in one byte, since most sentiments are not given.
+func (e *Encoder) float(v float64) { e.rate(Rate{v, v != 0}) }
+
+// rate writes one that is not given in one byte.
+func (e *Encoder) rate(r Rate) {
+	e.bool(r.Given)
+	if r.Given {
+		e.b = binary.LittleEndian.AppendUint64(e.b, math.Float64bits(r.Share))
 	}
-	e.b = append(e.b, 1)
-	e.b = binary.LittleEndian.AppendUint64(e.b, math.Float64bits(v))
 }
 
 // string writes an even number, twice the length, before a string that is new, and
@@ -141,7 +142,7 @@ func (e *Encoder) policy(p *Policy) {
 	e.string(p.AFDList)
 	e.string(p.AFDCode)
 	e.cents(p.AnnualPremium)
-	e.float(p.CommissionRate)
+	e.rate(p.CommissionRate)
 	e.cents(p.SumInsured)
 	e.cents(p.Deductible)
 	e.int(int64(p.PaymentFrequency))
@@ -296,20 +297,22 @@ func (d *Decoder) date() Date {
 func (d *Decoder) cents() Cents { return Cents(d.int()) }
 func (d *Decoder) bool() bool   { return d.byte() == 1 }
 
-func (d *Decoder) float() float64 {
+func (d *Decoder) float() float64 { return d.rate().Share }
+
+func (d *Decoder) rate() Rate {
 	if d.byte() == 0 {
-		return 0
+		return Rate{}
 	}
 	if len(d.s) < 8 {
 		d.fail()
-		return 0
+		return Rate{}
 	}
 	var u uint64
 	for i := range 8 {
 		u |= uint64(d.s[i]) << (8 * i)
 	}
 	d.s = d.s[8:]
-	return math.Float64frombits(u)
+	return Rate{math.Float64frombits(u), true}
 }
 
 func (d *Decoder) string() string {
@@ -370,7 +373,7 @@ func (d *Decoder) policy(p *Policy) {
 	p.NoticeMonths = int(d.int())
 	p.Product, p.Carrier, p.Channel = d.string(), d.string(), d.string()
 	p.AFDList, p.AFDCode = d.string(), d.string()
-	p.AnnualPremium, p.CommissionRate = d.cents(), d.float()
+	p.AnnualPremium, p.CommissionRate = d.cents(), d.rate()
 	p.SumInsured, p.Deductible = d.cents(), d.cents()
 	p.PaymentFrequency = int(d.int())
 	p.Status, p.EndReason = Status(d.string()), d.string()

@@ -150,7 +150,7 @@ func example() *Aggregate {
 		a.Policies = append(a.Policies, Policy{
 			ID: "P-000" + string(rune('1'+i/5)), CustomerID: "C-000123", Branch: []string{"motor", "contents"}[i/5], StartDate: date("2019-03-01"),
 			ContractEnd: date("2027-03-01"), NoticeMonths: 1, Product: "All-in", Carrier: "Noorder", Channel: "mandated",
-			AnnualPremium: Cents(51234 + i), CommissionRate: 0.2, SumInsured: 2_500_000, Deductible: 15000, PaymentFrequency: 12, Status: Active,
+			AnnualPremium: Cents(51234 + i), CommissionRate: RateOf(0.2), SumInsured: 2_500_000, Deductible: 15000, PaymentFrequency: 12, Status: Active,
 			Attributes: []Attribute{{"bm", "14"}, {"fuel", "petrol"}, {"km", "15000"}},
 			Version:    Version{ValidFrom: date("2020-03-01") + Date(365*(i%5)), RecordedAt: date("2020-02-11") + Date(365*(i%5)), Reason: "indexation"},
 		})

@@ -14,6 +14,7 @@ var (
 	someText   = rapid.SampledFrom([]string{"", "", "a", "b", "motor", "émile", "x=y|z", "longer text that is not like the others"})
 	someAmount = rapid.Custom(func(t *rapid.T) Cents { return Cents(rapid.Int64Range(0, 200_000).Draw(t, "cents")) })
 	someRate   = rapid.SampledFrom([]float64{0, 0, 0.1, 0.25, 1})
+	maybeRate  = rapid.SampledFrom([]Rate{{}, {}, RateOf(0), RateOf(0.1), RateOf(1)})
 
 	someVersion = rapid.Custom(func(t *rapid.T) Version {
 		return Version{
@@ -41,7 +42,7 @@ var (
 			ID: rapid.SampledFrom([]string{"P1", "P2", "P3"}).Draw(t, "policy"), CustomerID: "C",
 			Branch:    rapid.SampledFrom([]string{"motor", "contents"}).Draw(t, "branch"),
 			StartDate: someDate.Draw(t, "start"), EndDate: maybeDate.Draw(t, "end"), Product: someText.Draw(t, "product"),
-			AnnualPremium: someAmount.Draw(t, "premium"), CommissionRate: someRate.Draw(t, "commission"),
+			AnnualPremium: someAmount.Draw(t, "premium"), CommissionRate: maybeRate.Draw(t, "commission"),
 			SumInsured: someAmount.Draw(t, "sum"), PaymentFrequency: rapid.SampledFrom([]int{0, 1, 12}).Draw(t, "frequency"),
 			Status: rapid.SampledFrom([]Status{Active, Ended}).Draw(t, "status"), EndReason: someText.Draw(t, "reason"),
 			Version: someVersion.Draw(t, "version"),

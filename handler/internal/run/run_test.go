@@ -476,10 +476,10 @@ func TestCareIsTheSameForAnyPremium(t *testing.T) {
 		return care, all
 	}
 	rich, of := listed(func(i int, p *portfolio.Policy) {
-		p.AnnualPremium, p.CommissionRate = portfolio.Cents(900000-7000*i), 0.25
+		p.AnnualPremium, p.CommissionRate = portfolio.Cents(900000-7000*i), portfolio.RateOf(0.25)
 	})
 	poor, at := listed(func(i int, p *portfolio.Policy) {
-		p.AnnualPremium, p.CommissionRate = portfolio.Cents(1000+100*i), 0.01
+		p.AnnualPremium, p.CommissionRate = portfolio.Cents(1000+100*i), portfolio.RateOf(0.01)
 	})
 	if !slices.Equal(rich, poor) {
 		t.Errorf("care is\n%q of a rich book, and\n%q of a poor one", rich, poor)

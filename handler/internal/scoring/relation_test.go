@@ -316,7 +316,7 @@ func TestAnyAggregateIsScored(t *testing.T) {
 				a.Policies = append(a.Policies, portfolio.Policy{
 					ID: rapid.SampledFrom([]string{"p", "q", "r"}).Draw(t, "policy"), Branch: branch.Draw(t, "branch"),
 					StartDate: maybe.Draw(t, "start"), EndDate: maybe.Draw(t, "end"), ContractEnd: maybe.Draw(t, "contract end"),
-					AnnualPremium: cents.Draw(t, "premium"), CommissionRate: rapid.Float64Range(-1, 2).Draw(t, "commission"),
+					AnnualPremium: cents.Draw(t, "premium"), CommissionRate: portfolio.RateOf(rapid.Float64Range(-1, 2).Draw(t, "commission")),
 					EndReason: rapid.SampledFrom([]string{"", "lapse", "death", "?"}).Draw(t, "reason"), Version: version.Draw(t, "version"),
 				})
 			}

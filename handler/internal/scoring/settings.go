@@ -41,7 +41,7 @@ type Settings struct {
 // DefaultSettings are the settings that Polis comes with.
 func DefaultSettings() Settings {
 	return Settings{
-		Features: feature.Defaults, Care: care.Defaults(), Risk: risk.Defaults.Clone(), Churn: churn.Defaults, Clv: clv.Defaults, Nbp: nbp.Defaults(),
+		Features: feature.Defaults, Care: care.Defaults(), Risk: risk.Defaults.Clone(), Churn: churn.Defaults, Clv: clv.Defaults.Clone(), Nbp: nbp.Defaults(),
 		Defend: defend.Default, Feedback: feedback.Defaults(), Audit: audits(audit.Defaults()),
 	}
 }
@@ -55,7 +55,7 @@ func ReadSettings(r io.Reader, base Settings) (Settings, error) {
 	// What is decoded into serves others too.
 	base.Defend.Plays = maps.Clone(base.Defend.Plays)
 	base.Features.Exclude, base.Features.Attributes = slices.Clone(base.Features.Exclude), slices.Clone(base.Features.Attributes)
-	base.Risk = base.Risk.Clone()
+	base.Risk, base.Clv = base.Risk.Clone(), base.Clv.Clone()
 	base.Care, base.Nbp, base.Audit = base.Care.Clone(), base.Nbp.Clone(), audits(base.Audit.Clone())
 	base.Feedback = base.Feedback.Clone()
 	d := json.NewDecoder(r)

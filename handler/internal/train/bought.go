@@ -115,8 +115,9 @@ func (f *fitter) buys(v, now *portfolio.View, then, until portfolio.Date) {
 			}
 		}
 		premium := p.AnnualPremium.EUR()
+		commission, _ := f.o.Settings.Clv.Pay(p.Policy)
 		x.premiums.add(premium, 1)
-		x.commission += premium * f.o.Settings.Clv.Commission(p)
+		x.commission += premium * commission
 	}
 }
 
@@ -160,9 +161,9 @@ func (f *fitter) learnWares(m *clv.Model) {
 		rate := func(n, years, weight float64) float64 { return round((n + weight) / (years + weight/mean)) }
 		out := clv.Ware{
 			Name: name.name, Business: name.business, Premium: round(premiums.mean()), Spread: round(premiums.variance() / (premiums.mean() * premiums.mean())),
-			Rate: f.o.Settings.Clv.CommissionRate, Insured: 1, Ends: endsOf(m, x.branch),
-			Primary: round((x.first + market.Weight/2) / (x.several + market.Weight)),
+			Insured: 1, Ends: endsOf(m, x.branch), Primary: round((x.first + market.Weight/2) / (x.several + market.Weight)),
 		}
+		out.Rate, out.Fee = f.o.Settings.Clv.Pay(&portfolio.Policy{Branch: x.branch})
 		if b, _ := portfolio.BranchOf(x.branch); b.LifeOrHealth {
 			out.Insured = 0
 		}
