@@ -265,18 +265,37 @@ func TestTooFew(t *testing.T) {
 	}
 }
 
-// TestHitsByHand: three groups, of which the second likeliest was bought; it is the least
-// popular, and is offered last.
+// TestHitsByHand: four groups, of which the second likeliest was bought; it is the least
+// popular, and stands below the offers that are shown.
 func TestHitsByHand(t *testing.T) {
-	h := hits([]candidate{
+	of := []candidate{
 		{group: 0, mean: 0.5, rate: 0.2, servedAt: 1},
-		{group: 1, mean: 0.4, rate: 0.1, servedAt: notServed, bought: true},
+		{group: 1, mean: 0.4, rate: 0.1, servedAt: below, bought: true},
 		{group: 2, mean: 0.3, rate: 0.3, servedAt: 0},
 		{group: 3, mean: 0.2, rate: 0.4, servedAt: 2},
-	}, 1)
+	}
 	want := [rankings][len(firsts)]float64{served: {0, 0, 0}, likeliest: {0, 1, 1}, popular: {0, 0, 1}, chance: {0.25, 0.75, 1}}
-	if h != want {
-		t.Errorf("%v, want %v", h, want)
+	if h, ok := hits(of); !ok || h != want {
+		t.Errorf("%v, %t, want %v", h, ok, want)
+	}
+}
+
+// TestHitsOfWhatMayBeOffered: a group that no ranking may offer is in none of them, however
+// likely and popular it is, and who bought nothing else is no buyer.
+func TestHitsOfWhatMayBeOffered(t *testing.T) {
+	of := func(bought bool) []candidate {
+		return []candidate{
+			{group: 0, mean: 0.9, rate: 0.9, servedAt: notServed, bought: true},
+			{group: 1, mean: 0.5, rate: 0.1, servedAt: 0, bought: bought},
+			{group: 2, mean: 0.4, rate: 0.2, servedAt: 1},
+		}
+	}
+	want := [rankings][len(firsts)]float64{served: {1, 1, 1}, likeliest: {1, 1, 1}, popular: {0, 1, 1}, chance: {0.5, 1, 1}}
+	if h, ok := hits(of(true)); !ok || h != want {
+		t.Errorf("%v, %t, want %v", h, ok, want)
+	}
+	if h, ok := hits(of(false)); ok {
+		t.Errorf("nothing that could be offered was bought, and it hits %v", h)
 	}
 }
 
@@ -289,7 +308,7 @@ func TestChanceOfAHit(t *testing.T) {
 		for i := range n {
 			of = append(of, candidate{group: i, bought: i < bought})
 		}
-		h := hits(of, bought)
+		h, _ := hits(of)
 		for k, first := range firsts {
 			hit, all := 0, 0
 			for set := range 1 << n { // every choice of the first places

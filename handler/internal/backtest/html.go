@@ -102,7 +102,7 @@ var says = map[scoring.Engine]string{
 	scoring.Churn: "The probability of a lapse within 12 months, by the tenant's definition, against whether there was one. Other ends are no lapses; a relation whose end was recorded already is left out.",
 	scoring.Risk:  "Expected claims and losses a policy-year against those of the 12 months after, by exposure. Claims of nothing, and of covers such as glass, are no claims and part of the losses. Expected losses are those before development, as far as they are known by then; those known today are held against what all will come to.",
 	scoring.Clv:   "The margin of each customer over the months that can be looked back on, against what came, discounted alike: a longer window for earlier years. Customers of one relation end together, and all of a year share what that year brought.",
-	scoring.Nbp:   "What relations bought of the groups that they did not hold. Offers are served by need and suitability and not by likelihood, and none against a sign of care: they are not made to hit most, and popularity is not easily beaten.",
+	scoring.Nbp:   "What relations bought of the groups that they did not hold. All rankings are of the same groups: those that the relation could have been offered, which the rules of eligibility, a sign of care or a recent refusal did not exclude. Offers are served by need and suitability and not by likelihood: they are not made to hit most, and popularity, the book's rate of each group, is not easily beaten.",
 }
 
 func lineOf(f *Figure) line {
@@ -144,7 +144,7 @@ func (r *Result) part(p *Part) part {
 	case p.Engine == scoring.Clv:
 		r.drawValues(draw)
 	case p.Code == "hits":
-		draw("Hits", "Of those who bought something that they could have been offered, the share that bought one of the first groups.", []key{{"k-dot k-actual", "as served"}, {"k-dot k-expected", "by probability"}, {"k-dot k-soft", "by popularity"}, {"k-dot k-hollow", "in any order"}},
+		draw("Hits", "Of those who bought something that they could have been offered, the share that bought one of the first of the groups that they could have been offered.", []key{{"k-dot k-actual", "as served"}, {"k-dot k-expected", "by probability"}, {"k-dot k-soft", "by popularity"}, {"k-dot k-hollow", "in any order"}},
 			func(year int, _ *Shown) picture { return hitPicture(p, year) })
 	default:
 		drawTrials(p, draw)

@@ -8,14 +8,16 @@ import (
 
 	"polis/handler/internal/churn"
 	"polis/handler/internal/feature"
+	"polis/handler/internal/nbp"
 	"polis/handler/internal/portfolio"
 )
 
 // firsts are the places up to which hits are counted.
 var firsts = [...]int{1, 3, 5}
 
-// The rankings that are compared. Served is the product's own, by need first: it is not meant
-// to hit most. Chance takes groups in any order.
+// The rankings that are compared, each of the groups that the relation could have been
+// offered. Served is the product's own, by need first: it is not meant to hit most. Chance
+// takes groups in any order.
 const (
 	served = iota
 	likeliest
@@ -36,8 +38,12 @@ type buyer struct {
 	hits     [rankings][len(firsts)]float64
 }
 
-// notServed is the place of a group that is not offered.
-const notServed = math.MaxInt
+// The places of a group that no rule keeps from being offered, and stands below those that
+// are shown; and of one that may not be offered: by its rules, or by a sign of care.
+const (
+	below     = math.MaxInt - 1
+	notServed = math.MaxInt
+)
 
 // candidate is a group that the relation could buy.
 type candidate struct {
@@ -45,7 +51,7 @@ type candidate struct {
 	mean     float64
 	rate     float64 // a year, of all relations, as was known then
 	bought   bool
-	servedAt int // its place among the offers; far down where it is not offered
+	servedAt int // its place among the offers
 }
 
 // offer ranks what the relation's first member could be offered, and notes what the relation
@@ -66,7 +72,7 @@ func (y *year) offer(key int32, in feature.Input) {
 		stayed = float64(ended-y.AsOf) / float64(y.until-y.AsOf)
 	}
 	y.candidates = y.candidates[:0]
-	any := 0
+	any := false
 	for i := range g.Groups {
 		x := &g.Groups[i]
 		own := m.Nbp.Groups[x.Code]
@@ -80,10 +86,14 @@ func (y *year) offer(key int32, in feature.Input) {
 				c.servedAt = k
 			}
 		}
+		for k := range y.offers.Excluded {
+			if x := &y.offers.Excluded[k]; x.Group.Code == g.Groups[i].Code && x.Code == nbp.FurtherDown {
+				c.servedAt = below
+			}
+		}
 		weight := stayed
 		if c.bought {
-			weight = 1
-			any++
+			weight, any = 1, true
 		}
 		if weight > 0 {
 			y.pairs = append(y.pairs, row{relation: key, group: int16(i), mean: c.mean, rate: one(c.bought), units: weight})
@@ -93,13 +103,29 @@ func (y *year) offer(key int32, in feature.Input) {
 	if len(y.candidates) > 0 {
 		y.asked = append(y.asked, key)
 	}
-	if any > 0 {
-		y.buyers = append(y.buyers, buyer{key, hits(y.candidates, any)})
+	if !any {
+		return
+	}
+	if h, ok := hits(y.candidates); ok {
+		y.buyers = append(y.buyers, buyer{key, h})
+	} else {
+		y.barred = append(y.barred, key)
 	}
 }
 
-// hits finds for each ranking whether one of its first was bought.
-func hits(of []candidate, bought int) (h [rankings][len(firsts)]float64) {
+// hits finds for each ranking whether one of its first was bought: like with like, so that
+// what may not be offered is in none. There is nothing to find where nothing else was bought.
+func hits(of []candidate) (h [rankings][len(firsts)]float64, ok bool) {
+	of = slices.DeleteFunc(of, func(c candidate) bool { return c.servedAt == notServed })
+	bought := 0
+	for _, c := range of {
+		if c.bought {
+			bought++
+		}
+	}
+	if bought == 0 {
+		return h, false
+	}
 	orders := [...]func(a, b candidate) int{
 		served:    func(a, b candidate) int { return cmp.Compare(a.servedAt, b.servedAt) },
 		likeliest: func(a, b candidate) int { return cmp.Compare(b.mean, a.mean) },
@@ -109,7 +135,7 @@ func hits(of []candidate, bought int) (h [rankings][len(firsts)]float64) {
 		slices.SortStableFunc(of, order)
 		for k, n := range firsts {
 			for _, c := range of[:min(n, len(of))] {
-				if c.bought && (r != served || c.servedAt < notServed) {
+				if c.bought && (r != served || c.servedAt < below) {
 					h[r][k] = 1
 				}
 			}
@@ -123,13 +149,13 @@ func hits(of []candidate, bought int) (h [rankings][len(firsts)]float64) {
 		}
 		h[chance][k] = 1 - none
 	}
-	return h
+	return h, true
 }
 
-// hitSpecs are the figures of hits: relations, buyers, then by ranking and place, and how
-// much more than popularity those hit that know the relation.
+// hitSpecs are the figures of hits: relations, buyers of what could be offered and of nothing
+// that could, then by ranking and place, and how much more than popularity those hit that know the relation.
 func hitSpecs() []spec {
-	out := []spec{counted("relations", "Relations"), counted("buyers", "Bought something")}
+	out := []spec{counted("relations", "Relations"), counted("buyers", "Bought something that could be offered"), counted("barred", "Bought only what could not")}
 	for r, name := range rankingNames {
 		for _, n := range firsts {
 			out = append(out, share(fmt.Sprintf("%s_%d", rankingCodes[r], n), fmt.Sprintf("%s: first %d", name, n)))
@@ -144,6 +170,7 @@ func hitSpecs() []spec {
 // purchases are a year's buyers.
 type purchases struct {
 	buyers []buyer
+	barred []int32 // relations that bought nothing but what could not be offered
 	asked  []int32 // relations that could buy
 }
 
@@ -155,6 +182,10 @@ func (p purchases) at(weights, into []float64) {
 		n += weights[r]
 	}
 	into[0] = n
+	into[2] = 0
+	for _, r := range p.barred {
+		into[2] += weights[r]
+	}
 	n = 0
 	var sum [rankings][len(firsts)]float64
 	for i := range p.buyers {
@@ -169,7 +200,7 @@ func (p purchases) at(weights, into []float64) {
 	if into[1] = n; p.few() {
 		return
 	}
-	at := 2
+	at := 3
 	for r := range sum {
 		for k := range firsts {
 			into[at] = sum[r][k] / n

@@ -82,7 +82,7 @@ func (w *walk) parts() ([]*making, error) {
 	hit := &making{Part: Part{Engine: scoring.Nbp, Code: "hits", Title: "What buyers bought"}, specs: hitSpecs(), shown: len(hitSpecs()), show: showHits}
 	for _, y := range w.years {
 		worth.years = append(worth.years, newWorths(y.values, w.keys))
-		hit.years = append(hit.years, purchases{y.buyers, y.asked})
+		hit.years = append(hit.years, purchases{y.buyers, y.barred, y.asked})
 	}
 	out := []*making{
 		w.rankedPart(scoring.Churn, "relations", "Relations that lapse", measure.Logistic, lapseSpecs, lapsed, heldNames, func(y *year) []row { return y.relations }),
@@ -176,7 +176,7 @@ func showValues(m *making, year int) (Shown, error) {
 func showHits(m *making, year int) (Shown, error) {
 	p := m.years[year].(purchases)
 	if p.few() {
-		return Shown{Why: fmt.Sprintf("%d relations bought something: too few", len(p.buyers))}, nil
+		return Shown{Why: fmt.Sprintf("%d relations bought something that could be offered: too few", len(p.buyers))}, nil
 	}
 	return Shown{}, nil
 }

@@ -34,6 +34,7 @@ type year struct {
 	pairs               []row   // of a relation and a group that it could buy
 	asked               []int32 // relations that could buy
 	buyers              []buyer
+	barred              []int32 // relations that bought nothing but what could not be offered
 
 	e                        engines
 	then, came, later, today views
