@@ -114,7 +114,7 @@ func TestGoodRowsLandAndBadOnesAreReported(t *testing.T) {
 		portfolio.Policies:  policiesHead + "P1,C1,motor,2020-01-01,500.00,active\nP2,C2,motor,2020-01-01,abc,active\nP3,C9,motor,2020-01-01,1,active\n",
 	}
 	want := []string{
-		"policies.csv,3,annual_premium,is not an amount with at most two decimals,P2,rejected",
+		"policies.csv,3,annual_premium,is not an amount such as 123.45 with at most two decimals and at most 10000000000.00 either way,P2,rejected",
 		"policies.csv,4,customer_id,is not in the customers file and not stored,P3,rejected",
 	}
 	for i, counts := range []intake.CustomerCounts{{Created: 2}, {Unchanged: 2}} {

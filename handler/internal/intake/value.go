@@ -37,7 +37,7 @@ type notation struct {
 const (
 	ruleDate    = "is not a date"
 	ruleTime    = "is not a date or time"
-	ruleMoney   = "is not an amount with at most two decimals"
+	ruleMoney   = "is not " + portfolio.AmountRule
 	ruleNumber  = "is not a number"
 	ruleWhole   = "is not a whole number"
 	ruleBool    = "is neither yes nor no"

@@ -10,8 +10,12 @@ import (
 // In JSON it is a decimal number, 123.45.
 type Cents int64
 
-// maxCents bounds a single amount (EUR 10 billion), so that sums cannot overflow.
+// maxCents bounds a single amount (EUR 10 billion), so that sums cannot overflow: a book may
+// have nine million of the largest.
 const maxCents = 1_000_000_000_000
+
+// AmountRule is what ParseCents reads, for those who gave something else.
+const AmountRule = "an amount such as 123.45 with at most two decimals and at most 10000000000.00 either way"
 
 // EUR is the amount in euros, for models and ratios, never for counting.
 func (c Cents) EUR() float64 { return float64(c) / 100 }
@@ -96,7 +100,7 @@ func (c *Cents) UnmarshalJSON(b []byte) error {
 	}
 	v, ok := ParseCents(string(b))
 	if !ok {
-		return errors.New("not an amount such as 123.45, at most two decimals")
+		return errors.New("not " + AmountRule)
 	}
 	*c = v
 	return nil

@@ -47,6 +47,27 @@ func TestParseCents(t *testing.T) {
 	}
 }
 
+// TestTheLimitIsSaid: the largest amount that is read is the one that the rule names.
+func TestTheLimitIsSaid(t *testing.T) {
+	_, most, _ := strings.Cut(AmountRule, "and at most ")
+	most, _, _ = strings.Cut(most, " ")
+	largest, ok := ParseCents(most)
+	if !ok {
+		t.Fatalf("%q is not read", most)
+	}
+	for _, c := range []Cents{largest, -largest} {
+		if got, ok := ParseCents(c.String()); !ok || got != c {
+			t.Errorf("%s is not read", c)
+		}
+	}
+	for _, c := range []Cents{largest + 1, -largest - 1} {
+		var got Cents
+		if err := got.UnmarshalJSON([]byte(c.String())); err == nil || !strings.Contains(err.Error(), most) || strings.Contains(err.Error(), c.String()) {
+			t.Errorf("beyond the limit: %v", err)
+		}
+	}
+}
+
 func TestCentsRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := Cents(rapid.Int64Range(-1_000_000_000_000, 1_000_000_000_000).Draw(t, "cents"))
