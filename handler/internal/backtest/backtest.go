@@ -119,13 +119,14 @@ func Run(ctx context.Context, source train.Source, o Options) (*Result, error) {
 	if o.Years < 1 || o.Years > mostYears {
 		return nil, fault.New(fault.Invalid, "years: from 1 to %d", mostYears)
 	}
-	if o.Ends == nil {
+	if o.Ends.Reasons == nil {
 		o.Ends = portfolio.DefaultEnds
 	}
 	if o.Settings == nil {
 		s := scoring.DefaultSettings()
 		o.Settings = &s
 	}
+	o.Ends = o.Ends.Within(o.Settings.Churn.ReplacementDays)
 	if o.Progress == nil {
 		o.Progress = func(int, portfolio.Date, string, int, int) {}
 	}

@@ -25,6 +25,7 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"maps"
 	"strings"
 	"time"
 
@@ -71,13 +72,11 @@ func (t Tenant) EndTable() portfolio.EndTable {
 	if len(t.Ends) == 0 {
 		return portfolio.DefaultEnds
 	}
-	table := make(portfolio.EndTable, len(portfolio.DefaultEnds)+len(t.Ends))
-	for reason, end := range portfolio.DefaultEnds {
-		table[reason] = end
-	}
+	table := portfolio.DefaultEnds
+	table.Reasons = maps.Clone(table.Reasons)
 	for reason, name := range t.Ends {
 		if end, ok := portfolio.ParseEnd(name); ok {
-			table[strings.ToLower(reason)] = end
+			table.Reasons[strings.ToLower(reason)] = end
 		}
 	}
 	return table

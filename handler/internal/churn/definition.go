@@ -78,7 +78,7 @@ func End(views []*portfolio.View, from, until portfolio.Date, d Definition) (day
 		for _, w := range views {
 			for j := range w.Policies {
 				q := &w.Policies[j]
-				if ends, _ := endOf(q); q.StartDate <= end+portfolio.ReplacementDays && (ends == 0 || ends > end) && d.Counts(q.Branch) {
+				if ends, _ := endOf(q); q.StartDate <= end+w.ReplacementDays && (ends == 0 || ends > end) && d.Counts(q.Branch) {
 					return true
 				}
 			}

@@ -404,6 +404,7 @@ func TestSettings(t *testing.T) {
 		"market.policy_other":         func(s *Settings) { s.Market.PolicyOther = 2 },
 		"market.along":                func(s *Settings) { s.Market.Along = 2 },
 		"prior_events":                func(s *Settings) { s.PriorEvents = -1 },
+		"replacement_days":            func(s *Settings) { s.ReplacementDays = 367 },
 		"own_events":                  func(s *Settings) { s.OwnEvents = 3 },
 		"premium_changes.tail":        func(s *Settings) { s.Changes.Tail = 0.5 },
 		"premium_changes.width":       func(s *Settings) { s.Changes.Width = 0 },

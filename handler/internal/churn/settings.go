@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"polis/handler/internal/fault"
+	"polis/handler/internal/portfolio"
 )
 
 // Settings are what a tenant may set of this engine. They are frozen with the models that
@@ -18,7 +19,11 @@ type Settings struct {
 	// came of it); from OwnEvents lapses on there is a model of its own, without the market.
 	PriorEvents float64 `json:"prior_events"`
 	OwnEvents   float64 `json:"own_events"`
-	Changes     Support `json:"premium_changes"`
+	// ReplacementDays is how far apart the end of one policy and the start of the next of the
+	// same branch and relation may lie for the one to have replaced the other, which is no
+	// lapse, no purchase and no acquisition. All engines go by it; days.
+	ReplacementDays int     `json:"replacement_days"`
+	Changes         Support `json:"premium_changes"`
 }
 
 // Market is what is expected where a book says too little: a year.
@@ -56,6 +61,8 @@ var Defaults = Settings{
 
 	PriorEvents: 20, // our choice: half own at twenty lapses
 	OwnEvents:   50, // our choice: fewer cannot tell relations apart
+
+	ReplacementDays: portfolio.DefaultReplacementDays,
 	Changes: Support{
 		Tail:        0.02, // the outermost 2% at either end; our choice
 		Width:       0.02, // our choice: tariffs change by whole percentages
@@ -68,6 +75,9 @@ var Defaults = Settings{
 func (s *Settings) Check() error {
 	if !s.Definition.valid() {
 		return fault.New(fault.Invalid, "churn: definition is one of one_policy, one_branch, all_non_life, all_essential, all")
+	}
+	if s.ReplacementDays < 0 || s.ReplacementDays > 366 {
+		return fault.New(fault.Invalid, "churn: replacement_days is from 0 to 366")
 	}
 	for _, f := range [...]struct {
 		name        string

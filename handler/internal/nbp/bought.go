@@ -56,7 +56,7 @@ func (g *Grouping) replaces(views []*portfolio.View, p *portfolio.PolicyView, i 
 	for _, v := range views {
 		for j := range v.Policies {
 			q := &v.Policies[j]
-			if q.Branch != p.Branch || q.StartDate >= p.StartDate || q.EndDate == 0 || !about(q.EndDate, p.StartDate) {
+			if q.Branch != p.Branch || q.StartDate >= p.StartDate || q.EndDate == 0 || !about(v, q.EndDate, p.StartDate) {
 				continue
 			}
 			if of := g.Of(q.Policy); of == i || !g.begins(views, q, of) {
@@ -72,7 +72,7 @@ func (g *Grouping) begins(views []*portfolio.View, q *portfolio.PolicyView, grou
 	for _, v := range views {
 		for j := range v.Policies {
 			p := &v.Policies[j]
-			if p.StartDate > q.StartDate && about(q.EndDate, p.StartDate) && g.Of(p.Policy) == group {
+			if p.StartDate > q.StartDate && about(v, q.EndDate, p.StartDate) && g.Of(p.Policy) == group {
 				return true
 			}
 		}
@@ -80,6 +80,6 @@ func (g *Grouping) begins(views []*portfolio.View, q *portfolio.PolicyView, grou
 	return false
 }
 
-func about(a, b portfolio.Date) bool {
-	return a-b <= portfolio.ReplacementDays && b-a <= portfolio.ReplacementDays
+func about(v *portfolio.View, a, b portfolio.Date) bool {
+	return a-b <= v.ReplacementDays && b-a <= v.ReplacementDays
 }

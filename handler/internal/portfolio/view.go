@@ -20,6 +20,8 @@ type View struct {
 	// CurrentOnly marks a customer of an undated row seen before it was recorded: only the
 	// year of birth and the segment are known.
 	CurrentOnly bool
+	// ReplacementDays are those of the table of ends that the view was filled with.
+	ReplacementDays Date
 
 	member   *Customer // whose relation it was in then; nil where nothing at all was known
 	early    Customer  // stands in for an undated row before it was recorded
@@ -83,7 +85,7 @@ func (p *PolicyView) InForce(on Date) bool {
 
 // Reset fills the view from an aggregate, which must be sorted, as of a date.
 func (v *View) Reset(a *Aggregate, asOf Date, ends EndTable) {
-	v.AsOf, v.ID, v.Customer, v.CurrentOnly = asOf, a.ID(), nil, false
+	v.AsOf, v.ID, v.Customer, v.CurrentOnly, v.ReplacementDays = asOf, a.ID(), nil, false, ends.ReplacementDays
 	v.Policies, v.Claims, v.undated = v.Policies[:0], v.Claims[:0], v.undated[:0]
 	v.Versions = nil
 	for i := range a.Customers {
@@ -239,7 +241,7 @@ func Relate(views []*View) {
 }
 
 // replacedBy marks policies of v where another of the branch started in w within
-// ReplacementDays: the one stands in for the other. A lapse is then a replacement, since
+// v's ReplacementDays: the one stands in for the other. A lapse is then a replacement, since
 // administrations often book a rewrite as one, if what took its place goes on.
 func (v *View) replacedBy(w *View) {
 	for i := range v.Policies {
@@ -249,7 +251,7 @@ func (v *View) replacedBy(w *View) {
 		}
 		for j := range w.Policies {
 			q := &w.Policies[j]
-			if q.StartDate <= p.StartDate || q.StartDate-p.EndDate > ReplacementDays || p.EndDate-q.StartDate > ReplacementDays || q.Branch != p.Branch {
+			if q.StartDate <= p.StartDate || q.StartDate-p.EndDate > v.ReplacementDays || p.EndDate-q.StartDate > v.ReplacementDays || q.Branch != p.Branch {
 				continue
 			}
 			q.Replaces = true

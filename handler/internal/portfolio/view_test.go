@@ -234,6 +234,26 @@ func TestReplaced(t *testing.T) {
 	}
 }
 
+// TestReplacementDays are the tenant's: of two policies 20 days apart one replaces the other
+// where that many are allowed, and is a lapse and a new one where fewer are.
+func TestReplacementDays(t *testing.T) {
+	known := Version{ValidFrom: date("2019-01-01"), RecordedAt: date("2019-01-01")}
+	a := &Aggregate{Policies: []Policy{
+		{ID: "P1", Branch: "motor", StartDate: date("2020-01-01"), EndDate: date("2023-06-01"), EndReason: "price", Status: Ended, Version: known},
+		{ID: "P2", Branch: "motor", StartDate: date("2023-06-21"), Status: Active, Version: known},
+	}}
+	for days, want := range map[int]End{0: Lapse, 19: Lapse, 20: Replaced, 45: Replaced, 366: Replaced} {
+		var v View
+		v.Reset(a, date("2024-01-01"), DefaultEnds.Within(days))
+		if v.Policies[0].Ended != want || v.Policies[1].Replaces != (want == Replaced) {
+			t.Errorf("within %d days: %q, want %q", days, v.Policies[0].Ended, want)
+		}
+	}
+	if DefaultEnds.ReplacementDays != DefaultReplacementDays {
+		t.Error("a tenant's days are everybody's")
+	}
+}
+
 func TestEndNames(t *testing.T) {
 	for e := Lapse; e <= UnknownReason; e++ {
 		if got, ok := ParseEnd(e.String()); !ok || got != e {

@@ -115,7 +115,7 @@ func readSettings(line []byte) (Settings, error) {
 	if isStandard(line) {
 		return DefaultSettings(), nil
 	}
-	var s Settings
+	s := Settings{Churn: churn.Settings{ReplacementDays: churn.Defaults.ReplacementDays}} // which older files do not say
 	err := json.Unmarshal(line, &s)
 	if s.Audit == nil {
 		s.Audit = audits(audit.Defaults())
@@ -138,7 +138,7 @@ func (m *Models) Save(w io.Writer) error {
 		Bands:   map[string]score.Bands{"risk": m.Risk.Bands, "churn": m.Churn.Bands, "nbp": m.Nbp.Bands},
 		Premium: m.Nbp.Premium, Offers: m.Nbp.Fitted, Churn: m.Churn.Book, Ends: map[string]string{}, Contacts: m.ContactsSince, BranchNames: m.BranchNames,
 	}
-	for reason, end := range m.Ends {
+	for reason, end := range m.Ends.Reasons {
 		f.Ends[reason] = end.String()
 	}
 	learnt := m.learnt()
@@ -291,7 +291,7 @@ func Parse(body []byte) (*Models, error) {
 			return nil, fault.Wrap(fault.Malformed, errs[i], "reading model %s", name)
 		}
 	}
-	m.Version, m.SHA256, m.Trained, m.Ends, m.ContactsSince, m.BranchNames = sum[:16], sum, f.Trained, portfolio.EndTable{}, f.Contacts, f.BranchNames
+	m.Version, m.SHA256, m.Trained, m.Ends, m.ContactsSince, m.BranchNames = sum[:16], sum, f.Trained, portfolio.EndTable{Reasons: map[string]portfolio.End{}}.Within(m.Settings.Churn.ReplacementDays), f.Contacts, f.BranchNames
 	m.Risk = &risk.Model{Frequency: learnt["frequency"], Severity: learnt["severity"], Schema: f.Schema, Branches: f.Branches, Quantiles: f.Quantiles, LossQuantiles: f.Losses, Bands: f.Bands["risk"]}
 	m.Churn = &churn.Model{
 		Definition: m.Settings.Churn.Definition, Lapse: learnt["lapse"], Other: learnt["other_end"],
@@ -303,7 +303,7 @@ func Parse(body []byte) (*Models, error) {
 		if !ok {
 			return nil, fault.New(fault.Malformed, "models map an end reason to %q, which is no end", name)
 		}
-		m.Ends[reason] = end
+		m.Ends.Reasons[reason] = end
 	}
 	for name, lm := range learnt {
 		if g, ok := strings.CutPrefix(name, buys); ok {

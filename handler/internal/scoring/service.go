@@ -207,7 +207,7 @@ func (s *Service) customer(ctx context.Context, sc *Scorer, t book.Tenant, e Eng
 func Members(ctx context.Context, b *book.Book, t book.Tenant, r *book.Record, asOf portfolio.Date) ([]Subject, int, error) {
 	keys := []string{r.Relation}
 	var v portfolio.View
-	v.Reset(r.Aggregate, asOf, nil)
+	v.Reset(r.Aggregate, asOf, portfolio.EndTable{})
 	if then := v.Relation(); then != "" && then != r.Relation {
 		keys = append(keys, then)
 	}

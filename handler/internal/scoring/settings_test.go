@@ -1,6 +1,7 @@
 package scoring
 
 import (
+	"bytes"
 	"reflect"
 	"strings"
 	"testing"
@@ -51,6 +52,35 @@ func TestReadSettings(t *testing.T) {
 	want.Clv.HorizonMonths = 60
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("settings %+v, want the defaults but for the horizon", got)
+	}
+}
+
+// TestReplacementDays: a tenant's are kept with its models, and every view goes by them; models
+// whose settings do not say have what Polis came with.
+func TestReplacementDays(t *testing.T) {
+	saved := func(change func(s *Settings), edit func(string) string) *Models {
+		m := learnt(t)
+		change(&m.Settings)
+		var b bytes.Buffer
+		if err := m.Save(&b); err != nil {
+			t.Fatal(err)
+		}
+		out, err := Parse([]byte(edit(b.String())))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	same := func(s string) string { return s }
+	older := func(s string) string { return strings.Replace(s, `"replacement_days":20,`, "", 1) }
+	twenty := func(s *Settings) { s.Churn.ReplacementDays = 20 }
+	for _, tc := range []struct {
+		m    *Models
+		want int
+	}{{saved(func(*Settings) {}, same), 45}, {saved(twenty, same), 20}, {saved(twenty, older), 45}} {
+		if got := tc.m.Ends.ReplacementDays; int(got) != tc.want || tc.m.Settings.Churn.ReplacementDays != tc.want {
+			t.Errorf("views within %d days, settings %d; want %d", got, tc.m.Settings.Churn.ReplacementDays, tc.want)
+		}
 	}
 }
 

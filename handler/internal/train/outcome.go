@@ -64,9 +64,10 @@ func NewLookback(ctx context.Context, source Source, m *scoring.Models, o Option
 	}
 	settings := m.Settings
 	settings.Features.Exclude = nil // what the models may not read is what an audit asks about
-	if o.Ends == nil {
+	if o.Ends.Reasons == nil {
 		o.Ends = portfolio.DefaultEnds
 	}
+	o.Ends = o.Ends.Within(settings.Churn.ReplacementDays)
 	if o.Progress == nil {
 		o.Progress = func(string, int, int) {}
 	}

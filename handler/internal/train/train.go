@@ -137,7 +137,7 @@ func look(ctx context.Context, source Source, o Options) (*fitter, error) {
 	if source == nil || o.AsOf == 0 {
 		return nil, fault.New(fault.Invalid, "training needs a book and an as-of date")
 	}
-	if o.Ends == nil {
+	if o.Ends.Reasons == nil {
 		o.Ends = portfolio.DefaultEnds
 	}
 	if o.Settings == nil {
@@ -147,6 +147,7 @@ func look(ctx context.Context, source Source, o Options) (*fitter, error) {
 	if err := o.Settings.Check(); err != nil {
 		return nil, err
 	}
+	o.Ends = o.Ends.Within(o.Settings.Churn.ReplacementDays)
 	defaultTo(&o.Snapshots, o.Settings.Features.Snapshots)
 	defaultTo(&o.MaxRows, 120_000)
 	if o.Amounts == 0 {

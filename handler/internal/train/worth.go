@@ -89,7 +89,7 @@ func (f *fitter) goesOn(then portfolio.Date) {
 			any = true
 			f.endsSingly(p, later, last, n > 1 || !counted.Counts(p.Branch))
 			if gone != 0 && !counted.Counts(p.Branch) && later.InForce(gone-1) {
-				if later.InForce(gone + portfolio.ReplacementDays) {
+				if later.InForce(gone + now.ReplacementDays) {
 					w.stayed++
 				} else {
 					w.left++
