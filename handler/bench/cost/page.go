@@ -236,8 +236,8 @@ const carriedIntro = "\n## Carried to other sizes\n| N customers | 10,000 | 1,00
 
 const formula = "\nWith the counts above divided by the customers that were played: a night is `N × (read + written × again)`, where `again` is how much more is written on average than in the night that was played,\n" +
 	"since scores are stored again after 30 days; a month is 30 nights and `N` scores on request. GB-seconds are `2 × N × (30 / 6,200 + 1 / 1,450)` by the\n" +
-	"[bench](../README.md#measured) (a core, with 2 GB, scores 6,200 customers a second at night and answers 1,450 callers). Messages are `30 × (B + 1)`. Buckets are the first power of two, from 64, that keeps\n" +
-	"a bucket below 10 GB after five years: half of what a logical partition holds. Prices: [prices.json](../infra/cost/prices.json); serverless accounts end at 1 TB, beyond them\n" +
+	"[bench](../README.md#measured) (a core, with 2 GB, scores 6,200 customers a second at night and answers 1,450 callers). Messages are `30 × (B + 1)`. Buckets are one for each 19,000 customers, a\n" +
+	"power of two and 64 at least ([scale.md](scale.md)). Prices: [prices.json](../infra/cost/prices.json); serverless accounts end at 1 TB, beyond them\n" +
 	"the line of RU/s is what autoscale must reach, and a second region doubles what is written and stored.\n"
 
 const idleIntro = "\n## An idle month\nNobody calls, nothing runs: no request unit, no GB-second, no message is spent. What stands there costs, in USD by [estate-cost.md](estate-cost.md):\n\n| environment | USD |\n|---|---|\n"

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -88,14 +87,14 @@ const (
 	singleWork = "a score of a stored customer"
 )
 
-// wire counts requests to the store, and what they are charged: those of the outer meter apart
-// from those of the chunks, which bring meters of their own.
+// wire counts requests to the store, and what they are charged: by the meters that they come with, of which each
+// chunk of a run brings its own, and then its completion another.
 type wire struct {
-	next  policy.Transporter
-	meter atomic.Pointer[store.Meter]
+	next policy.Transporter
 
-	mu           sync.Mutex
-	outer, inner traffic
+	mu     sync.Mutex
+	meters []*store.Meter // in the order in which they were first seen
+	by     map[*store.Meter]traffic
 }
 
 // traffic is requests on the wire and the request units that they were charged.
@@ -104,8 +103,8 @@ type traffic struct {
 	reads, writes float64
 }
 
-func (t traffic) since(u traffic) traffic {
-	return traffic{t.trips - u.trips, t.reads - u.reads, t.writes - u.writes}
+func (t traffic) plus(u traffic) traffic {
+	return traffic{t.trips + u.trips, t.reads + u.reads, t.writes + u.writes}
 }
 
 // Do implements policy.Transporter.
@@ -118,25 +117,30 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		units = 0 // a refusal that costs nothing
 	}
+	on := traffic{trips: 1, reads: units}
+	if strings.EqualFold(r.Header.Get("x-ms-cosmos-is-batch-request"), "true") {
+		on = traffic{trips: 1, writes: units}
+	}
+	m := store.MeterOf(r.Context())
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	to := &w.inner
-	if store.MeterOf(r.Context()) == w.meter.Load() {
-		to = &w.outer
+	if _, seen := w.by[m]; !seen {
+		w.meters = append(w.meters, m)
 	}
-	to.trips++
-	if strings.EqualFold(r.Header.Get("x-ms-cosmos-is-batch-request"), "true") {
-		to.writes += units
-	} else {
-		to.reads += units
+	if w.by == nil {
+		w.by = map[*store.Meter]traffic{}
 	}
+	w.by[m] = w.by[m].plus(on)
 	return answer, nil
 }
 
-func (w *wire) now() (outer, inner traffic) {
+// take is what was asked since it was last called, with each meter.
+func (w *wire) take() (meters []*store.Meter, by map[*store.Meter]traffic) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.outer, w.inner
+	meters, by = w.meters, w.by
+	w.meters, w.by = nil, nil
+	return meters, by
 }
 
 // queues keep what is sent, and count it.
@@ -217,23 +221,41 @@ func play(ctx context.Context, docs store.Store, w *wire, stored func() int64, t
 	return &p.out, nil
 }
 
-// measure does something and adds a job of it.
-func (p *player) measure(ctx context.Context, name string, do func(context.Context) error) error {
-	m := store.NewMeter(0)
-	p.wire.meter.Store(m)
-	before, _ := p.wire.now()
+// measure does something and adds jobs of it: of what was asked with meters of chunks, where there are any, and of the rest.
+func (p *player) measure(ctx context.Context, chunks int, work, rest string, do func(context.Context) error) error {
+	own := store.NewMeter(0)
+	p.wire.take()
 	messages, sends := p.bus.messages, p.bus.sends
-	if err := do(store.Metered(ctx, m)); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+	if err := do(store.Metered(ctx, own)); err != nil {
+		return fmt.Errorf("%s: %w", rest, err)
 	}
-	after, _ := p.wire.now()
-	on := after.since(before)
-	p.out.Jobs = append(p.out.Jobs, job{
-		Name: name, Reads: m.Reads.Load(), Queries: m.Queries.Load(), Documents: m.Documents.Load() + m.Reads.Load(), BytesRead: m.BytesRead.Load(),
-		Batches: m.Batches.Load(), Writes: m.Writes.Load(), BytesWritten: m.BytesWritten.Load(),
-		Trips: on.trips, ReadUnits: on.reads, WriteUnits: on.writes, Messages: p.bus.messages - messages, Sends: p.bus.sends - sends,
-	})
+	of, others := job{Name: work}, job{Name: rest, Messages: p.bus.messages - messages, Sends: p.bus.sends - sends}
+	meters, by := p.wire.take()
+	for _, m := range meters {
+		to := &others
+		if m != own && chunks > 0 {
+			to, chunks = &of, chunks-1
+		}
+		to.add(m, by[m])
+	}
+	if work != "" {
+		p.out.Jobs = append(p.out.Jobs, of)
+	}
+	p.out.Jobs = append(p.out.Jobs, others)
 	return nil
+}
+
+func (j *job) add(m *store.Meter, t traffic) {
+	j.Reads += m.Reads.Load()
+	j.Queries += m.Queries.Load()
+	j.Documents += m.Documents.Load() + m.Reads.Load()
+	j.BytesRead += m.BytesRead.Load()
+	j.Batches += m.Batches.Load()
+	j.Writes += m.Writes.Load()
+	j.BytesWritten += m.BytesWritten.Load()
+	j.Trips += t.trips
+	j.ReadUnits += t.reads
+	j.WriteUnits += t.writes
 }
 
 func (p *player) load(ctx context.Context, dir string) error {
@@ -252,18 +274,16 @@ func (p *player) load(ctx context.Context, dir string) error {
 		}
 		files[t] = intake.Source{Name: t.String(), Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(path) }}
 	}
-	return p.measure(ctx, importing, func(ctx context.Context) error {
+	return p.measure(ctx, 0, "", importing, func(ctx context.Context) error {
 		_, err := intake.Import(ctx, p.book, intake.Options{Tenant: p.tenant.ID, AsOf: asOf, Files: files, Scratch: dir})
 		return err
 	})
 }
 
-// run plays a run: what its chunks cost is in its summary, and the rest is what was asked
-// besides.
+// run plays a run.
 func (p *player) run(ctx context.Context, work, rest string) error {
-	_, before := p.wire.now()
 	var id string
-	err := p.measure(ctx, rest, func(ctx context.Context) error {
+	err := p.measure(ctx, p.tenant.Buckets, work, rest, func(ctx context.Context) error {
 		started, _, err := p.runs.Start(ctx, p.tenant, portfolio.DateOf(p.now), nil, false)
 		if err != nil {
 			return err
@@ -281,7 +301,6 @@ func (p *player) run(ctx context.Context, work, rest string) error {
 	if err != nil {
 		return err
 	}
-	_, after := p.wire.now()
 	done, err := p.runs.Get(ctx, p.tenant.ID, id)
 	if err != nil {
 		return err
@@ -289,14 +308,7 @@ func (p *player) run(ctx context.Context, work, rest string) error {
 	if done.Status != "completed" || len(done.Summary.Failed) > 0 {
 		return fault.New(fault.Internal, "the run is %s, with failures %v", done.Status, done.Summary.Failed)
 	}
-	c := done.Summary.Store
 	p.out.Changed, p.out.Due = done.Summary.Changed, done.Summary.Actions
-	on := after.since(before)
-	p.out.Jobs = append(p.out.Jobs, job{
-		Name: work, Queries: c.Queries, Documents: c.DocumentsRead, BytesRead: c.BytesRead, Batches: c.Batches,
-		Writes: c.DocumentsWrote, BytesWritten: c.BytesWritten,
-		Trips: on.trips, ReadUnits: on.reads, WriteUnits: on.writes,
-	})
 	return nil
 }
 
@@ -337,7 +349,7 @@ func (p *player) single(ctx context.Context) error {
 			continue
 		}
 		id := rel.Members[0].ID
-		return p.measure(ctx, singleWork, func(ctx context.Context) error {
+		return p.measure(ctx, 0, "", singleWork, func(ctx context.Context) error {
 			a, err := p.scores.Score(ctx, p.tenant.ID, scoring.Churn, &scoring.Request{AsOf: portfolio.DateOf(p.now), Customers: []string{id}})
 			if err == nil && len(a.Scores) != 1 {
 				err = fault.New(fault.Internal, "the customer has no score")

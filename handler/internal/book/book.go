@@ -43,8 +43,8 @@ const (
 	MaxBuckets     = 65536
 )
 
-// customersPerBucket keeps a bucket below 10 GB, half of what a logical partition of Cosmos DB holds, after
-// five years of superseded scores: docs/cost.md.
+// customersPerBucket makes a chunk that a quarter of a core works in some 20 seconds, and keeps a bucket below half of
+// what a logical partition of Cosmos DB holds after five years: docs/scale.md.
 const customersPerBucket = 19_000
 
 // BucketsFor is how many buckets a book of so many customers should have: a power of two.

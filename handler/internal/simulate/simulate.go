@@ -40,6 +40,7 @@ type Settings struct {
 
 	Documents float64 `json:"documents_per_customer"`
 	Bytes     float64 `json:"bytes_per_document"` // as the store has them
+	Stored    float64 `json:"bytes_per_scores"`   // likewise, of a document that is written
 
 	Latency    float64 `json:"latency_seconds"`     // of a request, on average, apart from its bytes
 	Bandwidth  float64 `json:"bytes_per_second"`    // of one request's answer
@@ -68,7 +69,7 @@ func Defaults() Settings {
 		Instances: 16, Ready: 16, Cold: 5, Every: 1, // 16 are made ready at night: docs/estate-cost.md
 		Concurrency: 2, Cores: 0.25, // instances of 512 MB
 		Speed: 6200, Written: 0.0268, // measured: make bench
-		Documents: 2.31, Bytes: 2970, // measured: docs/cost.md
+		Documents: 2.31, Bytes: 1330, Stored: 2000, // measured: docs/cost.md
 		Latency:   0.006, // Microsoft promises 10 ms for 99 in 100 requests of 1 KB
 		Bandwidth: 50e6, BatchOp: 0.0005,
 		Failing: 0.001, Crashes: 0.05, Restart: 5, Lock: 60, Deliveries: 10, // lock and deliveries: infra/estate
@@ -110,6 +111,7 @@ func (s *Settings) Check() error {
 		{"written", s.Written, 0, 1},
 		{"documents_per_customer", s.Documents, 1, 100},
 		{"bytes_per_document", s.Bytes, 1, 2 << 20},
+		{"bytes_per_scores", s.Stored, 1, 2 << 20},
 		{"latency_seconds", s.Latency, 0, 60},
 		{"bytes_per_second", s.Bandwidth, 1, 1e12},
 		{"batch_op_seconds", s.BatchOp, 0, 1},
@@ -376,19 +378,10 @@ type work struct {
 // gone reports whether the instance crashed since.
 func (w *work) gone() bool { return w.in.life != w.life }
 
-// begin reads the tenant, the run and which chunks are done, one after the other.
+// begin reads the tenant, the run, and whether the chunk is done, one after the other.
 func (m *machine) begin(w *work) {
-	records := 0
-	for _, done := range w.of.done {
-		if done {
-			records++
-		}
-	}
-	const reads, record = 5, 2 << 10 // requests before the query, and bytes of a chunk's record
-	m.request(w, reads*2*cosmosfake.ReadUnits(1<<10), reads*m.Latency, func() {
-		size := records * record
-		m.request(w, 2*cosmosfake.QueryUnits(size), m.Latency+float64(size)/m.Bandwidth, func() { m.page(w) })
-	})
+	const reads = 4
+	m.request(w, reads*2*cosmosfake.ReadUnits(1<<10), reads*m.Latency, func() { m.page(w) })
 }
 
 // page reads, scores and writes until no customer is left.
@@ -436,30 +429,37 @@ func (m *machine) flush(w *work, then func()) {
 	m.batch(w, ops, then)
 }
 
-// batch's documents are scores: 5 KB as the store has them, measured (docs/cost.md).
 func (m *machine) batch(w *work, ops float64, then func()) {
-	m.request(w, ops*cosmosfake.WriteUnits(5<<10), m.Latency+ops*m.BatchOp, then)
+	m.request(w, ops*cosmosfake.WriteUnits(int(m.Stored)), m.Latency+ops*m.BatchOp, then)
 }
 
-// record writes that the chunk is done, looks whether it was the last, and sends for the next of its lane.
+// record writes that the chunk is done, looks whether it was the last, which it mostly sees at the chunks after it, and
+// sends for the next of its lane.
 func (m *machine) record(w *work) {
 	m.batch(w, 2, func() {
-		t := w.of
-		if !t.done[w.bucket] {
-			t.done[w.bucket] = true
-			t.Chunks++
-			if t.Chunks == t.Buckets {
-				t.Seconds = m.now
-			}
-		}
-		m.out.Longest = max(m.out.Longest, m.now-w.began)
-		m.leave(w)
-		t.underWay--
-		if next, ok := run.Next(w.bucket, t.width, t.Buckets, t.isDone); ok {
-			m.send(t, next)
-		}
-		m.deliver()
+		m.request(w, 2*cosmosfake.QueryUnits(w.of.width*recordBytes), m.Latency, func() { m.recorded(w) })
 	})
+}
+
+// recordBytes are of what a chunk that is done records of itself.
+const recordBytes = 2 << 10
+
+func (m *machine) recorded(w *work) {
+	t := w.of
+	if !t.done[w.bucket] {
+		t.done[w.bucket] = true
+		t.Chunks++
+		if t.Chunks == t.Buckets {
+			t.Seconds = m.now
+		}
+	}
+	m.out.Longest = max(m.out.Longest, m.now-w.began)
+	m.leave(w)
+	t.underWay--
+	if next, ok := run.Next(w.bucket, t.width, t.Buckets); ok {
+		m.send(t, next)
+	}
+	m.deliver()
 }
 
 func (m *machine) leave(w *work) {
