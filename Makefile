@@ -41,6 +41,10 @@ endif
 test: ## everything that must pass, with the race detector where there is a C compiler
 	@scripts/test
 
+.PHONY: test-azure
+test-azure: ## the adapters' suites against a subscription, and what is charged there (settings: docs/azure.md)
+	@scripts/test-azure
+
 .PHONY: smoke
 ifeq ($(STACK),azurite)
 smoke: standins

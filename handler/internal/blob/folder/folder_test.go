@@ -2,6 +2,7 @@ package folder
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -167,5 +168,19 @@ func FuzzName(f *testing.F) {
 		if (n == 1) != (err == nil) {
 			t.Errorf("creating %q gave %v; %d are listed", name, err, n)
 		}
+	})
+}
+
+// TestStoreApart holds the suite in a folder of a store that is shared, as make test-azure has it.
+func TestStoreApart(t *testing.T) {
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	n := 0
+	blobtest.Run(t, func(*testing.T) blob.Store {
+		n++
+		return blobtest.Apart(s, fmt.Sprint("test-", n))
 	})
 }

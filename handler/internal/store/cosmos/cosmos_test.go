@@ -2,8 +2,10 @@ package cosmos_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,6 +47,19 @@ func openFor(t *testing.T, a *cosmosfake.Account, attempt time.Duration) *cosmos
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, now func() time.Time) store.Store {
 		return open(t, &cosmosfake.Account{Now: now})
+	})
+}
+
+// TestStoreApart holds the suite in a container that is shared, as make test-azure has it.
+func TestStoreApart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the suite once more")
+	}
+	account := &cosmosfake.Account{}
+	var stores atomic.Int64
+	storetest.Run(t, func(t *testing.T, now func() time.Time) store.Store {
+		account.Now = now
+		return storetest.Apart(open(t, account), fmt.Sprintf("test-%d-", stores.Add(1)))
 	})
 }
 
