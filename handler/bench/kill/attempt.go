@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -156,7 +155,7 @@ func (w *world) left(ctx context.Context, on portfolio.Date) (string, error) {
 
 // collect looks at what a run left: documents, messages sent, dead letters.
 func (w *world) collect(ctx context.Context, s *state) error {
-	s.documents, s.sent = map[string][sha256.Size]byte{}, map[string][sha256.Size]byte{}
+	s.documents, s.sent = map[string]digest{}, map[string]digest{}
 	for _, partition := range w.account.Partitions() {
 		for _, raw := range w.account.Partition(partition) {
 			if err := s.add(partition, raw); err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"polis/handler/internal/deflate"
 	"polis/handler/internal/scoring"
 )
 
@@ -37,15 +37,44 @@ func timeless(body []byte) []byte {
 	return costs.ReplaceAll(body, []byte(`"store":{}`))
 }
 
+// digest is of a document or a message, with its JSON, which an error shows.
+type digest struct {
+	sum  [sha256.Size]byte
+	body string
+}
+
+// digestOf is of a body without what two runs need not have in common.
+func digestOf(expires bool, body []byte) digest {
+	d := digest{sum: sha256.Sum256(append(fmt.Appendf(nil, "%t ", expires), body...))}
+	if len(body) > 0 && (body[0] == '{' || body[0] == '[') {
+		d.body = string(body)
+	}
+	return d
+}
+
+// from is where two bodies part.
+func (d digest) from(other digest) string {
+	a, b := d.body, other.body
+	i := 0
+	for i < min(len(a), len(b)) && a[i] == b[i] {
+		i++
+	}
+	around := func(s string) string { return s[max(0, min(i, len(s))-60):min(len(s), i+60)] }
+	return fmt.Sprintf("%q where %q is expected", around(a), around(b))
+}
+
 // state is what a run has left: digests of the documents by partition and key, and of the
 // messages by topic and id.
 type state struct {
-	documents map[string][sha256.Size]byte
-	sent      map[string][sha256.Size]byte
+	documents map[string]digest
+	sent      map[string]digest
 	completed int // how many times the run was recorded as completed
 	tally
 	seconds float64
 }
+
+// maxBody is of what was packed: no page of a list is that large.
+const maxBody = 64 << 20
 
 // item is a document as Cosmos DB keeps it.
 type item struct {
@@ -70,15 +99,19 @@ func (s *state) add(partition, raw string) error {
 		}
 	case parts[0] == "b" || parts[0] == "p":
 	default:
-		body = timeless(body)
+		plain, err := deflate.Unpack(body, maxBody)
+		if err != nil {
+			return err
+		}
+		body = timeless(plain)
 		if parts[0] == "list-head" {
 			body = version.ReplaceAll(body, []byte(`"version":""`))
 		}
 		key = pageKey.ReplaceAllString(key, "$1$2")
 	}
-	sum := sha256.Sum256(append(fmt.Appendf(nil, "%t ", it.Expires != nil), body...))
+	sum := digestOf(it.Expires != nil, body)
 	name := partition + " " + key
-	if old, there := s.documents[name]; there && old != sum {
+	if old, there := s.documents[name]; there && old.sum != sum.sum {
 		return fmt.Errorf("two documents %q that differ", name)
 	}
 	s.documents[name] = sum
@@ -87,11 +120,11 @@ func (s *state) add(partition, raw string) error {
 
 // message takes a message that was sent in. Copies must say the same.
 func (s *state) message(topic, id string, body []byte) error {
-	sum := sha256.Sum256(timeless(body))
+	sum := digestOf(false, timeless(body))
 	name := topic + " " + id
 	if old, there := s.sent[name]; there {
 		s.duplicates++
-		if old != sum {
+		if old.sum != sum.sum {
 			return fmt.Errorf("two messages %q that differ", name)
 		}
 	}
@@ -104,15 +137,15 @@ func (s *state) equal(want *state) error {
 	if s.completed != 1 {
 		return fmt.Errorf("the run was recorded as completed %d times", s.completed)
 	}
-	for what, pair := range map[string][2]map[string][sha256.Size]byte{
+	for what, pair := range map[string][2]map[string]digest{
 		"documents": {s.documents, want.documents}, "messages": {s.sent, want.sent},
 	} {
 		var lost, more, other []string
 		for name, sum := range pair[1] {
 			if got, ok := pair[0][name]; !ok {
 				lost = append(lost, name)
-			} else if !bytes.Equal(got[:], sum[:]) {
-				other = append(other, name)
+			} else if got.sum != sum.sum {
+				other = append(other, name+": "+got.from(sum))
 			}
 		}
 		for name := range pair[0] {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/sha256"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -12,7 +11,7 @@ type doc struct{ key, body, rest string }
 // left is what a run left that wrote these documents and sent these messages.
 func left(t *testing.T, docs []doc, messages map[string]string) *state {
 	t.Helper()
-	s := &state{documents: map[string][sha256.Size]byte{}, sent: map[string][sha256.Size]byte{}, completed: 1}
+	s := &state{documents: map[string]digest{}, sent: map[string]digest{}, completed: 1}
 	for _, d := range docs {
 		body, err := json.Marshal([]byte(d.body))
 		if err != nil {

@@ -80,6 +80,10 @@ func test(ctx context.Context, dir, root string, runs, customers int, seed uint6
 		if err == nil {
 			err = got.equal(want)
 		}
+		if ctx.Err() != nil {
+			fmt.Printf("kill-test: stopped after %d of %d runs of %d customers, %s, lost 0, doubled 0, dead letters 0, %.0f seconds\n", n, runs, customers, sum.say(), time.Since(started).Seconds())
+			return ctx.Err()
+		}
 		if err != nil {
 			return fmt.Errorf("run %d, seed %d (make kill-test RUNS=1 CUSTOMERS=%d SEED=%d): %w", n+1, p.seed, customers, p.seed, err)
 		}

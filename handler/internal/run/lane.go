@@ -22,22 +22,20 @@ const DefaultWidth = 32
 // A message is settled after it has sent for the next, so that a kill in between brings it
 // again, and it sends again: the same id, of the same chunk.
 
-// Next is the chunk that comes after bucket in its lane and is not done; false at the lane's end.
-func Next(bucket, width, chunks int, done func(bucket int) bool) (int, bool) {
-	for b := bucket + width; b < chunks; b += width {
-		if !done(b) {
-			return b, true
-		}
-	}
-	return 0, false
+// Next is the chunk that comes after bucket in its lane; false at the lane's end.
+func Next(bucket, width, chunks int) (int, bool) {
+	return bucket + width, bucket+width < chunks
 }
 
 // First are the chunks that a run begins with, or goes on with: the first of each lane that is not done.
 func First(width, chunks int, done func(bucket int) bool) []int {
 	var first []int
 	for lane := range min(width, chunks) {
-		if b, ok := Next(lane-width, width, chunks, done); ok {
-			first = append(first, b)
+		for b, ok := lane, true; ok; b, ok = Next(b, width, chunks) {
+			if !done(b) {
+				first = append(first, b)
+				break
+			}
 		}
 	}
 	return first
@@ -74,7 +72,7 @@ func (r *Runs) ask(ctx context.Context, run Run, buckets ...int) error {
 // follow sends for the next chunk of a lane. If that is done already, its message finds so and
 // follows on.
 func (r *Runs) follow(ctx context.Context, run Run, bucket int) error {
-	if next := bucket + run.width(); next < run.Chunks {
+	if next, ok := Next(bucket, run.width(), run.Chunks); ok {
 		return r.ask(ctx, run, next)
 	}
 	return nil

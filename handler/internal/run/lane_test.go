@@ -56,7 +56,7 @@ func TestLanes(t *testing.T) {
 			}
 			done[b] = true
 			queue = slices.Delete(queue, i, i+1)
-			if next, ok := Next(b, width, chunks, isDone); ok {
+			if next, ok := Next(b, width, chunks); ok {
 				send(next)
 			}
 		}
