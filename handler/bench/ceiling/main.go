@@ -221,6 +221,12 @@ func (o *options) measure(ctx context.Context, world sample.World, seed uint64) 
 					return err
 				}
 				for _, p := range peers {
+					if fitted[p] == nil { // kept, so that it is not fitted again: it explains nothing
+						if err := o.keep(&result{World: world, Seed: seed, Customers: o.customers, Back: back, Model: p, Seconds: time.Since(start).Seconds()}); err != nil {
+							return err
+						}
+						continue
+					}
 					if err := one(p, fitted[p], start); err != nil {
 						return err
 					}

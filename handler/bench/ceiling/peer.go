@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"polis/handler/internal/fault"
 	"polis/handler/internal/model"
 	"polis/handler/internal/nbp"
 	"polis/handler/internal/risk"
@@ -60,10 +61,15 @@ func fitPeers(ctx context.Context, dir, python, script string, ours *scoring.Mod
 				return nil, err
 			}
 			brought, err := scoring.Bring(name, text, ours.Risk.Schema, grouping)
-			if err != nil {
+			switch {
+			case fault.Is(err, fault.Invalid): // LightGBM ran away: links beyond what any probability has
+				fmt.Fprintf(os.Stderr, "%s of %s is no model: %v\n", name, p, err)
+				delete(out, p)
+			case err != nil:
 				return nil, fmt.Errorf("bringing in %s: %w", name, err)
+			case out[p] != nil:
+				place(out[p], name, quick{brought})
 			}
-			place(out[p], name, quick{brought})
 		}
 	}
 	for _, m := range out {
