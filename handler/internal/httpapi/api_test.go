@@ -505,6 +505,7 @@ func TestWrongInput(t *testing.T) {
 		{"end before start", "POST", score, "application/json", js(map[string]any{"aggregates": []any{bad}}), 422, "/aggregates/0/policies/0/end_date"},
 		{"future claim", "POST", score, "application/json", js(map[string]any{"aggregates": []any{future}}), 422, "/aggregates/0/claims/0/loss_date"},
 		{"misspelt table", "POST", score, "application/json", js(map[string]any{"aggregates": []any{unknown}}), 422, "polices"},
+		{"the same customer twice", "POST", score, "application/json", js(map[string]any{"aggregates": []any{aggregate("A"), aggregate("A")}}), 422, "/aggregates/1/customers/0/customer_id"},
 		{"aggregate of nobody", "POST", score, "application/json", []byte(`{"aggregates":[{}]}`), 422, "/aggregates/0/customers"},
 		{"deep", "POST", score, "application/json", bytes.Repeat([]byte("["), 1<<20), 400, ""},
 		{"large", "POST", score, "application/json", append([]byte(`{"customers":["`), bytes.Repeat([]byte("x"), maxBody)...), 413, "larger"},

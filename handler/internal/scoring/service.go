@@ -121,9 +121,15 @@ func (q *Request) check(today portfolio.Date) error {
 		q.AsOf = today
 	}
 	var fields []fault.Field
+	sent := map[string]bool{}
 	for i := range q.Aggregates {
 		a := &q.Aggregates[i]
-		fields = append(fields, a.Check("/aggregates/"+strconv.Itoa(i), today)...)
+		pointer := "/aggregates/" + strconv.Itoa(i)
+		fields = append(fields, a.Check(pointer, today)...)
+		if id := a.ID(); id != "" && sent[id] { // it would be two members of one relation
+			fields = append(fields, fault.Field{Pointer: pointer + "/customers/0/customer_id", Detail: "is that of an aggregate before it"})
+		}
+		sent[a.ID()] = true
 		a.Normalise(q.AsOf)
 	}
 	if len(fields) > 0 {
