@@ -22,13 +22,10 @@ import (
 	"polis/handler/internal/store"
 )
 
-// MaxCommercial bounds the commercial actions of a list, and MaxAdvice what care asks for that
-// can wait its turn: the first of a tenant by priority, more than an office calls in a day (our
-// choice). Neither takes the other's places. What else care asks for has no bound.
-const (
-	MaxCommercial = 500
-	MaxAdvice     = 500
-)
+// MaxCommercial bounds the commercial actions of a list: the first of a tenant by priority,
+// more than an office calls in a day (our choice). What care asks for has no bound, covers that
+// are missing and underinsurance among it.
+const MaxCommercial = 500
 
 // keep is how long a list stays: a year and a month, for the yearly review.
 const keep = 400 * 24 * time.Hour
@@ -43,17 +40,16 @@ type Candidate struct {
 	Due      portfolio.Date `json:"due"`
 	Chance   float64        `json:"chance,omitempty"` // see feedback.Suggestion
 	Care     bool           `json:"care,omitempty"`   // care asks for it: it is neither put after others nor held out
-	Advice   bool           `json:"advice,omitempty"` // of care, what can wait its turn: a cover that is missing
 	After    bool           `json:"after,omitempty"`  // of a kind that was judged to be of little use
 }
 
-// compare orders candidates: what care asks for by severity and by when it is due, then advice
-// and commercial ones by priority, of which those of little use stand last; and by customer, so
+// compare orders candidates: what care asks for by severity and by when it is due, then
+// commercial ones by priority, of which those of little use stand last; and by customer, so
 // that ties do not depend on which chunk came first.
 func (c Candidate) compare(d Candidate) int {
 	class := func(c Candidate) int {
 		switch {
-		case c.Care && !c.Advice:
+		case c.Care:
 			return 0
 		case c.After:
 			return 2
@@ -67,18 +63,15 @@ func (c Candidate) compare(d Candidate) int {
 	return cmp.Or(cmp.Compare(class(c), class(d)), cmp.Compare(d.Priority, c.Priority), due, cmp.Compare(c.Customer, d.Customer))
 }
 
-// Top keeps, of the candidates it is given, all that care asks for at once, and the first
-// MaxAdvice and MaxCommercial of the others.
-type Top struct{ care, advice, commercial []Candidate }
+// Top keeps, of the candidates it is given, all that care asks for and the first
+// MaxCommercial of the others.
+type Top struct{ care, commercial []Candidate }
 
 // Add offers a candidate.
 func (t *Top) Add(c Candidate) {
-	switch {
-	case c.Advice:
-		t.advice = first(t.advice, c, MaxAdvice)
-	case c.Care:
+	if c.Care {
 		t.care = append(t.care, c)
-	default:
+	} else {
 		t.commercial = first(t.commercial, c, MaxCommercial)
 	}
 }
@@ -104,7 +97,7 @@ func first(list []Candidate, c Candidate, most int) []Candidate {
 
 // Ranked is what was kept, first to last.
 func (t *Top) Ranked() []Candidate {
-	all := slices.Concat(t.care, t.advice, t.commercial)
+	all := slices.Concat(t.care, t.commercial)
 	slices.SortFunc(all, Candidate.compare)
 	return all
 }
@@ -135,7 +128,7 @@ type Count struct {
 }
 
 // Head says of a list what a table of lists shows, as it was made. What is due and not listed
-// is advice beyond its bound, or commercial: beyond its own, or held out.
+// is commercial: beyond the bound, or held out.
 type Head struct {
 	Date portfolio.Date `json:"date"`
 	Run  string         `json:"run_id"`

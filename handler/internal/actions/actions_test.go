@@ -290,27 +290,24 @@ func TestCareIsOrderedBySeverityAndDueDate(t *testing.T) {
 	}
 }
 
-// TestAdviceHasPlacesOfItsOwn: care that can wait its turn stands among commerce by priority,
-// neither takes the other's places, and by no lot or judgement is any of it put off.
-func TestAdviceHasPlacesOfItsOwn(t *testing.T) {
+// TestAdviceIsCare: however much of it there is, what is missing or insured for too little stands
+// before commerce, by its severity, and by no bound, lot or judgement is any of it put off.
+func TestAdviceIsCare(t *testing.T) {
 	var top Top
-	for i := range 2 * MaxAdvice {
-		top.Add(Candidate{Customer: fmt.Sprintf("a%05d", i), Action: "advice", Priority: 30, Care: true, Advice: true})
+	for i := range 2 * MaxCommercial {
+		top.Add(Candidate{Customer: fmt.Sprintf("a%05d", i), Action: "coverage_advice", Priority: 25 + float64(i%20), Care: true})
 		top.Add(Candidate{Customer: fmt.Sprintf("c%05d", i), Action: "call", Priority: 60})
 		top.Add(Candidate{Customer: fmt.Sprintf("d%05d", i), Action: "offer", Priority: 20, After: true})
 	}
-	top.Add(Candidate{Customer: "care", Action: "care", Priority: 1, Care: true})
 	half := feedback.Defaults()
 	half.Effects.HoldOut = 0.5
 	l := Make("t", Head{Date: monday}, nil, top.Ranked(), &half)
-	count := map[string]int{}
-	for _, it := range l.Items {
-		count[it.Action]++
+	if l.Care.Listed != 2*MaxCommercial || l.Commercial.Listed == 0 || l.Commercial.Listed > MaxCommercial {
+		t.Errorf("head %+v", l.Head)
 	}
-	if l.Items[0].Action != "care" || count["advice"] != MaxAdvice || l.Care.Listed != MaxAdvice+1 || count["offer"] != 0 || count["call"] == 0 || count["call"] > MaxCommercial {
-		t.Errorf("%v, head %+v", count, l.Head)
-	}
-	if l.Items[1].Action != "call" {
-		t.Errorf("advice that can wait stands before what matters more: %+v", l.Items[1])
+	for i := range l.Items {
+		if it := &l.Items[i]; it.Care != (i < 2*MaxCommercial) || i > 0 && it.Care && it.Priority > l.Items[i-1].Priority {
+			t.Fatalf("place %d: %+v", i, it)
+		}
 	}
 }

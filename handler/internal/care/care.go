@@ -21,6 +21,7 @@ type Trigger struct {
 	Points float64 // 0–100
 	Holds  bool    // offers wait
 	Branch string  // what is missing, of a coverage gap
+	Low    bool    // something may be insured for too little: underinsurance
 	// Source and On say whose value it was and as of when, of a rule on what was brought in
 	// from outside the administration (package enrichment).
 	Source string
@@ -71,7 +72,7 @@ func (e *Engine) fill(facts Facts, r *Result) {
 		}
 		t := Trigger{Code: rule.Code, Number: 1, Points: rule.Points, Holds: rule.Holds}
 		if rule.Points >= e.rules.settings.GapFrom {
-			t.Branch = rule.Branch
+			t.Branch, t.Low = rule.Branch, slices.Contains(lowSums, rule.number)
 		}
 		if rule.number >= 0 {
 			t.Number = facts[rule.number]
@@ -90,6 +91,22 @@ func (e *Engine) fill(facts Facts, r *Result) {
 		left = float64(left * (1 - rule.Points/100))
 	}
 	r.Score = 100 * (1 - left)
+}
+
+// lowSums are the facts that say how far a sum insured is behind what it should be.
+var lowSums = []int{
+	fBuildingBehindIndex, fContentsBehindIndex, fPropertyBehindIndex, fValuablesBehindIndex, fBuildingToCommon, fContentsToCommon, fRebuildShortfall,
+	fLiabilitySum, fBusinessLiabilitySum,
+}
+
+// Advice is the weightiest of coverage gaps and underinsurance; nil for neither.
+func (r *Result) Advice() *Trigger {
+	for i := range r.Triggers {
+		if t := &r.Triggers[i]; t.Branch != "" || t.Low {
+			return t
+		}
+	}
+	return nil
 }
 
 // Gap is the weightiest coverage gap; nil for none.

@@ -365,3 +365,24 @@ func TestWordsGoWithTheirNumber(t *testing.T) {
 		t.Errorf("only %d sentences count something", n)
 	}
 }
+
+// TestUnderinsurance: of the rules that come with Polis those on sums that are too low are advice,
+// and those on sums that are too high or missing are not.
+func TestUnderinsurance(t *testing.T) {
+	low := map[string]bool{}
+	rules, err := readRules("rules.csv", rulesFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rules {
+		low[r.Code] = slices.Contains(lowSums, r.number)
+	}
+	for code, want := range map[string]bool{
+		"below_rebuild_value": true, "far_below_rebuild_value": true, "building_far_behind_index": true, "building_far_below_common": true, "property_behind_index": true, "liability_sum_low": true,
+		"above_rebuild_value": false, "building_far_above_common": false, "sum_missing": false, "rebuild_value_old": false, "household_without_liability": false,
+	} {
+		if got, ok := low[code]; !ok || got != want {
+			t.Errorf("%s: %v, there: %v", code, got, ok)
+		}
+	}
+}

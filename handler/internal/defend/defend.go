@@ -36,17 +36,20 @@ type Playbook struct {
 	OfferFrom   float64         `json:"offer_from"`   // probability of buying from which on an offer is made
 }
 
-// Triggers of plays, in the order in which they are looked at.
+// Triggers of plays, in the order in which they are looked at; of a gap and underinsurance
+// the weightier goes first.
 const (
 	Care  = "care" // of whatever holds offers back and has no play of its own by its code
+	Gap   = "coverage_gap"
+	Low   = "underinsurance"
 	Lapse = "likely_lapse"
 	Rise  = "announced_premium_rise"
-	Gap   = "coverage_gap"
 	Buy   = "likely_purchase"
 )
 
 // IsCare reports whether a trigger is one of care, and not of commerce. To tell somebody that
-// a cover is missing is care (IDD art. 20, demands and needs); to offer one is commerce.
+// a cover is missing, or a sum too low, is care (IDD art. 20, demands and needs); to offer one
+// is commerce.
 func IsCare(trigger string) bool {
 	return trigger != Lapse && trigger != Rise && trigger != Buy
 }
@@ -60,11 +63,12 @@ func IsCare(trigger string) bool {
 //     It is below the 15% from which a rule of care names the rise: the call comes first.
 //   - offer_from, 0.15 a year, is one in seven: below that an adviser calls more than half a
 //     dozen people for each who wanted it.
-//   - priorities, 0–100, put no care that holds offers back (75–100) below what is commerce,
-//     whatever is at stake (Wft 4:24a, duty of care): a complaint above other care, as it has a
-//     term. A cover that is missing can wait for the next contact and stands among commerce,
-//     where it has places of its own. There who may leave goes before what may be sold; ranges
-//     overlap, so that much at stake with one goes before little with another.
+//   - priorities, 0–100: what holds offers back (75–100) before all, a complaint above other
+//     care, as it has a term. A cover that is missing or a sum that is too low can wait for
+//     the next contact; among themselves they go by the score of care. On a list they stand
+//     before all commerce whatever the numbers, and so does care (Wft 4:24a, duty of care).
+//     Who may leave goes before what may be sold; ranges overlap there, so that much at stake
+//     with one goes before little with another.
 //   - days until due: the next day for a complaint, a week for care, two for what a
 //     renewal decides, a month for what can wait.
 var Default = Playbook{
@@ -94,6 +98,11 @@ var Default = Playbook{
 			"coverage_advice", 25, 45, 30,
 			"In het pakket ontbreekt een dekking die bij deze situatie hoort. Bespreek of de klant dat risico wil dragen.",
 			"A cover that goes with this situation is missing. Ask whether the customer means to carry that risk.",
+		},
+		Low: {
+			"sum_advice", 25, 45, 30,
+			"Een verzekerd bedrag lijkt te laag. Controleer de waarde met de klant en bespreek wat onderverzekering bij een schade betekent.",
+			"A sum insured seems too low. Check the value with the customer and say what underinsurance means when there is a claim.",
 		},
 		Buy: {
 			"offer", 10, 35, 30,
@@ -152,21 +161,17 @@ func (e *Engine) Score(asOf portfolio.Date, rk *risk.Result, ch *churn.Result, c
 	// Objections reach this engine as results without a score: what is left is care.
 	leaving := max(0, cv.AtRisk)
 	likely := ch.Status == score.Scored && (ch.Band == score.High || ch.Band == score.VeryHigh)
-	gap := rk.Care.Gap()
 	switch {
 	case rk.Care.Held() != "":
 		e.care(asOf, &rk.Care, r)
 	// Who is not to be approached commercially is told what is missing all the same, and
-	// before anything that is commerce.
-	case gap != nil && !nb.MayContact:
-		e.missing(asOf, &rk.Care, r)
+	// everybody before anything that is commerce.
+	case e.advice(asOf, &rk.Care, r):
 	// A low or negative value orders commercial work and is no reason to leave a customer out.
 	case likely:
 		e.staked(asOf, Lapse, leaving, r)
 	case announced >= e.book.PremiumRise:
 		e.staked(asOf, Rise, leaving, r)
-	case gap != nil:
-		e.missing(asOf, &rk.Care, r)
 	case nb.Status == score.Scored && nb.MayContact && nb.Withheld == "" && len(nb.Offers) > 0 && nb.Offers[0].Probability >= e.book.OfferFrom:
 		e.staked(asOf, Buy, nb.Offers[0].Value, r)
 		r.About = nb.Offers[0].Group.Code
@@ -190,11 +195,23 @@ func (e *Engine) care(asOf portfolio.Date, c *care.Result, r *Result) {
 	}
 }
 
-// missing plays the weightiest gap. As all care it goes by the score of care alone.
-func (e *Engine) missing(asOf portfolio.Date, c *care.Result, r *Result) {
-	if e.play(asOf, Gap, c.Score/100, r); r.Action != "" {
-		r.About = c.Gap().Branch
+// advice plays the weightiest of what is missing and what is insured for too little, and
+// reports whether there is such a thing and a play of it. As all care it goes by the score of care alone.
+func (e *Engine) advice(asOf portfolio.Date, c *care.Result, r *Result) bool {
+	t := c.Advice()
+	switch {
+	case t == nil:
+		return false
+	case t.Branch != "":
+		e.play(asOf, Gap, c.Score/100, r)
+	default:
+		e.play(asOf, Low, c.Score/100, r)
 	}
+	if r.Action == "" {
+		return false
+	}
+	r.About = t.Branch
+	return true
 }
 
 // staked plays what is the more urgent the more is at stake.

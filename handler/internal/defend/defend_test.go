@@ -56,6 +56,8 @@ func gap(s *said) {
 	triggered(s, care.Trigger{Branch: "liability", Code: "household_without_liability"})
 }
 
+func low(s *said) { triggered(s, care.Trigger{Code: "far_below_rebuild_value", Low: true}) }
+
 func buying(s *said) {
 	s.nb.Offers = []nbp.Offer{{Group: &nbp.Group{Code: "travel", Branch: "travel"}, Probability: 0.3, Value: 20}}
 }
@@ -93,9 +95,10 @@ func TestCareComesFirst(t *testing.T) {
 	}{
 		{openComplaint, "resolve_complaint", "", complaint},
 		{manyClaims, "care_review", "", claims},
+		{Gap, "coverage_advice", "liability", gap},
+		{Low, "sum_advice", "", low},
 		{Lapse, "retention_call", "", leaving},
 		{Rise, "renewal_review", "", rise},
-		{Gap, "coverage_advice", "liability", gap},
 		{Buy, "offer", "travel", buying},
 	}
 	for i, first := range order {
@@ -120,10 +123,11 @@ func TestCareComesFirst(t *testing.T) {
 // anything that is commerce, as care and by the score of care alone; an offer to close it is
 // commerce, and is not made then.
 func TestGapsAreCare(t *testing.T) {
-	if !IsCare(Gap) || IsCare(Buy) || IsCare(Lapse) || IsCare(Rise) {
+	if !IsCare(Gap) || !IsCare(Low) || IsCare(Buy) || IsCare(Lapse) || IsCare(Rise) {
 		t.Error("a gap is care, and what is at stake is commerce")
 	}
 	for name, unwanted := range map[string]func(*said){
+		"nothing is refused":            func(s *said) { s.nb.Offers = nil },
 		"commercial contact is refused": func(s *said) { s.nb.MayContact = false },
 		"profiling is objected to": func(s *said) {
 			s.nb.Reset(score.Objected)
@@ -189,7 +193,7 @@ func TestALowValueIsNoReasonToServeLess(t *testing.T) {
 // suggests is the same to the last field, and the more urgent the more care is owed.
 func TestCareKnowsNoValue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		cause := rapid.SampledFrom([]func(*said){complaint, claims}).Draw(t, "cause")
+		cause := rapid.SampledFrom([]func(*said){complaint, claims, gap, low}).Draw(t, "cause")
 		owed := rapid.Float64Range(0, 100).Draw(t, "care score")
 		draw := func(what string) *Result {
 			return suggested(func(s *said) {

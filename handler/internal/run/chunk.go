@@ -311,7 +311,7 @@ func (w *worker) candidate(relation, customer string, h *feedback.History, sh *s
 	}
 	w.top.Add(actions.Candidate{
 		Customer: customer, Relation: relation, Action: action, About: sh.Defend.About, Priority: priority, Due: due,
-		Chance: sh.Chance(), Care: care, Advice: sh.Defend.Trigger == defend.Gap, After: !care && slices.Contains(w.run.After, action),
+		Chance: sh.Chance(), Care: care, After: !care && slices.Contains(w.run.After, action),
 	})
 }
 
