@@ -77,7 +77,7 @@ func (c *calls) Write(ctx context.Context, p store.Partition, ops []store.Op) er
 
 func TestFeedbackOfMany(t *testing.T) {
 	plain, s, tenant := newBook(t)
-	c := &calls{Store: s}
+	c := &calls{Store: s.Store} // what counts lives is for one goroutine
 	b := New(c)
 	of := people(300)
 	word := func(word string) func(int, []byte) ([]byte, error) {
