@@ -326,7 +326,7 @@ func (m *topCmd) Run(ctx context.Context) error {
 
 // printTop prints the first items of a list with the reason for each.
 func printTop(w io.Writer, l *actions.List, n int) error {
-	fmt.Fprintf(w, "\nWhom to act on first, %s (%d of %d for whom an action is due):\n\n", l.Date, min(n, len(l.Items)), l.Due)
+	fmt.Fprintf(w, "\nWhom to act on first, %s (%d of the %d on the list; an action is due for %d):\n\n", l.Date, min(n, len(l.Items)), l.Listed, l.Due)
 	for _, it := range l.Items[:min(n, len(l.Items))] {
 		var sc struct {
 			Trigger string   `json:"trigger"`

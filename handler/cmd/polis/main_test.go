@@ -102,7 +102,7 @@ func TestCommands(t *testing.T) {
 		{"before there was a policy", "", []string{"train", "--tenant", "good-book", "--as-of", "1950-01-01", "--older"}, 3, "", "no policy"},
 		{"help says how", "", []string{"train", "--help"}, 0, "--older", ""},
 		{"run", "", []string{"run", "--tenant", "good-book", "--as-of", "2026-03-31", "--json"}, 0, `"customers": 1`, ""},
-		{"top", "", []string{"top", "--tenant", "good-book", "-n", "3"}, 0, "Whom to act on first, 2026-03-31", ""},
+		{"top", "", []string{"top", "--tenant", "good-book", "-n", "3"}, 0, "on the list; an action is due for", ""},
 		{"send", `{"tenant":"good-book"}`, []string{"send", "risk-requests", "--id", "m1"}, 0, "", ""},
 		{"send nothing there", "", []string{"send", "risk-requests", filepath.Join(dir, "nothing")}, 3, "", "nothing"},
 		{"send too much", strings.Repeat("x", 1<<20+1), []string{"send", "risk-requests"}, 3, "", "1048576 bytes"},
