@@ -13,7 +13,6 @@ var (
 	maybeDate  = rapid.OneOf(rapid.Just(Date(0)), someDate)
 	someText   = rapid.SampledFrom([]string{"", "", "a", "b", "motor", "émile", "x=y|z", "longer text that is not like the others"})
 	someAmount = rapid.Custom(func(t *rapid.T) Cents { return Cents(rapid.Int64Range(0, 200_000).Draw(t, "cents")) })
-	someRate   = rapid.SampledFrom([]float64{0, 0, 0.1, 0.25, 1})
 	maybeRate  = rapid.SampledFrom([]Rate{{}, {}, RateOf(0), RateOf(0.1), RateOf(1)})
 
 	someVersion = rapid.Custom(func(t *rapid.T) Version {
