@@ -114,6 +114,7 @@ func TestTenantsTakeTurns(t *testing.T) {
 type onlyModels struct{ *scoring.Models }
 
 func (m onlyModels) Current(context.Context, string) (*scoring.Models, error) { return m.Models, nil }
+
 func (m onlyModels) Version(context.Context, string, string) (*scoring.Models, error) {
 	return m.Models, nil
 }
