@@ -111,7 +111,7 @@ func serve() error {
 		Decisions: decisions, Reports: reports, Quotas: quotas, Keep: docs, Now: time.Now, Log: log,
 	})
 	calls := invoke.New(functions.New(functions.Services{
-		Book: customers, Runs: runs, Imports: loads, Scores: scores, Decisions: decisions, Reports: reports, Bus: traced, Now: time.Now,
+		Book: customers, Runs: runs, Imports: loads, Scores: scores, Decisions: decisions, Reports: reports, Bus: traced, Now: time.Now, Log: log,
 	}), deadletter.New(blobs, time.Now), log)
 
 	server := &http.Server{Handler: route(api, calls), ReadHeaderTimeout: 30 * time.Second}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"polis/handler/internal/book"
 	"polis/handler/internal/bus"
 	"polis/handler/internal/decision"
@@ -45,7 +47,7 @@ func capital(e scoring.Engine) string {
 	return strings.ToUpper(name[:1]) + name[1:]
 }
 
-// Services are what the functions work with. All are required.
+// Services are what the functions work with. All are required; a zero Log writes nothing.
 type Services struct {
 	Book      *book.Book
 	Runs      *run.Runs
@@ -55,6 +57,7 @@ type Services struct {
 	Reports   *watch.Reports
 	Bus       bus.Sender
 	Now       func() time.Time
+	Log       zerolog.Logger
 }
 
 // New is the functions by name.
@@ -209,15 +212,20 @@ func (s Services) overdue(ctx context.Context, t book.Tenant) error {
 }
 
 // monthly makes the month's report of every tenant; what is there already is not made
-// again, so that a timer that was cut off goes on where it was.
+// again, so that a timer that was cut off goes on where it was. A tenant that has nothing to
+// report on is passed over, with a line in the log.
 func (s Services) monthly(ctx context.Context) error {
 	var failed error
 	for t, err := range s.Book.Tenants(ctx) {
 		if err != nil {
 			return err
 		}
-		if err := s.Reports.Month(ctx, t); err != nil && !fault.Is(err, fault.Conflict) {
+		nothing, err := s.Reports.Month(ctx, t)
+		switch {
+		case err != nil:
 			failed = errors.Join(failed, fmt.Errorf("tenant %s: %w", t.ID, err)) // the others go on
+		case nothing != "": // no other try would find more
+			s.Log.Info().Str("tenant", t.ID).Str("reason", nothing).Msg("no drift report this month")
 		}
 	}
 	return failed

@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"iter"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +71,7 @@ type house struct {
 	blobs  blob.Store
 	models *registry.Registry
 	host   func(name string) int
+	log    bytes.Buffer
 }
 
 func newHouse(t *testing.T, tenants ...string) *house {
@@ -98,7 +101,7 @@ func newHouse(t *testing.T, tenants ...string) *house {
 	h.docs, h.blobs, h.models = docs, blobs, models
 	h.Services = Services{
 		Book: b, Runs: run.New(b, docs, h.sent, models, actions.New(b, docs), clock), Scores: scoring.NewService(b, models, clock),
-		Decisions: decision.New(b, models, clock), Reports: watch.New(b, blobs, h.sent, models, clock), Bus: h.sent, Now: clock,
+		Decisions: decision.New(b, models, clock), Reports: watch.New(b, blobs, h.sent, models, clock), Bus: h.sent, Now: clock, Log: zerolog.New(&h.log),
 	}
 	handler := invoke.New(New(h.Services), deadletter.New(blobs, clock), zerolog.Nop())
 	h.host = func(name string) int {
@@ -156,6 +159,43 @@ func TestDriftMonthly(t *testing.T) {
 	}
 	if got := fmt.Sprint(good.events(watch.Event)); got != "map[a:2]" {
 		t.Errorf("events of two months: %s", got)
+	}
+}
+
+// TestDriftMonthlyOfNobodyInForce: a tenant whose policies have all ended has no report, and
+// its timer is no failure, which the host would try again: the others have theirs, and the
+// log says of which tenant there is none and why, without a customer.
+func TestDriftMonthlyOfNobodyInForce(t *testing.T) {
+	h := newHouse(t, "a", "bare", "left", "z")
+	tenant, err := h.Book.Tenant(t.Context(), "left")
+	must(t, err)
+	known := portfolio.Version{RecordedAt: portfolio.DateOf(h.now) - 400}
+	a := &portfolio.Aggregate{
+		Customers: []portfolio.Customer{{ID: "jansen", BirthYear: 1970, Version: known}},
+		Policies: []portfolio.Policy{{ID: "p1", CustomerID: "jansen", Branch: "motor", StartDate: known.RecordedAt - 400, EndDate: known.RecordedAt,
+			AnnualPremium: 50000, Status: portfolio.Ended, Version: known}},
+	}
+	a.Normalise(portfolio.DateOf(h.now))
+	must(t, h.Book.Put(t.Context(), tenant, a, ""))
+	if code := h.host("DriftMonthly"); code != 200 {
+		t.Errorf("%d", code)
+	}
+	if got := fmt.Sprint(h.events(watch.Event)); got != "map[a:1 z:1]" {
+		t.Errorf("events %s", got)
+	}
+	var said []string
+	for line := range strings.Lines(h.log.String()) {
+		var l struct{ Tenant, Reason string }
+		must(t, json.Unmarshal([]byte(line), &l))
+		said = append(said, l.Tenant+": "+l.Reason)
+	}
+	if want := []string{
+		"bare: no models are published for the tenant yet: train them", "left: the book has no policy in force as of 2026-03-31",
+	}; !slices.Equal(said, want) {
+		t.Errorf("the log says %q, want %q", said, want)
+	}
+	if strings.Contains(h.log.String(), "jansen") {
+		t.Error("the log names a customer")
 	}
 }
 

@@ -53,7 +53,8 @@ func announcedOf(tenant, month string) string { return folderOf(tenant) + month 
 
 const monthForm = "2006-01"
 
-// Audit audits a tenant's current models as of a date; fault.Conflict where there are none.
+// Audit audits a tenant's current models as of a date; fault.Conflict where there are none, or
+// the book has no policy in force on it.
 func (r *Reports) Audit(ctx context.Context, t book.Tenant, asOf portfolio.Date, refit bool, progress func(stage string, done, total int)) (*audit.Report, error) {
 	m, err := r.models.Current(ctx, t.ID)
 	if err != nil {
@@ -70,40 +71,44 @@ func (r *Reports) Audit(ctx context.Context, t book.Tenant, asOf portfolio.Date,
 }
 
 // Month makes the tenant's report of this month, unless it is there, and says that it is.
-// It may be repeated after a kill at any point: the report is made once by create-if-absent,
+// Where there is nothing to report on, no models yet or no policy in force, it says why in
+// nothing, and tries again when the timer next fires. It may be repeated after a kill at any point: the report is made once by create-if-absent,
 // its page follows from it, and the event has an id of its own, so that one that is sent
 // again is dropped by the bus or by whoever receives it.
-func (r *Reports) Month(ctx context.Context, t book.Tenant) (err error) {
+func (r *Reports) Month(ctx context.Context, t book.Tenant) (nothing string, err error) {
 	defer func() { // a book that breaks an audit must not stop those of others
 		if p := recover(); p != nil {
-			err = fault.New(fault.Internal, "the audit broke off")
+			nothing, err = "", fault.New(fault.Internal, "the audit broke off")
 		}
 	}()
 	now := r.now().UTC()
 	month := now.Format(monthForm)
 	report, err := r.report(ctx, t.ID, month)
 	if fault.Is(err, fault.NotFound) {
-		report, err = r.make(ctx, t, now, month)
+		report, err = r.Audit(ctx, t, portfolio.DateOf(now), false, nil)
+		if fault.Is(err, fault.Conflict) { // only of an audit: a conflict of what follows is a failure
+			return err.Error(), nil
+		}
+		if err == nil {
+			report, err = r.keep(ctx, report, now, month)
+		}
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
-	return r.announce(ctx, report)
+	return "", r.announce(ctx, report)
 }
 
-func (r *Reports) make(ctx context.Context, t book.Tenant, now time.Time, month string) (*audit.Report, error) {
-	report, err := r.Audit(ctx, t, portfolio.DateOf(now), false, nil)
-	if err != nil {
-		return nil, err
-	}
+// keep keeps a report that was made now as the month's.
+func (r *Reports) keep(ctx context.Context, report *audit.Report, now time.Time, month string) (*audit.Report, error) {
 	report.Month, report.Made = month, now.Truncate(time.Second)
 	body, err := report.Encode()
 	if err != nil {
 		return nil, err
 	}
-	_, err = r.blobs.Create(ctx, fileOf(t.ID, month), bytes.NewReader(body))
+	_, err = r.blobs.Create(ctx, fileOf(report.Tenant, month), bytes.NewReader(body))
 	if fault.Is(err, fault.Conflict) {
-		return r.report(ctx, t.ID, month) // somebody else made it meanwhile: theirs stands
+		return r.report(ctx, report.Tenant, month) // somebody else made it meanwhile: theirs stands
 	}
 	if err != nil {
 		return nil, fmt.Errorf("keeping the report: %w", err)
