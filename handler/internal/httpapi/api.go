@@ -254,6 +254,7 @@ func (a *API) observe(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := a.Now()
 		out := &recorder{ResponseWriter: w}
+		defer drain(r.Body)
 		_, pattern := mux.Handler(r)
 		defer func() {
 			if p := recover(); p != nil {
@@ -288,6 +289,13 @@ func (a *API) observe(mux *http.ServeMux) http.Handler {
 		}
 		mux.ServeHTTP(out, r)
 	})
+}
+
+// drain reads what an answer left of a body, as much as the host lets through, before the
+// answer goes out: the host writes a whole request before it reads, and would find the
+// connection gone and say 502 in place of our 413, 401 or 429.
+func drain(body io.Reader) {
+	_, _ = io.CopyN(io.Discard, body, maxUpload) // the caller may have gone
 }
 
 // admit takes a request of the tenant's minute, and says in the headers of

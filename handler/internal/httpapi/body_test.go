@@ -1,8 +1,12 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -84,6 +88,74 @@ func pointers(fields []fault.Field) (out []string) {
 		out = append(out, f.Pointer)
 	}
 	return out
+}
+
+// endless is a body that has no end, and says how much of it was read.
+type endless struct{ read int64 }
+
+func (e *endless) Read(p []byte) (int, error) {
+	e.read += int64(len(p))
+	return len(p), nil
+}
+
+// TestAnswersComeAfterTheBody: who sends a whole body before it reads, as the Functions host
+// does, gets an answer that was certain from the first byte all the same; but no body is
+// read for ever.
+func TestAnswersComeAfterTheBody(t *testing.T) {
+	w := newWorld(t)
+	for _, tc := range []struct {
+		name, key, path, media string
+		want                   int
+	}{
+		{"too large", "key-one", "/api/v1/risk/scores", "application/json", 413},
+		{"too large with a key", "key-one", "/api/v1/runs", "application/json", 413},
+		{"not JSON", "key-one", "/api/v1/risk/scores", "text/plain", 415},
+		{"no caller", "", "/api/v1/risk/scores", "application/json", 401},
+		{"no such route", "key-one", "/api/v1/weather/scores", "application/json", 404},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for _, length := range []int64{11 << 20, -1} {
+				body := new(endless)
+				r := httptest.NewRequest("POST", tc.path, body)
+				if length > 0 {
+					r.Body = io.NopCloser(io.LimitReader(body, length))
+				}
+				r.ContentLength = length
+				r.Header.Set("Content-Type", tc.media)
+				r.Header.Set("Idempotency-Key", "a")
+				if tc.key != "" {
+					r.Header.Set("Authorization", "Bearer "+tc.key)
+				}
+				out := httptest.NewRecorder()
+				w.api.ServeHTTP(out, r)
+				if out.Code != tc.want || out.Header().Get("Content-Type") != "application/problem+json" {
+					t.Errorf("%d %s", out.Code, out.Body)
+				}
+				if length > 0 && body.read < length || body.read > maxUpload+maxBody+1<<20 {
+					t.Errorf("%d bytes of %d were read", body.read, length)
+				}
+			}
+		})
+	}
+}
+
+// TestEarlyAnswerArrives: over a connection, too.
+func TestEarlyAnswerArrives(t *testing.T) {
+	w := newWorld(t)
+	server := httptest.NewServer(w.api)
+	defer server.Close()
+	r, err := http.NewRequestWithContext(t.Context(), "POST", server.URL+"/api/v1/risk/scores", bytes.NewReader(make([]byte, 64<<20)))
+	must(t, err)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer key-one")
+	resp, err := server.Client().Do(r)
+	must(t, err)
+	defer resp.Body.Close()
+	var p problem
+	must(t, json.NewDecoder(resp.Body).Decode(&p))
+	if resp.StatusCode != 413 || p.Status != 413 || p.Detail == "" {
+		t.Errorf("%d %+v", resp.StatusCode, p)
+	}
 }
 
 // FuzzPointers: whatever a body is, it decodes or is told why not, and never a panic.
