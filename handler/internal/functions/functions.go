@@ -113,6 +113,9 @@ func (s Services) scores(ctx context.Context, e scoring.Engine, m invoke.Message
 	if err := decode(m.Body, &q); err != nil {
 		return err
 	}
+	if err := q.NoteGiven(m.Body); err != nil {
+		return err
+	}
 	if q.ID == "" || len(q.ID) > 200 {
 		return fault.New(fault.Invalid, "request_id is 1 to 200 characters")
 	}

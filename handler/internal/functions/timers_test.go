@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -196,6 +197,20 @@ func TestDriftMonthlyOfNobodyInForce(t *testing.T) {
 	}
 	if strings.Contains(h.log.String(), "jansen") {
 		t.Error("the log names a customer")
+	}
+}
+
+// TestQueuedRequired: a queued request is held to the fields that are required as one by HTTP is.
+func TestQueuedRequired(t *testing.T) {
+	h := newHouse(t, "a")
+	ask := func(premium string) error {
+		return New(h.Services).Queues["RiskRequests"](t.Context(), invoke.Message{ID: "1", Body: []byte(`{"tenant":"a","request_id":"1","aggregates":[{"customers":[{"customer_id":"C"}],
+			"policies":[{"policy_id":"P","customer_id":"C","branch":"motor","start_date":"2024-01-01","status":"active","annual_premium":` + premium + `}]}]}`)})
+	}
+	must(t, ask("0"))
+	var f *fault.Error
+	if err := ask("null"); !errors.As(err, &f) || f.Kind != fault.Invalid || len(f.Fields) != 1 || f.Fields[0].Pointer != "/aggregates/0/policies/0/annual_premium" {
+		t.Errorf("%+v", f)
 	}
 }
 

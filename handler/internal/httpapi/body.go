@@ -68,6 +68,9 @@ func decode(body []byte, v any) error {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return fault.New(fault.Malformed, "there is more after the JSON value")
 	}
+	if r, ok := v.(interface{ NoteGiven(body []byte) error }); ok {
+		return r.NoteGiven(body)
+	}
 	return nil
 }
 

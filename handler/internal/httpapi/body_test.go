@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -80,6 +81,57 @@ func TestPointersOfRules(t *testing.T) {
 	out = w.json("key-one", "POST", "/api/v1/risk/scores", map[string]any{"aggregates": []any{aggregate("A"), bad}})
 	if got := told(out.Body.Bytes()); out.Code != 422 || !slices.Equal(got, want) {
 		t.Errorf("%d %q, want %q", out.Code, got, want)
+	}
+}
+
+// TestRequired: a field that the specification requires is refused where it is null or left
+// out, with its place, in every row; and what is empty and a value is taken.
+func TestRequired(t *testing.T) {
+	w := newWorld(t)
+	whole := func() map[string]any {
+		a := aggregate("R1")
+		a["customers"].([]any)[0].(map[string]any)["consents"] = []any{map[string]any{"purpose": "marketing", "channel": "email", "given": false}}
+		p := a["policies"].([]any)[0].(map[string]any)
+		p["annual_premium"], p["attributes"] = 0, []any{map[string]any{"key": "alarm", "value": ""}}
+		return a
+	}
+	w.want(201, w.json("key-one", "PUT", "/api/v1/customers/R1", whole()))
+	required := map[string][]string{
+		"/customers/0":             {"customer_id"},
+		"/customers/0/consents/0":  {"purpose", "channel", "given"},
+		"/policies/0":              {"policy_id", "customer_id", "branch", "start_date", "annual_premium", "status"},
+		"/policies/0/attributes/0": {"key", "value"},
+		"/claims/0":                {"claim_id", "policy_id", "customer_id", "loss_date"},
+		"/contacts/0":              {"customer_id", "contacted_at"},
+	}
+	for row, fields := range required {
+		for _, field := range fields {
+			for _, left := range []bool{false, true} {
+				a := whole()
+				var at any = a
+				for _, step := range strings.Split(row, "/")[1:] {
+					if i, err := strconv.Atoi(step); err == nil {
+						at = at.([]any)[i]
+					} else {
+						at = at.(map[string]any)[step]
+					}
+				}
+				at.(map[string]any)[field] = nil
+				if left {
+					delete(at.(map[string]any), field)
+				}
+				told := func(out *httptest.ResponseRecorder, want string) {
+					t.Helper()
+					var p problem
+					must(t, json.Unmarshal(out.Body.Bytes(), &p))
+					if out.Code != 422 || !slices.Contains(pointers(p.Errors), want) {
+						t.Errorf("%s/%s, left out %v: %d %s", row, field, left, out.Code, out.Body)
+					}
+				}
+				told(w.json("key-one", "PUT", "/api/v1/customers/R1", a), row+"/"+field)
+				told(w.json("key-one", "POST", "/api/v1/clv/scores", map[string]any{"aggregates": []any{aggregate("A"), a}}), "/aggregates/1"+row+"/"+field)
+			}
+		}
 	}
 }
 

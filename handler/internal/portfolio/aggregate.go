@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"hash/fnv"
 	"slices"
+
+	"polis/handler/internal/fault"
 )
 
 // Version says since when a row holds and since when that was known. Scoring as of
@@ -167,6 +169,8 @@ type Aggregate struct {
 	// Actions are no rows of an administration: what people did about suggestions is kept
 	// apart, and a training puts it here. No feature reads it.
 	Actions []Action `json:"-"`
+	// Absent is what its JSON requires and did not have: see Note. Check reports it.
+	Absent []fault.Field `json:"-"`
 }
 
 // Action is that somebody acted on a suggestion for a customer.

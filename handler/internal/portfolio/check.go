@@ -315,5 +315,8 @@ func (a *Aggregate) Check(base string, asOf Date) []fault.Field {
 			add(Breach{"customer_id", "is not that of the customer"})
 		}
 	}
+	for _, f := range a.Absent {
+		out = append(out, fault.Field{Pointer: base + f.Pointer, Detail: f.Detail})
+	}
 	return out
 }

@@ -3,6 +3,7 @@ package scoring
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"sync"
@@ -45,6 +46,24 @@ type Request struct {
 	AsOf       portfolio.Date        `json:"as_of,omitzero"`
 	Customers  []string              `json:"customers,omitempty"`
 	Aggregates []portfolio.Aggregate `json:"aggregates,omitempty"`
+}
+
+// NoteGiven looks in the JSON that the request was decoded from for what its aggregates must
+// have and do not: see portfolio.Given.
+func (q *Request) NoteGiven(body []byte) error {
+	if len(q.Aggregates) == 0 {
+		return nil
+	}
+	var given struct {
+		Aggregates []portfolio.Given `json:"aggregates"`
+	}
+	if err := json.Unmarshal(body, &given); err != nil {
+		return fault.Wrap(fault.Malformed, err, "looking for required fields")
+	}
+	for i := range q.Aggregates {
+		q.Aggregates[i].Note(&given.Aggregates[i])
+	}
+	return nil
 }
 
 // ItemError says why one of a request's items has no score.
