@@ -96,7 +96,7 @@ func (s *stack) load(ctx context.Context, p *progress, t book.Tenant, dir string
 func (s *stack) notOlder(ctx context.Context, t book.Tenant, asOf portfolio.Date) error {
 	m, err := s.models.Current(ctx, t.ID)
 	switch {
-	case fault.Is(err, fault.Conflict), fault.Is(err, fault.Malformed):
+	case fault.Is(err, fault.Conflict):
 		return nil // none yet, or none that can be read
 	case err != nil:
 		return err

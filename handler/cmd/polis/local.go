@@ -24,6 +24,7 @@ import (
 	"polis/handler/internal/config"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/localhost"
+	"polis/handler/internal/registry"
 	"polis/handler/internal/run"
 	"polis/handler/internal/train"
 )
@@ -198,7 +199,7 @@ func (m *localCmd) work(ctx context.Context, s *stack, t book.Tenant, api client
 	if err := m.fill(ctx, s, p, t, on); err != nil {
 		return err
 	}
-	if _, err := s.models.Current(ctx, t.ID); fault.Is(err, fault.Conflict) || fault.Is(err, fault.Malformed) {
+	if _, err := s.models.Current(ctx, t.ID); fault.Is(err, fault.Conflict) {
 		if _, err := s.train(ctx, p, t, on, train.Options{}); err != nil {
 			return err
 		}
@@ -237,7 +238,11 @@ func (m *localCmd) fill(ctx context.Context, s *stack, p *progress, t book.Tenan
 			return err
 		}
 		if !empty {
-			if _, err := s.models.Current(ctx, t.ID); !fault.Is(err, fault.Conflict) {
+			_, err := s.models.Current(ctx, t.ID)
+			if errors.Is(err, registry.ErrUnreadable) { // there were models: it was loaded
+				return nil
+			}
+			if !fault.Is(err, fault.Conflict) {
 				return err
 			}
 		}

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 
 	"polis/handler/internal/book"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/registry"
 	"polis/handler/internal/scoring"
 )
 
@@ -42,7 +44,7 @@ func (s *stack) settings(ctx context.Context, t book.Tenant, file string) (_ sco
 	switch {
 	case err == nil:
 		base = current.Settings
-	case fault.Is(err, fault.Malformed):
+	case errors.Is(err, registry.ErrUnreadable):
 		fmt.Fprintf(os.Stderr, "settings: the defaults, since the current models cannot be read: %v\n", err)
 	case !fault.Is(err, fault.Conflict):
 		return base, err

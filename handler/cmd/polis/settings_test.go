@@ -52,6 +52,19 @@ func TestSettings(t *testing.T) {
 	if stdout, _ := run(0, "settings", "--tenant", "book"); !strings.Contains(stdout, `"horizon_months": 77`) || !strings.Contains(stdout, `"discount_rate": 0.04`) || !strings.Contains(stdout, "U bent minderjarig.") {
 		t.Errorf("settings are %s", stdout)
 	}
+	current, err := filepath.Glob(filepath.Join(dir, "var", "blobs", "models", "book", "current.json"))
+	if err != nil || len(current) != 1 {
+		t.Fatal(current, err)
+	}
+	if err := os.WriteFile(current[0], []byte(`{"version":"0123456789abcdef"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr := run(3, "run", "--tenant", "book", "--as-of", "2026-03-31"); !strings.Contains(stderr, "train again") {
+		t.Errorf("models that cannot be read are told of with %s", stderr)
+	}
+	if _, stderr := run(0, train...); !strings.Contains(stderr, "settings: the defaults, since") {
+		t.Errorf("settings that cannot be read are replaced with %s", stderr)
+	}
 	page := filepath.Join(dir, "audit.html")
 	stdout, _ := run(0, "audit", "--tenant", "book", "--as-of", "2026-03-31", "--out", page)
 	if !strings.Contains(stdout, "trained on these same outcomes") || !strings.Contains(stdout, "0 features and scores moved much") {

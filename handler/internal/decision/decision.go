@@ -84,7 +84,7 @@ type Model struct {
 // Why a score could not be made again.
 const (
 	otherRows  = "rows that were recorded by then have been added, replaced or erased since, or the relation has other members"
-	goneModels = "the models of then are not there any more"
+	goneModels = "the models of then are not there any more, or not as this program reads them"
 )
 
 // Get finds a decision by its id; fault.NotFound where there is none, or not any more.
@@ -159,7 +159,7 @@ func (d *Decisions) make(ctx context.Context, t book.Tenant, customer, id string
 		out.Score = stored.AppendJSON(nil, ref.Engine, t.ID, customer)
 		out.Model.Version = stored.Model(ref.Engine)
 		m, err = d.models.Version(ctx, t.ID, out.Model.Version)
-		if fault.Is(err, fault.NotFound) {
+		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Conflict) { // gone, or of an older format
 			out.Difference = goneModels
 			return out, nil
 		}

@@ -22,6 +22,7 @@ import (
 	"polis/handler/internal/imports"
 	"polis/handler/internal/invoke"
 	"polis/handler/internal/portfolio"
+	"polis/handler/internal/registry"
 	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
 	"polis/handler/internal/watch"
@@ -163,7 +164,7 @@ func (s Services) nightly(ctx context.Context) error {
 			return err
 		}
 		_, _, err := s.Runs.Start(ctx, t, portfolio.DateOf(s.Now()), nil, false)
-		if err != nil && !fault.Is(err, fault.Conflict) {
+		if err != nil && !untrained(err) {
 			failed = errors.Join(failed, fmt.Errorf("tenant %s: %w", t.ID, err)) // the others go on
 		}
 		if err := s.overdue(ctx, t); err != nil {
@@ -171,6 +172,12 @@ func (s Services) nightly(ctx context.Context) error {
 		}
 	}
 	return failed
+}
+
+// untrained reports whether a tenant has no models yet; models that cannot be read must not go
+// unnoticed.
+func untrained(err error) bool {
+	return fault.Is(err, fault.Conflict) && !errors.Is(err, registry.ErrUnreadable)
 }
 
 // OverdueEvent is the type of the event that says that nobody has looked at a decision by

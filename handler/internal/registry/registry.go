@@ -148,7 +148,8 @@ func (r *Registry) Baseline(ctx context.Context, tenant, version string) (*audit
 	return b, sum, nil
 }
 
-// Current is the tenant's current models; fault.Conflict where there are none yet.
+// Current is the tenant's current models; fault.Conflict where there are none yet, or none that
+// can be read: see ErrUnreadable.
 func (r *Registry) Current(ctx context.Context, tenant string) (*scoring.Models, error) {
 	r.mu.Lock()
 	c, ok := r.current[tenant]
@@ -163,14 +164,18 @@ func (r *Registry) Current(ctx context.Context, tenant string) (*scoring.Models,
 		}
 		var p pointer
 		if err := json.Unmarshal(body, &p); err != nil {
-			return nil, fault.Wrap(fault.Internal, err, "decoding the current version")
+			return nil, unreadable(err, "that are current")
 		}
 		c = current{p.Version, r.now()}
 		r.mu.Lock()
 		r.current[tenant] = c
 		r.mu.Unlock()
 	}
-	return r.Version(ctx, tenant, c.version)
+	m, err := r.Version(ctx, tenant, c.version)
+	if fault.Is(err, fault.NotFound) {
+		err = unreadable(err, c.version)
+	}
+	return m, err
 }
 
 // Version is a set by its version; fault.NotFound where there is none.
@@ -197,17 +202,26 @@ func (r *Registry) Version(ctx context.Context, tenant, version string) (*scorin
 	return s.models, s.err
 }
 
+// ErrUnreadable is what is wrong with models that are there, but of another format, damaged or
+// changed since: they stay what they are until others are published. It comes as
+// fault.Conflict, as having none does, which it is told from by errors.Is.
+var ErrUnreadable = errors.New("not as this program writes them")
+
+func unreadable(err error, version string) error {
+	return fault.Wrap(fault.Conflict, errors.Join(ErrUnreadable, err), "the tenant's models %s cannot be read: train again", version)
+}
+
 func (r *Registry) load(ctx context.Context, name, version string) (*scoring.Models, error) {
 	body, err := r.read(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("reading models %s: %w", version, err)
 	}
 	m, err := scoring.Parse(body)
-	if err != nil {
-		return nil, fmt.Errorf("reading models %s: %w", version, err)
+	if err == nil && m.Version != version {
+		err = fault.New(fault.Malformed, "they were changed since they were published, and are now %s", m.Version)
 	}
-	if m.Version != version {
-		return nil, fault.New(fault.Internal, "models %s were changed since they were published: they are %s", version, m.Version)
+	if err != nil {
+		return nil, unreadable(err, version)
 	}
 	return m, nil
 }

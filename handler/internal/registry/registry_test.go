@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"strings"
@@ -142,8 +143,40 @@ func TestChangedModelsAreRefused(t *testing.T) {
 	must(t, models(t, day+1).Save(&b))
 	_, err := blobs.Put(t.Context(), "models/t/"+m.Version+".json", strings.NewReader(b.String()))
 	must(t, err)
-	if _, err := r.Current(t.Context(), "t"); err == nil {
-		t.Error("models that were changed since are used")
+	if _, err := r.Current(t.Context(), "t"); !errors.Is(err, ErrUnreadable) {
+		t.Errorf("models that were changed since: %v", err)
+	}
+}
+
+// TestUnreadable: models that this program cannot read say so, are not taken for having none,
+// and others can be published in their place.
+func TestUnreadable(t *testing.T) {
+	for name, put := range map[string]string{
+		"another format": `{"format":4}`, "no such version": "", "nothing that is current": "damaged",
+	} {
+		blobs := newBlobs(t)
+		r := New(blobs, time.Now)
+		m := models(t, day)
+		must(t, r.Publish(t.Context(), "t", m))
+		blob, body := "models/t/"+m.Version+".json", put
+		switch put {
+		case "":
+			blob, body = "models/t/current.json", `{"version":"0123456789abcdef"}`
+		case "damaged":
+			blob = "models/t/current.json"
+		}
+		_, err := blobs.Put(t.Context(), blob, strings.NewReader(body))
+		must(t, err)
+		if _, err := r.Current(t.Context(), "t"); !errors.Is(err, ErrUnreadable) || !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "train again") {
+			t.Errorf("%s: %v", name, err)
+		}
+		must(t, r.Publish(t.Context(), "t", models(t, day+1)))
+		if _, err := r.Current(t.Context(), "t"); err != nil {
+			t.Errorf("%s, after others were published: %v", name, err)
+		}
+	}
+	if _, err := New(newBlobs(t), time.Now).Current(t.Context(), "t"); errors.Is(err, ErrUnreadable) || !fault.Is(err, fault.Conflict) {
+		t.Errorf("no models: %v", err)
 	}
 }
 

@@ -111,15 +111,15 @@ func isStandard(line []byte) bool {
 	return bytes.Equal(line, bytes.TrimSuffix(standard, []byte{'\n'}))
 }
 
+// readSettings reads a file's settings. What the file does not say, because it is older than
+// the setting, is as this program comes with it: a new setting, or a new play, keeps no tenant
+// from scoring.
 func readSettings(line []byte) (Settings, error) {
 	if isStandard(line) {
 		return DefaultSettings(), nil
 	}
-	s := Settings{Churn: churn.Settings{ReplacementDays: churn.Defaults.ReplacementDays}} // which older files do not say
+	s := DefaultSettings().clone()
 	err := json.Unmarshal(line, &s)
-	if s.Audit == nil {
-		s.Audit = audits(audit.Defaults())
-	}
 	return s, err
 }
 
@@ -314,8 +314,11 @@ func Parse(body []byte) (*Models, error) {
 	if err = m.checkLearnt(groups); err == nil && !isStandard(settings) {
 		err = m.Settings.Check()
 	}
-	m.checked = err == nil
-	return m, err
+	if err != nil { // whatever kind it was of: it is the file's, and nobody's who asks for a score
+		return nil, fault.Wrap(fault.Malformed, err, "reading models")
+	}
+	m.checked = true
+	return m, nil
 }
 
 // sideBySide does all tasks, on all cores: the lines of a file are most of a cold start. They

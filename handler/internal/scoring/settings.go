@@ -52,12 +52,7 @@ func audits(s audit.Settings) *audit.Settings { return &s }
 // has it. What is no such object is fault.Malformed, what Polis does not know or breaks a
 // rule fault.Invalid.
 func ReadSettings(r io.Reader, base Settings) (Settings, error) {
-	// What is decoded into serves others too.
-	base.Defend.Plays = maps.Clone(base.Defend.Plays)
-	base.Features.Exclude, base.Features.Attributes = slices.Clone(base.Features.Exclude), slices.Clone(base.Features.Attributes)
-	base.Risk, base.Clv = base.Risk.Clone(), base.Clv.Clone()
-	base.Care, base.Nbp, base.Audit = base.Care.Clone(), base.Nbp.Clone(), audits(base.Audit.Clone())
-	base.Feedback = base.Feedback.Clone()
+	base = base.clone() // what is decoded into serves others too
 	d := json.NewDecoder(r)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&base); err != nil {
@@ -67,6 +62,16 @@ func ReadSettings(r io.Reader, base Settings) (Settings, error) {
 		return Settings{}, fault.New(fault.Malformed, "settings are one JSON object, and more follows")
 	}
 	return base, base.Check()
+}
+
+// clone are settings that can be decoded into: no map and no list of theirs is another's.
+func (s Settings) clone() Settings {
+	s.Defend.Plays = maps.Clone(s.Defend.Plays)
+	s.Features.Exclude, s.Features.Attributes = slices.Clone(s.Features.Exclude), slices.Clone(s.Features.Attributes)
+	s.Risk, s.Clv = s.Risk.Clone(), s.Clv.Clone()
+	s.Care, s.Nbp, s.Audit = s.Care.Clone(), s.Nbp.Clone(), audits(s.Audit.Clone())
+	s.Feedback = s.Feedback.Clone()
+	return s
 }
 
 // refused says what is wrong with settings in the words of those who write JSON.

@@ -2,7 +2,9 @@ package scoring
 
 import (
 	"bytes"
+	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -157,5 +159,54 @@ func TestNoModelsOfWhatMayNotBe(t *testing.T) {
 		if _, err := New(m); err == nil {
 			t.Errorf("%s: is scored with", name)
 		}
+	}
+}
+
+// TestOlderSettings: of models that were saved before a setting was there, the setting is what
+// this program comes with; each is taken for the newest in turn.
+func TestOlderSettings(t *testing.T) {
+	m := learnt(t)
+	m.Settings.Clv.HorizonMonths = 60 // the standard settings are not read
+	var b bytes.Buffer
+	if err := m.Save(&b); err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.SplitAfter(b.Bytes(), []byte{'\n'})
+	var all map[string]any
+	if err := json.Unmarshal(lines[1], &all); err != nil {
+		t.Fatal(err)
+	}
+	defaults := reflect.ValueOf(DefaultSettings())
+	tried := 0
+	var without func(path string, within map[string]any, s reflect.Value, now func(*Settings) reflect.Value)
+	without = func(path string, within map[string]any, s reflect.Value, now func(*Settings) reflect.Value) {
+		for i := range s.NumField() {
+			name, _, _ := strings.Cut(s.Type().Field(i).Tag.Get("json"), ",")
+			at := strings.TrimPrefix(path+"."+name, ".")
+			value, ok := within[name]
+			if !ok {
+				continue
+			}
+			of := func(s *Settings) reflect.Value { return reflect.Indirect(now(s)).Field(i) }
+			if section, ok := value.(map[string]any); ok && s.Field(i).Kind() == reflect.Struct {
+				without(at, section, s.Field(i), of)
+			}
+			delete(within, name)
+			older, err := json.Marshal(all)
+			within[name] = value
+			if err != nil {
+				t.Fatal(err)
+			}
+			read, err := Parse(slices.Concat(lines[0], older, []byte{'\n'}, bytes.Join(lines[2:], nil)))
+			if tried++; err != nil {
+				t.Errorf("without %s: %v", at, err)
+			} else if got := of(&read.Settings); !reflect.DeepEqual(got.Interface(), s.Field(i).Interface()) {
+				t.Errorf("without %s it is %v, not %v", at, got, s.Field(i))
+			}
+		}
+	}
+	without("", all, defaults, func(s *Settings) reflect.Value { return reflect.ValueOf(s) })
+	if tried < 80 {
+		t.Errorf("%d settings tried", tried)
 	}
 }

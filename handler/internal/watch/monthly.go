@@ -17,6 +17,7 @@ import (
 	"polis/handler/internal/event"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/portfolio"
+	"polis/handler/internal/registry"
 	"polis/handler/internal/scoring"
 )
 
@@ -86,7 +87,8 @@ func (r *Reports) Month(ctx context.Context, t book.Tenant) (nothing string, err
 	report, err := r.report(ctx, t.ID, month)
 	if fault.Is(err, fault.NotFound) {
 		report, err = r.Audit(ctx, t, portfolio.DateOf(now), false, nil)
-		if fault.Is(err, fault.Conflict) { // only of an audit: a conflict of what follows is a failure
+		// Only of an audit, and not of models that cannot be read: those are to be seen to.
+		if fault.Is(err, fault.Conflict) && !errors.Is(err, registry.ErrUnreadable) {
 			return err.Error(), nil
 		}
 		if err == nil {
