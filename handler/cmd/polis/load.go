@@ -219,7 +219,10 @@ func describe(p run.Progress) string {
 	if failed > 0 {
 		text += fmt.Sprintf(", %d failed", failed)
 	}
-	return text + fmt.Sprintf(", %d actions due", s.Actions)
+	if text += fmt.Sprintf(", %d actions due", s.Actions); s.NoList != "" {
+		text += ", no list: " + s.NoList
+	}
+	return text
 }
 
 // enginesOf reads a list of engines.

@@ -170,7 +170,7 @@ func readHead(d store.Document) (h Head, err error) {
 func (s *Lists) Head(ctx context.Context, tenant string, date portfolio.Date) (Head, error) {
 	d, err := s.store.Get(ctx, shared(tenant), headKey+date.String())
 	if fault.Is(err, fault.NotFound) {
-		return Head{}, fault.New(fault.NotFound, "no action list of that date")
+		return Head{}, fault.New(fault.NotFound, "no action list of that date: a run makes one, unless there is one of a later date")
 	}
 	if err != nil {
 		return Head{}, err

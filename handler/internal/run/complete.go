@@ -40,8 +40,16 @@ func (r *Runs) complete(ctx context.Context, run Run) error {
 	}
 	var ops []store.Op
 	if slices.Contains(run.Engines, scoring.Defend) {
-		if ops, err = r.listed(asked, run, done, now); err != nil {
-			return fmt.Errorf("making the action list of run %s: %w", run.ID, err)
+		last, err := r.lists.Counted(asked, run.Tenant)
+		switch {
+		case err != nil && !fault.Is(err, fault.NotFound):
+			return err
+		case last != nil && last.AsOf > run.AsOf:
+			sum.NoList = past
+		default:
+			if ops, err = r.listed(asked, run, done, now); err != nil {
+				return fmt.Errorf("making the action list of run %s: %w", run.ID, err)
+			}
 		}
 	}
 	// All that the list took is counted; the write of this cannot be.
@@ -59,6 +67,11 @@ func (r *Runs) complete(ctx context.Context, run Run) error {
 	}
 	return r.settle(ctx, run)
 }
+
+// past is why a run makes no list: whom to act on is a question of the latest date. Suggestions
+// of a date that others were made for since would be nobody's to act on, and yet be counted as
+// not acted on.
+const past = "a list of a later date was made before"
 
 // listed makes the run's list, and counts what became of what was suggested before. That the
 // list suggests something is kept with the customers first: a kill in between brings the
@@ -89,13 +102,6 @@ func (r *Runs) listed(ctx context.Context, run Run, done map[int]*chunk, now tim
 	ops := []store.Op{op}
 	if err := r.lists.Remember(ctx, t, list); err != nil {
 		return nil, err
-	}
-	last, err := r.lists.Counted(ctx, run.Tenant)
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return nil, err
-	}
-	if last != nil && last.AsOf > run.AsOf {
-		return ops, nil // a run of a past date says nothing new
 	}
 	counted := effect.Counted{AsOf: run.AsOf, Run: run.ID, Settings: m.Settings.Feedback}
 	for bucket := range run.Chunks {
@@ -180,7 +186,9 @@ func (r *Runs) list(ctx context.Context, t book.Tenant, head actions.Head, f *fe
 		of[i] = book.Who{Relation: it.Relation, ID: it.Customer}
 	}
 	err = r.book.Scores(ctx, t, of, func(i int, scores []byte) {
-		if stored, err := scoring.DecodeStored(scores); err == nil && stored.Has(scoring.Defend) {
+		stored, err := scoring.DecodeStored(scores)
+		// A run of a later date that is under way has scored some already: it will list them.
+		if err == nil && stored.Has(scoring.Defend) && !stored.After(head.Date).Has(scoring.Defend) {
 			items[i].Score = stored.AppendJSON(nil, scoring.Defend, t.ID, items[i].Customer)
 		}
 	})

@@ -60,6 +60,7 @@ type Summary struct {
 	CompletedAt time.Time `json:"completed_at"`
 	Elapsed     float64   `json:"elapsed_seconds"` // from creation to completion
 	Actions     int       `json:"actions_due"`
+	NoList      string    `json:"no_list,omitempty"` // why actions are due, and there is no list of them
 }
 
 // Tally counts what was done with customers.

@@ -572,7 +572,14 @@ func TestAPastDateLeavesTheLatest(t *testing.T) {
 	f := newFixture(t)
 	f.start(today, false)
 	must(t, f.drain(t.Context()))
+	lists := actions.New(f.book, f.docs)
+	listed, err := lists.Latest(t.Context(), f.tenant.ID)
+	must(t, err)
+	counted, err := lists.Counted(t.Context(), f.tenant.ID)
+	must(t, err)
 	before, err := f.book.Customer(t.Context(), f.tenant, "c01")
+	must(t, err)
+	due, err := f.book.Customer(t.Context(), f.tenant, "c00")
 	must(t, err)
 	p := f.start(today-100, false)
 	f.docs.left.Store(3)
@@ -584,8 +591,20 @@ func TestAPastDateLeavesTheLatest(t *testing.T) {
 	f.now = noon.Add(time.Hour)
 	f.start(today-100, false)
 	must(t, f.drain(t.Context()))
-	if s := f.finished(p.ID).Summary; s.Scored != customers || s.Changed != customers {
+	if s := f.finished(p.ID).Summary; s.Scored != customers || s.Changed != customers || s.NoList == "" || s.Actions == 0 {
 		t.Errorf("%+v", s)
+	}
+	if _, err := lists.Head(t.Context(), f.tenant.ID, today-100); !fault.Is(err, fault.NotFound) {
+		t.Errorf("a past date has a list: %v", err)
+	}
+	if l, err := lists.Latest(t.Context(), f.tenant.ID); err != nil || l.Date != listed.Date || l.Run != listed.Run {
+		t.Errorf("%v: the latest list is another", err)
+	}
+	if c, err := lists.Counted(t.Context(), f.tenant.ID); err != nil || c.Run != counted.Run {
+		t.Errorf("%v: a past date is counted", err)
+	}
+	if rec, err := f.book.Customer(t.Context(), f.tenant, "c00"); err != nil || string(rec.Feedback) != string(due.Feedback) {
+		t.Errorf("%v: a past date's suggestions are in the history", err)
 	}
 	after, err := f.book.Customer(t.Context(), f.tenant, "c01")
 	must(t, err)
@@ -603,6 +622,52 @@ func TestAPastDateLeavesTheLatest(t *testing.T) {
 	}
 	if n != 1 {
 		t.Errorf("%d scores in the history", n)
+	}
+}
+
+// TestCatchingUp: yesterday's run that is finished after midnight makes its list, of its own
+// scores and of nobody whom today's run has scored meanwhile; after today's list it makes none.
+func TestCatchingUp(t *testing.T) {
+	for _, tc := range []struct {
+		chunks int // of today's run, before yesterday's is finished
+		listed bool
+	}{{0, true}, {2, true}, {4, false}} {
+		f := newFixture(t)
+		f.now = noon.Add(11 * time.Hour)
+		yesterday := f.start(today, false)
+		must(t, f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, yesterday.ID, 0}))
+		f.now = noon.Add(13 * time.Hour)
+		now := f.start(today+1, false)
+		for bucket := range tc.chunks {
+			must(t, f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, now.ID, bucket}))
+		}
+		for bucket := range f.tenant.Buckets {
+			must(t, f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, yesterday.ID, bucket}))
+		}
+		if s := f.finished(yesterday.ID).Summary; (s.NoList == "") != tc.listed {
+			t.Errorf("%d chunks of today's: %+v", tc.chunks, s)
+		}
+		lists := actions.New(f.book, f.docs)
+		l, err := lists.Newest(t.Context(), f.tenant.ID)
+		must(t, err)
+		items, _, err := lists.Items(t.Context(), f.tenant.ID, &l, 0, customers)
+		must(t, err)
+		if tc.listed != (l.Date == today) || len(items) == 0 {
+			t.Errorf("%d chunks of today's: the latest list is of %v, %d items", tc.chunks, l.Date, len(items))
+		}
+		for _, it := range items {
+			var s struct {
+				AsOf portfolio.Date `json:"as_of"`
+			}
+			must(t, json.Unmarshal(it.Score, &s))
+			if s.AsOf > l.Date {
+				t.Errorf("%d chunks of today's: the list of %v shows a score of %v", tc.chunks, l.Date, s.AsOf)
+			}
+		}
+		must(t, f.drain(t.Context()))
+		if l, err = lists.Newest(t.Context(), f.tenant.ID); err != nil || l.Date != today+1 {
+			t.Errorf("%v: today's list is of %v", err, l.Date)
+		}
 	}
 }
 
