@@ -148,7 +148,7 @@ func (m *importCmd) Run(ctx context.Context) error {
 		}
 		for _, n := range sum.BranchNames {
 			if n.TakenFor == portfolio.NonLife {
-				fmt.Printf("%-10s branch %q is on no list: %d rows are taken for a non-life branch of their own; --branches says what it is\n", "policies", n.Name, n.Policies)
+				fmt.Printf("%-10s branch %q stands for none of Polis's: %d rows are taken for a non-life branch of their own; --branches says what it is\n", "policies", n.Name, n.Policies)
 			} else {
 				fmt.Printf("%-10s branch %q is taken for %s: %d rows\n", "policies", n.Name, n.TakenFor, n.Policies)
 			}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"polis/handler/internal/portfolio"
@@ -390,6 +391,50 @@ func TestWhatAnOfficeDoesNotSellIsNoGap(t *testing.T) {
 	engine(t, Defaults(), b).Score(scoretest.Input(asOf, file(policy("x", "building", 100, sum(300000)))), &r)
 	if len(r.Triggers) != 1 || r.Triggers[0].Branch != "contents" || !r.Misses("contents") || r.Misses("liability") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestNamesOfBranchesChangeNoGap: a book whose branches have the names that houses give them has the gaps of
+// the same book with Polis's names, and offers what that does.
+func TestNamesOfBranchesChangeNoGap(t *testing.T) {
+	names := []string{
+		"motor Autoverzekering Personenauto motorrijtuigen Kfz-Versicherung", "liability aansprakelijkheid AVP Privathaftpflicht", "contents Inboedel Hausrat", "building opstal Woonhuisverzekering Wohngebäude",
+		"legal Rechtsbijstand Rechtsschutz", "travel reis Reiseversicherung", "accident ongevallen Unfallversicherung", "valuables kostbaarheden", "boat pleziervaartuig Bootverzekering", "pet huisdier Hondenverzekering",
+		"business_property bedrijfsgebouw", "business_liability bedrijfsaansprakelijkheid AVB", "business_interruption bedrijfsschade", "fleet wagenpark", "transport goederentransport", "cyber Cyberverzekering",
+	}
+	book := func(pick func(n int) int) (lines string) {
+		var customers []*portfolio.Aggregate
+		b := Book{Sold: map[string]bool{}}
+		for i := range names {
+			for j := range names {
+				var rows []any
+				if i >= 10 {
+					rows = append(rows, company())
+				}
+				for _, at := range []int{i, j} {
+					list := strings.Fields(names[at])
+					rows = append(rows, policy(fmt.Sprint("p", at), list[pick(len(list))], 900))
+				}
+				a := file(rows...)
+				a.NameBranches(nil)
+				for k := range a.Policies {
+					b.Sold[a.Policies[k].Branch] = true
+				}
+				customers = append(customers, a)
+			}
+		}
+		e := engine(t, Defaults(), b)
+		for _, a := range customers {
+			var r Result
+			e.Score(scoretest.Input(asOf, a), &r)
+			lines += fmt.Sprintln(r)
+		}
+		return lines
+	}
+	plain, k := book(func(int) int { return 0 }), 0
+	given := book(func(n int) int { k++; return 1 + k%(n-1) })
+	if plain != given || !strings.Contains(plain, "household_without_liability") {
+		t.Errorf("the gaps are other ones:\n%s", cmp.Diff(plain, given))
 	}
 }
 

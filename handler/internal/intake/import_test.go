@@ -823,6 +823,10 @@ func TestWhatWasScoredIsKept(t *testing.T) {
 // TestNamesOfBranches: a name stands for what the tenant says, else for what it is known for; others
 // are kept, and said. What was stored otherwise before becomes the branch, once.
 func TestNamesOfBranches(t *testing.T) {
+	s, _ := load(t, newBook(t, 4), with(files{portfolio.Policies: policiesHead + "P1,C1,malpractice,2020-01-01,500.00,active\n"}))
+	if len(s.BranchNames) != 1 || s.BranchNames[0].TakenFor != portfolio.NonLife {
+		t.Errorf("a name that is known and no branch's: %v", s.BranchNames)
+	}
 	b := newBook(t, 4)
 	branches := func() string {
 		var out []string
@@ -844,11 +848,11 @@ func TestNamesOfBranches(t *testing.T) {
 		rows += fmt.Sprintf("P%d,C1,%s,2020-01-01,500.00,active\n", i, name)
 	}
 	f := files{portfolio.Customers: one[portfolio.Customers], portfolio.Policies: rows}
-	s, _ := load(t, b, f)
-	if got, want := branches(), "health disability caravan caravan huisdier ziektekosten huisplan motor"; got != want {
+	s, _ = load(t, b, f)
+	if got, want := branches(), "health disability caravan caravan pet huisplan motor"; got != want {
 		t.Errorf("branches are %s, want %s", got, want)
 	}
-	said := []intake.BranchName{{Name: "caravan", TakenFor: "non_life", Policies: 2}, {Name: "aov", TakenFor: "disability", Policies: 1}, {Name: "huisplan", TakenFor: "non_life", Policies: 1}, {Name: "zorg", TakenFor: "health", Policies: 1}}
+	said := []intake.BranchName{{Name: "caravan", TakenFor: "non_life", Policies: 2}, {Name: "aov", TakenFor: "disability", Policies: 1}, {Name: "huisdier ziektekosten", TakenFor: "pet", Policies: 1}, {Name: "huisplan", TakenFor: "non_life", Policies: 1}, {Name: "zorg", TakenFor: "health", Policies: 1}}
 	if diff := cmp.Diff(said, s.BranchNames); diff != "" {
 		t.Errorf("said of names:\n%s", diff)
 	}
@@ -856,7 +860,7 @@ func TestNamesOfBranches(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, report := load(t, b, f)
-	if lines := csvLines(report); len(lines) > 0 || len(s.BranchNames) != 1 || s.BranchNames[0].Name != "aov" {
+	if lines := csvLines(report); len(lines) > 0 || len(s.BranchNames) != 2 || s.BranchNames[0].Name != "aov" {
 		t.Errorf("%v\n%s", s.BranchNames, report)
 	}
 	if !strings.HasSuffix(branches(), "motor") || !strings.Contains(branches(), "life") || !strings.Contains(branches(), "zorg") {

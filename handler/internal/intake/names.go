@@ -12,7 +12,7 @@ import (
 type BranchName struct {
 	Name string `json:"name"`
 	// TakenFor is the branch that it stands for by branches.csv; non_life of a name that
-	// is on no list, which is kept and counts as a branch of its own.
+	// stands for none, which is kept and counts as a branch of its own.
 	TakenFor string `json:"taken_for"`
 	Policies int64  `json:"policies"` // rows of policies
 }
@@ -37,11 +37,9 @@ func (b *branchNames) note(policies []portfolio.Policy, names portfolio.BranchNa
 		if _, own := names[name]; own || portfolio.BranchIndex(name) >= 0 {
 			continue
 		}
-		to, known := names.Of(name)
-		if !known {
+		to, _ := names.Of(name)
+		if to == name {
 			to = portfolio.NonLife
-		} else if to == name {
-			continue // on the list as what is not of life or health
 		}
 		b.add(branchNames{name: {name, to, 1}})
 	}

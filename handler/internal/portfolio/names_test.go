@@ -11,14 +11,30 @@ func TestBranchNames(t *testing.T) {
 	for branch, names := range map[string][]string{
 		"health": {
 			"Health", " HEALTH ", "zorg", "Zorgverzekering", "ziektekosten", "health_dental", "dental", "tandarts", "tandverzekering", "Aanvullende tandverzekering", "basiszorg", "gezondheidszorg", "private medical", "critical illness", "Krankenversicherung", "Zahnzusatz", "Pflegeversicherung",
-			"PKV", "santé", "complémentaire santé", "mutuelle", "hospitalisatie", "collectieve zorg",
+			"PKV", "PMI", "fysiotherapie", "zorg natura", "santé", "complémentaire santé", "mutuelle", "hospitalisatie", "collectieve zorg",
 		},
-		"life":       {"LIFE", "leven", "Levensverzekering", "leven-individueel", "ORV", "overlijdensrisico", "lijfrente", "pensioen", "term life", "life insurance", "annuity", "Lebensversicherung", "Risikoleben", "assurance vie", "assurance-vie", "Leben"},
+		"life":       {"LIFE", "leven", "Levensverzekering", "leven-individueel", "ORV", "overlijdensrisico", "lijfrente", "pensioen", "koopsom", "ANW-hiaat", "term life", "life insurance", "annuity", "Lebensversicherung", "Risikoleben", "assurance vie", "assurance-vie", "Leben"},
 		"disability": {"aov", "AOV ondernemer", "arbeidsongeschiktheid", "WIA-aanvulling", "woonlasten", "income protection", "Berufsunfähigkeit", "invalidité"},
-		"absence":    {"verzuim", "Ziekteverzuim", "verzuimverzekering", "sick leave", "arrêt de travail"},
-		"funeral":    {"uitvaart", "Natura-uitvaart", "begrafenis", "funeral cover", "Sterbegeld", "obsèques"},
-		"accident":   {"ongevallen", "Collectieve ongevallen", "personal accident", "Unfallversicherung", "SVI", "ongeval"},
-		"motor":      {"motor", "MOTOR "},
+		"absence":    {"verzuim", "Ziekteverzuim", "verzuimverzekering", "sick leave", "Ziektewet", "arrêt de travail"},
+		"funeral":    {"uitvaart", "Natura-uitvaart", "natura", "begrafenis", "funeral cover", "Sterbegeld", "obsèques"},
+		"accident":   {"ongevallen", "Collectieve ongevallen", "personal accident", "Unfallversicherung", "SVI", "OIV auto", "ongeval"},
+		"motor":      {"motor", "MOTOR ", "auto", "Autoverzekering", "personenauto", "motorrijtuigen", "Bestelauto", "motorfiets", "auto zakelijk", "Kfz-Versicherung", "Kfz-Haftpflicht", "Aansprakelijkheid motorrijtuigen", "car insurance", "assurance auto", "oldtimer"},
+		"liability": {
+			"aansprakelijkheid", "Aansprakelijkheidsverzekering particulieren", "AVP", "gezinsaansprakelijkheid", "particuliere aansprakelijkheid", "personal liability", "liability insurance", "Privathaftpflicht", "Haftpflichtversicherung", "responsabilité civile vie privée",
+		},
+		"business_liability":    {"bedrijfsaansprakelijkheid", "AVB", "Aansprakelijkheid bedrijven", "Aansprakelijkheidsverzekering voor bedrijven en beroepen", "productaansprakelijkheid", "public liability", "Betriebshaftpflicht"},
+		"contents":              {"inboedel", "Inboedelverzekering", "Hausrat", "home contents", "contents insurance"},
+		"building":              {"opstal", "woonhuis", "Woonhuisverzekering", "Wohngebäude", "buildings", "opstal en inboedel", "brand woonhuis"},
+		"legal":                 {"rechtsbijstand", "Rechtsbijstand verkeer", "motor rechtsbijstand", "legal expenses", "Rechtsschutz", "protection juridique"},
+		"travel":                {"reis", "doorlopende reis", "reisverzekering", "Reiseversicherung", "assurance voyage"},
+		"pet":                   {"huisdier", "huisdier ziektekosten", "hondenverzekering", "pet health", "dierenziektekosten", "Tierkrankenversicherung"},
+		"boat":                  {"boot", "pleziervaartuig", "Bootverzekering", "yacht", "motorboot", "bateau"},
+		"valuables":             {"kostbaarheden", "lijfsieraden", "Wertsachen"},
+		"fleet":                 {"wagenpark", "motor fleet", "Fuhrpark", "Flotte"},
+		"transport":             {"goederentransport", "transportverzekering", "cargo", "eigen vervoer"},
+		"cyber":                 {"cyberverzekering", "Cyber risk"},
+		"business_property":     {"inventaris", "bedrijfsgebouwen", "Inventaris/goederen", "zakelijke brand", "Opstal bedrijf", "commercial property"},
+		"business_interruption": {"bedrijfsschade", "inkomensderving", "Business interruption", "Betriebsunterbrechung"},
 	} {
 		for _, name := range names {
 			if got, known := BranchNames(nil).Of(name); got != branch || !known {
@@ -27,14 +43,16 @@ func TestBranchNames(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"caravan", "office", "boiler", "tandem", "beperkt casco", "man-made", "zorgeloos pakket", "leverancier", "levensmiddelen", "werkmaterieel", "brom", "oldtimer", "cargo", "wildlife park", "glas", "tandwielkasten", "elektronica", "inboedel", "opstal", "d&o", "care home building",
-		"mondiaal", "life-boat", "bouw", "car", "pleziervaartuig", "accident damage",
+		"caravan", "office", "boiler", "tandem", "beperkt casco", "man-made", "zorgeloos pakket", "leverancier", "levensmiddelen", "werkmaterieel", "brom", "wildlife park", "glas", "tandwielkasten", "elektronica", "d&o", "care home building",
+		"mondiaal", "life-boat", "bouw", "car", "accident damage",
+		// They may be one of several branches.
+		"brand", "Brandverzekering", "woning", "home", "casco", "annulering", "luchtvaartuigen", "pakketpolis",
 	} {
-		if got, known := BranchNames(nil).Of(name); got != name || known {
+		if got, known := BranchNames(nil).Of(name); got != strings.ToLower(name) || known {
 			t.Errorf("%q is taken for %s, known %v", name, got, known)
 		}
 	}
-	for _, name := range []string{"huisdier ziektekosten", "pet health", "dierenziektekosten", "reis", "doorlopende reis", "medische beroepsaansprakelijkheid", "malpractice"} {
+	for _, name := range []string{"medische beroepsaansprakelijkheid", "malpractice", "evenementenaansprakelijkheid", "bestuurdersaansprakelijkheid", "pensionstal", "hotel-pension", "ziekenhuis opstal", "dental practice", "paard"} {
 		if got, known := BranchNames(nil).Of(name); got != name || !known {
 			t.Errorf("%q is taken for %s, known %v", name, got, known)
 		}
