@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -308,6 +309,7 @@ type topCmd struct {
 	place
 	Tenant string `help:"Tenant." default:"sample"`
 	N      int    `help:"How many." short:"n" default:"10"`
+	Part   string `help:"Only of care, advice or commercial." enum:",care,advice,commercial" default:""`
 }
 
 func (m *topCmd) Run(ctx context.Context) error {
@@ -316,7 +318,7 @@ func (m *topCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		items, _, err := s.lists.Items(ctx, m.Tenant, &h, 0, m.N)
+		items, _, err := s.lists.Items(ctx, m.Tenant, &h, actions.Part(m.Part), 0, m.N)
 		if err != nil {
 			return err
 		}
@@ -326,29 +328,39 @@ func (m *topCmd) Run(ctx context.Context) error {
 
 // printTop prints the first items of a list with the reason for each.
 func printTop(w io.Writer, l *actions.List, n int) error {
-	fmt.Fprintf(w, "\nWhom to act on first, %s (%d of the %d on the list; an action is due for %d):\n\n", l.Date, min(n, len(l.Items)), l.Listed, l.Due)
+	fmt.Fprintf(w, "\nWhom to act on first, %s (%d of the %d on the list; an action is due for %d):\n", l.Date, min(n, len(l.Items)), l.Listed, l.Due)
+	for _, part := range [...]actions.Part{actions.Care, actions.Advice, actions.Commercial} {
+		c := l.Of(part)
+		fmt.Fprintf(w, "  %-10s %d on the list, %d due\n", part, c.Listed, c.Due)
+	}
+	fmt.Fprintln(w)
 	for _, it := range l.Items[:min(n, len(l.Items))] {
 		var sc struct {
 			Trigger string   `json:"trigger"`
 			Stake   float64  `json:"at_stake"`
-			About   string   `json:"about"`
 			Lapse   *float64 `json:"lapse_probability"`
 			Value   *float64 `json:"value"`
 		}
-		if err := json.Unmarshal(it.Score, &sc); err != nil {
+		if err := json.Unmarshal(it.Score, &sc); err != nil && it.Score != nil {
 			return fault.Wrap(fault.Internal, err, "reading an action's score")
 		}
-		reason := sc.Trigger
-		if sc.About != "" {
-			reason += " (" + sc.About + ")"
+		reason := cmp.Or(sc.Trigger, string(it.Part))
+		if it.About != "" {
+			reason += " (" + it.About + ")"
+		}
+		for _, also := range it.Also {
+			reason += ", also " + also.Action
+			if also.About != "" {
+				reason += " (" + also.About + ")"
+			}
 		}
 		if sc.Lapse != nil {
 			reason += fmt.Sprintf(", may lapse within a year: %.0f%%", 100**sc.Lapse)
 		}
-		if sc.Value != nil && !it.Care {
+		if sc.Value != nil && !it.Part.Owed() {
 			reason += fmt.Sprintf(", worth EUR %.0f", *sc.Value)
 		}
-		fmt.Fprintf(w, "  %2d  %-14s %-18s due %s  %s\n", it.Rank, it.Customer, it.Action, it.Due, reason)
+		fmt.Fprintf(w, "  %2d  %-10s %-14s %-18s due %s  %s\n", it.Rank, it.Part, it.Customer, it.Action, it.Due, reason)
 	}
 	_, err := fmt.Fprintln(w)
 	return err

@@ -23,9 +23,23 @@ import (
 )
 
 // MaxCommercial bounds the commercial actions of a list: the first of a tenant by priority,
-// more than an office calls in a day (our choice). What care asks for has no bound, covers that
-// are missing and underinsurance among it.
+// more than an office calls in a day (our choice). Advice is bounded by feedback.List, and
+// what else care asks for by nothing.
 const MaxCommercial = 500
+
+// Part is a part of a list.
+type Part string
+
+// The parts.
+const (
+	Care       Part = "care"       // what care asks for at once: all of it
+	Advice     Part = "advice"     // care that can wait its turn: what is missing, or insured for too little
+	Commercial Part = "commercial" // what is at stake, or may be sold
+)
+
+// Owed reports whether the duty of care asks for what is in the part: it is neither put after
+// others by judgements nor held out.
+func (p Part) Owed() bool { return p == Care || p == Advice }
 
 // keep is how long a list stays: a year and a month, for the yearly review.
 const keep = 400 * 24 * time.Hour
@@ -34,70 +48,126 @@ const keep = 400 * 24 * time.Hour
 type Candidate struct {
 	Customer string         `json:"customer_id"`
 	Relation string         `json:"relation"`
+	Part     Part           `json:"part"`
 	Action   string         `json:"action"`
 	About    string         `json:"about,omitempty"` // what is missed or offered, for a gap or an offer
 	Priority float64        `json:"priority"`
 	Due      portfolio.Date `json:"due"`
-	Chance   float64        `json:"chance,omitempty"` // see feedback.Suggestion
-	Care     bool           `json:"care,omitempty"`   // care asks for it: it is neither put after others nor held out
-	After    bool           `json:"after,omitempty"`  // of a kind that was judged to be of little use
+	Chance   float64        `json:"chance,omitempty"`   // see feedback.Suggestion
+	Severity float64        `json:"severity,omitempty"` // the score of care, of advice
+	Urgent   bool           `json:"urgent,omitempty"`   // advice that stands before commerce
+	After    bool           `json:"after,omitempty"`    // of a kind that was judged to be of little use
+	Also     Also           `json:"also,omitzero"`      // advice beside what is commercial
+	Instead  bool           `json:"instead,omitempty"`  // advice, where something commercial is due that the list does not show
 }
 
-// compare orders candidates: what care asks for by severity and by when it is due, then
-// commercial ones by priority, of which those of little use stand last; and by customer, so
-// that ties do not depend on which chunk came first.
-func (c Candidate) compare(d Candidate) int {
-	class := func(c Candidate) int {
-		switch {
-		case c.Care:
-			return 0
-		case c.After:
-			return 2
-		}
+// Also is advice that is spoken of with something commercial; its Action is "" for none.
+type Also struct {
+	Action   string         `json:"action"`
+	About    string         `json:"about,omitempty"`
+	Priority float64        `json:"priority"`
+	Due      portfolio.Date `json:"due"`
+	Chance   float64        `json:"chance,omitempty"`
+	Severity float64        `json:"severity"`
+	Urgent   bool           `json:"urgent,omitempty"`
+}
+
+// Alone is the advice beside something commercial as a candidate of its own, and whether there
+// is any: it is owed, and no bound, lot or silence of the other puts it off.
+func (c Candidate) Alone() (Candidate, bool) {
+	a := &c.Also
+	return Candidate{
+		Customer: c.Customer, Relation: c.Relation, Part: Advice, Action: a.Action, About: a.About, Priority: a.Priority, Due: a.Due,
+		Chance: a.Chance, Severity: a.Severity, Urgent: a.Urgent, Instead: true,
+	}, a.Action != ""
+}
+
+// place is where a candidate's kind stands on a list.
+func (c *Candidate) place() int {
+	switch {
+	case c.Part == Care:
+		return 0
+	case c.Urgent:
 		return 1
+	case c.Part == Advice:
+		return 3
+	case c.After:
+		return 4
 	}
-	due := 0
-	if class(c) == 0 {
-		due = cmp.Compare(c.Due, d.Due)
-	}
-	return cmp.Or(cmp.Compare(class(c), class(d)), cmp.Compare(d.Priority, c.Priority), due, cmp.Compare(c.Customer, d.Customer))
+	return 2
 }
 
-// Top keeps, of the candidates it is given, all that care asks for and the first
-// MaxCommercial of the others.
-type Top struct{ care, commercial []Candidate }
+// compare orders candidates: care by priority and by when it is due; advice that is urgent, by
+// severity; commercial ones by priority; the rest of advice; and commercial ones of little use.
+// Then by customer, so that ties do not depend on which chunk came first.
+func (c Candidate) compare(d Candidate) int {
+	place, severity, due := c.place(), 0, 0
+	switch c.Part {
+	case Care:
+		due = cmp.Compare(c.Due, d.Due)
+	case Advice:
+		severity = cmp.Compare(d.Severity, c.Severity)
+	}
+	return cmp.Or(cmp.Compare(place, d.place()), severity, cmp.Compare(d.Priority, c.Priority), due, cmp.Compare(c.Customer, d.Customer))
+}
 
-// Add offers a candidate.
+// Top keeps, of the candidates it is given, all that care asks for at once, and the first of
+// advice and of commercial ones. Neither takes the other's places.
+type Top struct {
+	care, advice, commercial []Candidate
+	maxAdvice                int
+}
+
+// NewTop keeps as much advice as the settings say.
+func NewTop(l *feedback.List) *Top { return &Top{maxAdvice: l.MaxAdvice} }
+
+// Add offers a candidate. What something commercial would have said beside itself stands alone
+// where there is no place for it.
 func (t *Top) Add(c Candidate) {
-	if c.Care {
+	switch c.Part {
+	case Care:
 		t.care = append(t.care, c)
-	} else {
-		t.commercial = first(t.commercial, c, MaxCommercial)
+	case Advice:
+		t.advice, _, _ = first(t.advice, c, t.maxAdvice)
+	default:
+		var out Candidate
+		var fell bool
+		if t.commercial, out, fell = first(t.commercial, c, MaxCommercial); fell {
+			t.alone(out)
+		}
+	}
+}
+
+// alone adds the advice beside a commercial candidate that is not shown.
+func (t *Top) alone(c Candidate) {
+	if a, ok := c.Alone(); ok {
+		t.Add(a)
 	}
 }
 
 // first adds a candidate to a list that keeps the first so many, and has them in order once
-// it is full.
-func first(list []Candidate, c Candidate, most int) []Candidate {
+// it is full; out is the one that has no place.
+func first(list []Candidate, c Candidate, most int) (kept []Candidate, out Candidate, fell bool) {
 	if len(list) < most {
 		if list = append(list, c); len(list) == most {
 			slices.SortFunc(list, Candidate.compare)
 		}
-		return list
+		return list, out, false
 	}
 	last := most - 1
 	if c.compare(list[last]) >= 0 {
-		return list
+		return list, c, true
 	}
+	out = list[last]
 	at, _ := slices.BinarySearchFunc(list, c, Candidate.compare)
 	copy(list[at+1:], list[at:last])
 	list[at] = c
-	return list
+	return list, out, true
 }
 
 // Ranked is what was kept, first to last.
 func (t *Top) Ranked() []Candidate {
-	all := slices.Concat(t.care, t.commercial)
+	all := slices.Concat(t.care, t.advice, t.commercial)
 	slices.SortFunc(all, Candidate.compare)
 	return all
 }
@@ -107,18 +177,33 @@ type Item struct {
 	ID        string             `json:"item_id"`
 	Rank      int                `json:"rank"`
 	Customer  string             `json:"customer_id"`
+	Part      Part               `json:"part"`
 	Action    string             `json:"action"`
-	Care      bool               `json:"care"` // care asks for it
 	About     string             `json:"about,omitempty"`
+	Also      []Beside           `json:"also,omitempty"` // what is to be spoken of as well
 	Priority  float64            `json:"priority"`
 	Opened    portfolio.Date     `json:"opened_on"`
 	Due       portfolio.Date     `json:"due_on,omitzero"`
 	Status    feedback.Outcome   `json:"status"`
 	Until     portfolio.Date     `json:"snoozed_until,omitzero"`
 	Judgement feedback.Judgement `json:"judgement,omitempty"`
-	Score     json.RawMessage    `json:"score,omitempty"` // the defend score it comes from
-	Relation  string             `json:"relation"`
+	// Score is the defend score it comes from; none where that suggests something commercial
+	// that the list does not show, and this stands instead.
+	Score    json.RawMessage `json:"score,omitempty"`
+	Relation string          `json:"relation"`
+
+	instead bool
 }
+
+// Beside is advice that goes along with an item.
+type Beside struct {
+	Action string `json:"action"`
+	About  string `json:"about,omitempty"`
+}
+
+// Instead reports whether an item stands in place of something that is not shown, whose score
+// is not its own.
+func (it *Item) Instead() bool { return it.instead }
 
 // Count says of a kind of action for how many customers it is due, and for how many of
 // these it is on the list.
@@ -128,12 +213,14 @@ type Count struct {
 }
 
 // Head says of a list what a table of lists shows, as it was made. What is due and not listed
-// is commercial: beyond the bound, or held out.
+// is advice beyond its bound, or commercial: beyond its own, or held out. Whoever is listed for
+// advice instead of something commercial is due for the one and listed for the other.
 type Head struct {
 	Date portfolio.Date `json:"date"`
 	Run  string         `json:"run_id"`
 	Count
 	Care       Count           `json:"care"`
+	Advice     Count           `json:"advice"`
 	Commercial Count           `json:"commercial"`
 	Snooze     feedback.Snooze `json:"snooze"`  // how long its items can be put off
 	Version    string          `json:"version"` // of its items, as they were made
@@ -156,10 +243,10 @@ func itemID(customer, action string, opened portfolio.Date) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// Make makes a tenant's list of a date from ranked candidates. Items that were on the list
-// before, for the same customer and action, keep their id and opening date. A share of those
-// that nobody cares for is held out: see feedback.Effects.
-func Make(tenant string, head Head, before *List, ranked []Candidate, f *feedback.Settings) *List {
+// Make makes a tenant's list of a date from what was kept of its candidates. Items that were on
+// the list before, for the same customer and action, keep their id and opening date. A share of
+// commercial ones is held out: see feedback.Effects.
+func Make(tenant string, head Head, before *List, top *Top, f *feedback.Settings) *List {
 	type place struct {
 		*Item
 		held bool
@@ -174,30 +261,43 @@ func Make(tenant string, head Head, before *List, ranked []Candidate, f *feedbac
 			}
 		}
 	}
-	l, e := &List{Head: head}, &f.Effects
-	l.Snooze = f.Snooze
-	for _, c := range ranked {
-		it := Item{
-			Customer: c.Customer, Relation: c.Relation, Action: c.Action, Care: c.Care, About: c.About,
-			Priority: c.Priority, Opened: head.Date, Due: c.Due, Status: feedback.Open,
+	held := func(c *Candidate) bool {
+		if c.Part.Owed() {
+			return false
 		}
-		was, lives := old[[2]string{c.Customer, c.Action}]
-		if lives {
+		if was, lives := old[[2]string{c.Customer, c.Action}]; lives { // its lot has fallen
+			return was.held
+		}
+		return f.Effects.HeldOut(tenant, c.Customer, c.Action, head.Date)
+	}
+	for i := range top.commercial {
+		if c := &top.commercial[i]; c.Also.Action != "" && held(c) {
+			top.alone(*c)
+		}
+	}
+	l := &List{Head: head}
+	l.Snooze = f.Snooze
+	for _, c := range top.Ranked() {
+		it := Item{
+			Customer: c.Customer, Relation: c.Relation, Part: c.Part, Action: c.Action, About: c.About,
+			Priority: c.Priority, Opened: head.Date, Due: c.Due, Status: feedback.Open, instead: c.Instead,
+		}
+		if c.Also.Action != "" {
+			it.Also = []Beside{{c.Also.Action, c.Also.About}}
+		}
+		if was, lives := old[[2]string{c.Customer, c.Action}]; lives {
 			it.Opened, it.Judgement = was.Opened, was.Judgement
 		}
 		it.ID = itemID(c.Customer, c.Action, it.Opened)
-		held := was.held
-		if !lives && !c.Care { // the lot of one that lives on has fallen
-			held = e.HeldOut(tenant, c.Customer, c.Action, it.Opened)
-		}
+		out := held(&c)
 		if it.Opened == head.Date {
-			s := feedback.Suggestion{Item: it.ID, Action: c.Action, About: c.About, Opened: it.Opened, Chance: c.Chance, Held: held}
-			if !c.Care {
-				s.Share = e.HoldOut
+			s := feedback.Suggestion{Item: it.ID, Action: c.Action, About: c.About, Opened: it.Opened, Chance: c.Chance, Held: out}
+			if !c.Part.Owed() {
+				s.Share = f.Effects.HoldOut
 			}
 			l.opened = append(l.opened, s)
 		}
-		if held {
+		if out {
 			l.held = append(l.held, it)
 		} else {
 			l.Items = append(l.Items, it)
@@ -209,17 +309,25 @@ func Make(tenant string, head Head, before *List, ranked []Candidate, f *feedbac
 
 // number ranks the items, those that are shown first, and counts them.
 func (l *List) number() {
-	l.Listed, l.Care.Listed = len(l.Items), 0
+	l.Listed, l.Care.Listed, l.Advice.Listed, l.Commercial.Listed = len(l.Items), 0, 0, 0
 	for i := range l.Items {
 		l.Items[i].Rank = i + 1
-		if l.Items[i].Care {
-			l.Care.Listed++
-		}
+		l.Head.Of(l.Items[i].Part).Listed++
 	}
-	l.Commercial.Listed = l.Listed - l.Care.Listed
 	for i := range l.held {
 		l.held[i].Rank = l.Listed + i + 1
 	}
+}
+
+// Of is the head's count of a part.
+func (h *Head) Of(p Part) *Count {
+	switch p {
+	case Care:
+		return &h.Care
+	case Advice:
+		return &h.Advice
+	}
+	return &h.Commercial
 }
 
 // All are the list's items, shown or not.
@@ -339,7 +447,7 @@ func (it *Item) takes(r *feedback.Reply, s *feedback.Snooze) error {
 		return &fault.Error{Kind: fault.Invalid, Detail: detail, Fields: []fault.Field{{Pointer: pointer, Detail: field}}}
 	}
 	most := s.Days
-	if it.Care {
+	if it.Part.Owed() {
 		most = s.CareDays
 	}
 	switch {

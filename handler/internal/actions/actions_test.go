@@ -36,11 +36,7 @@ func TestTopKeepsTheFirst(t *testing.T) {
 			want = want[:min(n, MaxCommercial)]
 			for range 3 {
 				r.Shuffle(n, func(i, j int) { all[i], all[j] = all[j], all[i] })
-				var top Top
-				for _, c := range all {
-					top.Add(c)
-				}
-				if got := top.Ranked(); !slices.Equal(got, want) {
+				if got := topOf(all...).Ranked(); !slices.Equal(got, want) {
 					t.Fatal("the kept ones depend on the order in which they came")
 				}
 			}
@@ -51,20 +47,20 @@ func TestTopKeepsTheFirst(t *testing.T) {
 func TestMakeKeepsWhatIsStillDue(t *testing.T) {
 	call := Candidate{Customer: "c1", Relation: "c:c1", Action: "call", Priority: 2}
 	care := Candidate{Customer: "c2", Relation: "c:c2", Action: "care", Priority: 1}
-	first := Make("t", Head{Date: monday, Run: "r1"}, nil, []Candidate{call, care}, &none)
+	first := Make("t", Head{Date: monday, Run: "r1"}, nil, topOf(call, care), &none)
 	if first.Listed != 2 || first.Items[0].Rank != 1 || first.Items[0].Opened != monday || first.Items[0].Status != feedback.Open {
 		t.Fatalf("first list: %+v", first)
 	}
-	second := Make("t", Head{Date: monday + 1, Run: "r2"}, first, []Candidate{call}, &none)
+	second := Make("t", Head{Date: monday + 1, Run: "r2"}, first, topOf(call), &none)
 	if second.Items[0].ID != first.Items[0].ID || second.Items[0].Opened != monday {
 		t.Errorf("an action still due is a new item: %+v", second.Items[0])
 	}
 	second.Items[0].Status = feedback.Done
-	third := Make("t", Head{Date: monday + 100, Run: "r3"}, second, []Candidate{call}, &none)
+	third := Make("t", Head{Date: monday + 100, Run: "r3"}, second, topOf(call), &none)
 	if third.Items[0].ID == first.Items[0].ID || third.Items[0].Opened != monday+100 {
 		t.Errorf("an action due again after it was done is the old item: %+v", third.Items[0])
 	}
-	if again := Make("t", Head{Date: monday + 100, Run: "r3"}, third, []Candidate{call}, &none); again.Items[0].ID != third.Items[0].ID {
+	if again := Make("t", Head{Date: monday + 100, Run: "r3"}, third, topOf(call), &none); again.Items[0].ID != third.Items[0].ID {
 		t.Error("a repeated run makes another list")
 	}
 }
@@ -75,14 +71,14 @@ func TestHeldOut(t *testing.T) {
 	half := feedback.Settings{Effects: feedback.Effects{HoldOut: 0.5}}
 	var all []Candidate
 	for i := range 400 {
-		all = append(all, Candidate{Customer: fmt.Sprintf("c%03d", i), Action: "call", Chance: 0.1, Care: i%2 == 0})
+		all = append(all, Candidate{Customer: fmt.Sprintf("c%03d", i), Part: []Part{Care, Advice, Commercial, Commercial}[i%4], Action: "call", Chance: 0.1})
 	}
-	first := Make("t", Head{Date: monday}, nil, all, &half)
+	first := Make("t", Head{Date: monday}, nil, topOf(all...), &half)
 	if n := len(first.held); first.Listed != len(first.Items) || first.Listed+n != 400 || n < 60 || n > 140 {
 		t.Fatalf("%d of 400 are held out, %d listed", n, first.Listed)
 	}
 	for _, it := range first.held {
-		if all[slices.IndexFunc(all, func(c Candidate) bool { return c.Customer == it.Customer })].Care {
+		if all[slices.IndexFunc(all, func(c Candidate) bool { return c.Customer == it.Customer })].Part.Owed() {
 			t.Fatal("what care asks for is held out")
 		}
 	}
@@ -97,20 +93,20 @@ func TestHeldOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second := Make("t", Head{Date: monday + 1}, read, all, &half)
+	second := Make("t", Head{Date: monday + 1}, read, topOf(all...), &half)
 	if len(second.opened) != 0 || !slices.EqualFunc(second.held, first.held, func(a, b Item) bool { return a.ID == b.ID }) {
 		t.Error("what is held out on one day is shown, or new, on the next")
 	}
-	if more := Make("t", Head{Date: monday + 1}, read, all, &feedback.Settings{Effects: feedback.Effects{HoldOut: 0.01}}); len(more.held) != len(first.held) {
+	if more := Make("t", Head{Date: monday + 1}, read, topOf(all...), &feedback.Settings{Effects: feedback.Effects{HoldOut: 0.01}}); len(more.held) != len(first.held) {
 		t.Error("a lot falls again for what lives on")
 	}
-	if again := Make("other", Head{Date: monday}, nil, all, &half); slices.EqualFunc(again.held, first.held, func(a, b Item) bool { return a.ID == b.ID }) {
+	if again := Make("other", Head{Date: monday}, nil, topOf(all...), &half); slices.EqualFunc(again.held, first.held, func(a, b Item) bool { return a.ID == b.ID }) {
 		t.Error("two tenants draw the same lots")
 	}
 	if shown, err := json.Marshal(first); err != nil || strings.Contains(string(shown), "held") {
 		t.Errorf("%v, a list shows what is held out", err)
 	}
-	if all[1].After = true; all[1].compare(all[3]) <= 0 || all[1].compare(Candidate{After: true, Priority: -1}) >= 0 {
+	if all[2].After = true; all[2].compare(all[3]) <= 0 || all[2].compare(all[1]) <= 0 || all[2].compare(Candidate{After: true, Priority: -1}) >= 0 {
 		t.Error("what is of little use stands before others")
 	}
 }
@@ -148,12 +144,12 @@ func (l *lists) write(list *List) {
 
 // many is a list of care for n customers and commercial actions for as many, with scores.
 func many(n int, run string) *List {
-	var top Top
+	top := NewTop(&feedback.List{MaxAdvice: 500})
 	for i := range n {
 		top.Add(Candidate{Customer: fmt.Sprintf("a%05d", i), Action: "call", Priority: 99})
-		top.Add(Candidate{Customer: fmt.Sprintf("b%05d", i), Action: "care", Priority: 1, Care: true})
+		top.Add(Candidate{Customer: fmt.Sprintf("b%05d", i), Action: "care", Priority: 1, Part: Care})
 	}
-	l := Make("t", Head{Date: monday, Run: run, Count: Count{Due: 2 * n}, Care: Count{Due: n}, Commercial: Count{Due: n}}, nil, top.Ranked(), &none)
+	l := Make("t", Head{Date: monday, Run: run, Count: Count{Due: 2 * n}, Care: Count{Due: n}, Commercial: Count{Due: n}}, nil, top, &none)
 	for i := range l.Items {
 		l.Items[i].Score = json.RawMessage(`{"draft":"` + strings.Repeat("x", 1000) + `"}`)
 	}
@@ -177,11 +173,11 @@ func TestCareIsNeverCutOff(t *testing.T) {
 		}
 		for more := true; more; {
 			var items []Item
-			if items, more, err = l.Items(t.Context(), "t", &h, seen, most); err != nil || len(items) == 0 || len(items) > most {
+			if items, more, err = l.Items(t.Context(), "t", &h, "", seen, most); err != nil || len(items) == 0 || len(items) > most {
 				t.Fatalf("%v, %d items by %d after %d", err, len(items), most, seen)
 			}
 			for _, it := range items {
-				if seen++; it.Rank != seen || it.Care != (seen <= n) {
+				if seen++; it.Rank != seen || (it.Part == Care) != (seen <= n) {
 					t.Fatalf("item %d: %+v", seen, it)
 				}
 			}
@@ -194,7 +190,7 @@ func TestCareIsNeverCutOff(t *testing.T) {
 			t.Errorf("by %d: %d items", most, seen)
 		}
 	}
-	if items, more, err := l.Items(t.Context(), "t", &h, n+MaxCommercial, 10); err != nil || more || len(items) > 0 {
+	if items, more, err := l.Items(t.Context(), "t", &h, "", n+MaxCommercial, 10); err != nil || more || len(items) > 0 {
 		t.Errorf("%v, beyond the end are %d items", err, len(items))
 	}
 	for d, err := range l.docs.Scan(t.Context(), shared("t"), pageKey, "") {
@@ -248,7 +244,7 @@ func TestAListIsTheOldOrTheNew(t *testing.T) {
 			t.Errorf("%v, %v, an erased customer is in %q", err, failed, d.Key)
 		}
 	}
-	if items, more, err := l.Items(t.Context(), "t", &h, 499, 2); err != nil || !more || items[0].Rank != 500 || items[1].Rank != 502 {
+	if items, more, err := l.Items(t.Context(), "t", &h, "", 499, 2); err != nil || !more || items[0].Rank != 500 || items[1].Rank != 502 {
 		t.Errorf("%v, after one was erased the next are %+v", err, items)
 	}
 }
@@ -256,16 +252,16 @@ func TestAListIsTheOldOrTheNew(t *testing.T) {
 // TestSnoozingHasABound: to put off is no way to take somebody off the list.
 func TestSnoozingHasABound(t *testing.T) {
 	bound := feedback.Defaults().Snooze
-	for care, most := range map[bool]int{false: bound.Days, true: bound.CareDays} {
-		it := Item{Care: care, Opened: monday}
+	for part, most := range map[Part]int{Commercial: bound.Days, Advice: bound.CareDays, Care: bound.CareDays} {
+		it := Item{Part: part, Opened: monday}
 		r := feedback.Reply{Outcome: feedback.Snoozed, Until: monday + portfolio.Date(most), At: monday.Time()}
 		if err := it.takes(&r, &bound); err != nil {
-			t.Errorf("care %t: %v", care, err)
+			t.Errorf("%s: %v", part, err)
 		}
 		r.Until++
 		var f *fault.Error
 		if err := it.takes(&r, &bound); !errors.As(err, &f) || len(f.Fields) != 1 || f.Fields[0].Pointer != "/until" {
-			t.Errorf("care %t, a day beyond %d: %v", care, most, err)
+			t.Errorf("%s, a day beyond %d: %v", part, most, err)
 		}
 	}
 }
@@ -273,15 +269,15 @@ func TestSnoozingHasABound(t *testing.T) {
 // TestCareIsOrderedBySeverityAndDueDate: and by nothing else that a candidate has.
 func TestCareIsOrderedBySeverityAndDueDate(t *testing.T) {
 	want := []Candidate{
-		{Customer: "z", Priority: 90, Due: monday + 1, Care: true},
-		{Customer: "y", Priority: 90, Due: monday + 7, Care: true},
-		{Customer: "w", Priority: 75, Due: monday + 1, Care: true},
-		{Customer: "x", Priority: 75, Due: monday + 1, Care: true},
+		{Customer: "z", Priority: 90, Due: monday + 1, Part: Care},
+		{Customer: "y", Priority: 90, Due: monday + 7, Part: Care},
+		{Customer: "w", Priority: 75, Due: monday + 1, Part: Care},
+		{Customer: "x", Priority: 75, Due: monday + 1, Part: Care},
 		{Customer: "b", Priority: 100, Due: monday + 9},
 		{Customer: "a", Priority: 99, Due: monday},
 		{Customer: "c", Priority: 100, Due: monday, After: true},
 	}
-	var top Top
+	top := NewTop(&feedback.List{MaxAdvice: 500})
 	for _, c := range want {
 		top.Add(c)
 	}
@@ -290,24 +286,105 @@ func TestCareIsOrderedBySeverityAndDueDate(t *testing.T) {
 	}
 }
 
-// TestAdviceIsCare: however much of it there is, what is missing or insured for too little stands
-// before commerce, by its severity, and by no bound, lot or judgement is any of it put off.
-func TestAdviceIsCare(t *testing.T) {
-	var top Top
-	for i := range 2 * MaxCommercial {
-		top.Add(Candidate{Customer: fmt.Sprintf("a%05d", i), Action: "coverage_advice", Priority: 25 + float64(i%20), Care: true})
-		top.Add(Candidate{Customer: fmt.Sprintf("c%05d", i), Action: "call", Priority: 60})
-		top.Add(Candidate{Customer: fmt.Sprintf("d%05d", i), Action: "offer", Priority: 20, After: true})
+func topOf(all ...Candidate) *Top {
+	top := NewTop(&feedback.List{MaxAdvice: 500})
+	for _, c := range all {
+		top.Add(c)
 	}
-	half := feedback.Defaults()
-	half.Effects.HoldOut = 0.5
-	l := Make("t", Head{Date: monday}, nil, top.Ranked(), &half)
-	if l.Care.Listed != 2*MaxCommercial || l.Commercial.Listed == 0 || l.Commercial.Listed > MaxCommercial {
+	return top
+}
+
+// TestAdviceHasPlacesOfItsOwn: as many as the settings say and the most severe, whatever is due
+// in commerce; what is urgent stands before commerce and the rest behind it, and by no lot or
+// judgement is any of it put off.
+func TestAdviceHasPlacesOfItsOwn(t *testing.T) {
+	f := feedback.Defaults()
+	f.List.MaxAdvice, f.Effects.HoldOut = 300, 0.5
+	const urgent = 100
+	top := NewTop(&f.List)
+	for i := range 2 * MaxCommercial {
+		top.Add(Candidate{Customer: fmt.Sprintf("a%05d", i), Part: Advice, Action: "coverage_advice", Priority: 30, Severity: float64(i), Urgent: i >= 2*MaxCommercial-urgent})
+		top.Add(Candidate{Customer: fmt.Sprintf("c%05d", i), Part: Commercial, Action: "call", Priority: 60})
+		top.Add(Candidate{Customer: fmt.Sprintf("d%05d", i), Part: Commercial, Action: "offer", Priority: 90, After: true})
+	}
+	top.Add(Candidate{Customer: "care", Part: Care, Action: "care", Priority: 1})
+	l := Make("t", Head{Date: monday}, nil, top, &f)
+	if l.Care.Listed != 1 || l.Advice.Listed != 300 || l.Commercial.Listed < 150 || l.Commercial.Listed > 350 {
 		t.Errorf("head %+v", l.Head)
 	}
-	for i := range l.Items {
-		if it := &l.Items[i]; it.Care != (i < 2*MaxCommercial) || i > 0 && it.Care && it.Priority > l.Items[i-1].Priority {
+	last := 2.0 * MaxCommercial
+	for i, it := range l.Items {
+		want := Advice
+		switch {
+		case i == 0:
+			want = Care
+		case i > urgent && i <= urgent+l.Commercial.Listed:
+			want = Commercial
+		}
+		if it.Part != want {
 			t.Fatalf("place %d: %+v", i, it)
 		}
+		if want == Advice {
+			if last--; it.Customer != fmt.Sprintf("a%05d", int(last)) {
+				t.Fatalf("place %d has %s, not the next most severe", i, it.Customer)
+			}
+		}
+	}
+	lists := newLists(t)
+	lists.write(l)
+	for part, n := range map[Part]int{Care: 1, Advice: 300, Commercial: l.Commercial.Listed, "": l.Listed} {
+		seen, after := 0, 0
+		for more := true; more; {
+			var items []Item
+			var err error
+			if items, more, err = lists.Items(t.Context(), "t", &l.Head, part, after, 70); err != nil || len(items) == 0 {
+				t.Fatalf("%q: %v, %d items after %d", part, err, len(items), after)
+			}
+			for _, it := range items {
+				if seen++; part != "" && it.Part != part || it.Rank <= after {
+					t.Fatalf("%q after %d: %+v", part, after, it)
+				}
+				after = it.Rank
+			}
+		}
+		if seen != n {
+			t.Errorf("%d of %q, want %d", seen, part, n)
+		}
+	}
+}
+
+// TestAdviceBesideCommerce: what goes along with something commercial is named with it, and
+// stands alone where that is held out or has no place.
+func TestAdviceBesideCommerce(t *testing.T) {
+	f := feedback.Defaults()
+	f.List.MaxAdvice, f.Effects.HoldOut = 5000, 0.5
+	const n = 3 * MaxCommercial
+	made := func(order []int) *List {
+		top := NewTop(&f.List)
+		for _, i := range order {
+			top.Add(Candidate{
+				Customer: fmt.Sprintf("c%05d", i), Part: Commercial, Action: "call", Priority: float64(i % 90),
+				Also: Also{Action: "coverage_advice", About: "liability", Severity: float64(i % 40)},
+			})
+		}
+		return Make("t", Head{Date: monday}, nil, top, &f)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	l := made(r.Perm(n))
+	if l.Listed != n || len(l.held) == 0 || l.Commercial.Listed+len(l.held) != MaxCommercial {
+		t.Fatalf("%+v, %d held out", l.Head, len(l.held))
+	}
+	seen := map[string]bool{}
+	for i := range l.Items {
+		it := &l.Items[i]
+		named := it.Part == Commercial && slices.Equal(it.Also, []Beside{{"coverage_advice", "liability"}})
+		alone := it.Part == Advice && it.Instead() && it.Action == "coverage_advice" && it.About == "liability"
+		if !named && !alone || seen[it.Customer] {
+			t.Fatalf("%+v", it)
+		}
+		seen[it.Customer] = true
+	}
+	if again := made(r.Perm(n)); !slices.EqualFunc(l.Items, again.Items, func(a, b Item) bool { return a.ID == b.ID }) {
+		t.Error("the list depends on the order in which candidates came")
 	}
 }

@@ -28,6 +28,7 @@ const (
 type kept struct {
 	Item
 	Held bool `json:"held_out,omitempty"`
+	Care bool `json:"care,omitempty"` // of lists from before they had parts
 }
 
 // page is a stored part of a list.
@@ -48,6 +49,13 @@ func readPage(d store.Document) (*page, error) {
 	plain, err := deflate.Unpack(d.Body, maxPage)
 	if err == nil {
 		err = json.Unmarshal(plain, &p.items)
+	}
+	for i := range p.items {
+		if k := &p.items[i]; k.Part == "" {
+			if k.Part = Commercial; k.Care {
+				k.Part = Care
+			}
+		}
 	}
 	return p, fault.Wrap(fault.Internal, err, "decoding a page of a list")
 }
@@ -74,7 +82,7 @@ func (l *List) pages() ([]store.Document, error) {
 				}
 				size = len(it.Score) + fields
 			}
-			p.items = append(p.items, kept{it, k == 1})
+			p.items = append(p.items, kept{Item: it, Held: k == 1})
 		}
 	}
 	if len(p.items) > 0 {
@@ -229,9 +237,9 @@ func (s *Lists) from(ctx context.Context, tenant string, h *Head, after int) ite
 	}
 }
 
-// Items reads the first most of a list's items that stand beyond a rank, and reports whether
-// there are more.
-func (s *Lists) Items(ctx context.Context, tenant string, h *Head, after, most int) (items []Item, more bool, err error) {
+// Items reads the first most of a list's items, or of those of a part of it, that stand beyond
+// a rank, and reports whether there are more.
+func (s *Lists) Items(ctx context.Context, tenant string, h *Head, part Part, after, most int) (items []Item, more bool, err error) {
 	for p, err := range s.from(ctx, tenant, h, after) {
 		if err != nil {
 			return nil, false, err
@@ -240,7 +248,7 @@ func (s *Lists) Items(ctx context.Context, tenant string, h *Head, after, most i
 			switch k := &p.items[i]; {
 			case k.Held:
 				return items, false, nil // they stand last
-			case k.Rank <= after:
+			case k.Rank <= after, part != "" && k.Part != part:
 			case len(items) == most:
 				return items, true, nil
 			default:

@@ -103,7 +103,7 @@ func (d *Decisions) again(ctx context.Context, t book.Tenant, customer string, t
 	}
 	set := old.Engines()
 	sheet := &scorer.Relation(members, today, set)[at]
-	action, _, _ := sheet.Action()
+	action := sheet.Defend.Action
 	mark := scoring.RunMark("after " + old.Name())
 	changed := sheet.Changed(&old, set, mark)
 	if changed == 0 {

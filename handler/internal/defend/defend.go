@@ -40,10 +40,10 @@ type Playbook struct {
 // the weightier goes first.
 const (
 	Care  = "care" // of whatever holds offers back and has no play of its own by its code
-	Gap   = "coverage_gap"
-	Low   = "underinsurance"
 	Lapse = "likely_lapse"
 	Rise  = "announced_premium_rise"
+	Gap   = "coverage_gap"
+	Low   = "underinsurance"
 	Buy   = "likely_purchase"
 )
 
@@ -53,6 +53,10 @@ const (
 func IsCare(trigger string) bool {
 	return trigger != Lapse && trigger != Rise && trigger != Buy
 }
+
+// IsAdvice reports whether a trigger is care that can wait its turn: what is missing, or insured
+// for too little.
+func IsAdvice(trigger string) bool { return trigger == Gap || trigger == Low }
 
 // Default is the playbook that Polis comes with. Its numbers are our choice, and a tenant's
 // to change:
@@ -65,8 +69,8 @@ func IsCare(trigger string) bool {
 //     dozen people for each who wanted it.
 //   - priorities, 0–100: what holds offers back (75–100) before all, a complaint above other
 //     care, as it has a term. A cover that is missing or a sum that is too low can wait for
-//     the next contact; among themselves they go by the score of care. On a list they stand
-//     before all commerce whatever the numbers, and so does care (Wft 4:24a, duty of care).
+//     the next contact; among themselves they go by the score of care, and on a list they have
+//     places of their own. Care stands before all commerce there (Wft 4:24a, duty of care).
 //     Who may leave goes before what may be sold; ranges overlap there, so that much at stake
 //     with one goes before little with another.
 //   - days until due: the next day for a complaint, a week for care, two for what a
@@ -143,6 +147,19 @@ type Result struct {
 	About    string // the branch, for a gap or an offer
 	Band     score.Band
 	NL, EN   string
+	// Also is what is missing or insured for too little of whom something commercial is
+	// suggested for: it is to be spoken of then, and stands by itself where the other does not.
+	Also Advice
+}
+
+// Advice is a suggestion to speak of what is missing, or insured for too little; its Action is
+// "" for none.
+type Advice struct {
+	Action   string
+	About    string // the branch, of a gap
+	Priority float64
+	Due      portfolio.Date
+	NL, EN   string
 }
 
 // Engine suggests actions from a playbook.
@@ -164,14 +181,15 @@ func (e *Engine) Score(asOf portfolio.Date, rk *risk.Result, ch *churn.Result, c
 	switch {
 	case rk.Care.Held() != "":
 		e.care(asOf, &rk.Care, r)
-	// Who is not to be approached commercially is told what is missing all the same, and
-	// everybody before anything that is commerce.
-	case e.advice(asOf, &rk.Care, r):
+	// Who is not to be approached commercially, or objects to profiling (who may not be
+	// either, then), is told what is missing all the same.
+	case !nb.MayContact && e.advice(asOf, &rk.Care, r):
 	// A low or negative value orders commercial work and is no reason to leave a customer out.
 	case likely:
-		e.staked(asOf, Lapse, leaving, r)
+		e.beside(asOf, Lapse, leaving, &rk.Care, r)
 	case announced >= e.book.PremiumRise:
-		e.staked(asOf, Rise, leaving, r)
+		e.beside(asOf, Rise, leaving, &rk.Care, r)
+	case e.advice(asOf, &rk.Care, r):
 	case nb.Status == score.Scored && nb.MayContact && nb.Withheld == "" && len(nb.Offers) > 0 && nb.Offers[0].Probability >= e.book.OfferFrom:
 		e.staked(asOf, Buy, nb.Offers[0].Value, r)
 		r.About = nb.Offers[0].Group.Code
@@ -212,6 +230,19 @@ func (e *Engine) advice(asOf portfolio.Date, c *care.Result, r *Result) bool {
 	}
 	r.About = t.Branch
 	return true
+}
+
+// beside plays what is staked, and names what is missing or insured for too little beside it:
+// who leaves needs no advice, and who is called can be given it.
+func (e *Engine) beside(asOf portfolio.Date, trigger string, stake float64, c *care.Result, r *Result) {
+	if e.advice(asOf, c, r) {
+		also := Advice{r.Action, r.About, r.Priority, r.Due, r.NL, r.EN}
+		if _, ok := e.book.Plays[trigger]; !ok {
+			return
+		}
+		*r = Result{Status: r.Status, Band: score.Low, Also: also}
+	}
+	e.staked(asOf, trigger, stake, r)
 }
 
 // staked plays what is the more urgent the more is at stake.

@@ -95,10 +95,10 @@ func TestCareComesFirst(t *testing.T) {
 	}{
 		{openComplaint, "resolve_complaint", "", complaint},
 		{manyClaims, "care_review", "", claims},
-		{Gap, "coverage_advice", "liability", gap},
-		{Low, "sum_advice", "", low},
 		{Lapse, "retention_call", "", leaving},
 		{Rise, "renewal_review", "", rise},
+		{Gap, "coverage_advice", "liability", gap},
+		{Low, "sum_advice", "", low},
 		{Buy, "offer", "travel", buying},
 	}
 	for i, first := range order {
@@ -119,15 +119,14 @@ func TestCareComesFirst(t *testing.T) {
 	}
 }
 
-// TestGapsAreCare: what is missing is told to whoever does not want to be approached, before
-// anything that is commerce, as care and by the score of care alone; an offer to close it is
-// commerce, and is not made then.
+// TestGapsAreCare: what is missing goes along with what may keep a customer, and is told instead
+// of it to whoever does not want to be approached, as care and by the score of care alone; an
+// offer to close it is commerce, and is not made then.
 func TestGapsAreCare(t *testing.T) {
-	if !IsCare(Gap) || !IsCare(Low) || IsCare(Buy) || IsCare(Lapse) || IsCare(Rise) {
+	if !IsCare(Gap) || !IsCare(Low) || IsCare(Buy) || IsCare(Lapse) || IsCare(Rise) || !IsAdvice(Gap) || !IsAdvice(Low) || IsAdvice(Care) || IsAdvice(Buy) {
 		t.Error("a gap is care, and what is at stake is commerce")
 	}
 	for name, unwanted := range map[string]func(*said){
-		"nothing is refused":            func(s *said) { s.nb.Offers = nil },
 		"commercial contact is refused": func(s *said) { s.nb.MayContact = false },
 		"profiling is objected to": func(s *said) {
 			s.nb.Reset(score.Objected)
@@ -151,6 +150,18 @@ func TestGapsAreCare(t *testing.T) {
 			unwanted(s)
 		}); r.Action != "" {
 			t.Errorf("%s: an offer is made: %+v", name, r)
+		}
+	}
+	for trigger, cause := range map[string]func(*said){Lapse: leaving, Rise: rise} {
+		for name, missing := range map[string]func(*said){Gap: gap, Low: low} {
+			alone, without := suggested(missing), suggested(cause)
+			both := suggested(func(s *said) { missing(s); cause(s) })
+			if want := (Advice{alone.Action, alone.About, alone.Priority, alone.Due, alone.NL, alone.EN}); both.Trigger != trigger || both.Also != want {
+				t.Errorf("%s with %s: %+v", trigger, name, both)
+			}
+			if both.Also = (Advice{}); *both != *without {
+				t.Errorf("%s is another with %s: %+v, %+v", trigger, name, both, without)
+			}
 		}
 	}
 	little := suggested(func(s *said) { gap(s); s.rk.Care.Score, s.cv.AtRisk = 10, 9000 })
@@ -193,7 +204,8 @@ func TestALowValueIsNoReasonToServeLess(t *testing.T) {
 // suggests is the same to the last field, and the more urgent the more care is owed.
 func TestCareKnowsNoValue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		cause := rapid.SampledFrom([]func(*said){complaint, claims, gap, low}).Draw(t, "cause")
+		refused := func(of func(*said)) func(*said) { return func(s *said) { of(s); s.nb.MayContact = false } }
+		cause := rapid.SampledFrom([]func(*said){complaint, claims, refused(gap), refused(low)}).Draw(t, "cause")
 		owed := rapid.Float64Range(0, 100).Draw(t, "care score")
 		draw := func(what string) *Result {
 			return suggested(func(s *said) {

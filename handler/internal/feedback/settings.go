@@ -25,6 +25,7 @@ type Settings struct {
 	Quiet       Quiet       `json:"quiet"`
 	Snooze      Snooze      `json:"snooze"`
 	Suppression Suppression `json:"suppression"`
+	List        List        `json:"list"`
 	Effects     Effects     `json:"effects"`
 }
 
@@ -53,6 +54,16 @@ type Quiet struct {
 type Snooze struct {
 	Days     int `json:"days"`
 	CareDays int `json:"care_days"`
+}
+
+// List bounds what a list has of covers that are missing and sums that are too low, and says
+// which of these stand before commerce.
+type List struct {
+	// MaxAdvice is how many such items a day's list has, the most severe first. They are places
+	// of their own: nothing else takes them, and the next come up as these are dealt with.
+	MaxAdvice int `json:"max_advice"`
+	// AdviceFrom is the score of care, 0–100, from which on one stands before all commerce.
+	AdviceFrom float64 `json:"advice_from"`
 }
 
 // Suppression says when a kind of action stands after all others: when the share of
@@ -98,6 +109,10 @@ func Defaults() Settings {
 		// Uniform beforehand (Bayes and Laplace); more often useless than not, and hardly by
 		// chance: our choice.
 		Suppression: Suppression{Limit: 0.5, Level: 0.95, PriorAgainst: 1, PriorFor: 1},
+		// Ours: as many as there are commercial actions, more than an office speaks to in a day.
+		// 40 is two reasons to call at once (20 points and more each): what a sum insured that is
+		// 40% and more below the rebuild value comes to by itself.
+		List: List{MaxAdvice: 500, AdviceFrom: 40},
 		Effects: Effects{
 			LandmarkDays: 30, // our choice: the longest that the default playbook gives
 			// Five strata take away about nine tenths of what one variable confounds (Cochran
@@ -141,6 +156,8 @@ func (s *Settings) Check() error {
 		{"suppression.level", s.Suppression.Level, 0.5, 1},
 		{"suppression.prior_against", s.Suppression.PriorAgainst, 0.01, 1e6},
 		{"suppression.prior_for", s.Suppression.PriorFor, 0.01, 1e6},
+		{"list.max_advice", float64(s.List.MaxAdvice), 1, 5000}, // what is not bounded fills memory
+		{"list.advice_from", s.List.AdviceFrom, 0, 100},
 		{"effects.hold_out", s.Effects.HoldOut, 0, 0.5}, // more would be no list any more
 		{"effects.landmark_days", float64(s.Effects.LandmarkDays), 1, 366},
 		{"effects.events", s.Effects.Events, 1, 1e6},

@@ -55,7 +55,7 @@ type Lists interface {
 	Heads(ctx context.Context, tenant string) ([]actions.Head, error)
 	Head(ctx context.Context, tenant string, date portfolio.Date) (actions.Head, error)
 	Newest(ctx context.Context, tenant string) (actions.Head, error)
-	Items(ctx context.Context, tenant string, h *actions.Head, after, most int) ([]actions.Item, bool, error)
+	Items(ctx context.Context, tenant string, h *actions.Head, part actions.Part, after, most int) ([]actions.Item, bool, error)
 	Record(ctx context.Context, t book.Tenant, date portfolio.Date, item string, r feedback.Reply) (actions.Item, error)
 	Counted(ctx context.Context, tenant string) (*effect.Counted, error)
 	Forget(ctx context.Context, tenant, customer string) error
@@ -156,7 +156,7 @@ func routes() []route {
 		{"GET /api/v1/drift-reports", "DriftReports", caller.ScoresRead, false, false, nil, (*API).listReports},
 		{"GET /api/v1/drift-reports/{month}", "DriftReport", caller.ScoresRead, false, false, nil, (*API).getReport},
 		{"GET /api/v1/action-lists", "ActionLists", caller.ScoresRead, false, false, nil, (*API).listLists},
-		{"GET /api/v1/action-lists/{date}", "ActionList", caller.ScoresRead, false, false, []string{"limit", "cursor"}, (*API).getList},
+		{"GET /api/v1/action-lists/{date}", "ActionList", caller.ScoresRead, false, false, []string{"part", "limit", "cursor"}, (*API).getList},
 		{"POST /api/v1/action-lists/{date}/items/{item}/feedback", "ActionFeedback", caller.ActionsWrite, true, false, nil, (*API).feedback},
 		{"GET /api/v1/actions/effects", "ActionEffects", caller.ScoresRead, false, false, nil, (*API).effects},
 	}

@@ -359,7 +359,7 @@ func TestListsArePaged(t *testing.T) {
 			t.Fatalf("the head is %+v", p.Head)
 		}
 		for _, it := range p.Items {
-			if seen++; it.Rank != seen || !it.Care {
+			if seen++; it.Rank != seen || it.Part != actions.Care {
 				t.Errorf("item %d: %+v", seen, it)
 			}
 		}

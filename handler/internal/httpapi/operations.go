@@ -439,12 +439,18 @@ type listPage struct {
 	Next  string         `json:"next,omitempty"`
 }
 
-// getList pages through a list by rank. The cursor is the list's version and the rank where
+// getList pages through a list, or a part of it, by rank. The cursor is the list's version and the rank where
 // the last page ended, so that no two versions of a list are read as one.
 func (a *API) getList(w http.ResponseWriter, r *http.Request, c call) error {
 	n, err := limit(r, 100, 1000)
 	if err != nil {
 		return err
+	}
+	part := actions.Part(r.URL.Query().Get("part"))
+	switch part {
+	case "", actions.Care, actions.Advice, actions.Commercial:
+	default:
+		return fault.New(fault.Malformed, "part is one of care, advice, commercial")
 	}
 	h, err := a.list(r, c)
 	if err != nil {
@@ -454,14 +460,18 @@ func (a *API) getList(w http.ResponseWriter, r *http.Request, c call) error {
 	if err != nil {
 		return err
 	}
-	items, more, err := a.Lists.Items(r.Context(), c.tenant.ID, &h, after, n)
+	items, more, err := a.Lists.Items(r.Context(), c.tenant.ID, &h, part, after, n)
 	if err != nil {
 		return err
 	}
 	p := listPage{Head: h, Items: orEmpty(items)}
 	if more {
 		p.Next = base64.RawURLEncoding.EncodeToString([]byte(h.Version + "\x1f" + strconv.Itoa(items[len(items)-1].Rank)))
-		w.Header().Set("Link", `</api/v1/action-lists/`+h.Date.String()+`?limit=`+strconv.Itoa(n)+`&cursor=`+p.Next+`>; rel="next"`)
+		query := `?limit=`
+		if part != "" {
+			query = `?part=` + string(part) + `&limit=`
+		}
+		w.Header().Set("Link", `</api/v1/action-lists/`+h.Date.String()+query+strconv.Itoa(n)+`&cursor=`+p.Next+`>; rel="next"`)
 	}
 	return writeJSON(w, http.StatusOK, p)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -25,7 +26,8 @@ type chunk struct {
 	Bucket int `json:"bucket"`
 	Tally
 	Actions int          `json:"actions_due"`
-	Care    int          `json:"care_due"` // of these
+	Care    int          `json:"care_due"`   // of these
+	Advice  int          `json:"advice_due"` // and of these
 	Counted effect.Tally `json:"counted,omitzero"`
 }
 
@@ -117,7 +119,8 @@ func (r *Runs) score(ctx context.Context, t book.Tenant, run Run, bucket int) er
 		mark: scoring.RunMark(run.ID), set: scoring.NewSet(run.Engines...), tenant: t.ID,
 	}
 	w.done.Bucket = bucket
-	w.quiet = &models.Settings.Feedback.Quiet
+	w.feedback = &models.Settings.Feedback
+	w.top = actions.NewTop(&w.feedback.List)
 	if w.set.Has(scoring.Defend) {
 		if w.counter, err = effect.NewCounter(models, run.AsOf); err != nil {
 			return err
@@ -154,23 +157,23 @@ const Retries = 100
 
 // worker is the state of one chunk's pass.
 type worker struct {
-	meter   *store.Meter
-	runs    *Runs
-	run     Run
-	tenant  string
-	scorer  *scoring.Scorer
-	out     *book.Writer
-	mark    uint64
-	set     scoring.Set
-	started time.Time
-	done    chunk
-	top     actions.Top
-	quiet   *feedback.Quiet
-	counter *effect.Counter // nil where the run makes no list
-	members []scoring.Subject
-	alive   []*book.Member
-	said    []feedback.History // by member, what was suggested and said
-	follow  []effect.Member
+	meter    *store.Meter
+	runs     *Runs
+	run      Run
+	tenant   string
+	scorer   *scoring.Scorer
+	out      *book.Writer
+	mark     uint64
+	set      scoring.Set
+	started  time.Time
+	done     chunk
+	top      *actions.Top
+	feedback *feedback.Settings
+	counter  *effect.Counter // nil where the run makes no list
+	members  []scoring.Subject
+	alive    []*book.Member
+	said     []feedback.History // by member, what was suggested and said
+	follow   []effect.Member
 }
 
 func (w *worker) relation(ctx context.Context, rel *book.Relation) error {
@@ -299,20 +302,45 @@ func (w *worker) sheet(ctx context.Context, relation string, i int, sh *scoring.
 	return nil
 }
 
+// candidate offers what is due for a customer to the list. Advice beside something commercial
+// that is to be quiet stands alone.
 func (w *worker) candidate(relation, customer string, h *feedback.History, sh *scoring.Sheet) {
-	action, priority, due := sh.Action()
-	if action == "" || h.Quiet(w.quiet, action, w.run.AsOf) {
+	d := &sh.Defend
+	if d.Action == "" {
 		return
 	}
-	care := defend.IsCare(sh.Defend.Trigger)
-	w.done.Actions++
-	if care {
-		w.done.Care++
+	quiet := func(action string) bool { return h.Quiet(&w.feedback.Quiet, action, w.run.AsOf) }
+	// To hundredths, since 40 may come out of several triggers as a little less.
+	severity := math.Round(100*sh.Risk.Care.Score) / 100
+	urgent := severity >= w.feedback.List.AdviceFrom
+	c := actions.Candidate{
+		Customer: customer, Relation: relation, Part: actions.Commercial, Action: d.Action, About: d.About, Priority: d.Priority, Due: d.Due, Chance: sh.Chance(d.About),
 	}
-	w.top.Add(actions.Candidate{
-		Customer: customer, Relation: relation, Action: action, About: sh.Defend.About, Priority: priority, Due: due,
-		Chance: sh.Chance(), Care: care, After: !care && slices.Contains(w.run.After, action),
-	})
+	switch {
+	case defend.IsAdvice(d.Trigger):
+		c.Part, c.Severity, c.Urgent = actions.Advice, severity, urgent
+	case defend.IsCare(d.Trigger):
+		c.Part = actions.Care
+	default:
+		c.After = slices.Contains(w.run.After, c.Action)
+		if a := &d.Also; a.Action != "" && !quiet(a.Action) {
+			c.Also = actions.Also{Action: a.Action, About: a.About, Priority: a.Priority, Due: a.Due, Chance: sh.Chance(a.About), Severity: severity, Urgent: urgent}
+		}
+	}
+	if quiet(c.Action) {
+		alone, ok := c.Alone()
+		if !ok {
+			return
+		}
+		c = alone
+	}
+	switch w.done.Actions++; c.Part {
+	case actions.Care:
+		w.done.Care++
+	case actions.Advice:
+		w.done.Advice++
+	}
+	w.top.Add(c)
 }
 
 // record writes that the chunk is done, with its share of the action list, in one

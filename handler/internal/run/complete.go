@@ -89,8 +89,9 @@ func (r *Runs) listed(ctx context.Context, run Run, done map[int]*chunk, now tim
 	for bucket := range run.Chunks {
 		head.Due += done[bucket].Actions
 		head.Care.Due += done[bucket].Care
+		head.Advice.Due += done[bucket].Advice
 	}
-	head.Commercial.Due = head.Due - head.Care.Due
+	head.Commercial.Due = head.Due - head.Care.Due - head.Advice.Due
 	list, err := r.list(ctx, t, head, &m.Settings.Feedback)
 	if err != nil {
 		return nil, err
@@ -159,7 +160,7 @@ func readPart(d store.Document) (part []actions.Candidate, err error) {
 
 // list merges the chunks' shares into the tenant's list of the date.
 func (r *Runs) list(ctx context.Context, t book.Tenant, head actions.Head, f *feedback.Settings) (*actions.List, error) {
-	var top actions.Top
+	top := actions.NewTop(&f.List)
 	for d, err := range r.store.Scan(ctx, shared(t.ID), partKey+head.Run+"\x1f", "") {
 		if err != nil {
 			return nil, err
@@ -179,21 +180,24 @@ func (r *Runs) list(ctx context.Context, t book.Tenant, head actions.Head, f *fe
 	if err != nil {
 		return nil, err
 	}
-	list := actions.Make(t.ID, head, before, top.Ranked(), f)
+	list := actions.Make(t.ID, head, before, top, f)
 	items := list.All()
 	of := make([]book.Who, len(items))
 	for i, it := range items {
 		of[i] = book.Who{Relation: it.Relation, ID: it.Customer}
 	}
+	there := make(map[string]bool, len(items))
 	err = r.book.Scores(ctx, t, of, func(i int, scores []byte) {
 		stored, err := scoring.DecodeStored(scores)
 		// A run of a later date that is under way has scored some already: it will list them.
 		if err == nil && stored.Has(scoring.Defend) && !stored.After(head.Date).Has(scoring.Defend) {
-			items[i].Score = stored.AppendJSON(nil, scoring.Defend, t.ID, items[i].Customer)
+			if there[items[i].Customer] = true; !items[i].Instead() {
+				items[i].Score = stored.AppendJSON(nil, scoring.Defend, t.ID, items[i].Customer)
+			}
 		}
 	})
 	// A customer erased since its chunk was scored has no score, and no place here.
-	list.Keep(func(it *actions.Item) bool { return it.Score != nil })
+	list.Keep(func(it *actions.Item) bool { return there[it.Customer] })
 	return list, err
 }
 

@@ -457,10 +457,10 @@ func TestCareIsTheSameForAnyPremium(t *testing.T) {
 		must(t, f.drain(t.Context()))
 		l, err := actions.New(f.book, f.docs).Latest(t.Context(), f.tenant.ID)
 		must(t, err)
-		if l.Care.Due != l.Care.Listed || l.Care.Due < customers/4 || l.Due != l.Care.Due+l.Commercial.Due || l.Listed != len(l.Items) {
+		if l.Care.Due != l.Care.Listed || l.Advice.Due != l.Advice.Listed || l.Care.Due+l.Advice.Due < customers/4 || l.Due != l.Care.Due+l.Advice.Due+l.Commercial.Due || l.Listed != len(l.Items) {
 			t.Errorf("counts are %+v", l.Head)
 		}
-		items, more, err := actions.New(f.book, f.docs).Items(t.Context(), f.tenant.ID, &l.Head, 0, len(l.Items))
+		items, more, err := actions.New(f.book, f.docs).Items(t.Context(), f.tenant.ID, &l.Head, "", 0, len(l.Items))
 		if must(t, err); more || len(items) != len(l.Items) {
 			t.Errorf("%d items of %d, more: %t", len(items), len(l.Items), more)
 		}
@@ -469,7 +469,7 @@ func TestCareIsTheSameForAnyPremium(t *testing.T) {
 				Value float64 `json:"value"`
 			}
 			must(t, json.Unmarshal(it.Score, &score))
-			if all = append(all, score.Value); it.Care {
+			if all = append(all, score.Value); it.Part.Owed() {
 				care = append(care, fmt.Sprintf("%d %s %s %v %s", i, it.Customer, it.Action, it.Priority, it.Due))
 			}
 		}
@@ -509,11 +509,11 @@ func (f *fixture) candidates(p Progress) (out []actions.Candidate) {
 func TestDeclinedOffers(t *testing.T) {
 	f := newFixture(t)
 	lists := actions.New(f.book, f.docs)
-	l := actions.Make(f.tenant.ID, actions.Head{Date: today - 20, Run: "r"}, nil, []actions.Candidate{
-		{Customer: "c01", Relation: "c:c01", Action: "offer", About: "travel"},
-		{Customer: "c01", Relation: "c:c01", Action: "coverage_advice", About: "liability"},
-		{Customer: "c01", Relation: "c:c01", Action: "retention_call"},
-	}, &feedback.Settings{})
+	top := actions.NewTop(&feedback.List{MaxAdvice: 1})
+	top.Add(actions.Candidate{Customer: "c01", Relation: "c:c01", Action: "offer", About: "travel", Priority: 3})
+	top.Add(actions.Candidate{Customer: "c01", Relation: "c:c01", Action: "coverage_advice", About: "liability", Priority: 2})
+	top.Add(actions.Candidate{Customer: "c01", Relation: "c:c01", Action: "retention_call", Priority: 1})
+	l := actions.Make(f.tenant.ID, actions.Head{Date: today - 20, Run: "r"}, nil, top, &feedback.Settings{})
 	op, err := lists.Write(t.Context(), f.tenant.ID, l, noon)
 	must(t, err)
 	must(t, f.docs.Write(t.Context(), shared(f.tenant.ID), []store.Op{op}))

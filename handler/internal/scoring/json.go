@@ -3,6 +3,7 @@ package scoring
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -351,7 +352,14 @@ func (sh *Sheet) defend(j *appender) {
 	if r.About != "" {
 		j.raw(`,"about":"`).raw(r.About).raw(`"`)
 	}
-	j.raw(`,"draft":{"nl":`).text(r.NL).raw(`,"en":`).text(r.EN).raw(`}`)
+	if r.Also.Action != "" {
+		j.raw(`,"also":[{"action":"`).raw(r.Also.Action).raw(`"`)
+		if r.Also.About != "" {
+			j.raw(`,"about":"`).raw(r.Also.About).raw(`"`)
+		}
+		j.raw(`}]`)
+	}
+	j.raw(`,"draft":{"nl":`).both(r.NL, r.Also.NL).raw(`,"en":`).both(r.EN, r.Also.EN).raw(`}`)
 	if sh.Churn.Status == score.Scored {
 		j.raw(`,"lapse_probability":`).num(sh.Churn.Headline[12], 6)
 	}
@@ -390,6 +398,17 @@ func (j *appender) num(v float64, decimals int) *appender {
 	}
 	if j.b = j.b[:end]; string(j.b[at:]) == "-0" {
 		j.b = append(j.b[:at], '0')
+	}
+	return j
+}
+
+// both appends two texts as one quoted string; the second may be "".
+func (j *appender) both(s, t string) *appender {
+	if j.text(s); t != "" {
+		j.b[len(j.b)-1] = ' ' // in place of the quote
+		at := len(j.b)
+		j.text(t)
+		j.b = slices.Delete(j.b, at, at+1)
 	}
 	return j
 }

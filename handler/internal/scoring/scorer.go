@@ -275,16 +275,10 @@ func (sh *Sheet) Status(e Engine) score.Status {
 	}
 }
 
-// Action is the customer's suggested action; "" where nothing is due.
-func (sh *Sheet) Action() (action string, priority float64, due portfolio.Date) {
-	return sh.Defend.Action, sh.Defend.Priority, sh.Defend.Due
-}
-
-// Chance is what is predicted of that which the action is to change, for a year: that what it
+// Chance is what is predicted of that which an action is to change, for a year: that what it
 // is about is bought, or that the relation lapses where it is about nothing; 0 where that is
 // not known.
-func (sh *Sheet) Chance() float64 {
-	about := sh.Defend.About
+func (sh *Sheet) Chance(about string) float64 {
 	if about == "" {
 		if sh.Churn.Status != score.Scored {
 			return 0

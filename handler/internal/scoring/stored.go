@@ -189,6 +189,8 @@ func (sh *Sheet) keyOf(e Engine) key {
 	k := key{sh.Defend.Priority, state(sh.Defend.Status, sh.Defend.Band)}
 	k.mix(sh.Defend.Trigger)
 	k.mix(sh.Defend.About)
+	k.mix(sh.Defend.Also.Action)
+	k.mix(sh.Defend.Also.About)
 	return k
 }
 
