@@ -24,6 +24,7 @@ type cli struct {
 	Backtest backtestCmd `cmd:"" help:"Walk forward over the years of a book: train, score, wait, compare; one page of HTML."`
 	Features featuresCmd `cmd:"" help:"Print what the models read: docs/features.md."`
 	Run      runCmd      `cmd:"" help:"Score a tenant's whole book as of a date, here and now."`
+	Export   exportCmd   `cmd:"" help:"Write a tenant's scores, action list and tables as Parquet: docs/exports.md."`
 	Top      topCmd      `cmd:"" help:"Show the first customers of the latest action list."`
 	Effects  effectsCmd  `cmd:"" help:"Show what came of acting on suggestions, by kind of action."`
 	Send     sendCmd     `cmd:"" help:"Put a message on a queue of the local bus."`

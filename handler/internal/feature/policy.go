@@ -149,6 +149,26 @@ func (s PolicySchema) attributes(p *portfolio.PolicyView, row *model.Row, at int
 	}
 }
 
+// Each gives those attributes of a policy that are features, as models read them: a number, or a name,
+// of which the number is NaN. One that the policy has not, or that reads as no number, is left out.
+func (s PolicySchema) Each(p *portfolio.Policy, give func(key, name string, number float64)) {
+	for i := range p.Attributes {
+		for k := range s.Attributes {
+			a := &s.Attributes[k]
+			if a.Key != p.Attributes[i].Key {
+				continue
+			}
+			if !a.Numeric {
+				if name := a.read(p.Attributes[i].Value); name != "" {
+					give(a.Key, name, missing)
+				}
+			} else if v := number(strings.TrimSpace(p.Attributes[i].Value)); v == v {
+				give(a.Key, "", v)
+			}
+		}
+	}
+}
+
 // Care is what the care signals count, over the last 12 months.
 type Care struct{ Claims, Complaints, Unresolved, Mutations, Contacts int }
 

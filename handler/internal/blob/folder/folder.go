@@ -23,9 +23,9 @@ import (
 	"polis/handler/internal/fault"
 )
 
-// partial is the folder of files that are being written; no blob is in it. It is apart
+// Partial is the folder of files that are being written; no blob is in it. It is apart
 // so that what killed writers left behind is found without a walk through all blobs.
-const partial = ".partial"
+const Partial = ".partial"
 
 // abandoned is the age at which a file that was being written is taken for left behind:
 // its writer, in whatever process, has not written to it for that long.
@@ -55,17 +55,17 @@ func Open(dir string) (*Store, error) {
 // sweep makes the folder for files that are being written, and removes from it what
 // killed writers left behind.
 func (s *Store) sweep(now time.Time) error {
-	if err := s.root.MkdirAll(partial, 0o700); err != nil {
+	if err := s.root.MkdirAll(Partial, 0o700); err != nil {
 		return err
 	}
-	entries, err := fs.ReadDir(s.root.FS(), partial)
+	entries, err := fs.ReadDir(s.root.FS(), Partial)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
 		fi, err := e.Info()
 		if err == nil && now.Sub(fi.ModTime()) > abandoned {
-			err = s.root.Remove(path.Join(partial, e.Name()))
+			err = s.root.Remove(path.Join(Partial, e.Name()))
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // finished, or swept by another process
 			return err
@@ -79,7 +79,7 @@ func (s *Store) Close() error { return s.root.Close() }
 
 // check accepts the names of blobs, unless they are in the folder that is ours.
 func check(name string) error {
-	if first, _, _ := strings.Cut(name, "/"); strings.EqualFold(first, partial) {
+	if first, _, _ := strings.Cut(name, "/"); strings.EqualFold(first, Partial) {
 		return fault.New(fault.Invalid, "not a blob name: the folder is kept for blobs that are being written")
 	}
 	return blob.CheckName(name)
@@ -151,7 +151,7 @@ func (s *Store) write(ctx context.Context, name string, r io.Reader, publish fun
 	if err := check(name); err != nil {
 		return blob.Info{}, err
 	}
-	temp := path.Join(partial, rand.Text())
+	temp := path.Join(Partial, rand.Text())
 	// The name is gone already where it was moved; where it was not, nobody needs it, and
 	// Open removes it if we cannot.
 	defer func() { _ = s.root.Remove(temp) }()
@@ -273,7 +273,7 @@ func (s *Store) find(ctx context.Context, prefix string) ([]blob.Info, error) {
 		case name == ".":
 			return nil
 		case d.IsDir():
-			if name == partial || !strings.HasPrefix(name+"/", prefix) && !strings.HasPrefix(prefix, name+"/") {
+			if name == Partial || !strings.HasPrefix(name+"/", prefix) && !strings.HasPrefix(prefix, name+"/") {
 				return fs.SkipDir
 			}
 			return nil

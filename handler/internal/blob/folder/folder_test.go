@@ -36,7 +36,7 @@ func TestStore(t *testing.T) {
 
 func partials(t *testing.T, dir string) int {
 	t.Helper()
-	entries, err := os.ReadDir(filepath.Join(dir, partial))
+	entries, err := os.ReadDir(filepath.Join(dir, Partial))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestSweepsWhatKilledWritersLeft(t *testing.T) {
 	open(t, dir)
 	now := time.Now()
 	for name, age := range map[string]time.Duration{"left": abandoned + time.Second, "at-work": abandoned / 2} {
-		file := filepath.Join(dir, partial, name)
+		file := filepath.Join(dir, Partial, name)
 		if err := os.WriteFile(file, []byte("half"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func TestSweepsWhatKilledWritersLeft(t *testing.T) {
 	if n := partials(t, dir); n != 1 {
 		t.Errorf("%d are left, want that of the one at work", n)
 	}
-	for _, name := range []string{partial, partial + "/left", strings.ToUpper(partial) + "/left"} {
+	for _, name := range []string{Partial, Partial + "/left", strings.ToUpper(Partial) + "/left"} {
 		if _, _, err := s.Open(t.Context(), name); !fault.Is(err, fault.Invalid) {
 			t.Errorf("opening %q: %v", name, err)
 		}
