@@ -40,7 +40,7 @@ type Models interface {
 // Lists reads action lists.
 type Lists interface {
 	Newest(ctx context.Context, tenant string) (actions.Head, error)
-	Items(ctx context.Context, tenant string, h *actions.Head, after, most int) ([]actions.Item, bool, error)
+	Items(ctx context.Context, tenant string, h *actions.Head, part actions.Part, after, most int) ([]actions.Item, bool, error)
 }
 
 // format is of the tables: it rises when a column goes or means something else.
@@ -224,7 +224,7 @@ func (m *Maker) actions(ctx context.Context, t book.Tenant, r *reader, out *Mani
 	const page = 1000
 	for after, more := 0, true; more; {
 		var items []actions.Item
-		if items, more, err = m.lists.Items(ctx, t.ID, &h, after, page); err != nil {
+		if items, more, err = m.lists.Items(ctx, t.ID, &h, "", after, page); err != nil {
 			return err
 		}
 		for i := range items {

@@ -292,7 +292,7 @@ func (r *reader) value(said []byte) error {
 
 func (r *reader) action(on portfolio.Date, it *actions.Item) {
 	r.actionItems.add(actionRow{
-		Date: dayOf(on), Rank: int32(it.Rank), Item: it.ID, Customer: it.Customer, Action: it.Action, Care: it.Care, About: it.About,
+		Date: dayOf(on), Rank: int32(it.Rank), Item: it.ID, Customer: it.Customer, Action: it.Action, Part: string(it.Part), About: it.About,
 		Priority: it.Priority, Opened: dayOf(it.Opened), Due: dayOf(it.Due), Status: string(it.Status), Until: dayOf(it.Until), Judgement: string(it.Judgement),
 	})
 }

@@ -301,7 +301,7 @@ type actionRow struct {
 	Item      string  `parquet:"item_id" desc:"by which feedback is given: docs/feedback.md"`
 	Customer  string  `parquet:"customer_id"`
 	Action    string  `parquet:"action,dict"`
-	Care      bool    `parquet:"care" desc:"care asks for it"`
+	Part      string  `parquet:"part,dict" desc:"of the list: care, advice or commercial"`
 	About     string  `parquet:"about,optional,dict"`
 	Priority  float64 `parquet:"priority"`
 	Opened    *day    `parquet:"opened_on,date"`

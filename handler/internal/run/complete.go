@@ -186,17 +186,21 @@ func (r *Runs) list(ctx context.Context, t book.Tenant, head actions.Head, f *fe
 	for i, it := range items {
 		of[i] = book.Who{Relation: it.Relation, ID: it.Customer}
 	}
-	there := make(map[string]bool, len(items))
+	scored := make([]bool, len(items)) // each by its own: buckets are read side by side
 	err = r.book.Scores(ctx, t, of, func(i int, scores []byte) {
 		stored, err := scoring.DecodeStored(scores)
 		// A run of a later date that is under way has scored some already: it will list them.
 		if err == nil && stored.Has(scoring.Defend) && !stored.After(head.Date).Has(scoring.Defend) {
-			if there[items[i].Customer] = true; !items[i].Instead() {
+			if scored[i] = true; !items[i].Instead() {
 				items[i].Score = stored.AppendJSON(nil, scoring.Defend, t.ID, items[i].Customer)
 			}
 		}
 	})
 	// A customer erased since its chunk was scored has no score, and no place here.
+	there := make(map[string]bool, len(items))
+	for i := range items {
+		there[items[i].Customer] = scored[i]
+	}
 	list.Keep(func(it *actions.Item) bool { return there[it.Customer] })
 	return list, err
 }

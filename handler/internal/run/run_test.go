@@ -650,7 +650,7 @@ func TestCatchingUp(t *testing.T) {
 		lists := actions.New(f.book, f.docs)
 		l, err := lists.Newest(t.Context(), f.tenant.ID)
 		must(t, err)
-		items, _, err := lists.Items(t.Context(), f.tenant.ID, &l, 0, customers)
+		items, _, err := lists.Items(t.Context(), f.tenant.ID, &l, "", 0, customers)
 		must(t, err)
 		if tc.listed != (l.Date == today) || len(items) == 0 {
 			t.Errorf("%d chunks of today's: the latest list is of %v, %d items", tc.chunks, l.Date, len(items))
