@@ -74,6 +74,7 @@ func Page() string {
 		"{{names}}", fmt.Sprint(mostNames),
 		"{{longest}}", fmt.Sprint(longestOne),
 		"{{few}}", fmt.Sprint(fewNames),
+		"{{forbidden}}", fmt.Sprintf("%g%%", 100*fewForbidden),
 		"{{fewest}}", fmt.Sprint(Defaults.FewestCustomers),
 		"{{rare}}", Rare,
 		"{{attributes}}", fmt.Sprint(mostAttributes),

@@ -553,6 +553,7 @@ func TestForbidden(t *testing.T) {
 		"muziekinstrument", "archive", "rookmelder", "smoke_detector", "cooperatie", "hospitality", "essex", "operational_lease", "stroker",
 		"office", "boiler", "tandem", "beperkt_casco", "man-made", "beperkt casco", "manual", "mandate", "mannheim", "officeSpace", "herring_boat", "heritage", "sunroof", "kunnen", "menage",
 		"damper", "damwand", "bloemenwinkel", "gewicht", "ledig_gewicht", "lengte_vaartuig", "vertekening", "dekkingsbeperkt", "tandwielkast", "gezinsgrootte", "genre_vehicule", "titre", "zone_risque", "fraude", "frachtwert", "herkunft_fahrzeug",
+		"informatiebeveiliging", "smoke_room", "vermogen_mw", "eigen_derden", "street_parking", "stress_bestand",
 		"use_class", "driver_class", "occupation_class", "herbouwwaarde", "sanitair", "tabel", "motorhome", "mobile_home",
 	} {
 		if Forbidden(key) {
@@ -761,7 +762,7 @@ func TestDelicateCovers(t *testing.T) {
 
 // TestWords: every word of the table is found where it is said to hold, unless an innocent is in its way.
 func TestWords(t *testing.T) {
-	find := map[string]func(string) bool{"keys": Forbidden, "values": ForbiddenValue, "covers": func(s string) bool {
+	find := map[string]func(string) bool{"first_names": func(s string) bool { return firstNames.Find(s) != nil }, "keys": Forbidden, "values": ForbiddenValue, "covers": func(s string) bool {
 		return Delicate(nil, &portfolio.ClaimView{Claim: &portfolio.Claim{Cover: s}})
 	}}
 	for _, e := range never {
@@ -803,7 +804,21 @@ func TestValuesAreLookedAt(t *testing.T) {
 		"many names":                  {"driver", func(i int) string { return "Anna" + string(rune('a'+i%45)) }, true, "fewer than 10 customers"},
 		"more names":                  {"driver", func(i int) string { return fmt.Sprint("Anna", 'a'+i%60) }, true, "free text"},
 		"a category":                  {"hull_colour", names("red", "blue"), true, ""},
-		"numbers with a word between": {"driver_age", func(i int) string { return []string{"ziek", fmt.Sprint(20 + i%50)}[min(i, 1)] }, false, "a value says gender, health"},
+		"numbers with a word between": {"driver_age", func(i int) string { return []string{"ziek", fmt.Sprint(20 + i%50)}[min(i, 1)] }, false, ""},
+		"a van for a wheelchair":      {"voertuigsoort", func(i int) string { return []string{"aangepast voor invalide", "auto", "bus"}[min(i, 1+i%2)] }, false, ""},
+		"many of them":                {"voertuigsoort", names("aangepast voor invalide", "auto", "bus"), false, "a value says gender, health"},
+		"places":                      {"regio", names("Hof van Twente", "Land van Cuijk", "Alphen aan den Rijn", "Jan Mayen"), false, ""},
+		"places where one is named":   {"werkgebied", names("Hof van Twente", "Land van Cuijk"), true, ""},
+		"breeds":                      {"ras", names("Dogue de Bordeaux", "Coton de Tulear", "Jack Russell"), false, ""},
+		"fuels":                       {"brandstof", names("D", "H"), false, ""},
+		"fuels of four":               {"brandstof", names("D", "H", "B", "E"), false, ""},
+		"uses":                        {"use_class", names("M", "V"), false, ""},
+		"schools":                     {"bedrijfssector", names("Katholiek onderwijs", "detailhandel"), false, ""},
+		"names without a particle":    {"driver_class", names("Jan Bakker", "Piet Jansen", "Els Smit"), false, "names of people"},
+		"in any class":                {"use_class", names("Jan Bakker", "Piet Jansen"), false, "names of people"},
+		"in lower case":               {"driver_class", names("john smith", "mary jones"), false, "names of people"},
+		"one colleague's region":      {"regio", names("Jan de Vries", "noord", "zuid"), false, ""},
+		"makes named after people":    {"tractor", names("John Deere", "Fendt"), true, ""},
 	} {
 		var found Survey
 		for i := range 200 {
@@ -818,6 +833,13 @@ func TestValuesAreLookedAt(t *testing.T) {
 			t.Errorf("%s: %v is a feature, left out is %v", name, schema.Attributes, left)
 		} else if tc.why != "" && !strings.Contains(left[0].Why, tc.why) {
 			t.Errorf("%s is left out since %s, want %s", name, left[0].Why, tc.why)
+		}
+		for _, a := range schema.Attributes {
+			for _, v := range []string{"ziek", "aangepast voor invalide", "Jan de Vries"} {
+				if slices.Contains(a.Values, v) {
+					t.Errorf("%s: %q is a value", name, v)
+				}
+			}
 		}
 	}
 }

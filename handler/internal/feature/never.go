@@ -27,7 +27,7 @@ var never = func() []vocabulary.Entry {
 	return entries
 }()
 
-var neverKeys, neverValues, neverCovers = vocabulary.For(never, "keys"), vocabulary.For(never, "values"), vocabulary.For(never, "covers")
+var neverKeys, neverValues, neverCovers, firstNames = vocabulary.For(never, "keys"), vocabulary.For(never, "values"), vocabulary.For(never, "covers"), vocabulary.For(never, "first_names")
 
 // Forbidden reports whether an attribute's key says that it may not be a feature, or that it
 // was brought in later and not known when its policy was.

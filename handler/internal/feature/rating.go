@@ -17,6 +17,7 @@ import (
 type factor struct {
 	Meaning string
 	Keys    []string
+	Who     bool // it is about people, whose names and genders have been written there
 }
 
 // ratingFactors are the attributes of policies that are features without a tenant naming
@@ -26,41 +27,42 @@ type factor struct {
 // colleague's name or a remark, and is a feature only where somebody who answers for it says
 // so. Their values are looked at too: see Survey. Our choice.
 var ratingFactors = []factor{
-	{"year of the vehicle, building or boat", []string{"vehicle_year", "build_year", "building_year", "year_built", "construction_year", "model_year", "year_of_make", "bouwjaar", "bouwjaar_voertuig", "bouwjaar_pand"}},
-	{"age of the vehicle, and when it was bought", []string{"vehicle_age", "car_age", "leeftijd_voertuig", "leeftijd_auto", "age_at_purchase", "aanschafjaar"}},
-	{"power", []string{"power", "power_kw", "engine_power", "kw", "hp", "vermogen", "vermogen_kw", "pk", "motorvermogen"}},
-	{"engine", []string{"cc", "engine_size", "displacement", "cilinderinhoud", "gearbox", "manual_gearbox", "transmissie"}},
-	{"weight", []string{"weight", "vehicle_weight", "kerb_weight", "gross_weight", "gewicht", "ledig_gewicht", "gewicht_voertuig"}},
-	{"value of the insured thing", []string{"catalogue_value", "catalog_value", "list_price", "market_value", "cataloguswaarde", "catalogusprijs", "dagwaarde", "nieuwwaarde", "aanschafwaarde"}},
-	{"rebuild value", []string{"rebuild_value", "reinstatement_value", "herbouwwaarde", "contents_value", "inboedelwaarde"}},
-	{"fuel", []string{"fuel", "fuel_type", "brandstof", "brandstofsoort", "electric", "elektrisch"}},
-	{"kind of vehicle", []string{"vehicle", "vehicle_type", "vehicle_class", "body_type", "voertuigsoort", "carrosserie", "make", "merk"}},
-	{"distance a year", []string{"kilometers", "kilometres", "km", "km_per_year", "mileage", "annual_mileage", "kilometrage", "jaarkilometrage"}},
-	{"use, in classes", []string{"use_class", "private_use", "business_use", "gebruiksklasse", "zakelijk_gebruik", "prive_gebruik"}},
-	{"age and experience of who drives, and who may, in classes", []string{"driver_class", "driver_age", "youngest_driver_age", "licence_years", "license_years", "rijbewijsjaren", "leeftijd_bestuurder"}},
-	{"occupation, in classes", []string{"occupation_class", "job_class", "beroepsklasse"}},
-	{"claim-free years, bonus-malus", []string{"claim_free_years", "no_claim", "no_claim_years", "ncd", "bm", "bonus_malus", "bonus_malus_class", "bm_class", "schadevrije_jaren", "bonusmalustrede", "bm_trede", "no_claim_korting"}},
-	{"where the thing is kept", []string{"garage", "parking", "stalling", "parkeren"}},
-	{"cover and deductible", []string{"coverage", "cover", "dekking", "dekkingsvorm", "deductible", "deductible_glass", "excess", "eigen_risico", "eigen_risico_glas"}},
-	{"vehicles, contracts and people insured", []string{"vehicles", "number_of_vehicles", "fleet", "fleet_size", "aantal_voertuigen", "contracts", "number_of_contracts", "insured_persons", "family_size", "gezinsgrootte", "aantal_verzekerden"}},
-	{"construction", []string{"construction", "construction_type", "wall_type", "bouwaard", "muren", "fundering"}},
-	{"roof", []string{"roof", "roof_kind", "roof_type", "thatched_roof", "dak", "dakbedekking", "rieten_dak", "solar_panels", "zonnepanelen"}},
-	{"kind of building", []string{"building_type", "building_kind", "dwelling_type", "woningtype", "type_woning", "soort_woning", "owner_occupied", "eigendom", "listed_building", "monument"}},
-	{"size of the building", []string{"floor_area", "living_area", "area_m2", "volume_m3", "oppervlakte", "woonoppervlakte", "vloeroppervlakte", "inhoud", "rooms", "bedrooms", "kamers", "aantal_kamers", "floors", "verdiepingen"}},
-	{"security", []string{"security", "security_class", "alarm", "alarm_class", "immobiliser", "beveiliging", "beveiligingsklasse", "scm_klasse", "sprinkler", "smoke_detector", "rookmelder"}},
-	{"where it is", []string{"lat", "long", "latitude", "longitude", "region", "regio", "zone", "risk_zone", "flood_zone", "overstromingszone"}},
-	{"boat", []string{"boat_length", "boat_type", "hull", "sailing_area", "lengte_vaartuig", "bootlengte", "type_vaartuig", "vaargebied"}},
-	{"pet", []string{"pet_kind", "pet_age", "breed", "diersoort", "soort_dier", "leeftijd_dier", "ras"}},
-	{"travel", []string{"travel_region", "travel_area", "travel_days", "winter_sports", "reisgebied", "dekkingsgebied", "reisduur", "wintersport"}},
-	{"business", []string{"turnover", "revenue", "payroll", "sector", "sbi", "nace", "omzet", "jaaromzet", "loonsom", "bedrijfssector", "legal_form", "rechtsvorm"}},
-	{"duration, and price against the market's", []string{"contract_term", "looptijd", "offer_over_market"}},
+	{"year of the vehicle, building or boat", []string{"vehicle_year", "build_year", "building_year", "year_built", "construction_year", "model_year", "year_of_make", "bouwjaar", "bouwjaar_voertuig", "bouwjaar_pand"}, false},
+	{"age of the vehicle, and when it was bought", []string{"vehicle_age", "car_age", "leeftijd_voertuig", "leeftijd_auto", "age_at_purchase", "aanschafjaar"}, false},
+	{"power", []string{"power", "power_kw", "engine_power", "kw", "hp", "vermogen", "vermogen_kw", "pk", "motorvermogen"}, false},
+	{"engine", []string{"cc", "engine_size", "displacement", "cilinderinhoud", "gearbox", "manual_gearbox", "transmissie"}, false},
+	{"weight", []string{"weight", "vehicle_weight", "kerb_weight", "gross_weight", "gewicht", "ledig_gewicht", "gewicht_voertuig"}, false},
+	{"value of the insured thing", []string{"catalogue_value", "catalog_value", "list_price", "market_value", "cataloguswaarde", "catalogusprijs", "dagwaarde", "nieuwwaarde", "aanschafwaarde"}, false},
+	{"rebuild value", []string{"rebuild_value", "reinstatement_value", "herbouwwaarde", "contents_value", "inboedelwaarde"}, false},
+	{"fuel", []string{"fuel", "fuel_type", "brandstof", "brandstofsoort", "electric", "elektrisch"}, false},
+	{"kind of vehicle", []string{"vehicle", "vehicle_type", "vehicle_class", "body_type", "voertuigsoort", "carrosserie", "make", "merk"}, false},
+	{"distance a year", []string{"kilometers", "kilometres", "km", "km_per_year", "mileage", "annual_mileage", "kilometrage", "jaarkilometrage"}, false},
+	{"use, in classes", []string{"use_class", "private_use", "business_use", "gebruiksklasse", "zakelijk_gebruik", "prive_gebruik"}, false},
+	{"age and experience of who drives, and who may, in classes", []string{"driver_class", "driver_age", "youngest_driver_age", "licence_years", "license_years", "rijbewijsjaren", "leeftijd_bestuurder"}, true},
+	{"occupation, in classes", []string{"occupation_class", "job_class", "beroepsklasse"}, true},
+	{"claim-free years, bonus-malus", []string{"claim_free_years", "no_claim", "no_claim_years", "ncd", "bm", "bonus_malus", "bonus_malus_class", "bm_class", "schadevrije_jaren", "bonusmalustrede", "bm_trede", "no_claim_korting"}, false},
+	{"where the thing is kept", []string{"garage", "parking", "stalling", "parkeren"}, false},
+	{"cover and deductible", []string{"coverage", "cover", "dekking", "dekkingsvorm", "deductible", "deductible_glass", "excess", "eigen_risico", "eigen_risico_glas"}, false},
+	{"vehicles, contracts and people insured", []string{"vehicles", "number_of_vehicles", "fleet", "fleet_size", "aantal_voertuigen", "contracts", "number_of_contracts", "insured_persons", "family_size", "gezinsgrootte", "aantal_verzekerden"}, true},
+	{"construction", []string{"construction", "construction_type", "wall_type", "bouwaard", "muren", "fundering"}, false},
+	{"roof", []string{"roof", "roof_kind", "roof_type", "thatched_roof", "dak", "dakbedekking", "rieten_dak", "solar_panels", "zonnepanelen"}, false},
+	{"kind of building", []string{"building_type", "building_kind", "dwelling_type", "woningtype", "type_woning", "soort_woning", "owner_occupied", "eigendom", "listed_building", "monument"}, false},
+	{"size of the building", []string{"floor_area", "living_area", "area_m2", "volume_m3", "oppervlakte", "woonoppervlakte", "vloeroppervlakte", "inhoud", "rooms", "bedrooms", "kamers", "aantal_kamers", "floors", "verdiepingen"}, false},
+	{"security", []string{"security", "security_class", "alarm", "alarm_class", "immobiliser", "beveiliging", "beveiligingsklasse", "scm_klasse", "sprinkler", "smoke_detector", "rookmelder"}, false},
+	{"where it is", []string{"lat", "long", "latitude", "longitude", "region", "regio", "zone", "risk_zone", "flood_zone", "overstromingszone"}, false},
+	{"boat", []string{"boat_length", "boat_type", "hull", "sailing_area", "lengte_vaartuig", "bootlengte", "type_vaartuig", "vaargebied"}, false},
+	{"pet", []string{"pet_kind", "pet_age", "breed", "diersoort", "soort_dier", "leeftijd_dier", "ras"}, false},
+	{"travel", []string{"travel_region", "travel_area", "travel_days", "winter_sports", "reisgebied", "dekkingsgebied", "reisduur", "wintersport"}, false},
+	{"business", []string{"turnover", "revenue", "payroll", "sector", "sbi", "nace", "omzet", "jaaromzet", "loonsom", "bedrijfssector", "legal_form", "rechtsvorm"}, false},
+	{"duration, and price against the market's", []string{"contract_term", "looptijd", "offer_over_market"}, false},
 }
 
-var ratingKeys = func() map[string]bool {
-	m := map[string]bool{}
-	for _, f := range ratingFactors {
+// ratingKeys are the places in ratingFactors by key.
+var ratingKeys = func() map[string]int {
+	m := map[string]int{}
+	for i, f := range ratingFactors {
 		for _, k := range f.Keys {
-			m[folded(k)] = true
+			m[folded(k)] = i
 		}
 	}
 	return m
@@ -78,7 +80,10 @@ func folded(key string) string {
 
 // RatingFactor reports whether an attribute is known as one, and so a feature without
 // a tenant naming it.
-func RatingFactor(key string) bool { return ratingKeys[folded(key)] }
+func RatingFactor(key string) bool {
+	_, known := ratingKeys[folded(key)]
+	return known
+}
 
 // What tells free text from a category. Our choice.
 const (
@@ -89,6 +94,9 @@ const (
 	fewNames = 12
 	// Values that look like names of people, of which one may be a place's.
 	peoplesNames = 2
+	// Of policies that have an attribute, those of which it says what may never be a feature: one
+	// remark in a field of many thousands does not make it one of remarks.
+	fewForbidden = 0.01
 )
 
 // Rare is what a value that few customers have is read as, and so is one that was not met.
@@ -106,13 +114,15 @@ type tally struct {
 	spaced        int               // values of more than a word
 	long          bool              // one is
 	names         map[string]*named // that are no numbers, mostNames+1 at most
-	forbidden     bool              // a value says what may never be a feature
+	key           string
 }
 
 // named is a value that is no number.
 type named struct {
 	policies, customers int
 	last                string // the customer that had it last
+	forbidden           bool   // it says what may never be a feature
+	person              bool   // it looks like somebody's name
 }
 
 // Add counts a policy's attributes.
@@ -127,8 +137,8 @@ func (s *Survey) Add(p *portfolio.Policy) {
 			if len(s.keys) >= 1000 { // free text for keys: not rating factors
 				continue
 			}
-			t = &tally{names: map[string]*named{}}
-			s.keys[strings.Clone(a.Key)] = t
+			t = &tally{names: map[string]*named{}, key: strings.Clone(a.Key)}
+			s.keys[t.key] = t
 		}
 		t.add(strings.TrimSpace(a.Value), p.CustomerID)
 	}
@@ -149,11 +159,10 @@ func (t *tally) add(value, customer string) {
 	t.long = t.long || len([]rune(value)) > longestOne
 	n := t.names[value]
 	if n == nil {
-		t.forbidden = t.forbidden || ForbiddenValue(value)
 		if len(t.names) > mostNames {
 			return
 		}
-		n = &named{}
+		n = &named{forbidden: ForbiddenValue(value), person: personal(t.key, value)}
 		t.names[strings.Clone(value)] = n
 	}
 	n.policies++
@@ -171,10 +180,10 @@ func (t *tally) free() bool {
 }
 
 // common are the values that are no numbers and that so many customers have, in order, and how many
-// policies have one.
+// policies have one. None says what may never be a feature, or looks like somebody's name.
 func (t *tally) common(fewest int) (values []string, policies int) {
 	for v, n := range t.names {
-		if n.customers >= fewest {
+		if n.customers >= fewest && !n.forbidden && !n.person {
 			values, policies = append(values, v), policies+n.policies
 		}
 	}
@@ -182,9 +191,25 @@ func (t *tally) common(fewest int) (values []string, policies int) {
 	return values, policies
 }
 
+// forbidden reports whether more than a few policies have a value that may never be a feature.
+func (t *tally) forbidden() bool {
+	n := 0
+	for _, v := range t.names {
+		if v.forbidden {
+			n += v.policies
+		}
+	}
+	return t.many(n)
+}
+
+func (t *tally) many(policies int) bool { return float64(policies) > fewForbidden*float64(t.seen) }
+
 // genders reports whether the values are those that forms have for gender, and nothing else.
-// One of them alone says little: MAN makes lorries.
+// One of them alone says little: MAN makes lorries. Nor do D and H of a fuel.
 func (t *tally) genders() bool {
+	if !mayBeWho(t.key) {
+		return false
+	}
 	either := [2]bool{}
 	for v := range t.names {
 		side, ok := genderCodes[strings.ToLower(v)]
@@ -202,19 +227,41 @@ func (t *tally) genders() bool {
 // vrouw, male and female, Herr and Dame, homme and femme; 2 is neither.
 var genderCodes = map[string]int{"m": 0, "h": 0, "man": 0, "men": 0, "mann": 0, "v": 1, "f": 1, "w": 1, "d": 1, "women": 1, "x": 2, "o": 2, "u": 2, "?": 2, "-": 2, "unknown": 2, "onbekend": 2}
 
-// people reports whether values look like names of people, by their initials or by what stands
-// before a surname: J. Bakker, Jan de Vries. Other names cannot be told from those of things.
+// people reports whether more than a few policies have what looks like somebody's name, and not
+// all the same.
 func (t *tally) people() bool {
-	n := 0
-	for v := range t.names {
-		if personal.MatchString(v) {
-			n++
+	different, policies := 0, 0
+	for _, n := range t.names {
+		if n.person {
+			different, policies = different+1, policies+n.policies
 		}
 	}
-	return n >= min(peoplesNames, len(t.names)) && n > 0
+	return different >= min(peoplesNames, len(t.names)) && t.many(policies)
 }
 
-var personal = regexp.MustCompile(`^(\p{Lu}\.\s?)+(\p{L}+\s)*\p{Lu}\p{Ll}+|^\p{Lu}\p{Ll}+\s((van|de|den|der|ten|ter|het|'t|von|zu|el|al|ben|di|da)\s)+\p{Lu}\p{Ll}+$`)
+// personal reports whether a value looks like somebody's name: by initials, J. Bakker, or by a known
+// first name, Jan de Vries. Without a particle that is said of classes and of what may be about
+// people only: regions and makes are named after people.
+func personal(key, value string) bool {
+	if initials.MatchString(value) {
+		return true
+	}
+	m := fullName.FindStringSubmatch(value)
+	return m != nil && (m[2] != "" || mayBeWho(key) || classes.MatchString(key)) && firstNames.Find(m[1]) != nil && firstNames.Find(value) != nil
+}
+
+var (
+	classes  = regexp.MustCompile(`(?i)(class|klasse)$`)
+	initials = regexp.MustCompile(`^(\p{Lu}\.\s?)+(\p{L}+\s)*\p{Lu}\p{Ll}+`)
+	fullName = regexp.MustCompile(`^(\p{L}\p{Ll}+)\s+((?:(?:van|de|den|der|ten|ter|het|'t|von|zu|el|al|ben|di|da)\s+)*)\p{L}[\p{L}'-]+$`)
+)
+
+// mayBeWho reports whether an attribute may be about people: one that is no known rating factor, or
+// is one of who drives or works.
+func mayBeWho(key string) bool {
+	at, known := ratingKeys[folded(key)]
+	return !known || ratingFactors[at].Who
+}
 
 // has reports whether a policy has the attribute.
 func (s *Survey) has(key string) bool { return s.keys[key] != nil }
@@ -228,7 +275,7 @@ const mostAttributes = 40
 // Schema is the features with the attributes that are known rating factors or that the
 // tenant names, and that at least one policy in fifty has, at most 40 of them, the commonest
 // first and then by name. Those are left out that may never be a feature, by their key or by
-// any of their values, those that look like free text or names of people, and those that the
+// more than a few of their values, those that look like free text or names of people, and those that the
 // tenant excludes. What is left out of those that a policy in fifty has, or that the tenant
 // names, is returned with why. Of a category the schema has the values that enough customers
 // have: what few have would point at them, and models learn nothing from it.
@@ -286,7 +333,7 @@ func (t *tally) why(key string, policies int, settings Settings) string {
 		return fmt.Sprintf("looks like free text: more than %d different values, one of more than %d characters, or mostly of several words", mostNames, longestOne)
 	case t.seen*50 < policies:
 		return "fewer than one policy in fifty have it"
-	case t.forbidden || t.genders():
+	case t.forbidden() || t.genders():
 		return "forbidden: a value says gender, health, or another special category"
 	case t.people():
 		return "forbidden: values look like names of people"

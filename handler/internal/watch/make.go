@@ -499,15 +499,20 @@ func (q *questioner) relation(key string, now []*portfolio.View) {
 
 // discover begins to gather the attributes that may never be a feature, by their key or by
 // what somebody has of them; whoever came before has none.
+// One that is a feature is not: what a few policies have of it is read as another value.
 func (q *questioner) discover(attributes []portfolio.Attribute) {
 	const most = 1000 // keys that are free text, of which hardly anyone has the same
 	for _, a := range attributes {
-		if _, known := q.values[a.Key]; known || len(q.keys) >= most || strings.HasPrefix(a.Key, enrichment.Prefix) || !feature.Forbidden(a.Key) && !feature.ForbiddenValue(a.Value) || slices.Contains(q.keys, a.Key) {
+		if _, known := q.values[a.Key]; known || len(q.keys) >= most || strings.HasPrefix(a.Key, enrichment.Prefix) || !feature.Forbidden(a.Key) && (!feature.ForbiddenValue(a.Value) || q.reads(a.Key)) || slices.Contains(q.keys, a.Key) {
 			continue
 		}
 		key := strings.Clone(a.Key)
 		q.keys, q.values[key] = append(q.keys, key), make([]string, q.policies.N-1)
 	}
+}
+
+func (q *questioner) reads(key string) bool {
+	return slices.ContainsFunc(q.m.Risk.Schema.Attributes, func(a feature.Attr) bool { return a.Key == key })
 }
 
 func attribute(v *portfolio.View, policies []int, key string) string {
