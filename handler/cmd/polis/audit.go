@@ -29,7 +29,7 @@ func (m *auditCmd) Run(ctx context.Context) error {
 		return err
 	}
 	return m.there(func(s *stack) error {
-		t, err := s.book.Tenant(ctx, m.Tenant)
+		t, err := s.found(ctx, m.Tenant)
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,7 @@ type backtestCmd struct {
 	AsOf      string `help:"Look back from this date; by default today."`
 	Years     int    `help:"How many years: as of each the models are trained anew." default:"3"`
 	Settings  string `help:"Settings to test, over those of the tenant's current models; see polis settings." type:"existingfile" placeholder:"FILE"`
-	Customers int    `help:"Test on a made book of so many customers instead of a tenant's." placeholder:"N"`
+	Customers count  `help:"Test on a made book of so many customers instead of a tenant's." placeholder:"N"`
 	World     string `help:"Of the made book: A, B, or null, in which nothing drives anything." enum:"A,B,null," default:""`
 	Seed      uint64 `help:"Of the made book." placeholder:"N"`
 	JSON      bool   `name:"json" help:"Print the figures as JSON."`
@@ -40,8 +40,6 @@ func (m *backtestCmd) Run(ctx context.Context) error {
 	switch {
 	case m.Years < 1 || m.Years > mostYears:
 		return fault.New(fault.Unconfigured, "--years is from 1 to %d", mostYears)
-	case m.Customers < 0:
-		return fault.New(fault.Unconfigured, "--customers is above 0")
 	case m.Customers == 0 && (m.World != "" || m.Seed != 0):
 		return fault.New(fault.Unconfigured, "--world and --seed are of a made book: --customers says how large")
 	case m.Customers > 0 && m.Tenant != "":
@@ -56,7 +54,7 @@ func (m *backtestCmd) Run(ctx context.Context) error {
 		return m.made(ctx, on)
 	}
 	return m.there(func(s *stack) error {
-		t, err := s.book.Tenant(ctx, cmp.Or(m.Tenant, "sample"))
+		t, err := s.found(ctx, cmp.Or(m.Tenant, "sample"))
 		if err != nil {
 			return err
 		}
@@ -73,7 +71,7 @@ func (m *backtestCmd) made(ctx context.Context, on date) (err error) {
 	defer os.RemoveAll(dir)
 	m.Dir = filepath.Join(dir, "var")
 	return m.with(func(s *stack) error {
-		o := sampleOptions{Customers: m.Customers, Seed: cmp.Or(m.Seed, 1), World: cmp.Or(m.World, "A"), AsOf: on, Dir: filepath.Join(dir, "tables")}
+		o := sampleOptions{Customers: int(m.Customers), Seed: cmp.Or(m.Seed, 1), World: cmp.Or(m.World, "A"), AsOf: on, Dir: filepath.Join(dir, "tables")}
 		p := newProgress(os.Stderr)
 		if err := makeSample(ctx, p, o); err != nil {
 			return err

@@ -102,14 +102,17 @@ func TestBacktestOfWrongInput(t *testing.T) {
 		code   int
 		stderr string
 	}{
-		{"no such tenant", []string{"--tenant", "nobody"}, 3, "no such tenant"},
+		{"no such tenant", []string{"--tenant", "nobody"}, 3, "no such tenant: nobody; there are book"},
+		{"the tenant that is not there by default", nil, 3, "no such tenant: sample; there are book"},
 		{"a short book", []string{"--tenant", "book", "--as-of", "2026-03-31"}, 3, "the book has 0 of the 3 years asked for"},
 		{"no years", []string{"--years", "0"}, 2, "--years is from 1 to 20"},
 		{"no number of years", []string{"--years", "x"}, 2, "--years"},
 		{"a world without a size", []string{"--world", "B"}, 2, "--customers says how large"},
 		{"a seed without a size", []string{"--seed", "4"}, 2, "--customers says how large"},
 		{"a tenant of a made book", []string{"--tenant", "book", "--customers", "100"}, 2, "give one of them"},
-		{"fewer than nobody", []string{"--customers", "-1"}, 2, "--customers"},
+		{"fewer than nobody", []string{"--customers", "-1"}, 2, "polis: --customers: needs a whole number above 0"},
+		{"nobody", []string{"--customers", "0"}, 2, "polis: --customers: needs a whole number above 0"},
+		{"no number", []string{"--customers", "many"}, 2, "polis: --customers: needs a whole number above 0"},
 		{"no such world", []string{"--customers", "100", "--world", "C"}, 2, "--world"},
 		{"a date to come", []string{"--as-of", "2999-01-01"}, 2, "not after today"},
 		{"no file", []string{"--out", "-"}, 2, "--out is a file"},

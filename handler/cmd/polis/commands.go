@@ -205,7 +205,7 @@ func (m *trainCmd) Run(ctx context.Context) error {
 		return err
 	}
 	return m.there(func(s *stack) error {
-		t, err := s.book.Tenant(ctx, m.Tenant)
+		t, err := s.found(ctx, m.Tenant)
 		if err != nil {
 			return err
 		}
@@ -285,7 +285,7 @@ func (m *runCmd) Run(ctx context.Context) error {
 		return err
 	}
 	return m.there(func(s *stack) error {
-		t, err := s.book.Tenant(ctx, m.Tenant)
+		t, err := s.found(ctx, m.Tenant)
 		if err != nil {
 			return err
 		}
@@ -314,6 +314,9 @@ type topCmd struct {
 
 func (m *topCmd) Run(ctx context.Context) error {
 	return m.there(func(s *stack) error {
+		if _, err := s.found(ctx, m.Tenant); err != nil {
+			return err
+		}
 		h, err := s.lists.Newest(ctx, m.Tenant)
 		if err != nil {
 			return err

@@ -19,6 +19,9 @@ type effectsCmd struct {
 // Run prints what came of acting, as the tenant's last run counted it.
 func (m *effectsCmd) Run(ctx context.Context) error {
 	return m.there(func(s *stack) error {
+		if _, err := s.found(ctx, m.Tenant); err != nil {
+			return err
+		}
 		counted, err := s.lists.Counted(ctx, m.Tenant)
 		if err != nil {
 			return err

@@ -35,7 +35,7 @@ type localCmd struct {
 	Listen    string `help:"Where to listen." default:"127.0.0.1:7071"`
 	Portfolio string `help:"Folder with the four tables; by default a sample is made." type:"path" placeholder:"DIR"`
 	AsOf      string `help:"Score as of this date; by default today." placeholder:"DATE"`
-	Customers int    `help:"Customers of the sample." default:"20000"`
+	Customers count  `help:"Customers of the sample." default:"20000"`
 	Seed      uint64 `help:"Seed of the sample." default:"1"`
 	Crashes   int    `help:"Crashes of the handler within 30 minutes that stop the host." default:"3"`
 	Stack     string `help:"What keeps blobs and messages: embedded, or azurite, where Azurite and a bus over AMQP play Azure's part." enum:"embedded,azurite" default:"embedded"`
@@ -247,7 +247,7 @@ func (m *localCmd) fill(ctx context.Context, s *stack, p *progress, t book.Tenan
 			}
 		}
 		dir = filepath.Join(s.dir, "sample")
-		if err := makeSample(ctx, p, sampleOptions{Customers: m.Customers, Seed: m.Seed, World: "A", AsOf: on, Dir: dir}); err != nil {
+		if err := makeSample(ctx, p, sampleOptions{Customers: int(m.Customers), Seed: m.Seed, World: "A", AsOf: on, Dir: dir}); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,7 @@ import (
 type date = portfolio.Date
 
 type sampleCmd struct {
-	Customers int    `help:"How many customers." default:"20000"`
+	Customers count  `help:"How many customers." default:"20000"`
 	Seed      uint64 `help:"The same seed gives the same files." default:"1"`
 	World     string `help:"A; B has another functional form; null has outcomes that depend on nothing." default:"A" enum:"A,B,null"`
 	AsOf      string `help:"The last date of the book; by default today."`
@@ -25,7 +25,7 @@ func (m *sampleCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return makeSample(ctx, newProgress(os.Stderr), sampleOptions{Customers: m.Customers, Seed: m.Seed, World: m.World, AsOf: on, Dir: m.Out, Truth: m.Truth})
+	return makeSample(ctx, newProgress(os.Stderr), sampleOptions{Customers: int(m.Customers), Seed: m.Seed, World: m.World, AsOf: on, Dir: m.Out, Truth: m.Truth})
 }
 
 type sampleOptions struct {

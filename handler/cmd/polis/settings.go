@@ -22,7 +22,7 @@ type settingsCmd struct {
 // polis train --settings reads.
 func (m *settingsCmd) Run(ctx context.Context) error {
 	return m.there(func(s *stack) error {
-		t, err := s.book.Tenant(ctx, m.Tenant)
+		t, err := s.found(ctx, m.Tenant)
 		if err != nil {
 			return err
 		}

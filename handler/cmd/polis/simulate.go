@@ -13,7 +13,7 @@ import (
 
 // simulateCmd has the settings that one plays with; the others are in --settings.
 type simulateCmd struct {
-	Customers   []int    `help:"Customers of each tenant; their runs start at once, in this order." default:"1000000"`
+	Customers   []count  `help:"Customers of each tenant; their runs start at once, in this order." default:"1000000"`
 	Buckets     []int    `help:"Buckets of each tenant; by default as many as its book should have."`
 	Width       *int     `help:"Chunks of a run under way at a time; 0: all."`
 	Instances   *int     `help:"Instances at most."`
@@ -43,7 +43,7 @@ func (m *simulateCmd) settings() (simulate.Settings, error) {
 	}
 	s.Tenants = nil
 	for i, n := range m.Customers {
-		t := simulate.Tenant{Customers: n, Buckets: book.BucketsFor(n)}
+		t := simulate.Tenant{Customers: int(n), Buckets: book.BucketsFor(int(n))}
 		if len(m.Buckets) > 0 {
 			t.Buckets = m.Buckets[i]
 		}

@@ -138,6 +138,32 @@ func (s *stack) tenant(ctx context.Context, id string, buckets int) (book.Tenant
 	return t, err
 }
 
+// maxNamed is how many tenants are named to who asks for another.
+const maxNamed = 20
+
+// found finds a tenant that must be there; where it is not, it says which are.
+func (s *stack) found(ctx context.Context, id string) (book.Tenant, error) {
+	t, err := s.book.Tenant(ctx, id)
+	if !fault.Is(err, fault.NotFound) {
+		return t, err
+	}
+	var there []string
+	for t, err := range s.book.Tenants(ctx) {
+		if err != nil {
+			return t, err
+		}
+		if len(there) == maxNamed {
+			there = append(there, "and more")
+			break
+		}
+		there = append(there, t.ID)
+	}
+	if len(there) == 0 {
+		return t, fault.New(fault.NotFound, "no such tenant: %s; there is none yet: polis import makes one", id)
+	}
+	return t, fault.New(fault.NotFound, "no such tenant: %s; there are %s", id, strings.Join(there, ", "))
+}
+
 // asOf reads a date from the command line; today where there is none.
 func asOf(text string) (portfolio.Date, error) {
 	if text == "" {
