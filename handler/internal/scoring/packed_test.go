@@ -3,12 +3,15 @@ package scoring
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/s2"
 	"pgregory.net/rapid"
+
+	"polis/handler/internal/deflate"
 )
 
 // TestTheDictionaryStays: stored scores are read with the dictionary that they were packed with.
@@ -43,6 +46,41 @@ func TestScoresArePacked(t *testing.T) {
 	}
 	if n := len(sh.AppendStored(nil, &Stored{}, every, every, 1, noon)); n > plain/3 {
 		t.Errorf("%d bytes are stored in %d", plain, n)
+	}
+}
+
+// TestPlainScores: what was stored before scores were packed with a dictionary is read, since it
+// is kept for as long as history is.
+func TestPlainScores(t *testing.T) {
+	every := NewSet(Engines...)
+	sh := &newScorer(t).Relation(couple(), asOf, every)[0]
+	now := sh.AppendStored(nil, &Stored{}, every, every, 7, noon)
+	want, err := DecodeStored(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := bytes.Clone(now[:plainHead])
+	plain[0] = plainFormat
+	for _, e := range Engines {
+		body := sh.appendBody(nil, e)
+		if e == Clv { // as of a fleet
+			body = deflate.Pack(body)
+		}
+		plain = append(binary.AppendUvarint(plain, uint64(len(body))), body...)
+	}
+	got, err := DecodeStored(plain)
+	if err != nil || got.Name() != want.Name() || sh.Changed(&got, every, 8) != 0 {
+		t.Fatalf("%v: %s, not %s", err, got.Name(), want.Name())
+	}
+	for _, e := range Engines {
+		if a, b := got.AppendJSON(nil, e, "t", "c"), want.AppendJSON(nil, e, "t", "c"); !bytes.Equal(a, b) {
+			t.Errorf("%s says %s, not %s", e, a, b)
+		}
+	}
+	for n := range plain {
+		if _, err := DecodeStored(plain[:n]); n > 0 && err == nil {
+			t.Errorf("%d of %d bytes are read", n, len(plain))
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"polis/handler/internal/deflate"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/score"
@@ -34,8 +35,10 @@ type key struct {
 
 const (
 	storedFormat = 3
+	plainFormat  = 2 // without a sum, and packed engine by engine: kept for as long as history is
 	storedKey    = 8 + 1 + 4 + 8 + 8 + 8
-	storedHead   = 1 + 8 + 1 + 1 + len(engineNames)*storedKey + 4 // and the sum of what is packed
+	plainHead    = 1 + 8 + 1 + 1 + len(engineNames)*storedKey
+	storedHead   = plainHead + 4 // and the sum of what is packed
 )
 
 // The moves that are not worth storing: a score that drifts with the calendar by less
@@ -98,7 +101,8 @@ func Glance(b []byte) (Stored, error) {
 	if b == nil {
 		return s, nil
 	}
-	if len(b) < storedHead || b[0] != storedFormat || sumOf(b[storedHead:]) != binary.BigEndian.Uint32(b[storedHead-4:]) {
+	plain := len(b) >= plainHead && b[0] == plainFormat
+	if !plain && (len(b) < storedHead || b[0] != storedFormat || sumOf(b[storedHead:]) != binary.BigEndian.Uint32(b[storedHead-4:])) {
 		return s, damaged()
 	}
 	s.mark = binary.BigEndian.Uint64(b[1:])
@@ -126,7 +130,10 @@ func DecodeStored(b []byte) (Stored, error) {
 	if b == nil || err != nil {
 		return s, err
 	}
-	if b, err = unpack(b[storedHead:]); err != nil {
+	plain := b[0] == plainFormat
+	if plain {
+		b = b[plainHead:]
+	} else if b, err = unpack(b[storedHead:]); err != nil {
 		return Stored{}, damaged()
 	}
 	for e := range s.body {
@@ -135,6 +142,11 @@ func DecodeStored(b []byte) (Stored, error) {
 			return Stored{}, damaged()
 		}
 		s.body[e], b = b[w:w+int(n):w+int(n)], b[w+int(n):]
+		if plain { // thousands of vehicles' were packed
+			if s.body[e], err = deflate.Unpack(s.body[e], maxBodies); err != nil {
+				return Stored{}, damaged()
+			}
+		}
 	}
 	if len(b) != 0 {
 		return Stored{}, damaged()
