@@ -25,9 +25,6 @@ const (
 	partBytes = 192 << 20 // of scratch files, from which on the next bucket begins a new part
 )
 
-// media is the type of the files (IANA, 2024).
-const media = "application/vnd.apache.parquet"
-
 // File is one file of an export.
 type File struct {
 	Name   string `json:"name"`

@@ -173,8 +173,10 @@ func TestDriftMonthlyOfNobodyInForce(t *testing.T) {
 	known := portfolio.Version{RecordedAt: portfolio.DateOf(h.now) - 400}
 	a := &portfolio.Aggregate{
 		Customers: []portfolio.Customer{{ID: "jansen", BirthYear: 1970, Version: known}},
-		Policies: []portfolio.Policy{{ID: "p1", CustomerID: "jansen", Branch: "motor", StartDate: known.RecordedAt - 400, EndDate: known.RecordedAt,
-			AnnualPremium: 50000, Status: portfolio.Ended, Version: known}},
+		Policies: []portfolio.Policy{{
+			ID: "p1", CustomerID: "jansen", Branch: "motor", StartDate: known.RecordedAt - 400, EndDate: known.RecordedAt,
+			AnnualPremium: 50000, Status: portfolio.Ended, Version: known,
+		}},
 	}
 	a.Normalise(portfolio.DateOf(h.now))
 	must(t, h.Book.Put(t.Context(), tenant, a, ""))
