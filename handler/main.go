@@ -20,6 +20,7 @@ import (
 	"polis/handler/internal/config"
 	"polis/handler/internal/deadletter"
 	"polis/handler/internal/decision"
+	"polis/handler/internal/exports"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/functions"
 	"polis/handler/internal/httpapi"
@@ -102,16 +103,17 @@ func serve() error {
 	traced := trace.Sender(queues)
 	runs := run.New(customers, docs, traced, models, lists, time.Now).WithWidth(quotas.Width)
 	loads := imports.New(customers, docs, blobs, traced, time.Now)
+	tables := exports.New(exports.NewMaker(customers, runs, lists, models, time.Now), docs, blobs, traced, time.Now)
 	scores := scoring.NewService(customers, models, time.Now)
 	decisions := decision.New(customers, models, time.Now)
 	reports := watch.New(customers, blobs, traced, models, time.Now)
 
 	api := httpapi.New(httpapi.API{
-		Auth: auth, Book: customers, Scores: scores, Runs: runs, Lists: lists, Imports: loads,
+		Auth: auth, Book: customers, Scores: scores, Runs: runs, Lists: lists, Imports: loads, Exports: tables,
 		Decisions: decisions, Reports: reports, Quotas: quotas, Keep: docs, Now: time.Now, Log: log,
 	})
 	calls := invoke.New(functions.New(functions.Services{
-		Book: customers, Runs: runs, Imports: loads, Scores: scores, Decisions: decisions, Reports: reports, Bus: traced, Now: time.Now, Log: log,
+		Book: customers, Runs: runs, Imports: loads, Exports: tables, Scores: scores, Decisions: decisions, Reports: reports, Bus: traced, Now: time.Now, Log: log,
 	}), deadletter.New(blobs, time.Now), log)
 
 	server := &http.Server{Handler: route(api, calls), ReadHeaderTimeout: 30 * time.Second}

@@ -205,7 +205,7 @@ func groups(role string) float64 {
 	case "api":
 		return 1 // all HTTP functions together
 	case "work":
-		return 7 // each queue's
+		return 8 // each queue's
 	default:
 		return 6 // each timer's
 	}

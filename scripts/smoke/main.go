@@ -408,7 +408,7 @@ type run struct {
 // poison waits until what plant sent is among the dead letters, all kept by Polis and none given up
 // by the bus, and puts it back, after which it is there again.
 func (h *host) poison(ctx context.Context) error {
-	for _, queue := range []string{"risk-requests", "imports", "run-chunks"} {
+	for _, queue := range []string{"risk-requests", "imports", "exports", "run-chunks"} {
 		sent := 3 * len(people)
 		kept := func() (bool, error) {
 			out, err := h.polis(ctx, "", "peek", queue, "--dead")

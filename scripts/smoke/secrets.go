@@ -236,7 +236,7 @@ func (h *host) plant(ctx context.Context) error {
 		if err := h.send(ctx, http.MethodGet, "/api/v1/runs", "", "", q.token, name); err != nil {
 			return err
 		}
-		for _, queue := range []string{"risk-requests", "imports", "run-chunks"} {
+		for _, queue := range []string{"risk-requests", "imports", "exports", "run-chunks"} {
 			for i, body := range []string{person, name, fmt.Sprintf(`{"tenant":%q,"run_id":%q,"import_id":%q,"request_id":%q,"customers":[%q]}`, name, name, name, name, year)} {
 				if _, err := h.polis(ctx, body, "send", queue, "--id", fmt.Sprint(name, i)); err != nil {
 					return err

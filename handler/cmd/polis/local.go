@@ -149,7 +149,7 @@ func (s *stack) keys(ctx context.Context) (*keySet, error) {
 		if k.Tenants[t.ID] == "" {
 			k.Tenants[t.ID] = "polis_dev_" + strings.ToLower(rand.Text())
 		}
-		list = append(list, caller.Key{SHA256: caller.Digest(k.Tenants[t.ID]), Tenant: t.ID, Roles: caller.Roles})
+		list = append(list, caller.Key{SHA256: caller.Digest(k.Tenants[t.ID]), Tenant: t.ID, Roles: []caller.Role{caller.Admin}})
 	}
 	return k, writePrivate(k.file, list)
 }

@@ -25,6 +25,9 @@ const (
 	partBytes = 192 << 20 // of scratch files, from which on the next bucket begins a new part
 )
 
+// Media is the type of the files (IANA, 2024).
+const Media = "application/vnd.apache.parquet"
+
 // File is one file of an export.
 type File struct {
 	Name   string `json:"name"`

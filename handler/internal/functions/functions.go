@@ -18,6 +18,7 @@ import (
 	"polis/handler/internal/bus"
 	"polis/handler/internal/decision"
 	"polis/handler/internal/event"
+	"polis/handler/internal/exports"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/imports"
 	"polis/handler/internal/invoke"
@@ -33,7 +34,7 @@ const ResultQueue = "score-results"
 
 // Queues are the queues that the queue functions receive from, by the function's name.
 func Queues() map[string]string {
-	q := map[string]string{"ImportWork": imports.Queue, "RunChunks": run.ChunkQueue}
+	q := map[string]string{"ImportWork": imports.Queue, "ExportWork": exports.Queue, "RunChunks": run.ChunkQueue}
 	for _, e := range scoring.Engines {
 		q[requestsOf(e)] = e.String() + "-requests"
 	}
@@ -53,6 +54,7 @@ type Services struct {
 	Book      *book.Book
 	Runs      *run.Runs
 	Imports   *imports.Imports
+	Exports   *exports.Exports
 	Scores    *scoring.Service
 	Decisions *decision.Decisions
 	Reports   *watch.Reports
@@ -75,6 +77,13 @@ func New(s Services) invoke.Functions {
 			return err
 		}
 		return s.Imports.Work(ctx, q)
+	}
+	f.Queues["ExportWork"] = func(ctx context.Context, m invoke.Message) error {
+		var q exports.Request
+		if err := decode(m.Body, &q); err != nil {
+			return err
+		}
+		return s.Exports.Work(ctx, q)
 	}
 	f.Queues["RunChunks"] = func(ctx context.Context, m invoke.Message) error {
 		var q run.ChunkRequest

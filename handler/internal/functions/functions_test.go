@@ -7,10 +7,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
+	"time"
 
 	"polis/handler/internal/bus/sqlitebus"
 	"polis/handler/internal/deadletter"
 	"polis/handler/internal/event"
+	"polis/handler/internal/exports"
 	"polis/handler/internal/imports"
 	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
@@ -90,7 +92,7 @@ func TestEstate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]bool{ResultQueue: true, run.ChunkQueue: true, event.Queue: true, imports.Queue: true}
+	want := map[string]bool{ResultQueue: true, run.ChunkQueue: true, event.Queue: true, imports.Queue: true, exports.Queue: true}
 	for _, e := range scoring.Engines {
 		want[e.String()+"-requests"] = true
 	}
@@ -112,11 +114,17 @@ func TestEstate(t *testing.T) {
 	if needs.Bus.DuplicateWindow != fmt.Sprintf("PT%.0fM", sqlitebus.DuplicateWindow.Minutes()) {
 		t.Errorf("the estate remembers ids for %s, the embedded bus for %s", needs.Bus.DuplicateWindow, sqlitebus.DuplicateWindow)
 	}
-	kept := false
+	kept, expires := false, false
 	for _, p := range needs.Blobs[0].Prefixes {
 		kept = kept || p.Name == deadletter.Prefix
+		if p.Name == exports.Prefix && time.Duration(p.KeepDays)*24*time.Hour == exports.Keep {
+			expires = true
+		}
 	}
 	if !kept {
 		t.Errorf("the estate says nothing of blobs below %s", deadletter.Prefix)
+	}
+	if !expires {
+		t.Errorf("the estate does not delete blobs below %s after %s", exports.Prefix, exports.Keep)
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"polis/handler/internal/caller"
 	"polis/handler/internal/decision"
 	"polis/handler/internal/effect"
+	"polis/handler/internal/exports"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feedback"
 	"polis/handler/internal/imports"
@@ -69,6 +70,15 @@ type Imports interface {
 	Report(ctx context.Context, tenant, id string) (io.ReadCloser, error)
 }
 
+// Exports makes a tenant's tables, and gives them out.
+type Exports interface {
+	Start(ctx context.Context, t book.Tenant) (exports.Export, error)
+	Get(ctx context.Context, tenant, id string) (exports.Export, error)
+	List(ctx context.Context, tenant string) ([]exports.Export, error)
+	Open(ctx context.Context, tenant, id, name string) (io.ReadCloser, exports.File, error)
+	Delete(ctx context.Context, tenant, id string) error
+}
+
 // Decisions explains decisions and keeps what people did with them.
 type Decisions interface {
 	Get(ctx context.Context, t book.Tenant, id string) (*decision.Decision, error)
@@ -95,6 +105,7 @@ type API struct {
 	Runs      Runs
 	Lists     Lists
 	Imports   Imports
+	Exports   Exports
 	Decisions Decisions
 	Reports   Reports
 	Quotas    *quota.Quotas
@@ -135,6 +146,11 @@ func routes() []route {
 		{"GET /api/v1/imports", "Imports", caller.PortfolioWrite, false, false, nil, (*API).listImports},
 		{"GET /api/v1/imports/{import}", "Import", caller.PortfolioWrite, false, false, nil, (*API).getImport},
 		{"GET /api/v1/imports/{import}/report", "ImportReport", caller.PortfolioWrite, false, false, nil, (*API).importReport},
+		{"POST /api/v1/exports", "Exports", caller.Admin, true, false, nil, (*API).startExport},
+		{"GET /api/v1/exports", "Exports", caller.Admin, false, false, nil, (*API).listExports},
+		{"GET /api/v1/exports/{export}", "Export", caller.Admin, false, false, nil, (*API).getExport},
+		{"DELETE /api/v1/exports/{export}", "Export", caller.Admin, false, false, nil, (*API).deleteExport},
+		{"GET /api/v1/exports/{export}/{file}", "ExportFile", caller.Admin, false, false, nil, (*API).exportFile},
 		{"GET /api/v1/customers/{customer}", "Customer", caller.ScoresRead, false, false, nil, (*API).getCustomer},
 		{"PUT /api/v1/customers/{customer}", "Customer", caller.PortfolioWrite, false, false, nil, (*API).putCustomer},
 		{"DELETE /api/v1/customers/{customer}", "Customer", caller.PortfolioWrite, false, false, nil, (*API).eraseCustomer},
@@ -172,7 +188,7 @@ func routes() []route {
 
 // New is the API's handler. It panics where something that it needs is missing.
 func New(a API) http.Handler {
-	if a.Auth == nil || a.Book == nil || a.Scores == nil || a.Runs == nil || a.Lists == nil || a.Imports == nil || a.Decisions == nil || a.Reports == nil || a.Quotas == nil || a.Keep == nil || a.Now == nil {
+	if a.Auth == nil || a.Book == nil || a.Scores == nil || a.Runs == nil || a.Lists == nil || a.Imports == nil || a.Exports == nil || a.Decisions == nil || a.Reports == nil || a.Quotas == nil || a.Keep == nil || a.Now == nil {
 		panic("httpapi: a dependency is missing")
 	}
 	mux := http.NewServeMux()

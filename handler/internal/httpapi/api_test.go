@@ -27,6 +27,7 @@ import (
 	"polis/handler/internal/bus/sqlitebus"
 	"polis/handler/internal/caller"
 	"polis/handler/internal/decision"
+	"polis/handler/internal/exports"
 	"polis/handler/internal/feedback"
 	"polis/handler/internal/imports"
 	"polis/handler/internal/portfolio"
@@ -48,6 +49,7 @@ type world struct {
 	book    *book.Book
 	runs    *run.Runs
 	imports *imports.Imports
+	exports *exports.Exports
 	reports *watch.Reports
 	bus     *sqlitebus.Bus
 }
@@ -78,6 +80,9 @@ func newWorld(t *testing.T) *world {
 		must(t, models.Publish(t.Context(), id, m))
 		keys = append(keys, caller.Key{SHA256: caller.Digest("key-" + id), Tenant: id, Roles: caller.Roles})
 	}
+	for _, id := range []string{"one", "two"} {
+		keys = append(keys, caller.Key{SHA256: caller.Digest("key-admin-" + id), Tenant: id, Roles: []caller.Role{caller.Admin}})
+	}
 	keys = append(keys, caller.Key{SHA256: caller.Digest("key-reader"), Tenant: "one", Roles: []caller.Role{caller.ScoresRead}})
 	auth, err := caller.NewKeys(keys)
 	must(t, err)
@@ -85,11 +90,12 @@ func newWorld(t *testing.T) *world {
 	lists := actions.New(b, docs)
 	w.runs = run.New(b, docs, queues, models, lists, now)
 	w.imports = imports.New(b, docs, blobs, queues, now)
+	w.exports = exports.New(exports.NewMaker(b, w.runs, lists, models, now), docs, blobs, queues, now)
 	w.reports = watch.New(b, blobs, queues, models, now)
 	quotas, err := quota.New(quota.Quota{Chunks: 32, Runs: 2, Imports: 2, Exports: 2, Requests: 100_000}, `{"slow": {"requests": 3}}`, now)
 	must(t, err)
 	w.api = New(API{
-		Auth: auth, Book: b, Scores: scoring.NewService(b, models, now), Runs: w.runs, Lists: lists, Imports: w.imports,
+		Auth: auth, Book: b, Scores: scoring.NewService(b, models, now), Runs: w.runs, Lists: lists, Imports: w.imports, Exports: w.exports,
 		Decisions: decision.New(b, models, now), Reports: w.reports, Quotas: quotas, Keep: docs, Now: now, Log: zerolog.Nop(),
 	})
 	doc, err := libopenapi.NewDocument(spec)
@@ -183,6 +189,11 @@ func (w *world) work() {
 			var q imports.Request
 			must(w.t, json.Unmarshal(b, &q))
 			return w.imports.Work(w.t.Context(), q)
+		},
+		exports.Queue: func(b []byte) error {
+			var q exports.Request
+			must(w.t, json.Unmarshal(b, &q))
+			return w.exports.Work(w.t.Context(), q)
 		},
 		run.ChunkQueue: func(b []byte) error {
 			var q run.ChunkRequest

@@ -63,3 +63,20 @@ func TestWaitingImportsOfATenant(t *testing.T) {
 	}
 	later(t, "a third import", send())
 }
+
+func TestWaitingExportsOfATenant(t *testing.T) {
+	w := newWorld(t)
+	ask := func() *httptest.ResponseRecorder {
+		return w.do("key-admin-one", http.MethodPost, "/api/v1/exports", "", nil)
+	}
+	for range 2 {
+		if out := ask(); out.Code != http.StatusAccepted {
+			t.Fatalf("%d %s", out.Code, out.Body)
+		}
+	}
+	later(t, "a third export", ask())
+	w.work()
+	if out := ask(); out.Code != http.StatusAccepted {
+		t.Errorf("after the others are done: %d %s", out.Code, out.Body)
+	}
+}
