@@ -20,7 +20,7 @@ import (
 
 // What bounds the memory and the scratch files of an export. All are our choice.
 const (
-	groupRows = 50_000    // rows of a row group: some megabytes of all tables together
+	groupRows = 20_000    // rows of a row group: some ten megabytes of all tables together
 	pageBytes = 32 << 10  // of a column, before they are packed: a hundred and eighty columns are written at once
 	partBytes = 192 << 20 // of scratch files, from which on the next bucket begins a new part
 )
