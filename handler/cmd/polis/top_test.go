@@ -11,6 +11,9 @@ import (
 // TestTop runs a sample of 2,000 customers, half of whom may miss something: who may leave stands
 // on the first screens all the same, and each part is where and as large as it should be.
 func TestTop(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED with -short: run without the race detector")
+	}
 	dir := t.TempDir()
 	run := func(args ...string) string {
 		t.Helper()
