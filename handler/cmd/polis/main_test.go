@@ -167,6 +167,9 @@ func TestSampleIsTheSame(t *testing.T) {
 // TestNothingIsFoundWhereThereIsNothing: in a world in which nothing drives anything the
 // models must explain nothing, and in one with causes something.
 func TestNothingIsFoundWhereThereIsNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED with -short: run without the race detector")
+	}
 	explained := func(world string) map[string]float64 {
 		dir := filepath.Join(t.TempDir(), "book")
 		data := filepath.Join(t.TempDir(), "var")
