@@ -60,8 +60,34 @@ func (a *Aggregate) Note(g *Given) {
 	}
 }
 
-// NoteGiven looks in the JSON that the aggregate was decoded from for what is not given.
+// Unsure reports whether a field has an empty value that may stand for one that was not given.
+func (a *Aggregate) Unsure() bool {
+	for i := range a.Customers {
+		for _, c := range a.Customers[i].Consents {
+			if !c.Given {
+				return true
+			}
+		}
+	}
+	for i := range a.Policies {
+		if a.Policies[i].AnnualPremium == 0 {
+			return true
+		}
+		for _, v := range a.Policies[i].Attributes {
+			if v.Value == "" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// NoteGiven looks in the JSON that the aggregate was decoded from for what is not given. Most
+// have no empty value, and are not read a second time.
 func (a *Aggregate) NoteGiven(body []byte) error {
+	if !a.Unsure() {
+		return nil
+	}
 	var g Given
 	if err := json.Unmarshal(body, &g); err != nil {
 		return fault.Wrap(fault.Malformed, err, "looking for required fields")

@@ -51,7 +51,11 @@ type Request struct {
 // NoteGiven looks in the JSON that the request was decoded from for what its aggregates must
 // have and do not: see portfolio.Given.
 func (q *Request) NoteGiven(body []byte) error {
-	if len(q.Aggregates) == 0 {
+	unsure := false
+	for i := range q.Aggregates {
+		unsure = unsure || q.Aggregates[i].Unsure()
+	}
+	if !unsure {
 		return nil
 	}
 	var given struct {
