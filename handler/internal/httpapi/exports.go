@@ -10,7 +10,6 @@ import (
 
 	"polis/handler/internal/exports"
 	"polis/handler/internal/fault"
-	"polis/handler/internal/run"
 )
 
 // startExport takes no body: an export is of all that there is.
@@ -19,14 +18,8 @@ func (a *API) startExport(w http.ResponseWriter, r *http.Request, c call) error 
 	if err != nil {
 		return err
 	}
-	waiting := 0
-	for i := range list {
-		if list[i].Status == "waiting" && a.Now().Sub(list[i].Created) < run.Forgotten {
-			waiting++
-		}
-	}
-	if most := a.Quotas.Of(c.tenant.ID).Exports; waiting >= most {
-		return fault.Later(time.Minute, "%d exports of the tenant wait, and %d may", waiting, most)
+	if err := room(a.Now(), list, "exports", a.Quotas.Of(c.tenant.ID).Exports, func(e *exports.Export) (string, time.Time) { return e.Status, e.Created }); err != nil {
+		return err
 	}
 	e, err := a.Exports.Start(r.Context(), c.tenant)
 	if err != nil {

@@ -114,14 +114,8 @@ func (a *API) startImport(w http.ResponseWriter, r *http.Request, c call) error 
 	if err != nil {
 		return err
 	}
-	waiting := 0
-	for i := range list {
-		if list[i].Status == "waiting" && a.Now().Sub(list[i].Created) < run.Forgotten {
-			waiting++
-		}
-	}
-	if most := a.Quotas.Of(c.tenant.ID).Imports; waiting >= most {
-		return fault.Later(time.Minute, "%d imports of the tenant wait, and %d may", waiting, most)
+	if err := room(a.Now(), list, "imports", a.Quotas.Of(c.tenant.ID).Imports, func(i *imports.Import) (string, time.Time) { return i.Status, i.Created }); err != nil {
+		return err
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxUpload)
 	parts, err := r.MultipartReader()
@@ -138,6 +132,20 @@ func (a *API) startImport(w http.ResponseWriter, r *http.Request, c call) error 
 	}
 	w.Header().Set("Location", "/api/v1/imports/"+i.ID)
 	return writeJSON(w, http.StatusAccepted, i)
+}
+
+// room refuses what is asked for where as many of the tenant's jobs wait already as may.
+func room[T any](now time.Time, jobs []T, called string, most int, of func(*T) (status string, created time.Time)) error {
+	waiting := 0
+	for i := range jobs {
+		if status, created := of(&jobs[i]); status == "waiting" && now.Sub(created) < run.Forgotten {
+			waiting++
+		}
+	}
+	if waiting >= most {
+		return fault.Later(time.Minute, "%d %s of the tenant wait, and %d may", waiting, called, most)
+	}
+	return nil
 }
 
 func (a *API) listImports(w http.ResponseWriter, r *http.Request, c call) error {
