@@ -16,6 +16,7 @@ import (
 	"polis/handler/internal/blob/folder"
 	"polis/handler/internal/book"
 	"polis/handler/internal/caller"
+	"polis/handler/internal/hindsight"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/registry"
 	"polis/handler/internal/sample"
@@ -74,7 +75,7 @@ func with(dir string, f func(store.Store, *book.Book) error) error {
 }
 
 func (p *prepared) load(ctx context.Context, dir string) error {
-	return with(dir, func(_ store.Store, b *book.Book) error { return made.Load(ctx, b, p.tenant, p.csv, dir, asOf) })
+	return with(dir, func(_ store.Store, b *book.Book) error { return hindsight.Load(ctx, b, p.tenant, p.csv, dir, asOf) })
 }
 
 func (p *prepared) train(ctx context.Context) error {

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"polis/handler/internal/book"
-	"polis/handler/internal/intake"
+	"polis/handler/internal/hindsight"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/store/sqlite"
 	"polis/handler/internal/train"
@@ -36,29 +36,11 @@ func Import(ctx context.Context, tables, dir string, buckets int, asOf portfolio
 		return nil, err
 	}
 	b := &Book{book.New(s), book.Tenant{ID: "t", Buckets: buckets, Created: time.Unix(0, 0)}, s}
-	if err := Load(ctx, b.book, b.tenant, tables, dir, asOf); err != nil {
+	if err := hindsight.Load(ctx, b.book, b.tenant, tables, dir, asOf); err != nil {
 		_ = s.Close() // the first error is the one to tell
 		return nil, err
 	}
 	return b, nil
-}
-
-// Load makes a tenant in a book and takes the tables of a folder in.
-func Load(ctx context.Context, b *book.Book, t book.Tenant, tables, scratch string, asOf portfolio.Date) error {
-	if err := b.CreateTenant(ctx, t); err != nil {
-		return err
-	}
-	files := map[portfolio.Table]intake.Source{}
-	for _, table := range portfolio.Tables {
-		path := filepath.Join(tables, table.String()+".csv")
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		files[table] = intake.Source{Name: table.String(), Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(path) }}
-	}
-	_, err := intake.Import(ctx, b, intake.Options{Tenant: t.ID, AsOf: asOf, Files: files, Scratch: scratch})
-	return err
 }
 
 // Close closes the store.

@@ -53,14 +53,15 @@ func Book(ctx context.Context, dir string, o sample.Options) (source train.Sourc
 		return nil, nil, err
 	}
 	b, t := book.New(s), book.Tenant{ID: "hindsight", Buckets: book.DefaultBuckets, Created: time.Unix(0, 0)}
-	if err := fill(ctx, b, t, o.Dir, dir, asOf); err != nil {
+	if err := Load(ctx, b, t, o.Dir, dir, asOf); err != nil {
 		_ = s.Close() // the first error is the one to tell
 		return nil, nil, err
 	}
 	return relations(b, t), s.Close, nil
 }
 
-func fill(ctx context.Context, b *book.Book, t book.Tenant, tables, scratch string, asOf portfolio.Date) error {
+// Load makes a tenant in a book and takes the tables of a folder in.
+func Load(ctx context.Context, b *book.Book, t book.Tenant, tables, scratch string, asOf portfolio.Date) error {
 	if err := b.CreateTenant(ctx, t); err != nil {
 		return err
 	}
