@@ -5,13 +5,16 @@
 // make one joint law, from which everything follows, so that no two figures contradict each
 // other:
 //
+//   - A policy ends, whether with its relation or by itself.
 //   - The relation ends: all its policies that count by the definition are gone, by a lapse
-//     or by another end. The policies that count end with it; of the others a share goes
-//     along, all together, and the rest goes on. A relation lapses with the lapse of one of
-//     its last policies: of those that end with it some end otherwise, independently.
-//   - A policy ends by itself in a month in which its relation goes on, or for a policy that
-//     does not count after its relation has ended; given its features independently of the
-//     relation's other policies.
+//     or by another end. One with a single policy that counts ends as that does, but for the
+//     share of ends after which another that was bought since carries it on. One with several
+//     has hazards of its own; those policies end with it, of the others a share goes along,
+//     all together, and the rest goes on. A relation lapses with the lapse of one of its last
+//     policies: of those that end with it some end otherwise, independently.
+//   - What a policy's hazards say beyond what comes with its relation is an end by itself, in
+//     a month in which the relation goes on, or for a policy that does not count after its
+//     relation has ended; given its features independently of the relation's other policies.
 //
 // By construction, for each month: every probability of an end rises with the horizon; a
 // policy that counts has ended at least as probably as its relation, and each of a branch's
@@ -48,8 +51,8 @@ var Horizons = [...]int{1, 3, 6, 12, Horizon}
 // Model is what training publishes for this engine.
 type Model struct {
 	Definition               Definition           // that it was trained under; "" is the default
-	Lapse, Other             score.Model          // monthly hazards of the relation: of a lapse, of any other end
-	PolicyLapse, PolicyOther score.Model          // likewise of a policy, while its relation goes on
+	Lapse, Other             score.Model          // monthly hazards of a relation of several policies that count: of a lapse, of any other end
+	PolicyLapse, PolicyOther score.Model          // likewise of a policy
 	Schema                   feature.PolicySchema // whose attributes the hazards read
 	Book                     Book
 	Bands                    score.Bands // of the probability over 12 months
@@ -68,8 +71,11 @@ type Book struct {
 	// relation lapses, likewise: of those that count, and of the others. One policy is enough
 	// for the relation's lapse, so that it is none of those that count alone.
 	Otherwise [2][3]float64 `json:"otherwise"`
-	Changes   Changes       `json:"premium_changes"`
-	Fade      Fade          `json:"fade"`
+	// Carried is the share of lapses, and of other ends, of the only policy that counts after
+	// which the relation goes on: with another that was bought since.
+	Carried [2]float64 `json:"carried_on"`
+	Changes Changes    `json:"premium_changes"`
+	Fade    Fade       `json:"fade"`
 }
 
 // Check makes sure that what was frozen can be scored with.
@@ -82,10 +88,10 @@ func (m *Model) Check() error {
 			return err
 		}
 	}
-	for _, shares := range [...][3]float64{m.Book.AlongLapse, m.Book.AlongOther, m.Book.Otherwise[counting], m.Book.Otherwise[beside]} {
+	for _, shares := range [...][]float64{m.Book.AlongLapse[:], m.Book.AlongOther[:], m.Book.Otherwise[counting][:], m.Book.Otherwise[beside][:], m.Book.Carried[:]} {
 		for _, v := range shares {
 			if !(v >= 0 && v <= 1) {
-				return fault.New(fault.Malformed, "churn: a share of policies that go along, or end otherwise, is from 0 to 1")
+				return fault.New(fault.Malformed, "churn: a share of policies that go along or end otherwise, or of relations that are carried on, is from 0 to 1")
 			}
 		}
 	}
@@ -120,10 +126,18 @@ type Result struct {
 	Branches []Branch // of the relation
 
 	Experience       Experience // that the relation's probabilities rest on
-	PolicyExperience Experience // likewise what policies do by themselves
+	PolicyExperience Experience // likewise what policies do
 
-	Band    score.Band
-	Reasons score.Reasons // of the relation's lapse hazard in the first month, on the log-odds scale
+	Band score.Band
+	// Reasons are of the relation's lapse hazard in the first month, on the log-odds scale:
+	// where one policy alone counts of that policy's, before a share is carried on. Of is its
+	// id, "" in a relation of several; Whose is the place among the group's views of the
+	// member whose features they are, and Another that this is not the one that the result is
+	// for: they are not for that one to hear.
+	Reasons score.Reasons
+	Of      string
+	Whose   int
+	Another bool
 }
 
 // Ends are the probabilities by the months of Horizons: that there was a lapse, and that
@@ -167,6 +181,7 @@ func (r *Result) Member(in feature.Input, out *Result) {
 	member := slices.Index(in.Group.Views, in.View)
 	policies, branches, top := out.Policies[:0], out.Branches[:0], out.Reasons.Top[:0]
 	*out = *r
+	out.Another = member != r.Whose
 	for i := range r.Policies {
 		if r.Policies[i].member == member {
 			policies = append(policies, r.Policies[i])
@@ -180,8 +195,8 @@ type Engine struct {
 	model      *Model
 	definition Definition
 	reader     feature.Reader
-	explain    *score.Explainer
-	row, held  model.Row // of the relation's hazards, and of a policy's
+	explain    [2]*score.Explainer // of a relation's lapse, and of a policy's
+	row, held  model.Row           // of the relation's hazards, and of a policy's
 	relation   [2]monthly
 	policy     [2]monthly
 	kept       [years]float64 // of what is known
@@ -189,7 +204,7 @@ type Engine struct {
 	// Of the relation, by months: its own hazards, after scaling; and what they are to
 	// policies that count and to the others.
 	lapse, other [Horizon + 1]float64
-	single       [2][Horizon + 1]float64 // of the policy at hand
+	single       [2][Horizon + 1]float64 // of the policy at hand, however it ends
 	with         [2]shock
 	otherwise    [2]float64 // Book.Otherwise of the relation
 	counted      int        // policies that count
@@ -271,7 +286,7 @@ func New(m *Model) *Engine {
 	relation := months(len(feature.HazardFields()), len(feature.Months))
 	policy := months(len(feature.PolicyHazardFields()), len(feature.PolicyMonths))
 	return &Engine{
-		model: m, definition: d, explain: score.NewExplainer(m.Lapse), kept: m.Book.Fade.kept(),
+		model: m, definition: d, explain: [2]*score.Explainer{score.NewExplainer(m.Lapse), score.NewExplainer(m.PolicyLapse)}, kept: m.Book.Fade.kept(),
 		relation: [2]monthly{newMonthly(m.Lapse, relation), newMonthly(m.Other, relation)},
 		policy:   [2]monthly{newMonthly(m.PolicyLapse, policy), newMonthly(m.PolicyOther, policy)},
 		reader:   feature.Reader{Schema: m.Schema},
@@ -309,8 +324,8 @@ func (m *monthly) at(month int, row model.Row) float64 {
 	return m.hazards[k]
 }
 
-// Score fills the result for a relation: its own probabilities by its primary member's
-// features, those of a policy by its customer's.
+// Score fills the result for a relation: the probabilities of several policies that count by
+// its primary member's features, those of a policy by its customer's.
 func (e *Engine) Score(g *feature.Group, r *Result) {
 	d := e.definition.Of(g)
 	switch {
@@ -324,8 +339,6 @@ func (e *Engine) Score(g *feature.Group, r *Result) {
 	r.Clear(score.Scored, d)
 	r.Experience, r.PolicyExperience, r.Fade = e.model.Book.Relations, e.model.Book.Policies, e.model.Book.Fade
 	whole := e.definition.Relation().Of(g)
-	e.reader.Hazard(feature.Input{View: g.Primary, Group: g}, &e.row)
-	e.explain.Explain(e.row, &r.Reasons)
 	e.curves(g, whole, r)
 	e.policies(g, whole, r)
 	for i := range r.Branches {
@@ -355,14 +368,7 @@ func (e *Engine) curves(g *feature.Group, whole Definition, r *Result) {
 	}
 	along := [2]float64{e.model.Book.AlongLapse[n], e.alongOther}
 	r.Alive[0], e.with[counting].stays[0], e.with[beside].stays[0] = 1, 1, 1
-	if known == 0 {
-		for k := 1; k <= Horizon; k++ {
-			e.reader.SetMonth(&e.row, k)
-			e.lapse[k], e.other[k] = e.relation[0].at(k, e.row), e.relation[1].at(k, e.row)
-		}
-		after(&e.kept, &e.lapse, r.Fade.Lapse)
-		after(&e.kept, &e.other, r.Fade.Other)
-	}
+	e.relationHazards(g, whole, r, known == 0)
 	var hazards, ended [2]float64 // by a lapse, by anything else
 	for k := 1; k <= Horizon; k++ {
 		switch {
@@ -384,6 +390,55 @@ func (e *Engine) curves(g *feature.Group, whole Definition, r *Result) {
 		rest.lapse[k] = float64(all.lapse[k] * along[0])
 		rest.stays[k] = max(0, rest.stays[k-1]-rest.lapse[k]-float64(float64(before*hazards[1])*along[1]))
 	}
+}
+
+// relationHazards are those of the relation by month, where needed, and the reasons. A
+// policy of somebody who objects stands for nobody.
+func (e *Engine) relationHazards(g *feature.Group, whole Definition, r *Result, needed bool) {
+	if m, i := Only(g, whole); i >= 0 && !feature.Objects(g.Views[m]) {
+		v := g.Views[m]
+		r.Whose, r.Of, r.Experience = m, v.Policies[i].ID, r.PolicyExperience
+		e.reader.PolicyHazards(feature.Input{View: v, Group: g}, &e.held)
+		e.reader.PolicyHazard(i, &e.held)
+		if e.explain[1].Explain(e.held, &r.Reasons); !needed {
+			return
+		}
+		e.hazards()
+		ends := [2]float64{1 - e.model.Book.Carried[0], 1 - e.model.Book.Carried[1]}
+		for k := 1; k <= Horizon; k++ {
+			e.lapse[k], e.other[k] = float64(e.single[0][k]*ends[0]), float64(e.single[1][k]*ends[1])
+		}
+		r.Fade.Lapse, r.Fade.Other = float64(r.Fade.PolicyLapse*ends[0]), float64(r.Fade.PolicyOther*ends[1])
+		return
+	}
+	r.Whose = slices.Index(g.Views, g.Primary)
+	e.reader.Hazard(feature.Input{View: g.Primary, Group: g}, &e.row)
+	if e.explain[0].Explain(e.row, &r.Reasons); !needed {
+		return
+	}
+	for k := 1; k <= Horizon; k++ {
+		e.reader.SetMonth(&e.row, k)
+		e.lapse[k], e.other[k] = e.relation[0].at(k, e.row), e.relation[1].at(k, e.row)
+	}
+	after(&e.kept, &e.lapse, r.Fade.Lapse)
+	after(&e.kept, &e.other, r.Fade.Other)
+}
+
+// Only is the place among a relation's members, and among that member's policies, of the only
+// policy in force that counts; a second place of −1 where there are several.
+func Only(g *feature.Group, whole Definition) (member, policy int) {
+	policy = -1
+	for m, v := range g.Views {
+		for i := range v.Policies {
+			if p := &v.Policies[i]; p.InForce(v.AsOf) && whole.Counts(p.Branch) {
+				if policy >= 0 {
+					return 0, -1
+				}
+				member, policy = m, i
+			}
+		}
+	}
+	return member, policy
 }
 
 // policies scores each policy in force of those who do not object, and multiplies the
@@ -409,8 +464,8 @@ func (e *Engine) policies(g *feature.Group, whole Definition, r *Result) {
 				e.reader.PolicyHazards(feature.Input{View: v, Group: g}, &e.held)
 				ready = true
 			}
-			e.alone(i, p, v.AsOf, &a)
 			side := Side(whole, p)
+			e.alone(i, p, v.AsOf, side, &a)
 			r.Policies = append(r.Policies, Policy{ID: p.ID, Branch: p.Branch, Renews: feature.Renewal(p, v.AsOf), EndsOn: p.EndsOn, member: member})
 			e.ends(&a, &e.with[side], 1-e.otherwise[side], &r.Policies[len(r.Policies)-1].Ends)
 			e.into(r, p.Branch, side, &a)
@@ -421,8 +476,8 @@ func (e *Engine) policies(g *feature.Group, whole Definition, r *Result) {
 	}
 }
 
-// alone is how policy i of the view that the reader was readied with ends by itself.
-func (e *Engine) alone(i int, p *portfolio.PolicyView, asOf portfolio.Date, a *alone) {
+// alone is how policy i of the view that the reader was readied with, of a side, ends by itself.
+func (e *Engine) alone(i int, p *portfolio.PolicyView, asOf portfolio.Date, side int, a *alone) {
 	*a = alone{}
 	e.reader.PolicyHazard(i, &e.held)
 	for k := 1; k <= 12; k++ {
@@ -440,6 +495,12 @@ func (e *Engine) alone(i int, p *portfolio.PolicyView, asOf portfolio.Date, a *a
 		}
 		return
 	}
+	e.hazards()
+	a.apart(&e.single, &e.with[side], 1-e.otherwise[side])
+}
+
+// hazards are those of the policy that the reader was readied with, by month.
+func (e *Engine) hazards() {
 	for k := 1; k <= Horizon; k++ {
 		if k > 1 {
 			e.reader.SetPolicyMonth(&e.held, k)
@@ -448,14 +509,30 @@ func (e *Engine) alone(i int, p *portfolio.PolicyView, asOf portfolio.Date, a *a
 	}
 	after(&e.kept, &e.single[0], e.model.Book.Fade.PolicyLapse)
 	after(&e.kept, &e.single[1], e.model.Book.Fade.PolicyOther)
+}
+
+// apart takes out of a policy's hazards of ending in any way what comes with its relation, of
+// whose lapses a share lapses: what is left comes by itself, while the relation goes on. Where
+// the relation ends more probably than the policy by its own hazards, it does with it alone.
+func (a *alone) apart(single *[2][Horizon + 1]float64, s *shock, lapses float64) {
+	alive, lapsed, has := 1.0, 0.0, 0.0 // by the hazards: goes on, has lapsed; and what lapses with what is found
 	for k := 1; k <= Horizon; k++ {
-		lapse, other := e.single[0][k], e.single[1][k]
+		lapse, other := single[0][k], single[1][k]
 		if all := lapse + other; all > 1 {
 			lapse, other = lapse/all, other/all
 		}
-		left := 1 - a.gone[k-1]
-		a.kept[k] = min(1, a.gone[k-1]+float64(left*other))
-		a.gone[k] = min(1, a.kept[k]+float64(left*lapse))
+		lapsed += float64(alive * lapse)
+		alive = float64(alive * max(0, 1-lapse-other))
+		has += float64(float64(s.lapse[k]*(1-a.gone[k-1])) * lapses)
+		a.kept[k], a.gone[k] = a.gone[k-1], a.gone[k-1]
+		if !(s.stays[k] > 0) {
+			continue
+		}
+		ends := max(0, 1-alive/s.stays[k]-a.gone[k-1])
+		by := min(ends, max(0, (lapsed-has)/s.stays[k]))
+		has += float64(s.stays[k] * by)
+		a.kept[k] = min(1, a.gone[k-1]+(ends-by))
+		a.gone[k] = min(1, a.kept[k]+by)
 	}
 }
 

@@ -54,7 +54,7 @@ func scored(m *Model, g *feature.Group) *Result {
 // closed form: each cause's share of all that ended.
 func TestConstantHazards(t *testing.T) {
 	const lapse, other = 0.02, 0.005
-	r := scored(flat(lapse, other, 0.01, 0.001), relation("motor"))
+	r := scored(flat(lapse, other, 0.01, 0.001), relation("motor", "contents"))
 	for k := 0; k <= Horizon; k++ {
 		alive := math.Pow(1-lapse-other, float64(k))
 		if math.Abs(r.Alive[k]-alive) > 1e-12 || math.Abs(r.Lapsed[k]-(1-alive)*lapse/(lapse+other)) > 1e-12 {
@@ -95,7 +95,7 @@ func TestTheRenewalMonthComesRound(t *testing.T) {
 		Lapse: scoretest.Model(t, feature.HazardFields(), model.Logistic, logit(0.001), scoretest.Step{Field: "month_renewal", Edges: []float64{1}, Values: []float64{0, 5, 0}}),
 		Other: constant(1e-9), PolicyLapse: alone(0.01), PolicyOther: alone(0.01),
 	}
-	r := scored(m, relation("motor"))
+	r := scored(m, relation("motor", "contents"))
 	var high []int
 	for k := 1; k <= Horizon; k++ {
 		if r.Lapsed[k]-r.Lapsed[k-1] > 0.02*r.Alive[k-1] {
@@ -112,13 +112,13 @@ func TestReasonsAreOfTheFirstMonth(t *testing.T) {
 	m := &Model{
 		Lapse: scoretest.Model(
 			t, feature.HazardFields(), model.Logistic, -4,
-			scoretest.Step{Field: "policies", Edges: []float64{2}, Values: []float64{0, 0.75, -0.5}},
+			scoretest.Step{Field: "policies", Edges: []float64{3}, Values: []float64{0, 0.75, -0.5}},
 			scoretest.Step{Field: "month_calendar", Edges: []float64{4}, Values: []float64{0, 0.25, -0.125}},
 		),
 		Other: constant(0.001), PolicyLapse: alone(0.01), PolicyOther: alone(0.01),
 	}
-	r := scored(m, relation("motor"))
-	if len(r.Reasons.Top) != 2 || r.Reasons.Top[0].Code != "policies" || r.Reasons.Top[0].Contribution != 0.75 || r.Reasons.Top[1].Contribution != 0.25 {
+	r := scored(m, relation("motor", "contents"))
+	if r.Of != "" || len(r.Reasons.Top) != 2 || r.Reasons.Top[0].Code != "policies" || r.Reasons.Top[0].Contribution != 0.75 || r.Reasons.Top[1].Contribution != 0.25 {
 		t.Errorf("%+v", r.Reasons)
 	}
 	if r.Reasons.Base+0.75+0.25+r.Reasons.Rest != r.Reasons.Link || math.Abs(r.Lapsed[1]-1/(1+math.Exp(3))) > 1e-12 {

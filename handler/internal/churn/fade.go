@@ -12,8 +12,8 @@ type Fade struct {
 	// logarithm of a year's hazard is off the book's by e^(−Rate·y) of what the models say.
 	// Within the year the months keep their proportions: when a policy is renewed is known.
 	Rate float64 `json:"rate"`
-	// The book's mean hazards a month, of relations and of policies while their relation goes
-	// on: what all come to in the end. Without one nothing of that kind fades.
+	// The book's mean hazards a month, of relations of several policies that count and of
+	// policies: what all come to in the end. Without one nothing of that kind fades.
 	Lapse       float64 `json:"lapse"`
 	Other       float64 `json:"other"`
 	PolicyLapse float64 `json:"policy_lapse"`

@@ -7,7 +7,6 @@ import (
 	. "polis/handler/internal/churn"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/model"
-	"polis/handler/internal/portfolio"
 	"polis/handler/internal/score/scoretest"
 )
 
@@ -15,15 +14,23 @@ import (
 // hazard is off the book's by what the fade leaves of it, the months of a year keep their
 // proportions, and beyond the months of the engine the same law goes on.
 func TestWhatIsKnownFades(t *testing.T) {
-	const link, mean, rate = -3.0, 0.01, 0.4
-	m := anyEnds(t, link)
-	g := scoretest.Input(asOf, &portfolio.Aggregate{
-		Customers: []portfolio.Customer{{ID: "c", BirthYear: 1980, Version: known}},
-		Policies:  []portfolio.Policy{{ID: "p", CustomerID: "c", Branch: "motor", StartDate: asOf - 400, AnnualPremium: 30000, Status: portfolio.Active, Version: known}},
-	}).Group
+	const mean, rate = 0.01, 0.4
+	t.Run("of several", func(t *testing.T) { fades(t, relation("motor", "contents"), Fade{Rate: rate, Lapse: mean}, mean) })
+	t.Run("of one", func(t *testing.T) { fades(t, relation("motor"), Fade{Rate: rate, PolicyLapse: mean}, mean) })
+	for _, bad := range []Fade{{Rate: -1}, {Rate: math.NaN()}, {Lapse: 2}, {PolicyOther: -0.1}} {
+		m := anyEnds(t, -3)
+		if m.Book.Fade = bad; m.Check() == nil {
+			t.Errorf("%+v passes", bad)
+		}
+	}
+}
+
+// fades holds a relation's hazards to what a fade to a mean makes of them.
+func fades(t *testing.T, g *feature.Group, fade Fade, mean float64) {
+	m, rate := anyEnds(t, -3), fade.Rate
 	var plain, faded Result
 	New(m).Score(g, &plain)
-	m.Book.Fade = Fade{Rate: rate, Lapse: mean}
+	m.Book.Fade = fade
 	New(m).Score(g, &faded)
 	for k := range 13 {
 		if plain.Lapsed[k] != faded.Lapsed[k] {
@@ -51,12 +58,6 @@ func TestWhatIsKnownFades(t *testing.T) {
 	}
 	if got, want := plain.Force(36, 48), plain.Force(24, 36); math.Abs(got-want) > 1e-12 {
 		t.Errorf("without a fade the last year goes on: %v, want %v", got, want)
-	}
-	for _, bad := range []Fade{{Rate: -1}, {Rate: math.NaN()}, {Lapse: 2}, {PolicyOther: -0.1}} {
-		m.Book.Fade = bad
-		if m.Check() == nil {
-			t.Errorf("%+v passes", bad)
-		}
 	}
 }
 

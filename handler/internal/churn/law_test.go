@@ -63,7 +63,7 @@ func anyModel(tb testing.TB, t *rapid.T) *Model {
 		Definition: rapid.SampledFrom([]Definition{"", OnePolicy, OneBranch, AllNonLife, AllEssential, All}).Draw(t, "definition"),
 		Lapse:      made(feature.HazardFields(), "lapse"), Other: made(feature.HazardFields(), "other"),
 		PolicyLapse: made(feature.PolicyHazardFields(), "policy lapse"), PolicyOther: made(feature.PolicyHazardFields(), "policy other"),
-		Book: Book{AlongLapse: shares("along"), AlongOther: shares("along otherwise"), Otherwise: [2][3]float64{{0, share.Draw(t, "otherwise of two"), share.Draw(t, "otherwise of more")}, shares("otherwise beside")}, Fade: Fade{
+		Book: Book{AlongLapse: shares("along"), AlongOther: shares("along otherwise"), Otherwise: [2][3]float64{{0, share.Draw(t, "otherwise of two"), share.Draw(t, "otherwise of more")}, shares("otherwise beside")}, Carried: [2]float64{share.Draw(t, "carried on"), share.Draw(t, "carried on otherwise")}, Fade: Fade{
 			Rate: rapid.OneOf(rapid.Just(0.0), rapid.Float64Range(0, 10)).Draw(t, "fade"), Lapse: share.Draw(t, "mean"), Other: share.Draw(t, "mean of others"),
 			PolicyLapse: share.Draw(t, "mean of policies"), PolicyOther: share.Draw(t, "mean of others of policies"),
 		}},
@@ -161,43 +161,79 @@ func TestOneLaw(tb *testing.T) {
 	})
 }
 
-// TestOnePolicyOneRelation: of a relation with one policy and no hazard of its own, policy,
-// branch and relation are one.
+// TestOnePolicyOneRelation: where one policy counts, policy, branch and relation are one, by
+// the policy's hazards; and where a share of relations is carried on, the policy has ended
+// the more probably.
 func TestOnePolicyOneRelation(t *testing.T) {
-	r := scored(flat(0.02, 0.005, 1e-300, 1e-300), relation("motor"))
+	m := flat(0.5, 0.1, 0.02, 0.005)
+	r := scored(m, relation("motor"))
 	for i, k := range Horizons {
-		if p := &r.Policies[0]; math.Abs(p.Lapsed[i]-r.Lapsed[k]) > 1e-12 || math.Abs(p.Alive[i]-r.Alive[k]) > 1e-12 || p.Lapsed != r.Branches[0].Lapsed {
+		alive := math.Pow(1-0.02-0.005, float64(k))
+		if p := &r.Policies[0]; math.Abs(p.Lapsed[i]-r.Lapsed[k]) > near || math.Abs(p.Alive[i]-r.Alive[k]) > near || p.Lapsed != r.Branches[0].Lapsed || math.Abs(r.Alive[k]-alive) > near {
 			t.Errorf("month %d: policy %v, relation %v", k, p.Lapsed[i], r.Lapsed[k])
+		}
+	}
+	if r.Of != "a" || r.Experience != r.PolicyExperience {
+		t.Errorf("stood for by %q, on %+v", r.Of, r.Experience)
+	}
+	m.Book.Carried = [2]float64{0.1, 0.2}
+	carried := scored(m, relation("motor"))
+	for i, k := range Horizons {
+		const lapse, other = 0.02 * 0.9, 0.005 * 0.8
+		alive := math.Pow(1-lapse-other, float64(k))
+		if math.Abs(carried.Alive[k]-alive) > near || math.Abs(carried.Lapsed[k]-(1-alive)*lapse/(lapse+other)) > near {
+			t.Errorf("month %d: lapsed %v, alive %v", k, carried.Lapsed[k], carried.Alive[k])
+		}
+		if p := &carried.Policies[0]; math.Abs(p.Lapsed[i]-r.Policies[0].Lapsed[i]) > near || math.Abs(p.Alive[i]-r.Policies[0].Alive[i]) > near {
+			t.Errorf("month %d: policy lapsed %v, where none is carried on %v", k, p.Lapsed[i], r.Policies[0].Lapsed[i])
 		}
 	}
 }
 
-// TestPoliciesInClosedForm: with hazards that do not change, a policy that counts lapses
-// with its relation or by itself, and one that does not goes along in part.
+// TestOwnerStandsForTheRelation: the reasons are those of who owns the only policy that
+// counts, and another member's only for that one to hear; a policy of who objects stands for
+// nobody.
+func TestOwnerStandsForTheRelation(t *testing.T) {
+	m := flat(0.03, 0.001, 0.01, 0.001)
+	start := portfolio.MustDate(2020, 7, 1)
+	for _, objects := range []bool{false, true} {
+		in := scoretest.Input(asOf, customer("c", false, policy("t", "travel", start, 0, ""), policy("l", "legal", start, 0, "")), customer("d", objects, policy("m", "motor", start, 0, "")))
+		var r, own Result
+		New(m).Score(in.Group, &r)
+		want := 0.01
+		if objects {
+			want = 0.03
+		}
+		if (r.Of == "m") == objects || math.Abs(r.Lapsed[1]-want) > near {
+			t.Errorf("objects %v: of %q, lapsed within a month %v", objects, r.Of, r.Lapsed[1])
+		}
+		for i, v := range in.Group.Views {
+			of := in
+			of.View = v
+			if r.Member(of, &own); own.Another != (i != r.Whose) {
+				t.Errorf("objects %v: the reasons of %s are another's: %v", objects, v.ID, own.Another)
+			}
+		}
+	}
+}
+
+// TestPoliciesInClosedForm: with hazards that do not change, a policy ends by its own,
+// whatever its relation does; and with its relation where that ends more probably.
 func TestPoliciesInClosedForm(t *testing.T) {
-	const lapse, other, alone, ends, along = 0.02, 0.005, 0.01, 0.003, 0.25
-	m := flat(lapse, other, alone, ends)
-	m.Book.AlongLapse, m.Book.AlongOther = [3]float64{along, 1, 1}, [3]float64{along, 1, 1}
-	r := scored(m, relation("motor", "travel"))
-	goes := 1 - lapse - other
-	stays := goes * (1 - alone - ends) // a month
-	want := (lapse + goes*alone) * (1 - math.Pow(stays, 12)) / (1 - stays)
-	if got := r.Policies[0].Lapsed[3]; math.Abs(got-want) > 1e-12 {
-		t.Errorf("motor lapses with %v, want %v", got, want)
-	}
-	attached, relation, gone := 1.0, 1.0, 0.0
-	want = 0
-	for range 12 {
-		shock := relation * lapse * along
-		want += shock * (1 - gone)
-		attached -= relation * (lapse + other) * along
-		left := 1 - gone
-		gone += left * (alone + ends)
-		want += attached * left * alone
-		relation *= goes
-	}
-	if got := r.Policies[1].Lapsed[3]; math.Abs(got-want) > 1e-12 {
-		t.Errorf("travel lapses with %v, want %v", got, want)
+	const lapse, other, ends, along = 0.03, 0.008, 0.003, 0.25
+	for _, tc := range []struct{ relation, want float64 }{
+		{0.02, lapse * (1 - math.Pow(1-lapse-other, 12)) / (lapse + other)},
+		{0.06, 0.06 * (1 - math.Pow(1-0.06-ends, 12)) / (0.06 + ends)},
+	} {
+		m := flat(tc.relation, ends, lapse, other)
+		m.Book.AlongLapse, m.Book.AlongOther = [3]float64{0, along, 1}, [3]float64{0, along, 1}
+		r := scored(m, relation("motor", "contents", "travel"))
+		if got := r.Policies[0].Lapsed[3]; math.Abs(got-tc.want) > near {
+			t.Errorf("motor lapses with %v, want %v", got, tc.want)
+		}
+		if got, want := r.Policies[2].Lapsed[3], lapse*(1-math.Pow(1-lapse-other, 12))/(lapse+other); math.Abs(got-want) > near {
+			t.Errorf("travel lapses with %v, want %v", got, want)
+		}
 	}
 }
 
@@ -258,7 +294,7 @@ func TestDefinitionsOrder(t *testing.T) {
 	g := relation("motor", "motor", "contents", "travel", "life")
 	last := 2.0
 	for _, d := range []Definition{OnePolicy, OneBranch, AllEssential} {
-		m := flat(0.01, 0.001, 0.01, 0.001)
+		m := flat(0.01, 0.001, 0.02, 0.001)
 		m.Definition = d
 		r := scored(m, g)
 		if r.Definition != d || !(r.Headline[12] < last) {
@@ -400,8 +436,8 @@ func TestSettings(t *testing.T) {
 		"definition":                  func(s *Settings) { s.Definition = "some" },
 		"market.lapse":                func(s *Settings) { s.Market.Lapse = 1 },
 		"market.other":                func(s *Settings) { s.Market.Other = math.NaN() },
-		"market.policy_lapse":         func(s *Settings) { s.Market.PolicyLapse = -1 },
-		"market.policy_other":         func(s *Settings) { s.Market.PolicyOther = 2 },
+		"market.relation_lapse":       func(s *Settings) { s.Market.RelationLapse = -1 },
+		"market.relation_other":       func(s *Settings) { s.Market.RelationOther = 2 },
 		"market.along":                func(s *Settings) { s.Market.Along = 2 },
 		"prior_events":                func(s *Settings) { s.PriorEvents = -1 },
 		"replacement_days":            func(s *Settings) { s.ReplacementDays = 367 },

@@ -28,12 +28,12 @@ type Settings struct {
 
 // Market is what is expected where a book says too little: a year.
 type Market struct {
-	Lapse       float64 `json:"lapse"`        // of relations
-	Other       float64 `json:"other"`        // of relations, by any other end
-	PolicyLapse float64 `json:"policy_lapse"` // of policies, while their relation goes on
-	PolicyOther float64 `json:"policy_other"` // likewise, by any other end
-	Along       float64 `json:"along"`        // of policies that do not count, those that end when their relation does
-	Fade        float64 `json:"fade"`         // of what is known of a relation, its logarithm: see Fade
+	Lapse         float64 `json:"lapse"`          // of policies
+	Other         float64 `json:"other"`          // of policies, by any other end
+	RelationLapse float64 `json:"relation_lapse"` // of relations of several policies that count
+	RelationOther float64 `json:"relation_other"` // likewise, by any other end
+	Along         float64 `json:"along"`          // of policies that do not count, those that end when their relation does
+	Fade          float64 `json:"fade"`           // of what is known of a relation, its logarithm: see Fade
 }
 
 // Support says when a book has seen enough of changes of a premium to say what goes with
@@ -57,7 +57,7 @@ type Support struct {
 // intermediaries: those here are our assumptions, of the order of what offices tell.
 var Defaults = Settings{
 	Definition: AllEssential,
-	Market:     Market{Lapse: 0.13, Other: 0.02, PolicyLapse: 0.05, PolicyOther: 0.02, Along: 0.8, Fade: 0.3},
+	Market:     Market{Lapse: 0.13, Other: 0.02, RelationLapse: 0.08, RelationOther: 0.02, Along: 0.8, Fade: 0.3},
 
 	PriorEvents: 20, // our choice: half own at twenty lapses
 	OwnEvents:   50, // our choice: fewer cannot tell relations apart
@@ -86,8 +86,8 @@ func (s *Settings) Check() error {
 	}{
 		{"market.lapse", s.Market.Lapse, 1e-6, 0.999},
 		{"market.other", s.Market.Other, 1e-6, 0.999},
-		{"market.policy_lapse", s.Market.PolicyLapse, 1e-6, 0.999},
-		{"market.policy_other", s.Market.PolicyOther, 1e-6, 0.999},
+		{"market.relation_lapse", s.Market.RelationLapse, 1e-6, 0.999},
+		{"market.relation_other", s.Market.RelationOther, 1e-6, 0.999},
 		{"market.along", s.Market.Along, 0, 1},
 		{"market.fade", s.Market.Fade, 0, mostFade},
 		{"prior_events", s.PriorEvents, 0, 1e6},

@@ -146,10 +146,11 @@ func (e *Engine) WhatIfs(in feature.Input, changes []float64, r *Result, out []W
 		if !p.InForce(v.AsOf) {
 			continue
 		}
-		e.alone(i, p, v.AsOf, &a)
+		side := Side(whole, p)
+		e.alone(i, p, v.AsOf, side, &a)
 		for _, change := range changes {
 			w := WhatIf{PolicyID: p.ID, Branch: p.Branch, Renews: feature.Renewal(p, v.AsOf), Change: change}
-			e.whatIf(p, v.AsOf, &a, Side(whole, p), &w)
+			e.whatIf(p, v.AsOf, &a, side, &w)
 			out = append(out, w)
 		}
 	}

@@ -30,8 +30,8 @@ func asked(m *Model, a *portfolio.Aggregate, changes ...float64) ([]WhatIf, *Res
 // TestWhatIfWithinSupport: the change's log-odds are added in the months around the
 // renewal, and nowhere else.
 func TestWhatIfWithinSupport(t *testing.T) {
-	const lapse, other, single, ends = 0.01, 0.002, 0.008, 0.003
-	m := flat(lapse, other, single, ends)
+	const h, o = 0.018, 0.005
+	m := flat(0.5, 0.1, h, o) // of relations of several
 	m.Book.Changes = seen()
 	p := policy("p", "motor", portfolio.MustDate(2020, 7, 1), 0, "") // from the end of March it renews in the fourth month
 	out, _ := asked(m, customer("c", false, p), 0.1, 0)
@@ -39,8 +39,6 @@ func TestWhatIfWithinSupport(t *testing.T) {
 		t.Fatalf("%+v", out)
 	}
 	expected := func(by float64) float64 {
-		h := lapse + (1-lapse-other)*single
-		o := 1 - h - (1-lapse-other)*(1-single-ends)
 		alive, sum := 1.0, 0.0
 		for k := 1; k <= 12; k++ {
 			x := h

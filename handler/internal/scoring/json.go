@@ -171,10 +171,12 @@ func (j *appender) care(c *care.Result) {
 	j.raw(`]`)
 }
 
-// whose says whose features reasons are of where they are not the customer's.
+// anotherMember is whose features reasons are of where they are not the customer's.
+const anotherMember = "another_member"
+
 func (sh *Sheet) whose() string {
 	if sh.Another {
-		return "another_member"
+		return anotherMember
 	}
 	return ""
 }
@@ -216,7 +218,14 @@ func (sh *Sheet) churn(j *appender) {
 	}
 	j.raw(`]`)
 	j.experience("policy_", &r.PolicyExperience)
-	j.reasons("log-odds of a lapse of the relation in the first month", sh.whose(), "", &r.Reasons)
+	scale, of := "log-odds of a lapse of the relation in the first month", r.Of
+	if of != "" {
+		scale = "log-odds of a lapse of the policy in the first month"
+	}
+	if r.Another {
+		of = anotherMember
+	}
+	j.reasons(scale, of, "", &r.Reasons)
 }
 
 func (j *appender) date(name string, d portfolio.Date) {

@@ -75,7 +75,7 @@ func (m *Models) Within(months int) *Models {
 	return &short
 }
 
-const modelsFormat = 5
+const modelsFormat = 6
 
 // file is the first line of the models' file, as JSON, with the names of the learnt models. The
 // settings, what values are made of and what is usual are lines of their own, and so is each
@@ -416,8 +416,8 @@ func (m *Models) Learnt() []Learnt {
 	out := []Learnt{
 		{"claim frequency", m.Risk.Frequency},
 		{"claim severity", m.Risk.Severity},
-		{"lapse", m.Churn.Lapse},
-		{"other ends", m.Churn.Other},
+		{"lapse of a relation", m.Churn.Lapse},
+		{"other ends of a relation", m.Churn.Other},
 		{"lapse of a policy", m.Churn.PolicyLapse},
 		{"other ends of a policy", m.Churn.PolicyOther},
 		{"purchase of anything", m.Nbp.Common},

@@ -9,6 +9,7 @@ import (
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/model"
+	"polis/handler/internal/portfolio"
 	"polis/handler/internal/risk"
 	"polis/handler/internal/score"
 )
@@ -123,18 +124,30 @@ func (s *Scorer) recordRisk(in feature.Input, sh *Sheet, r *Record) {
 	}
 }
 
+// recordChurn adds what the relation's ends are foretold from: the policy that stands for it,
+// or the one member who does.
 func (s *Scorer) recordChurn(in feature.Input, sh *Sheet, r *Record) {
-	const of = "primary"
 	m := s.models.Churn
-	in.View = in.Group.Primary
-	s.reader.Hazard(in, &s.row)
-	r.add(of, m.Schema.HazardFields(), &s.row)
-	r.ask("lapse", of, m.Lapse, &s.row)
-	r.ask("other_end", of, m.Other, &s.row)
+	of, fields, names := "primary", m.Schema.HazardFields(), [2]string{"lapse", "other_end"}
+	models, set := [2]score.Model{m.Lapse, m.Other}, s.reader.SetMonth
+	in.View = in.Group.Views[sh.Churn.Whose]
+	if sh.Churn.Of != "" {
+		at := slices.IndexFunc(in.View.Policies, func(p portfolio.PolicyView) bool { return p.ID == sh.Churn.Of })
+		of, fields, names = sh.Churn.Of, m.Schema.PolicyHazardFields(), [2]string{"policy_lapse", "policy_other_end"}
+		models, set = [2]score.Model{m.PolicyLapse, m.PolicyOther}, s.reader.SetPolicyMonth
+		s.reader.PolicyHazards(in, &s.row)
+		s.reader.PolicyHazard(at, &s.row)
+	} else {
+		s.reader.Hazard(in, &s.row)
+	}
+	r.add(of, fields, &s.row)
+	for i, name := range names {
+		r.ask(name, of, models[i], &s.row)
+	}
 	for k := 1; k <= churn.Horizon; k++ {
-		s.reader.SetMonth(&s.row, k)
+		set(&s.row, k)
 		r.Months = append(r.Months, Month{
-			Month: k, Lapse: m.Lapse.Score(s.row, nil), Other: m.Other.Score(s.row, nil), Lapsed: sh.Churn.Lapsed[k], Alive: sh.Churn.Alive[k],
+			Month: k, Lapse: models[0].Score(s.row, nil), Other: models[1].Score(s.row, nil), Lapsed: sh.Churn.Lapsed[k], Alive: sh.Churn.Alive[k],
 		})
 	}
 }

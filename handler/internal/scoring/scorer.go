@@ -100,8 +100,8 @@ type Sheet struct {
 	Clv         clv.Result
 	Nbp         nbp.Result
 	Defend      defend.Result
-	// Another is that another member stands for the relation, whom the reasons of churn and
-	// of offers are of. They are then not for this customer to hear.
+	// Another is that another member stands for the relation, whom the reasons of offers are
+	// of. They are then not for this customer to hear.
 	Another bool
 	// Parted is that somebody of the relation of then is of another by now. Those who were
 	// together are then scored together as far as they are read: a run reads relations as

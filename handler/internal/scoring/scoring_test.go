@@ -313,7 +313,7 @@ func TestLoadRefuses(t *testing.T) {
 	}
 	good := buf.Bytes()
 	for name, bad := range map[string][]byte{
-		"nothing": {}, "no JSON": []byte("{"), "another format": bytes.Replace(good, []byte(`"format":5`), []byte(`"format":9`), 1),
+		"nothing": {}, "no JSON": []byte("{"), "another format": bytes.Replace(good, []byte(`"format":6`), []byte(`"format":9`), 1),
 		"a line less": good[:bytes.LastIndexByte(good[:len(good)-1], '\n')+1], "a field of another name": bytes.Replace(good, []byte(`"name":"tenure"`), []byte(`"name":"tenor"`), 1),
 	} {
 		if _, err := Parse(bad); err == nil {

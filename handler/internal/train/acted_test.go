@@ -63,11 +63,13 @@ func (b treated) book() (relations [][]*portfolio.Aggregate) {
 		var a *portfolio.Aggregate
 		switch {
 		case !b.buys && event != 0:
-			a = customer(policy("p"+id, "motor", then-900, event, "lapse"))
+			a = customer(policy("p"+id, "motor", then-900, event, "lapse"), policy("q"+id, "contents", then-900, event, "lapse"))
 		case b.buys && event != 0:
 			a = customer(policy("p"+id, "motor", then-900, 0, ""), policy("t"+id, "travel", event, 0, ""))
-		default:
+		case b.buys:
 			a = customer(policy("p"+id, "motor", then-900, 0, ""))
+		default:
+			a = customer(policy("p"+id, "motor", then-900, 0, ""), policy("q"+id, "contents", then-900, 0, ""))
 		}
 		a.Customers[0].ID, a.Customers[0].BirthYear, a.Actions = id, born, acted
 		for k := range a.Policies {
@@ -154,8 +156,8 @@ func TestWithoutAction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if left := m.Meta().Censored; left != places4(without.apart.months) || left < 10_000 || without.rates.months+left < all.rates.months-1e-6 {
-		t.Errorf("%v months are said to be left out, of %v", left, all.rates.months)
+	if left := m.Meta().Censored; left != places4(without.apart.months) || left < 10_000 || without.lapses.months+left < all.lapses.months-1e-6 {
+		t.Errorf("%v months are said to be left out, of %v", left, all.lapses.months)
 	}
 	if all.apart.months != 0 {
 		t.Errorf("%v months are left out where nothing is to be", all.apart.months)
@@ -214,10 +216,10 @@ func TestLateWords(t *testing.T) {
 		a.Actions = []portfolio.Action{{Kind: "call", On: then + 40, RecordedAt: recorded}}
 		return [][]*portfolio.Aggregate{alone(a)}
 	}
-	if n := collected(t, relations(asOf)...).apart.months; math.Abs(n-6) > 0.2 {
+	if n := collected(t, relations(asOf)...).apart.policyMonths; math.Abs(n-6) > 0.2 {
 		t.Errorf("of an action of six months %v months are left out", n)
 	}
-	if n := collected(t, relations(asOf+1)...).apart.months; n != 0 {
+	if n := collected(t, relations(asOf+1)...).apart.policyMonths; n != 0 {
 		t.Errorf("of one that nobody knew of %v months are left out", n)
 	}
 }
@@ -230,7 +232,7 @@ func TestMoversActions(t *testing.T) {
 	a.Customers[1].HouseholdID, a.Customers[1].Version = "h", recorded(then+200)
 	a.Normalise(asOf)
 	a.Actions = []portfolio.Action{{Kind: "call", On: then + 40, RecordedAt: then + 40}}
-	if n := collected(t, alone(a)).apart.months; math.Abs(n-6) > 0.2 {
+	if n := collected(t, alone(a)).apart.policyMonths; math.Abs(n-6) > 0.2 {
 		t.Errorf("%v months are left out", n)
 	}
 }

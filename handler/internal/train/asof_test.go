@@ -57,7 +57,7 @@ func TestLabelsClose(t *testing.T) {
 				events func(*fitter) float64
 			}{
 				"claim":    {claimed, func(f *fitter) float64 { return f.frequency.events() }},
-				"lapse":    {lapsed, func(f *fitter) float64 { return f.lapse.events() }},
+				"lapse":    {lapsed, func(f *fitter) float64 { return f.lapses.policyLapse.events() }},
 				"purchase": {bought, func(f *fitter) float64 { return f.buyersOf("travel").table.events() }},
 			} {
 				if what == "purchase" && tc.on < then {

@@ -20,6 +20,10 @@ type lapses struct {
 	policyLapse, policyOther *table
 
 	policyMonths, policyLapses, policyOthers float64
+	months, lapses, others                   float64 // of relations of several policies that count
+	// Of ends of the only policy that counts, by a lapse and otherwise, those after which the
+	// relation went on: see churn.Book.
+	carried [2]struct{ on, all float64 }
 	// Of policies that do not count, those that were in force when their relation ended, by
 	// a lapse and otherwise, and those of them that ended with it.
 	// By how many do: see churn.Book.
@@ -79,8 +83,9 @@ func bandName(k int) string {
 	return strconv.Itoa(k)
 }
 
-// hazards adds the months of a relation until it ends, or a year has passed. Where its end
-// was recorded ahead there is nothing to predict.
+// hazards adds the months of a relation, and of its policies, until they end or a year has
+// passed. Where its end was recorded ahead there is nothing to predict. A relation with one
+// policy that counts is learnt from as that policy.
 func (f *fitter) hazards(key string, then portfolio.Date) {
 	g := &f.then.group
 	d := f.o.Settings.Churn.Definition.Relation().Of(g)
@@ -92,9 +97,14 @@ func (f *fitter) hazards(key string, then portfolio.Date) {
 	if ended != 0 {
 		last = 1 + feature.MonthsAhead(then, ended)
 	}
-	f.reader.Hazard(feature.Input{View: g.Primary, Group: g}, &f.row)
+	_, only := churn.Only(g, d)
+	several := only < 0
+	if several {
+		f.reader.Hazard(feature.Input{View: g.Primary, Group: g}, &f.row)
+	}
 	f.rates.relations++
-	keep := f.months(f.looked.relations)
+	yl, yo := endsBy(lapsed)
+	l, keep := &f.lapses, f.months(f.looked.relations)
 	for k := 1; k <= 12 && (last == 0 || k <= last); k++ {
 		event := portfolio.Date(0)
 		if k == last {
@@ -102,6 +112,14 @@ func (f *fitter) hazards(key string, then portfolio.Date) {
 		}
 		without, with := f.acted.Count(then.AddMonths(k-1), then.AddMonths(k), event)
 		f.rates.months += without + with
+		f.rates.lapses += float64(yl * with)
+		f.rates.others += float64(yo * with)
+		if !several {
+			continue
+		}
+		l.months += without + with
+		l.lapses += float64(yl * with)
+		l.others += float64(yo * with)
 		f.apart.months += 1 - without - with
 		weight, ok := sampled(k == last, keep.of(&f.reader, k), key, uint64(then), uint64(k))
 		if !ok {
@@ -113,9 +131,6 @@ func (f *fitter) hazards(key string, then portfolio.Date) {
 			f.other.add(key, &f.row, 0, float64(weight*without), 0)
 		}
 		if with > 0 {
-			yl, yo := endsBy(lapsed)
-			f.rates.lapses += float64(yl * with)
-			f.rates.others += float64(yo * with)
 			f.lapse.add(key, &f.row, yl, with, 0)
 			f.other.add(key, &f.row, yo, with, 0)
 		}
@@ -162,12 +177,13 @@ func sampled(event bool, keep uint64, key string, of ...uint64) (float64, bool) 
 	return float64(keep), hash(key, of...)%keep == 0
 }
 
-// policyHazards adds the months of a customer's policies in which their relation goes on,
-// until they end by themselves or a year has passed. What is replaced, renumbered or
-// transferred is followed no further: it goes on under another number.
+// policyHazards adds the months of a customer's policies until they end, with their relation,
+// which did in month last, or by themselves, or a year has passed. What is replaced,
+// renumbered or transferred is followed no further: it goes on under another number.
 func (f *fitter) policyHazards(key string, d churn.Definition, v, now *portfolio.View, last int, gone portfolio.Date, lapsed bool) {
 	l, then := &f.lapses, v.AsOf
 	counted, ready := churn.Counted(&f.then.group, d), false
+	_, only := churn.Only(&f.then.group, d)
 	keep := f.months(f.looked.policies)
 	for i := range v.Policies {
 		p := &v.Policies[i]
@@ -188,26 +204,8 @@ func (f *fitter) policyHazards(key string, d churn.Definition, v, now *portfolio
 		counts, id := d.Counts(p.Branch), hash(p.ID)
 		for k := 1; k <= 12; k++ {
 			if k == last {
-				if lapsed && ends == k {
-					o := &l.otherwise[churn.Side(d, p)][counted]
-					if o.all++; later.Ended != portfolio.Lapse {
-						o.ended++
-					}
-				}
-				if counts {
-					break
-				}
 				without, with := f.acted.Count(gone-1, gone, gone) // who was talked to may keep more
-				a := &l.along[0][counted]
-				if !lapsed {
-					a = &l.along[1][counted]
-				}
-				a.all += without + with
-				if ends == k {
-					a.ended += without + with
-					break
-				}
-				continue
+				l.together(churn.Side(d, p), counted, counts, ends == k, lapsed, later, without+with)
 			}
 			if ends == k && (later.Ended == portfolio.Replaced || later.Ended == portfolio.Transferred) {
 				break
@@ -216,9 +214,15 @@ func (f *fitter) policyHazards(key string, d churn.Definition, v, now *portfolio
 			if ends == k {
 				event = later.EndDate
 			}
+			yl, yo := endsBy(later.Ended == portfolio.Lapse)
 			without, with := f.acted.Count(then.AddMonths(k-1), then.AddMonths(k), event)
 			l.policyMonths += without + with
+			l.policyLapses += float64(yl * with)
+			l.policyOthers += float64(yo * with)
 			f.apart.policyMonths += 1 - without - with
+			if counts && only >= 0 && ends == k {
+				l.carry(yl == 1, k != last, with)
+			}
 			if weight, ok := sampled(ends == k, keep.of(&f.reader, k), key, id, uint64(then), uint64(k)); ok {
 				f.reader.SetPolicyMonth(&f.row, k)
 				if without > 0 {
@@ -226,17 +230,44 @@ func (f *fitter) policyHazards(key string, d churn.Definition, v, now *portfolio
 					l.policyOther.add(key, &f.row, 0, float64(weight*without), 0)
 				}
 				if with > 0 {
-					yl, yo := endsBy(later.Ended == portfolio.Lapse)
-					l.policyLapses += float64(yl * with)
-					l.policyOthers += float64(yo * with)
 					l.policyLapse.add(key, &f.row, yl, with, 0)
 					l.policyOther.add(key, &f.row, yo, with, 0)
 				}
 			}
-			if ends == k {
+			if ends == k || k == last && counts {
 				break
 			}
 		}
+	}
+}
+
+// carry counts an end of the only policy that counts.
+func (l *lapses) carry(lapsed, on bool, weight float64) {
+	c := &l.carried[1]
+	if lapsed {
+		c = &l.carried[0]
+	}
+	if c.all += weight; on {
+		c.on += weight
+	}
+}
+
+// together counts what a policy does as its relation ends: whether it ends too, and how.
+func (l *lapses) together(side, counted int, counts, ends, lapsed bool, later *portfolio.PolicyView, weight float64) {
+	if o := &l.otherwise[side][counted]; lapsed && ends {
+		if o.all++; later.Ended != portfolio.Lapse {
+			o.ended++
+		}
+	}
+	if counts {
+		return
+	}
+	a := &l.along[0][counted]
+	if !lapsed {
+		a = &l.along[1][counted]
+	}
+	if a.all += weight; ends {
+		a.ended += weight
 	}
 }
 
@@ -294,7 +325,7 @@ func (f *fitter) renewal(key string, p, later *portfolio.PolicyView, ends int) {
 
 // ending are the places of the models of how relations and policies end.
 func (f *fitter) ending() []place {
-	r, l, s := f.rates, &f.lapses, &f.o.Settings.Churn
+	l, s := &f.lapses, &f.o.Settings.Churn
 	of := func(name, title string, t *table, events, at, yearly, apart float64) place {
 		own, market := 0.0, ofMonth(yearly)
 		if at > 0 {
@@ -306,17 +337,17 @@ func (f *fitter) ending() []place {
 			few: s.OwnEvents, apart: apart, note: fmt.Sprintf("weighed with the market's rate as if that were %.0f", s.PriorEvents),
 		}
 	}
-	// What little is known of lapses of policies by themselves is a year's own for a good part:
-	// pairs learnt from made books what the next year did not bear out (docs/engines.md).
-	single := of("policy_lapse", "lapse of a policy by itself", l.policyLapse, l.policyLapses, l.policyMonths, s.Market.PolicyLapse, f.apart.policyMonths)
-	single.alone = true
-	lapse := of("lapse", "lapse", f.lapse, r.lapses, r.months, s.Market.Lapse, f.apart.months)
+	// Pairs of fields learnt from made books of policies what the next year did not bear out
+	// (docs/engines.md).
+	policy := of("policy_lapse", "lapse of a policy", l.policyLapse, l.policyLapses, l.policyMonths, s.Market.Lapse, f.apart.policyMonths)
+	policy.alone = true
+	lapse := of("lapse", "lapse of a relation of several", f.lapse, l.lapses, l.months, s.Market.RelationLapse, f.apart.months)
 	lapse.bags = lapseBags
 	return []place{
 		lapse,
-		of("other_end", "other ends", f.other, r.others, r.months, s.Market.Other, f.apart.months),
-		single,
-		of("policy_other_end", "other ends of a policy by itself", l.policyOther, l.policyOthers, l.policyMonths, s.Market.PolicyOther, f.apart.policyMonths),
+		of("other_end", "other ends of a relation of several", f.other, l.others, l.months, s.Market.RelationOther, f.apart.months),
+		policy,
+		of("policy_other_end", "other ends of a policy", l.policyOther, l.policyOthers, l.policyMonths, s.Market.Other, f.apart.policyMonths),
 	}
 }
 
@@ -354,14 +385,20 @@ func (f *fitter) churn(learnt map[string]score.Model) *churn.Model {
 		return out
 	}
 	both := [2][3]float64{otherwise(0), otherwise(1)}
+	carried := [2]float64{}
+	for i, c := range l.carried {
+		if c.all > 0 {
+			carried[i] = round4(s.Credibility(c.all) * c.on / c.all)
+		}
+	}
 	both[0][0] = 0 // the relation's lapse is that of the only policy that counts, or of one that was bought since
 	return &churn.Model{
 		Definition: s.Definition, Lapse: learnt["lapse"], Other: learnt["other_end"], PolicyLapse: learnt["policy_lapse"], PolicyOther: learnt["policy_other_end"],
 		Schema: f.schema,
 		Book: churn.Book{
-			Relations:  s.Experience(f.rates.lapses, f.foreseen(f.rates.months, s.Market.Lapse)),
-			Policies:   s.Experience(l.policyLapses, f.foreseen(l.policyMonths, s.Market.PolicyLapse)),
-			AlongLapse: along(0), AlongOther: along(1), Otherwise: both,
+			Relations:  s.Experience(l.lapses, f.foreseen(l.months, s.Market.RelationLapse)),
+			Policies:   s.Experience(l.policyLapses, f.foreseen(l.policyMonths, s.Market.Lapse)),
+			AlongLapse: along(0), AlongOther: along(1), Otherwise: both, Carried: carried,
 			Fade: f.hazardMeans(),
 		},
 	}

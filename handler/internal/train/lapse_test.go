@@ -10,8 +10,8 @@ import (
 	"polis/handler/internal/portfolio"
 )
 
-// TestPolicyMonths: what is learnt of a policy is how it ends by itself: until its
-// relation ends, or it is replaced.
+// TestPolicyMonths: what is learnt of a policy is how it ends, by itself or with its relation,
+// until it is replaced; and of the only one that counts whether its relation ends with it.
 func TestPolicyMonths(t *testing.T) {
 	stays := policy("s", "contents", then-500, 0, "")
 	p := func(end portfolio.Date, reason string) []portfolio.Policy {
@@ -22,27 +22,35 @@ func TestPolicyMonths(t *testing.T) {
 		lapses, others float64
 		along          [2][3][2]float64
 		otherwise      [2][3][2]float64
+		carried        [2][2]float64
 	}{
 		"stays":                 {policies: [][]portfolio.Policy{p(0, ""), stays}},
 		"lapses":                {policies: [][]portfolio.Policy{p(then+100, "lapse"), stays}, lapses: 1},
 		"is sold":               {policies: [][]portfolio.Policy{p(then+100, "sold"), stays}, others: 1},
 		"is replaced":           {policies: [][]portfolio.Policy{p(then+100, "lapse"), policy("q", "motor", then+110, 0, ""), stays}},
 		"is renumbered":         {policies: [][]portfolio.Policy{p(then+100, "renumbered"), stays}},
-		"ends with all":         {policies: [][]portfolio.Policy{p(then+100, "lapse")}, otherwise: [2][3][2]float64{{{0, 1}}}},
-		"ends with all, sold":   {policies: [][]portfolio.Policy{p(then+100, "sold"), policy("s", "contents", then-500, then+100, "lapse")}, otherwise: [2][3][2]float64{{{}, {1, 2}}}},
-		"ends the month before": {policies: [][]portfolio.Policy{p(then+60, "lapse"), policy("s", "contents", then-500, then+100, "lapse")}, lapses: 1, otherwise: [2][3][2]float64{{{}, {0, 1}}}},
+		"ends with all":         {policies: [][]portfolio.Policy{p(then+100, "lapse")}, lapses: 1, otherwise: [2][3][2]float64{{{0, 1}}}, carried: [2][2]float64{{0, 1}}},
+		"ends with all, sold":   {policies: [][]portfolio.Policy{p(then+100, "sold"), policy("s", "contents", then-500, then+100, "lapse")}, lapses: 1, others: 1, otherwise: [2][3][2]float64{{{}, {1, 2}}}},
+		"ends the month before": {policies: [][]portfolio.Policy{p(then+60, "lapse"), policy("s", "contents", then-500, then+100, "lapse")}, lapses: 2, otherwise: [2][3][2]float64{{{}, {0, 1}}}},
+		"is carried on":         {policies: [][]portfolio.Policy{p(then+100, "lapse"), policy("s", "contents", then+20, 0, "")}, lapses: 1, carried: [2][2]float64{{1, 1}}},
+		"is carried on, sold":   {policies: [][]portfolio.Policy{p(then+100, "sold"), policy("s", "contents", then+20, 0, "")}, others: 1, carried: [2][2]float64{{}, {1, 1}}},
 		"ends a year later":     {policies: [][]portfolio.Policy{p(until+1, "lapse"), stays}},
-		"travel goes along":     {policies: [][]portfolio.Policy{p(then+100, "lapse"), policy("t", "travel", then-500, then+100, "lapse")}, along: [2][3][2]float64{{{1, 1}}}, otherwise: [2][3][2]float64{{{0, 1}}, {{0, 1}}}},
-		"travel stays":          {policies: [][]portfolio.Policy{p(then+100, "lapse"), policy("t", "travel", then-500, 0, "")}, along: [2][3][2]float64{{{0, 1}}}, otherwise: [2][3][2]float64{{{0, 1}}}},
+		"travel goes along":     {lapses: 2, carried: [2][2]float64{{0, 1}}, policies: [][]portfolio.Policy{p(then+100, "lapse"), policy("t", "travel", then-500, then+100, "lapse")}, along: [2][3][2]float64{{{1, 1}}}, otherwise: [2][3][2]float64{{{0, 1}}, {{0, 1}}}},
+		"travel stays":          {lapses: 1, carried: [2][2]float64{{0, 1}}, policies: [][]portfolio.Policy{p(then+100, "lapse"), policy("t", "travel", then-500, 0, "")}, along: [2][3][2]float64{{{0, 1}}}, otherwise: [2][3][2]float64{{{0, 1}}}},
 		"travel stays of two": {
 			policies: [][]portfolio.Policy{p(then+100, "deceased"), policy("s", "contents", then-500, then+100, "deceased"), policy("t", "travel", then-500, 0, "")},
-			along:    [2][3][2]float64{{}, {{}, {0, 1}}},
+			along:    [2][3][2]float64{{}, {{}, {0, 1}}}, others: 2,
 		},
 	} {
 		f := collected(t, alone(customer(tc.policies...)))
 		l := &f.lapses
 		if l.policyLapses != tc.lapses || l.policyOthers != tc.others || l.policyLapse.events() != tc.lapses || l.policyOther.events() != tc.others {
 			t.Errorf("%s: %v lapses and %v others, want %v and %v", name, l.policyLapses, l.policyOthers, tc.lapses, tc.others)
+		}
+		for i, c := range l.carried {
+			if c.on != tc.carried[i][0] || c.all != tc.carried[i][1] {
+				t.Errorf("%s: of %v relations %v were carried on, want %v", name, c.all, c.on, tc.carried[i])
+			}
 		}
 		for i := range l.along {
 			for k, a := range l.along[i] {

@@ -266,13 +266,14 @@ func TestRelationEnds(t *testing.T) {
 	}
 }
 
-// TestPersonMonths: a relation is at risk each month until it ends; of the months
+// TestPersonMonths: a relation of several policies is at risk each month until it ends; of the months
 // without an end a quarter is kept, with the weight of four.
 func TestPersonMonths(t *testing.T) {
 	var relations [][]*portfolio.Aggregate
 	const n = 400
 	for i := range n {
-		a := customer(policy("p", "motor", then-500, then+100, []string{"lapse", "deceased"}[i%2]))
+		why := []string{"lapse", "deceased"}[i%2]
+		a := customer(policy("p", "motor", then-500, then+100, why), policy("q", "contents", then-500, then+100, why))
 		a.Customers[0].ID = fmt.Sprint("c", i)
 		relations = append(relations, alone(a))
 	}
@@ -423,7 +424,8 @@ func TestItLearns(t *testing.T) {
 }
 
 // TestTables are those that models are learnt from, in their places. Everybody in town has
-// a motor policy, so nobody is asked whether they bought one.
+// a motor policy and no other, so nobody is asked whether they bought one, and policies stand
+// for their relations.
 func TestTables(t *testing.T) {
 	o := Options{AsOf: asOf, Snapshots: 1}
 	tables, err := Tables(t.Context(), source(town(400)...), o)
@@ -433,7 +435,8 @@ func TestTables(t *testing.T) {
 	var names []string
 	for _, table := range tables {
 		names = append(names, table.Name)
-		if (table.N == 0) != strings.HasPrefix(table.Name, "buy") || len(table.Y) != table.N || len(table.Group) != table.N || (table.Exposure != nil) != (table.Name == "frequency") {
+		none := strings.HasPrefix(table.Name, "buy") || table.Name == "lapse" || table.Name == "other_end"
+		if (table.N == 0) != none || len(table.Y) != table.N || len(table.Group) != table.N || (table.Exposure != nil) != (table.Name == "frequency") {
 			t.Errorf("%s: %d rows, %d targets, %d exposures", table.Name, table.N, len(table.Y), len(table.Exposure))
 		}
 	}
@@ -468,10 +471,10 @@ func TestBroughtIn(t *testing.T) {
 		}
 		return m
 	}
-	own, brought := fit(Options{}), fit(Options{Bring: map[string][]byte{"frequency": modelFile(t, "frequency"), "lapse": modelFile(t, "lapse")}})
+	own, brought := fit(Options{}), fit(Options{Bring: map[string][]byte{"frequency": modelFile(t, "frequency"), "policy_lapse": modelFile(t, "lapse")}})
 	for i, l := range brought.Learnt() {
 		isBrought := strings.HasPrefix(l.Model.Meta().Note, "brought in")
-		if want := l.Name == "claim frequency" || l.Name == "lapse"; isBrought != want || !want && !reflect.DeepEqual(l, own.Learnt()[i]) {
+		if want := l.Name == "claim frequency" || l.Name == "lapse of a policy"; isBrought != want || !want && !reflect.DeepEqual(l, own.Learnt()[i]) {
 			t.Errorf("%s: %s", l.Name, l.Model.Meta().Note)
 		}
 	}

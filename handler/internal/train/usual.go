@@ -15,11 +15,11 @@ const usualSample = 10_000
 type usual struct {
 	customers, policies *score.Survey
 	hazard, offer       []model.Field
-	policy              []model.Field
+	policy, lapsing     []model.Field
 }
 
 func newUsual(schema feature.PolicySchema) *usual {
-	return &usual{score.NewSurvey(), score.NewSurvey(), schema.HazardFields(), feature.OfferFields(), schema.Fields()}
+	return &usual{score.NewSurvey(), score.NewSurvey(), schema.HazardFields(), feature.OfferFields(), schema.Fields(), feature.PolicyHazardFields()}
 }
 
 func (u *usual) found() scoring.Usual {
@@ -62,6 +62,13 @@ func (f *fitter) usual(u *usual, key string, keep int) {
 			inForce = true
 			f.reader.Policy(f.schema, i, &f.row)
 			add(u.policies, u.policy, 0, &f.row)
+		}
+		f.reader.PolicyHazards(in, &f.row)
+		for i := range v.Policies {
+			if p := &v.Policies[i]; p.InForce(f.o.AsOf) && !feature.Objects(v) {
+				f.reader.PolicyHazard(i, &f.row)
+				add(u.customers, u.lapsing[:len(u.lapsing)-1], shared, &f.row) // the calendar is the relation's
+			}
 		}
 		if inForce {
 			f.reader.Hazard(in, &f.row)

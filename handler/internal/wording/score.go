@@ -191,7 +191,7 @@ func (w *writer) reasons(engine, of string, r *reasons) {
 // where they are of the customer.
 func (j *said) about() string {
 	switch j.Engine {
-	case "risk":
+	case "risk", "churn":
 		for _, p := range j.Policies {
 			if p.ID == j.Reasons.Of {
 				return p.Branch

@@ -44,7 +44,7 @@ func features() map[bool][]model.Field {
 	}
 	schema := feature.PolicySchema{Attributes: []feature.Attr{{Key: "roof_kind"}, {Key: "power_kw", Numeric: true}}}
 	return map[bool][]model.Field{
-		false: append(schema.HazardFields(), offers.Fields()[len(feature.CustomerFields()):]...),
+		false: slices.Concat(schema.HazardFields(), schema.PolicyHazardFields(), offers.Fields()[len(feature.CustomerFields()):]),
 		true:  schema.Fields(),
 	}
 }
