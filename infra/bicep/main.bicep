@@ -87,17 +87,20 @@ param networks string[] = ['10.40', '10.41']
 @description('A DDoS protection plan for the networks: about EUR 2,700 a month, and one serves a whole tenant.')
 param ddos bool = false
 
-@description('Hosts that the runner in the network may reach besides Azure\'s own: those of where the code lies.')
-param runnerHosts string[] = []
-
-@description('A runner in the network, for a GitHub repository; null for none. docs/bootstrap.md says how to make the app.')
+@description('A runner in the network, for a GitHub repository; null for none. docs/bootstrap.md says how to make the app and the image.')
 param runner { repository: string, appId: string, installationId: string, image: string }?
+
+@description('Agents in the network, for a project of Azure DevOps; null for none. The principal is the object id of DevOpsInfrastructure in the directory.')
+param agents { organization: string, project: string, principalId: string }?
+
+@description('Hosts that runner and agents may reach besides those that they need to get their jobs.')
+param runnerHosts string[] = []
 
 @description('Whether weekly copies are made and kept for ten years.')
 param backups bool
 
-@description('A VPN gateway for people and offices.')
-param vpn bool = false
+@description('A VPN gateway for people, who sign in with Entra ID and get addresses of this range; null for none.')
+param vpn { clients: string }?
 
 @description('An ExpressRoute circuit: where it lands and how wide.')
 param expressRoute { provider: string, place: string, mbps: 50 | 100 | 200 | 500 | 1000 }?
@@ -156,8 +159,9 @@ param settings { *: string } = {}
 
 // Who calls.
 
-@description('The audience of callers\' tokens: the application id URI of the API\'s registration.')
-@minLength(1)
+@description('The audience of callers\' tokens: the application id of the API\'s registration, as version 2 tokens have it.')
+@minLength(36)
+@maxLength(36)
 param audience string
 
 @description('The host name that callers use; empty for Front Door\'s own.')
@@ -166,12 +170,8 @@ param domain string = ''
 @description('Who publishes the API: shown in the developer portal.')
 param publisher { name: string, mail: string }
 
-@description('Calls a minute: by address, and by caller; calls a day by caller.')
-param limits { perAddress: int, perCaller: int, perCallerPerDay: int } = {
-  perAddress: 1200
-  perCaller: 3000
-  perCallerPerDay: 2000000
-}
+@description('Calls a minute: by address, and by caller. Calls a day are the products\' quota.')
+param limits { perAddress: int, perCaller: int } = { perAddress: 1200, perCaller: 3000 }
 
 @description('When version 1 was deprecated and when it ends; null as long as it is not.')
 param deprecation { deprecated: string, sunset: string }?
@@ -226,14 +226,14 @@ var apps App[] = flatten(map(
     ))
 ))
 // Other programs that act by themselves.
-var programs = {
+var programs = union(runner == null ? {} : { runner: 'id-${base}-runner-${token}' }, {
   keys: 'id-${base}-keys-${token}'
   gateway: 'id-${base}-gateway-${token}'
   scaler: 'id-${base}-scaler-${token}'
   backup: 'id-${base}-backup-${token}'
   deploy: 'id-${base}-deploy-${token}'
   backupKeys: 'id-${base}-backup-keys-${token}'
-}
+})
 var coreGroup = 'rg-${base}'
 var vault = 'kv-polis-${first4}-${token}'
 var insights = { name: 'appi-${base}-${token}', group: coreGroup }
@@ -270,6 +270,36 @@ var subnets = map(
   r =>
     '${subscription().id}/resourceGroups/rg-${base}-${r.short}/providers/Microsoft.Network/virtualNetworks/vnet-${base}-${r.short}-${token}/subnets'
 )
+// What a job of GitHub needs to be fetched and to send its log; artifacts lie in accounts that GitHub names.
+var githubHosts = concat(
+  [
+    'github.com'
+    'api.github.com'
+    'codeload.github.com'
+    '*.actions.githubusercontent.com'
+    'ghcr.io'
+    'pkg-containers.githubusercontent.com'
+  ],
+  map(range(0, 20), i => 'productionresultssa${i}.blob.${az.environment().suffixes.storage}')
+)
+// What Managed DevOps Pools says that its machines need, as far as they are Ubuntu's and Azure DevOps's.
+var devOpsHosts = agents == null
+  ? []
+  : [
+      '*.prod.manageddevops.microsoft.com'
+      'rmprodbuilds.azureedge.net'
+      '*.queue.${az.environment().suffixes.storage}'
+      'download.agent.dev.azure.com'
+      'dev.azure.com'
+      '*.dev.azure.com'
+      '${last(split(agents!.organization, '/'))}.visualstudio.com'
+      '${last(split(agents!.organization, '/'))}.vsblob.visualstudio.com'
+      '${last(split(agents!.organization, '/'))}.vssps.visualstudio.com'
+      'packages.microsoft.com'
+      'www.microsoft.com'
+      'azure.archive.ubuntu.com'
+      'security.ubuntu.com'
+    ]
 var replication = standby ? 'Standard_GZRS' : zones ? 'Standard_ZRS' : 'Standard_LRS'
 var localReplication = zones ? 'Standard_ZRS' : 'Standard_LRS'
 
@@ -487,7 +517,11 @@ module network 'modules/network.bicep' = [
       ddosPlanId: ddos ? ids.ddos : ''
       vpn: vpn
       expressRoute: expressRoute
-      runnerHosts: runnerHosts
+      agents: agents != null
+      hosts: {
+        runner: concat(runner == null ? [] : githubHosts, runner == null ? [] : runnerHosts)
+        agents: concat(agents == null ? [] : devOpsHosts, agents == null ? [] : runnerHosts)
+      }
     }
     dependsOn: [monitoring, shield]
   }
@@ -761,6 +795,7 @@ module guard 'modules/guard.bicep' = {
     budgetFrom: budgetFrom
     mail: contacts.mail
     actionGroupId: actionGroups[2]
+    loggedInPart: concat([ids.cosmos], openAi == null ? [] : [ids.ai])
   }
   dependsOn: [monitoring, actions]
 }
@@ -840,11 +875,14 @@ module backup 'modules/backup.bicep' = if (backups) {
   dependsOn: [copies, cosmos, storage]
 }
 
-module archiveLock 'modules/lock.bicep' = if (backups && locked) {
+// What holds copies, and not the group: the drill makes an account there each month, and deletes it.
+module archiveLock 'modules/lock-copies.bicep' = if (backups && locked) {
   scope: archive
+  params: { account: backupAccount, keyVault: backupVault, backupVault: 'bvault-${base}-${token}' }
+  dependsOn: [backup, backupKeys]
 }
 
-module deployer 'modules/runner.bicep' = if (private && runner != null) {
+module runners 'modules/runner.bicep' = if (private && runner != null) {
   scope: stamps[0]
   params: {
     suffix: '${base}-${token}'
@@ -853,13 +891,31 @@ module deployer 'modules/runner.bicep' = if (private && runner != null) {
     workspaceId: ids.workspace
     subnetId: '${subnets[0]}/snet-management'
     zones: zones
-    identity: programs.deploy
+    identity: programs.?runner ?? ''
     identityGroup: coreGroup
     vault: vault
     github: runner!
     labels: base
   }
   dependsOn: [identities, keys, network]
+}
+
+module pool 'modules/agents.bicep' = if (private && agents != null) {
+  scope: stamps[0]
+  params: {
+    suffix: '${base}-${token}'
+    name: base
+    location: location
+    tags: tags
+    workspaceId: ids.workspace
+    networkName: 'vnet-${base}-${regions[0].short}-${token}'
+    project: agents!
+    joinerRoleId: subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions',
+      guid(subscription().id, base, 'pool-joiner')
+    ) // made by the bootstrap
+  }
+  dependsOn: [network]
 }
 
 @description('What scripts call resources by, where callers come (empty without an edge: then the app itself), and the colour that serves. One output: the CLI writes several in any order.')

@@ -74,8 +74,10 @@ var given = [
   '92aaf0da-9dab-42b6-94a3-d43ce8d16293' // Log Analytics Contributor
   '749f88d5-cbae-40b8-bcfc-e573ddc772fa' // Monitoring Contributor
   scalerRole
+  joinerRole
 ]
 var scalerRole = guid(subscription().id, base, 'app-scaler')
+var joinerRole = guid(subscription().id, base, 'pool-joiner')
 
 resource core 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: 'rg-${base}'
@@ -109,6 +111,8 @@ resource deployer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
           'Microsoft.Consumption/budgets/*'
           'Microsoft.DataFactory/*'
           'Microsoft.DataProtection/*'
+          'Microsoft.DevCenter/*'
+          'Microsoft.DevOpsInfrastructure/*'
           'Microsoft.DocumentDB/*'
           'Microsoft.Insights/*'
           'Microsoft.KeyVault/*'
@@ -168,7 +172,7 @@ resource mayGive 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// The one role of its own that templates define: the deployment identity may not change it, it is made here too.
+// The roles of our own that templates give: the deployment identity may not change them, so they are made here.
 resource scaler 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: scalerRole
   properties: {
@@ -179,6 +183,31 @@ resource scaler 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
     permissions: [
       {
         actions: ['Microsoft.Web/sites/read', 'Microsoft.Web/sites/write']
+        notActions: []
+        dataActions: []
+        notDataActions: []
+      }
+    ]
+  }
+}
+
+// What Managed DevOps Pools asks for in place of Network Contributor.
+resource joiner 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: joinerRole
+  properties: {
+    roleName: 'Polis pool joiner (${environment})'
+    description: 'Puts machines of a pool into a subnet that is delegated to pools.'
+    type: 'CustomRole'
+    assignableScopes: [subscription().id]
+    permissions: [
+      {
+        actions: [
+          'Microsoft.Network/virtualNetworks/*/read'
+          'Microsoft.Network/virtualNetworks/subnets/join/action'
+          'Microsoft.Network/virtualNetworks/subnets/serviceAssociationLinks/validate/action'
+          'Microsoft.Network/virtualNetworks/subnets/serviceAssociationLinks/write'
+          'Microsoft.Network/virtualNetworks/subnets/serviceAssociationLinks/delete'
+        ]
         notActions: []
         dataActions: []
         notDataActions: []

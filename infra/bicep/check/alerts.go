@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
-
-	"polis/infra/estate"
 )
 
 // Signals are what alerts may look at: metrics by the type that emits them, tables of the
@@ -24,7 +23,7 @@ var (
 	union    = regexp.MustCompile(`\bunion (?:isfuzzy=true )?([A-Za-z, ]+)\|`)
 	said     = regexp.MustCompile(`Message has(?:_any)? (?:'([^']+)'|\(([^)]*)\))`)
 	quoted   = regexp.MustCompile(`'([^']+)'`)
-	function = regexp.MustCompile(`'([A-Z][A-Za-z]+(?:Nightly|Chunks|Work))'`)
+	function = regexp.MustCompile(`'([A-Z][A-Za-z]+(?:Nightly|Monthly|Chunks|Work))'`)
 )
 
 // alertTypes are types that call somebody.
@@ -61,7 +60,8 @@ func queriesOf(r Resource) []string {
 }
 
 // alerts holds alerts to have a playbook, a severity that reaches somebody, and a signal.
-func alerts(e *Estate, playbooks []string, signals Signals, log string, functions []Function, needs *estate.Estate) []Finding {
+func alerts(e *Estate, p Project) []Finding {
+	playbooks, signals, log, functions, needs := p.Playbooks, p.Signals, p.Log, p.Functions, p.Needs
 	var out []Finding
 	for _, kind := range alertTypes {
 		for _, a := range e.Of(kind) {
@@ -104,8 +104,15 @@ func alerts(e *Estate, playbooks []string, signals Signals, log string, function
 			out = append(out, Finding{Resource: a.ID, Says: "looks at a resource that is not there, or of another type"})
 		}
 	}
+	watched := "" // what alerts ask the log
 	for _, a := range e.Of("Microsoft.Insights/scheduledQueryRules") {
 		out = append(out, reaches(a, a.Text("properties.actions.actionGroups.0"))...)
+		watched += a.Text("properties.criteria.allOf.0.query")
+	}
+	for _, f := range functions {
+		if f.Trigger == "timerTrigger" && !strings.Contains(watched, "'"+f.Name+"'") {
+			out = append(out, Finding{Resource: "the alerts", Says: "nobody would hear if " + f.Name + " did not run"})
+		}
 	}
 	for _, r := range e.Resources {
 		for _, q := range queriesOf(r) {
@@ -116,6 +123,9 @@ func alerts(e *Estate, playbooks []string, signals Signals, log string, function
 				if !slices.Contains(signals.Tables, t) {
 					out = append(out, Finding{Resource: r.ID, Says: "asks a table that is not there: " + t})
 				}
+			}
+			for _, o := range p.API.operations(q) {
+				out = append(out, Finding{Resource: r.ID, Says: "asks for an operation that API Management has not, or spells otherwise: " + o})
 			}
 			for _, m := range said.FindAllStringSubmatch(q, -1) {
 				words := []string{m[1]}
@@ -136,6 +146,40 @@ func alerts(e *Estate, playbooks []string, signals Signals, log string, function
 					out = append(out, Finding{Resource: r.ID, Says: "waits for a function that is not there: " + m[1]})
 				}
 			}
+		}
+	}
+	return out
+}
+
+var minutes = regexp.MustCompile(`^PT(\d+)M$`)
+
+// probes holds probes from outside to be judged over as long as each place takes to ask once: over
+// less, too few have reported for an alert that wants several, and it never fires.
+func probes(e *Estate) []Finding {
+	var out []Finding
+	for _, a := range e.Of("Microsoft.Insights/metricAlerts") {
+		test, ok := e.At(a.Text("properties.criteria.webTestId"))
+		if !ok {
+			continue
+		}
+		window := 0.0
+		if m := minutes.FindStringSubmatch(a.Text("properties.windowSize")); m != nil {
+			n, err := strconv.Atoi(m[1])
+			if err != nil {
+				return []Finding{{Resource: a.ID, Says: err.Error()}}
+			}
+			window = float64(60 * n)
+		}
+		every, _ := test.Get("properties.Frequency").(float64)
+		places := float64(len(test.List("properties.Locations")))
+		if window < every || every == 0 {
+			out = append(out, Finding{Resource: a.ID, Says: fmt.Sprintf("looks at %.0f s of a probe that asks every %.0f s", window, every)})
+		}
+		if failed, _ := a.Get("properties.criteria.failedLocationCount").(float64); failed < 1 || failed > places {
+			out = append(out, Finding{Resource: a.ID, Says: "waits for more places than ask"})
+		}
+		if wakes := !strings.Contains(test.Text("properties.Request.RequestUrl"), "/edge/"); wakes && every/places < 300 {
+			out = append(out, Finding{Resource: test.ID, Says: fmt.Sprintf("wakes an app every %.0f s", every/places)})
 		}
 	}
 	return out

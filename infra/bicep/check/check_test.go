@@ -102,6 +102,86 @@ func TestBroken(t *testing.T) {
 	}
 }
 
+// TestEveryProperty breaks each value that the rules ask for, in an environment that has it: a
+// value that no environment has is asked of nothing, and one whose breakage nobody sees is not asked.
+func TestEveryProperty(t *testing.T) {
+	for _, group := range propertyRules {
+		for _, want := range group.all {
+			t.Run(group.id+"/"+want.kind+"/"+want.path, func(t *testing.T) {
+				one := propertyRule{group.id, group.says, []property{want}}
+				for _, environment := range []string{"options", "dev"} { // the one has all there is, the other is public
+					e, err := parse(snapshot(t, environment), environment)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, r := range e.Of(want.kind) {
+						damage(r.raw, strings.Split(want.path, "."), want.want)
+					}
+					if len(properties(e, one)) > 0 {
+						return
+					}
+				}
+				t.Error("breaks it and nobody sees it")
+			})
+		}
+	}
+}
+
+// damage makes a value deep in JSON another one; where there must be none it makes one, and where
+// there must be any it takes it away.
+func damage(in any, path []string, want any) any {
+	if len(path) == 0 {
+		if want == something {
+			return nil
+		}
+		return "broken"
+	}
+	switch v := in.(type) {
+	case map[string]any:
+		v[path[0]] = damage(v[path[0]], path[1:], want)
+		return v
+	case []any:
+		i := int(path[0][0] - '0')
+		if i == len(v) && want == nil {
+			return append(v, "broken")
+		}
+		if i < len(v) {
+			v[i] = damage(v[i], path[1:], want)
+		}
+		return v
+	}
+	return in
+}
+
+// TestNothingIsMissed: each diagnostic setting, endpoint and lock that is taken away is missed.
+func TestNothingIsMissed(t *testing.T) {
+	for kind, rule := range map[string]func(*Estate) []Finding{
+		"Microsoft.Insights/diagnosticSettings": diagnostics,
+		"Microsoft.Network/privateEndpoints":    endpoints,
+		"Microsoft.Authorization/locks":         locks,
+	} {
+		e, err := parse(snapshot(t, "options"), "options")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range e.Of(kind) {
+			if strings.HasSuffix(r.ID, "-activity") {
+				continue // of the subscription itself, which is no resource
+			}
+			without := &Estate{Environment: e.Environment, byID: map[string]int{}}
+			for _, o := range e.Resources {
+				if o.ID != r.ID {
+					without.byID[strings.ToLower(o.ID)] = len(without.Resources)
+					without.Resources = append(without.Resources, o)
+				}
+			}
+			if len(rule(without)) == 0 {
+				t.Errorf("nobody misses %s", r.ID)
+			}
+		}
+	}
+}
+
 // broken is a good estate with one thing changed.
 func broken(t *testing.T, b breakage) *Estate {
 	t.Helper()

@@ -30,6 +30,9 @@ func Open(root string) (Project, error) {
 		return p, fmt.Errorf("reading the list of roles: %w", err)
 	}
 	p.Roles = Granted(string(roles))
+	if p.API, err = readAPI(root); err != nil {
+		return p, err
+	}
 	pages, err := filepath.Glob(filepath.Join(root, "docs", "playbooks", "*.md"))
 	if err != nil {
 		return p, fmt.Errorf("finding the playbooks: %w", err)

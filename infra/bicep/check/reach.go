@@ -33,6 +33,9 @@ var logged = map[string]string{
 	"Microsoft.DataFactory/factories":                           "",
 	"Microsoft.DataProtection/backupVaults":                     "",
 	"Microsoft.App/managedEnvironments":                         "",
+	"Microsoft.DevCenter/devcenters":                            "",
+	"Microsoft.DevCenter/projects":                              "logs by its dev center",
+	"Microsoft.DevOpsInfrastructure/pools":                      "",
 	"Microsoft.Insights/components":                             "its tables are the workspace's: a setting would write each row twice",
 	"Microsoft.App/jobs":                                        "logs by its environment",
 	"Microsoft.Insights/actionGroups":                           "in the activity log",
@@ -65,6 +68,24 @@ func diagnostics(e *Estate) []Finding {
 		by[at[:strings.LastIndex(at, "/providers/microsoft.insights/diagnosticsettings/")]] = d
 	}
 	var out []Finding
+	// What logs in part does so on purpose; the policy that adds what is missing must leave it alone.
+	left := map[string]bool{}
+	for _, p := range e.Of("Microsoft.Authorization/policyAssignments") {
+		if strings.HasSuffix(p.Name, "-diagnostics") {
+			for _, s := range p.List("properties.notScopes") {
+				left[strings.ToLower(text(s))] = true
+			}
+		}
+	}
+	for at, d := range by {
+		logs := d.List("properties.logs")
+		if len(logs) == 0 || strings.Count(at, "/providers/") == 0 || d.Text("properties.logs.0.categoryGroup") == "allLogs" {
+			continue
+		}
+		if !left[at] {
+			out = append(out, Finding{Resource: at, Says: "logs in part, and policy would add the rest"})
+		}
+	}
 	for _, r := range e.Resources {
 		why, known := logged[r.Type]
 		if !known {
@@ -141,7 +162,7 @@ func endpoints(e *Estate) []Finding {
 			continue
 		}
 		for _, in := range regions {
-			local := inOneRegion[r.Type] || strings.HasPrefix(r.Name, "sthost") || strings.HasPrefix(r.Name, "stbackup") || strings.HasPrefix(r.Name, "kv-backup")
+			local := inOneRegion[r.Type] || strings.HasPrefix(r.Name, "sthost")
 			if local && r.Location != in {
 				continue
 			}
@@ -228,6 +249,9 @@ func egress(e *Estate) []Finding {
 			for k := range g.List(at + "rules") {
 				rule := fmt.Sprintf("%srules.%d.", at, k)
 				for _, to := range append(g.List(rule+"destinationAddresses"), g.List(rule+"targetFqdns")...) {
+					if fqdn := text(to); strings.HasPrefix(fqdn, "*.blob.") || strings.HasPrefix(fqdn, "*.azurewebsites.") || strings.HasPrefix(fqdn, "*.vault.") {
+						out = append(out, Finding{Resource: g.ID, Says: g.Text(rule+"name") + " lets data out to anybody's " + fqdn})
+					}
 					if to == "*" || to == "0.0.0.0/0" || to == "Internet" || to == "AzureCloud" {
 						out = append(out, Finding{Resource: g.ID, Says: g.Text(rule+"name") + " lets everything out"})
 					}
@@ -318,6 +342,54 @@ func identities(e *Estate) []Finding {
 			}
 		}
 	}
+	// A runner does jobs from any branch: with an identity it would give each what that may do.
+	for _, j := range e.Of("Microsoft.App/jobs") {
+		users, _ := j.Get("identity.userAssignedIdentities").(map[string]any)
+		none := map[string]bool{}
+		for i := range j.List("properties.configuration.identitySettings") {
+			at := fmt.Sprintf("properties.configuration.identitySettings.%d.", i)
+			none[j.Text(at+"identity")] = j.Is(at+"lifecycle", "None")
+		}
+		for id := range users {
+			if !none[id] {
+				out = append(out, Finding{Resource: j.ID, Says: "gives its jobs an identity: " + last(id)})
+			}
+		}
+	}
+	for _, p := range e.Of("Microsoft.DevOpsInfrastructure/pools") {
+		if p.Get("identity") != nil {
+			out = append(out, Finding{Resource: p.ID, Says: "gives its jobs an identity"})
+		}
+	}
+	return out
+}
+
+// locks holds what data lies in to be locked in production, and the group of the copies not to be:
+// each month a drill makes an account there and deletes it, and a lock on the group would keep it.
+func locks(e *Estate) []Finding {
+	if !Promises[e.Environment].Standby {
+		return nil
+	}
+	locked := map[string]bool{}
+	for _, l := range e.Of("Microsoft.Authorization/locks") {
+		if l.Is("properties.level", "CanNotDelete") {
+			at := strings.ToLower(l.ID)
+			locked[at[:strings.LastIndex(at, "/providers/")]] = true
+		}
+	}
+	var out []Finding
+	for _, r := range e.Resources {
+		group, _, _ := strings.Cut(strings.ToLower(r.ID), "/providers/")
+		holds := r.Type == "Microsoft.DocumentDB/databaseAccounts" || r.Type == "Microsoft.DataProtection/backupVaults" ||
+			r.Type == "Microsoft.KeyVault/vaults" || r.Type == "Microsoft.ServiceBus/namespaces" ||
+			r.Type == "Microsoft.Storage/storageAccounts" && !strings.HasPrefix(r.Name, "sthost")
+		if holds && !locked[group] && !locked[strings.ToLower(r.ID)] {
+			out = append(out, Finding{Resource: r.ID, Says: "can be deleted by accident"})
+		}
+		if r.Type == "Microsoft.DataFactory/factories" && locked[group] {
+			out = append(out, Finding{Resource: r.ID, Says: "lies in a locked group: the drill could not delete what it made"})
+		}
+	}
 	return out
 }
 
@@ -400,6 +472,9 @@ var primaryOnly = map[string]bool{
 	"Microsoft.Insights/diagnosticSettings":   true, // held by their own rule
 	"Microsoft.App/managedEnvironments":       true, // the runner deploys to both
 	"Microsoft.App/jobs":                      true,
+	"Microsoft.DevCenter/devcenters":          true,
+	"Microsoft.DevCenter/projects":            true,
+	"Microsoft.DevOpsInfrastructure/pools":    true,
 }
 
 func waf(e *Estate) []Finding {

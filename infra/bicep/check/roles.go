@@ -21,6 +21,8 @@ var roleNames = map[string]string{
 	"4a9ae827-6dc8-4573-8ac7-8239d42aa03f": "Tag Contributor",
 	"92aaf0da-9dab-42b6-94a3-d43ce8d16293": "Log Analytics Contributor",
 	"749f88d5-cbae-40b8-bcfc-e573ddc772fa": "Monitoring Contributor",
+	"app scaler":                           "Polis app scaler",
+	"pool joiner":                          "Polis pool joiner",
 	"00000000-0000-0000-0000-000000000001": "Cosmos DB Built-in Data Reader",
 	"00000000-0000-0000-0000-000000000002": "Cosmos DB Built-in Data Contributor",
 }
@@ -44,6 +46,9 @@ func grants(e *Estate) []grant {
 	seen := map[grant]bool{}
 	add := func(r Resource, scope, role string) {
 		g := grant{who: principal(r.Text("properties.principalId")), role: roleNames[role], on: thing(scope)}
+		if g.on == "the network" {
+			g.who = "Azure DevOps" // a parameter's id, as users' workloads have
+		}
 		if g.role == "" {
 			g.role = "role " + role
 		}
@@ -54,7 +59,9 @@ func grants(e *Estate) []grant {
 		role := last(r.Text("properties.roleDefinitionId"))
 		if strings.Contains(scope, "/Microsoft.Web/sites/") && roleNames[role] == "" {
 			role = "app scaler" // a role of our own, whose id is made of the subscription's
-			roleNames[role] = "Polis app scaler"
+		}
+		if strings.Contains(scope, "/virtualNetworks/") && roleNames[role] == "" {
+			role = "pool joiner"
 		}
 		add(r, scope, role)
 	}
@@ -119,6 +126,8 @@ func thing(scope string) string {
 		return "Application Insights"
 	case strings.Contains(scope, "/Microsoft.Web/sites/"):
 		return "app work"
+	case strings.Contains(scope, "/virtualNetworks/"):
+		return "the network"
 	case strings.Contains(scope, "/Microsoft.CognitiveServices/"):
 		return "Azure OpenAI"
 	case len(parts) == 3:

@@ -23,7 +23,7 @@ param sizes = {
   gatewayUnits: 1
   logsPerDay: 1
 }
-param audience = 'api://polis-dev'
+param audience = '00000000-0000-0000-0000-000000000001'
 param publisher = { name: 'Polis', mail: 'polis@example.com' }
 param contacts = { mail: ['polis@example.com'], sms: [] }
 param sentinel = false

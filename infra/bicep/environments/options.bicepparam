@@ -16,22 +16,21 @@ param ownKeys = true
 param gatewayTier = 'PremiumV2'
 param firewallTier = 'Premium'
 param ddos = true
-param vpn = true
+param vpn = { clients: '172.20.0.0/24' }
 param expressRoute = { provider: 'Equinix', place: 'Amsterdam', mbps: 50 }
 param openAi = { name: 'gpt-4o-mini', version: '2024-07-18', thousandTokensPerMinute: 50 }
 param runner = {
   repository: 'owner/polis'
   appId: '1'
   installationId: '1'
-  image: 'ghcr.io/actions/actions-runner@sha256:0000000000000000000000000000000000000000000000000000000000000000'
+  image: 'ghcr.io/owner/polis-runner@sha256:0000000000000000000000000000000000000000000000000000000000000000'
 }
-param runnerHosts = [
-  'github.com'
-  'api.github.com'
-  '*.actions.githubusercontent.com'
-  'ghcr.io'
-  'pkg-containers.githubusercontent.com'
-]
+param agents = {
+  organization: 'https://dev.azure.com/organization'
+  project: 'polis'
+  principalId: '44444444-4444-4444-4444-444444444444'
+}
+param runnerHosts = ['registry.example.com']
 param sizes = {
   memory: { api: 4096, work: 2048, clock: 512 }
   maximum: { api: 200, work: 200, clock: 40 }
@@ -58,7 +57,7 @@ param subscribers = [
   }
   { topic: 'events', name: 'crm', tenant: 'one', principalId: '22222222-2222-2222-2222-222222222222' }
 ]
-param audience = 'api://polis'
+param audience = '00000000-0000-0000-0000-000000000003'
 param publisher = { name: 'Polis', mail: 'polis@example.com' }
 param contacts = { mail: ['polis@example.com'], sms: [{ country: '31', number: '600000000' }] }
 param sentinel = true

@@ -14,7 +14,6 @@ param standby = true
 param ownKeys = true
 param gatewayTier = 'PremiumV2'
 param firewallTier = 'Standard'
-param runnerHosts = ['github.com', 'api.github.com', '*.actions.githubusercontent.com', '*.blob.core.windows.net']
 param sizes = {
   // One core for who waits for an answer and for bodies of 100 MB; a quarter where a queue waits.
   memory: { api: 2048, work: 512, clock: 512 }
@@ -26,7 +25,7 @@ param sizes = {
   gatewayUnits: 2
   logsPerDay: -1
 }
-param audience = 'api://polis'
+param audience = '00000000-0000-0000-0000-000000000003'
 param publisher = { name: 'Polis', mail: 'polis@example.com' }
 param contacts = { mail: ['polis@example.com'], sms: [] }
 param sentinel = true

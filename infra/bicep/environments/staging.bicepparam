@@ -14,7 +14,6 @@ param standby = false
 param ownKeys = true
 param gatewayTier = 'StandardV2'
 param firewallTier = 'Basic'
-param runnerHosts = ['github.com', 'api.github.com', '*.actions.githubusercontent.com', '*.blob.core.windows.net']
 param sizes = {
   memory: { api: 2048, work: 512, clock: 512 }
   maximum: { api: 40, work: 40, clock: 40 }
@@ -25,7 +24,7 @@ param sizes = {
   gatewayUnits: 1
   logsPerDay: 5
 }
-param audience = 'api://polis-staging'
+param audience = '00000000-0000-0000-0000-000000000002'
 param publisher = { name: 'Polis', mail: 'polis@example.com' }
 param contacts = { mail: ['polis@example.com'], sms: [] }
 param sentinel = true

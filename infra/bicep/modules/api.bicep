@@ -21,8 +21,8 @@ param frontDoorId string
 @description('The audience that tokens are for.')
 param audience string
 
-@description('Calls a minute: by address, and by caller; calls a day by caller.')
-param limits { perAddress: int, perCaller: int, perCallerPerDay: int }
+@description('Calls a minute: by address, and by caller. Calls a day are the products\' quota.')
+param limits { perAddress: int, perCaller: int }
 
 @description('When version 1 was deprecated (RFC 9745: @ and seconds since 1970) and when it ends (RFC 8594: an HTTP date); null as long as it is not.')
 param deprecation { deprecated: string, sunset: string }?
@@ -56,7 +56,6 @@ var values = {
   audience: audience
   'rate-per-address': string(limits.perAddress)
   'rate-per-caller': string(limits.perCaller)
-  'quota-per-caller': string(limits.perCallerPerDay)
   deprecated: deprecation.?deprecated ?? 'no'
   sunset: deprecation.?sunset ?? 'no'
 }
@@ -139,7 +138,8 @@ resource api 'Microsoft.ApiManagement/service/apis@2024-05-01' = {
     apiVersionSetId: versions.id
     format: 'openapi'
     value: loadTextContent('../../../handler/internal/httpapi/openapi.yaml')
-    subscriptionRequired: true
+    subscriptionRequired: false // policies/polis.xml asks for it, but for what anybody may see
+    translateRequiredQueryParameters: 'query'
     type: 'http'
   }
 
@@ -163,6 +163,28 @@ resource api 'Microsoft.ApiManagement/service/apis@2024-05-01' = {
       frontend: { request: { body: { bytes: 0 } }, response: { body: { bytes: 0 } } }
       backend: { request: { body: { bytes: 0 } }, response: { body: { bytes: 0 } } }
     }
+  }
+}
+
+// The resource log has the address that Front Door saw: its own, by which requests come, is one for all callers.
+resource resourceLogger 'Microsoft.ApiManagement/service/loggers@2024-05-01' = {
+  parent: service
+  name: 'azuremonitor'
+  properties: { loggerType: 'azureMonitor', isBuffered: true }
+}
+
+resource resourceLog 'Microsoft.ApiManagement/service/diagnostics@2024-05-01' = {
+  parent: service
+  name: 'azuremonitor'
+  properties: {
+    loggerId: resourceLogger.id
+    logClientIp: true
+    sampling: { samplingType: 'fixed', percentage: 100 }
+    frontend: {
+      request: { headers: ['X-Azure-SocketIP'], body: { bytes: 0 } }
+      response: { body: { bytes: 0 } }
+    }
+    backend: { request: { body: { bytes: 0 } }, response: { body: { bytes: 0 } } }
   }
 }
 

@@ -50,7 +50,12 @@ resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01
     name: 'network'
     location: 'global'
     tags: tags
-    properties: { registrationEnabled: false, virtualNetwork: { id: networkId } }
+    properties: {
+      registrationEnabled: false
+      virtualNetwork: { id: networkId }
+      // A name of somebody else's private endpoint is not in our zone, and is asked for outside.
+      resolutionPolicy: 'NxDomainRedirect'
+    }
   }
 ]
 

@@ -33,6 +33,9 @@ param budgetFrom string
 @description('Who hears of the budget besides the action group.')
 param mail string[]
 
+@description('Resources that log in part on purpose: the rest would hold texts of queries and prompts.')
+param loggedInPart string[]
+
 @description('Whom alerts reach of what is to be planned for.')
 param actionGroupId string
 
@@ -149,8 +152,8 @@ resource inherited 'Microsoft.Authorization/policyAssignments@2026-07-01' = [
     location: location
     identity: { type: 'SystemAssigned' }
     properties: {
-      displayName: 'Polis: resources take the tag ${t} from their group'
-      policyDefinitionId: tenantResourceId(kind, 'cd3aa116-8754-49c9-a813-ad46512ece54')
+      displayName: 'Polis: resources without the tag ${t} take it from their group'
+      policyDefinitionId: tenantResourceId(kind, 'ea3f2387-9b95-492a-a190-fcdc54f7b070')
       parameters: { tagName: { value: t } }
     }
   }
@@ -167,6 +170,7 @@ resource logged 'Microsoft.Authorization/policyAssignments@2026-07-01' = {
       '0884adba-2312-4468-abeb-5422caed1038'
     )
     parameters: { logAnalytics: { value: workspaceId } }
+    notScopes: loggedInPart // the initiative would add all that they have
   }
 }
 

@@ -27,14 +27,17 @@ param zones bool
 @description('A DDoS protection plan; empty for none.')
 param ddosPlanId string
 
-@description('A VPN gateway for people and offices.')
-param vpn bool
+@description('A VPN gateway for people, who get addresses of this range; null for none.')
+param vpn { clients: string }?
 
 @description('An ExpressRoute circuit: where it lands and how wide; null for none.')
 param expressRoute { provider: string, place: string, mbps: 50 | 100 | 200 | 500 | 1000 }?
 
-@description('Hosts that the runner in the network may reach besides Azure\'s own.')
-param runnerHosts string[]
+@description('Whether there is a subnet for agents of Azure DevOps.')
+param agents bool
+
+@description('Hosts that runner and agents may reach besides Azure\'s own.')
+param hosts { runner: string[], agents: string[] }
 
 var zoneList = zones ? ['1', '2', '3'] : []
 // Addresses are fixed within the /16, so that the rules below can name them.
@@ -45,6 +48,7 @@ var management = '${prefix}.6.0/23'
 var firewallRange = '${prefix}.8.0/26'
 var firewallManagement = '${prefix}.8.64/26'
 var gateway = '${prefix}.9.0/27'
+var agentRange = '${prefix}.9.32/27'
 var firewallAddress = '${prefix}.8.4' // Azure gives the firewall the first address after its own four
 
 // Nothing that is not named comes in or goes out: the platform's own defaults would let
@@ -108,75 +112,124 @@ var toFirewall = [
     }
   }
 ]
-var rules = {
-  frontend: concat(toData, toFirewall, denied)
-  application: concat(toData, toFirewall, denied)
-  data: concat(
-    [
+// Who comes by VPN asks the firewall for names: Azure's own resolver answers nobody outside the network.
+var dnsProxy = vpn != null && firewallTier != 'Basic'
+var toResolver = dnsProxy
+  ? [
       {
-        name: 'FromOurSubnets'
-        properties: {
-          priority: 100
-          direction: 'Inbound'
-          access: 'Allow'
-          protocol: 'Tcp'
-          sourceAddressPrefixes: [frontend, application, management]
-          sourcePortRange: '*'
-          destinationAddressPrefix: data
-          destinationPortRanges: ['443', '5671']
-        }
-      }
-    ],
-    denied
-  )
-  management: concat(
-    [
-      {
-        // Container Apps need their own subnet and the platform's load balancer.
-        name: 'WithinTheSubnet'
-        properties: {
-          priority: 100
-          direction: 'Inbound'
-          access: 'Allow'
-          protocol: '*'
-          sourceAddressPrefix: management
-          sourcePortRange: '*'
-          destinationAddressPrefix: management
-          destinationPortRange: '*'
-        }
-      }
-      {
-        name: 'ProbesOfTheLoadBalancer'
-        properties: {
-          priority: 110
-          direction: 'Inbound'
-          access: 'Allow'
-          protocol: 'Tcp'
-          sourceAddressPrefix: 'AzureLoadBalancer'
-          sourcePortRange: '*'
-          destinationAddressPrefix: management
-          destinationPortRange: '30000-32767'
-        }
-      }
-      {
-        name: 'WithinTheSubnetOut'
+        name: 'ToTheResolver'
         properties: {
           priority: 120
           direction: 'Outbound'
           access: 'Allow'
           protocol: '*'
-          sourceAddressPrefix: management
+          sourceAddressPrefix: '*'
           sourcePortRange: '*'
-          destinationAddressPrefix: management
-          destinationPortRange: '*'
+          destinationAddressPrefix: '${firewallAddress}/32'
+          destinationPortRange: '53'
         }
       }
-    ],
-    toData,
-    toFirewall,
-    denied
-  )
-}
+    ]
+  : []
+var visitors = vpn == null ? [] : [vpn!.clients]
+var rules = union(
+  agents
+    ? {
+        agents: concat(
+          toData,
+          toFirewall,
+          toResolver,
+          [
+            {
+              // Ubuntu's packages come by plain HTTP, signed.
+              name: 'PackagesByTheFirewall'
+              properties: {
+                priority: 130
+                direction: 'Outbound'
+                access: 'Allow'
+                protocol: 'Tcp'
+                sourceAddressPrefix: '*'
+                sourcePortRange: '*'
+                destinationAddressPrefix: 'Internet'
+                destinationPortRange: '80'
+              }
+            }
+          ],
+          denied
+        )
+      }
+    : {},
+  {
+    frontend: concat(toData, toFirewall, toResolver, denied)
+    application: concat(toData, toFirewall, toResolver, denied)
+    data: concat(
+      [
+        {
+          name: 'FromOurSubnets'
+          properties: {
+            priority: 100
+            direction: 'Inbound'
+            access: 'Allow'
+            protocol: 'Tcp'
+            sourceAddressPrefixes: concat([frontend, application, management], agents ? [agentRange] : [], visitors)
+            sourcePortRange: '*'
+            destinationAddressPrefix: data
+            destinationPortRanges: ['443', '5671']
+          }
+        }
+      ],
+      denied
+    )
+    management: concat(
+      [
+        {
+          // Container Apps need their own subnet and the platform's load balancer.
+          name: 'WithinTheSubnet'
+          properties: {
+            priority: 100
+            direction: 'Inbound'
+            access: 'Allow'
+            protocol: '*'
+            sourceAddressPrefix: management
+            sourcePortRange: '*'
+            destinationAddressPrefix: management
+            destinationPortRange: '*'
+          }
+        }
+        {
+          name: 'ProbesOfTheLoadBalancer'
+          properties: {
+            priority: 110
+            direction: 'Inbound'
+            access: 'Allow'
+            protocol: 'Tcp'
+            sourceAddressPrefix: 'AzureLoadBalancer'
+            sourcePortRange: '*'
+            destinationAddressPrefix: management
+            destinationPortRange: '30000-32767'
+          }
+        }
+        {
+          name: 'WithinTheSubnetOut'
+          properties: {
+            priority: 125
+            direction: 'Outbound'
+            access: 'Allow'
+            protocol: '*'
+            sourceAddressPrefix: management
+            sourcePortRange: '*'
+            destinationAddressPrefix: management
+            destinationPortRange: '*'
+          }
+        }
+      ],
+      toData,
+      toFirewall,
+      toResolver,
+      denied
+    )
+  }
+)
 
 resource groups 'Microsoft.Network/networkSecurityGroups@2026-03-01' = [
   for s in items(rules): {
@@ -225,6 +278,7 @@ resource vnet 'Microsoft.Network/virtualNetworks@2026-03-01' = {
     addressSpace: { addressPrefixes: ['${prefix}.0.0/16'] }
     enableDdosProtection: !empty(ddosPlanId)
     ddosProtectionPlan: empty(ddosPlanId) ? null : { id: ddosPlanId }
+    dhcpOptions: dnsProxy ? { dnsServers: [firewallAddress] } : null
     subnets: concat(
       [
         {
@@ -278,7 +332,21 @@ resource vnet 'Microsoft.Network/virtualNetworks@2026-03-01' = {
             }
           ]
         : [],
-      vpn || expressRoute != null
+      agents
+        ? [
+            {
+              name: 'snet-agents'
+              properties: {
+                addressPrefix: agentRange
+                defaultOutboundAccess: false
+                networkSecurityGroup: { id: groups[groupOf.?agents ?? 0].id }
+                routeTable: { id: routes.id }
+                delegations: [{ name: 'agents', properties: { serviceName: 'Microsoft.DevOpsInfrastructure/pools' } }]
+              }
+            }
+          ]
+        : [],
+      vpn != null || expressRoute != null
         ? [{ name: 'GatewaySubnet', properties: { addressPrefix: gateway, defaultOutboundAccess: false } }]
         : []
     )
@@ -306,7 +374,7 @@ resource vnetLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
 var addresses = concat(
   ['firewall'],
   firewallTier == 'Basic' ? ['firewall-management'] : [],
-  vpn ? ['vpn'] : [],
+  vpn != null ? ['vpn'] : [],
   expressRoute != null ? ['er'] : []
 )
 var addressOf = toObject(
@@ -346,6 +414,7 @@ resource firewallPolicy 'Microsoft.Network/firewallPolicies@2026-03-01' = {
     sku: { tier: firewallTier }
     threatIntelMode: firewallTier == 'Basic' ? 'Alert' : 'Deny'
     intrusionDetection: firewallTier == 'Premium' ? { mode: 'Deny' } : null
+    dnsSettings: dnsProxy ? { enableProxy: true } : null
   }
 }
 
@@ -365,7 +434,7 @@ resource egress 'Microsoft.Network/firewallPolicies/ruleCollectionGroups@2026-03
             ruleType: 'NetworkRule'
             name: 'sign-in-and-telemetry'
             ipProtocols: ['TCP']
-            sourceAddresses: [frontend, application, management]
+            sourceAddresses: concat([frontend, application, management], agents ? [agentRange] : [])
             destinationAddresses: ['AzureActiveDirectory', 'AzureMonitor']
             destinationPorts: ['443']
           }
@@ -381,7 +450,7 @@ resource egress 'Microsoft.Network/firewallPolicies/ruleCollectionGroups@2026-03
             ruleType: 'NetworkRule'
             name: 'the-runner-deploys'
             ipProtocols: ['TCP']
-            sourceAddresses: [management]
+            sourceAddresses: concat([management], agents ? [agentRange] : [])
             destinationAddresses: ['AzureResourceManager', 'MicrosoftContainerRegistry', 'AzureFrontDoor.FirstParty']
             destinationPorts: ['443']
           }
@@ -403,7 +472,7 @@ resource egress 'Microsoft.Network/firewallPolicies/ruleCollectionGroups@2026-03
               targetFqdns: ['cdn.functions.azure.com', 'functionscdn.azureedge.net']
             }
           ],
-          empty(runnerHosts)
+          empty(hosts.runner)
             ? []
             : [
                 {
@@ -411,7 +480,18 @@ resource egress 'Microsoft.Network/firewallPolicies/ruleCollectionGroups@2026-03
                   name: 'the-runner-asks-for-work'
                   protocols: [{ protocolType: 'Https', port: 443 }]
                   sourceAddresses: [management]
-                  targetFqdns: runnerHosts
+                  targetFqdns: hosts.runner
+                }
+              ],
+          empty(hosts.agents)
+            ? []
+            : [
+                {
+                  ruleType: 'ApplicationRule'
+                  name: 'the-agents-ask-for-work'
+                  protocols: [{ protocolType: 'Https', port: 443 }, { protocolType: 'Http', port: 80 }]
+                  sourceAddresses: [agentRange]
+                  targetFqdns: hosts.agents
                 }
               ]
         )
@@ -458,7 +538,7 @@ resource firewallLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview'
   }
 }
 
-resource vpnGateway 'Microsoft.Network/virtualNetworkGateways@2026-03-01' = if (vpn) {
+resource vpnGateway 'Microsoft.Network/virtualNetworkGateways@2026-03-01' = if (vpn != null) {
   name: 'vgw-${suffix}'
   location: location
   tags: tags
@@ -466,7 +546,16 @@ resource vpnGateway 'Microsoft.Network/virtualNetworkGateways@2026-03-01' = if (
     gatewayType: 'Vpn'
     vpnType: 'RouteBased'
     vpnGatewayGeneration: 'Generation2'
-    sku: { name: zones ? 'VpnGw2AZ' : 'VpnGw2', tier: zones ? 'VpnGw2AZ' : 'VpnGw2' }
+    sku: { name: 'VpnGw2AZ', tier: 'VpnGw2AZ' }
+    // Who signs in is asked by Entra ID, with its conditions; the audience is Microsoft's own VPN client.
+    vpnClientConfiguration: {
+      vpnClientAddressPool: { addressPrefixes: visitors }
+      vpnClientProtocols: ['OpenVPN']
+      vpnAuthenticationTypes: ['AAD']
+      aadTenant: '${environment().authentication.loginEndpoint}${tenant().tenantId}'
+      aadAudience: 'c632b3df-fb67-4d84-bdcf-b95ad541b5c8'
+      aadIssuer: 'https://sts.windows.net/${tenant().tenantId}/'
+    }
     ipConfigurations: [
       {
         name: 'default'
@@ -479,7 +568,7 @@ resource vpnGateway 'Microsoft.Network/virtualNetworkGateways@2026-03-01' = if (
   }
 }
 
-resource vpnLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (vpn) {
+resource vpnLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (vpn != null) {
   scope: vpnGateway
   name: 'to-workspace'
   properties: {

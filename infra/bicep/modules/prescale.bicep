@@ -53,9 +53,11 @@ resource scale 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
+var config = 'body(\'read\')?[\'properties\']?[\'functionAppConfig\']'
+var chunks = 'function:RunChunks'
 var moments = [
-  { name: 'up', at: hours.from, count: instances.nightly }
-  { name: 'down', at: hours.to, count: instances.else }
+  { name: 'up', at: hours.from, ready: [{ name: chunks, instanceCount: instances.nightly }] }
+  { name: 'down', at: hours.to, ready: instances.else == 0 ? [] : [{ name: chunks, instanceCount: instances.else }] }
 ]
 
 resource steps 'Microsoft.Logic/workflows@2019-05-01' = [
@@ -87,9 +89,24 @@ resource steps 'Microsoft.Logic/workflows@2019-05-01' = [
           }
         }
         actions: {
-          scale: {
+          // The whole of it is sent back, with one value changed: what a part of it would do to the rest is not said.
+          read: {
             type: 'Http'
             runAfter: {}
+            inputs: {
+              method: 'GET'
+              uri: '${environment().resourceManager}${substring(site.id, 1)}?api-version=2025-03-01'
+              authentication: {
+                type: 'ManagedServiceIdentity'
+                identity: user.id
+                audience: environment().resourceManager
+              }
+              retryPolicy: { type: 'exponential', count: 4, interval: 'PT20S' }
+            }
+          }
+          scale: {
+            type: 'Http'
+            runAfter: { read: ['Succeeded'] }
             inputs: {
               method: 'PATCH'
               uri: '${environment().resourceManager}${substring(site.id, 1)}?api-version=2025-03-01'
@@ -100,11 +117,7 @@ resource steps 'Microsoft.Logic/workflows@2019-05-01' = [
               }
               body: {
                 properties: {
-                  functionAppConfig: {
-                    scaleAndConcurrency: {
-                      alwaysReady: m.count == 0 ? [] : [{ name: 'function:RunChunks', instanceCount: m.count }]
-                    }
-                  }
+                  functionAppConfig: '@setProperty(${config}, \'scaleAndConcurrency\', setProperty(${config}?[\'scaleAndConcurrency\'], \'alwaysReady\', json(\'${string(m.ready)}\')))'
                 }
               }
               retryPolicy: { type: 'exponential', count: 4, interval: 'PT20S' }

@@ -25,8 +25,8 @@ param actionGroupIds string[]
 // Amsterdam, Dublin and Paris: data goes to them and back, and stays in the EU.
 var places = ['emea-nl-ams-azr', 'emea-gb-db3-azr', 'emea-fr-pra-edge']
 
-// The edge answers by itself and wakes nothing. The deep one wakes an app, and every five
-// minutes is as often as is worth it. The third looks at the certificate.
+// The edge answers by itself and wakes nothing. The deep one wakes an app: each of three places asks
+// every 15 minutes, so it is woken every five, and no oftener. The third looks at the certificate.
 var probes = [
   {
     name: 'edge-down'
@@ -39,7 +39,7 @@ var probes = [
   {
     name: 'deep-down'
     path: '/api/health'
-    seconds: 300
+    seconds: 900
     severity: 0
     says: 'The edge answers, and Polis behind it does not.'
     certificateDays: 0
@@ -95,7 +95,7 @@ resource alerts 'Microsoft.Insights/metricAlerts@2026-01-01' = [
       autoMitigate: true
       scopes: [tests[i].id, insightsId]
       evaluationFrequency: 'PT1M'
-      windowSize: 'PT5M'
+      windowSize: 'PT${p.seconds / 60}M' // so long that each place has asked once
       criteria: {
         'odata.type': 'Microsoft.Azure.Monitor.WebtestLocationAvailabilityCriteria'
         webTestId: tests[i].id

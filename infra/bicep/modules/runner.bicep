@@ -20,7 +20,7 @@ param subnetId string
 @description('Whether the environment is spread over zones.')
 param zones bool
 
-@description('The identity that deploys; it reads the app\'s key, and what it may besides is in docs/roles.md.')
+@description('The identity that reads the app\'s key, and may do nothing else.')
 param identity string
 
 @description('The resource group of the identities.')
@@ -29,7 +29,7 @@ param identityGroup string
 @description('The vault that holds the GitHub app\'s private key, as secret "runner-app-key".')
 param vault string
 
-@description('Whose jobs it does: a GitHub app that is installed on the repository, and the image of GitHub\'s runner, with its digest.')
+@description('Whose jobs it does: a GitHub app that is installed on the repository, and an image of infra/bicep/runner/Dockerfile, with its digest.')
 param github { repository: string, appId: string, installationId: string, image: string }
 
 @description('Labels that jobs ask for.')
@@ -98,8 +98,11 @@ resource job 'Microsoft.App/jobs@2026-01-01' = {
     workloadProfileName: 'Consumption'
     configuration: {
       triggerType: 'Event'
-      replicaTimeout: 7200
+      replicaTimeout: 21600 // six hours: as long as GitHub lets a job run, and longer than any drill
       replicaRetryLimit: 0
+      // The platform uses it to fetch the key; a job has no identity here. What a job may do it is given
+      // by federation, for the environment that it runs in, and so after that environment's approval.
+      identitySettings: [{ identity: user.id, lifecycle: 'None' }]
       secrets: [{ name: 'app-key', keyVaultUrl: keys::appKey.properties.secretUri, identity: user.id }]
       eventTriggerConfig: {
         parallelism: 1
