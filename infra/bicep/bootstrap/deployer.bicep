@@ -1,4 +1,4 @@
-metadata description = 'The identity that deploys, and the jobs that may sign in as it.'
+metadata description = 'An identity of pipelines, and the jobs that may sign in as it.'
 
 import { Tags } from '../modules/types.bicep'
 

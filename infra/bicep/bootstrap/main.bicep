@@ -34,6 +34,9 @@ param criticality string
 @description('Which jobs may sign in as the deployment identity, without a secret: e.g. GitHub\'s issuer and repo:owner/name:environment:prod.')
 param federated { name: string, issuer: string, subject: string }[]
 
+@description('Which jobs may sign in as an identity that sees what a deployment would change and can change nothing: those of pull requests.')
+param planners { name: string, issuer: string, subject: string }[] = []
+
 @description('Groups of people; each may ask for its role for eight hours.')
 param people People = {}
 
@@ -88,6 +91,49 @@ resource core 'Microsoft.Resources/resourceGroups@2025-04-01' = {
 module identity 'deployer.bicep' = {
   scope: core
   params: { name: 'id-${base}-deploy-${token}', location: location, tags: tags, federated: federated }
+}
+
+module plan 'deployer.bicep' = if (!empty(planners)) {
+  scope: core
+  params: { name: 'id-${base}-plan-${token}', location: location, tags: tags, federated: planners }
+}
+
+// A pull request brings the script that runs: it reads what there is, and neither logs nor keys.
+resource planner 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(subscription().id, base, 'planner')
+  properties: {
+    roleName: 'Polis planner (${environment})'
+    description: 'Sees what a deployment would change.'
+    type: 'CustomRole'
+    assignableScopes: [subscription().id]
+    permissions: [
+      {
+        actions: [
+          '*/read'
+          'Microsoft.Resources/deployments/validate/action'
+          'Microsoft.Resources/deployments/whatIf/action'
+        ]
+        notActions: [
+          'Microsoft.DocumentDB/databaseAccounts/readonlykeys/*'
+          'Microsoft.Insights/logs/*'
+          'Microsoft.OperationalInsights/workspaces/query/*'
+          'Microsoft.OperationalInsights/workspaces/search/*'
+          'Microsoft.OperationalInsights/workspaces/sharedKeys/*'
+        ]
+        dataActions: []
+        notDataActions: []
+      }
+    ]
+  }
+}
+
+resource mayPlan 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(planners)) {
+  name: guid(subscription().id, base, 'plan')
+  properties: {
+    roleDefinitionId: planner.id
+    principalId: plan!.outputs.principalId
+    principalType: 'ServicePrincipal'
+  }
 }
 
 // Contributor without what an attacker would want: no reading of keys, no rights to give.
@@ -232,6 +278,9 @@ module eligible 'eligible.bicep' = {
   scope: core
   params: { asks: asks, asked: asked }
 }
+
+@description('Who plans; empty where nobody does.')
+output planClientId string = plan.?outputs.clientId ?? ''
 
 @description('Who deploys, for the pipelines\' settings: a client id is no secret.')
 output clientId string = identity.outputs.clientId

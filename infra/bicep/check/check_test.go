@@ -348,6 +348,34 @@ func TestSourcesAreDescribed(t *testing.T) {
 	}
 }
 
+// TestAppRoles: the registration that callers get their roles from has those that the code knows.
+func TestAppRoles(t *testing.T) {
+	p, err := Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := os.ReadFile(filepath.Join("..", "bootstrap", "app-roles.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []struct{ ID, Value string }
+	if err := json.Unmarshal(body, &list); err != nil {
+		t.Fatal(err)
+	}
+	var roles []string
+	ids := map[string]bool{}
+	for _, r := range list {
+		roles = append(roles, r.Value)
+		ids[r.ID] = true
+	}
+	for _, f := range same("app-roles.json", roles, p.API.Roles) {
+		t.Error(f)
+	}
+	if len(ids) != len(list) {
+		t.Error("two roles have one id")
+	}
+}
+
 var link = regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
 
 // TestLinks: what pages of the estate point to is there.

@@ -21,6 +21,7 @@ var ever = []struct {
 }{
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\.json`), "TIME.json"},
 	{regexp.MustCompile(`(<cosmos>-[rt])\d{8}`), "${1}TIME"},
+	{regexp.MustCompile(`(--name polis-[a-z]+-)\d{8}T\d{6}`), "${1}TIME"},
 	{regexp.MustCompile(`--file \S+`), "--file FILE"},
 	{regexp.MustCompile(`\d{4}-Q[1-4]`), "QUARTER"},
 }
@@ -45,6 +46,7 @@ func TestDryRuns(t *testing.T) {
 		"drill-copies":        "scripts/drill copies prod 2026-12-06 --dry-run",
 		"drill-backup":        "scripts/drill backup prod --dry-run",
 		"capacity":            "scripts/capacity prod --dry-run",
+		"deploy-built":        "scripts/deploy staging --app-only --built --dry-run",
 	} {
 		t.Run(name, func(t *testing.T) {
 			cmd := exec.Command(sh, strings.Fields(args)...)
