@@ -255,7 +255,7 @@ var ids = {
   keysIdentity: '${inCore}/Microsoft.ManagedIdentity/userAssignedIdentities/${programs.keys}'
   gatewayIdentity: '${inCore}/Microsoft.ManagedIdentity/userAssignedIdentities/${programs.gateway}'
   vault: '${inCore}/Microsoft.KeyVault/vaults/${vault}'
-  cosmos: '${inCore}/Microsoft.DocumentDB/databaseAccounts/cosmos-${base}-${token}'
+  cosmos: '${inCore}/Microsoft.DocumentDB/databaseAccounts/cosno-${base}-${token}'
   data: '${inCore}/Microsoft.Storage/storageAccounts/${dataAccount}'
   audit: '${inCore}/Microsoft.Storage/storageAccounts/${auditAccount}'
   bus: '${inCore}/Microsoft.ServiceBus/namespaces/sb-${base}-${token}'
@@ -376,7 +376,7 @@ var keyed = toObject(ownKeys ? ['cosmos', 'storage', 'bus'] : [], k => k, k => {
 module cosmos 'modules/cosmos.bicep' = {
   scope: core
   params: {
-    name: 'cosmos-${base}-${token}'
+    name: 'cosno-${base}-${token}'
     tags: tags
     workspaceId: ids.workspace
     locations: map(regions, r => r.location)
@@ -862,7 +862,7 @@ module backup 'modules/backup.bicep' = if (backups) {
     identity: programs.backup
     coreGroup: coreGroup
     source: {
-      account: 'cosmos-${base}-${token}'
+      account: 'cosno-${base}-${token}'
       database: estate.documents.database
       container: estate.documents.containers[0].name
     }
@@ -951,7 +951,7 @@ output names {
     group: 'rg-${base}-${shorts[a.location]}'
     name: a.site
   })
-  cosmos: 'cosmos-${base}-${token}'
+  cosmos: 'cosno-${base}-${token}'
   data: dataAccount
   audit: auditAccount
   copies: backups ? backupAccount : ''

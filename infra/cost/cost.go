@@ -21,7 +21,8 @@ type Price struct {
 	Meter  string  `json:"meter"`
 	Unit   string  `json:"unit"`
 	Price  float64 `json:"price"`
-	Status string  `json:"status"`
+	Status string  `json:"status"` // seen, known or remembered
+	Where  string  `json:"where"`  // what it was seen in
 }
 
 // Table is the prices, with the day that they are of.

@@ -168,6 +168,7 @@ resource deployer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
           'Microsoft.OperationalInsights/*'
           'Microsoft.Resources/*'
           'Microsoft.Security/pricings/*'
+          'Microsoft.Security/securityContacts/*'
           'Microsoft.SecurityInsights/*'
           'Microsoft.ServiceBus/*'
           'Microsoft.Storage/*'

@@ -53,7 +53,7 @@ resource home 'Microsoft.DevCenter/projects@2025-02-01' = {
   name: 'dcp-${suffix}'
   location: location
   tags: tags
-  properties: { devCenterId: center.id }
+  properties: { devCenterId: center.id, maxDevBoxesPerUser: 0 }
 }
 
 // No identity: a job signs in by its service connection, after the approval of its environment.

@@ -133,6 +133,7 @@ resource api 'Microsoft.ApiManagement/service/apis@2024-05-01' = {
   name: 'polis'
   properties: {
     displayName: 'Polis'
+    description: 'Load a portfolio, have it scored, read who needs attention today and why.'
     path: 'api'
     protocols: ['https']
     apiVersionSetId: versions.id
@@ -193,6 +194,7 @@ resource edge 'Microsoft.ApiManagement/service/apis@2024-05-01' = {
   name: 'edge'
   properties: {
     displayName: 'Probes'
+    description: 'Whether the edge answers, for probes from outside: it wakes nothing behind it.'
     path: 'edge'
     protocols: ['https']
     subscriptionRequired: false

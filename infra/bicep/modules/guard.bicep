@@ -118,6 +118,7 @@ var policies = [
     parameters: { effect: { value: 'AuditIfNotExists' } }
   }
 ]
+var by = 'infra/bicep/modules/guard.bicep'
 var mandatory = ['owner', 'environment', 'criticality', 'data-class', 'cost-centre']
 
 resource assignments 'Microsoft.Authorization/policyAssignments@2026-07-01' = [
@@ -125,6 +126,8 @@ resource assignments 'Microsoft.Authorization/policyAssignments@2026-07-01' = [
     name: '${base}-${p.name}'
     properties: {
       displayName: 'Polis: ${p.says}'
+      description: '${p.says}. The templates do it already: this is for what is made by hand.'
+      metadata: { assignedBy: by }
       policyDefinitionId: tenantResourceId(kind, p.id)
       parameters: p.parameters
       enforcementMode: 'Default'
@@ -138,6 +141,8 @@ resource tagged 'Microsoft.Authorization/policyAssignments@2026-07-01' = [
     name: '${base}-tag-${t}'
     properties: {
       displayName: 'Polis: resource groups have the tag ${t}'
+      description: 'A resource group without the tag ${t} is refused.'
+      metadata: { assignedBy: by }
       policyDefinitionId: tenantResourceId(kind, '96670d01-0a4d-4649-9c89-2d3abc0a5025')
       parameters: { tagName: { value: t } }
       nonComplianceMessages: [{ message: 'A resource group says its ${t}.' }]
@@ -153,6 +158,8 @@ resource inherited 'Microsoft.Authorization/policyAssignments@2026-07-01' = [
     identity: { type: 'SystemAssigned' }
     properties: {
       displayName: 'Polis: resources without the tag ${t} take it from their group'
+      description: 'A tag ${t} that a resource has of its own stays.'
+      metadata: { assignedBy: by }
       policyDefinitionId: tenantResourceId(kind, 'ea3f2387-9b95-492a-a190-fcdc54f7b070')
       parameters: { tagName: { value: t } }
     }
@@ -165,6 +172,8 @@ resource logged 'Microsoft.Authorization/policyAssignments@2026-07-01' = {
   identity: { type: 'SystemAssigned' }
   properties: {
     displayName: 'Polis: what is made by hand logs to the workspace too'
+    description: 'Adds a diagnostic setting where there is none that sends all logs to the workspace.'
+    metadata: { assignedBy: by }
     policyDefinitionId: tenantResourceId(
       'Microsoft.Authorization/policySetDefinitions',
       '0884adba-2312-4468-abeb-5422caed1038'
@@ -236,9 +245,33 @@ var plans = [
 resource defenders 'Microsoft.Security/pricings@2026-07-01' = [
   for p in (defender ? plans : []): {
     name: p.name
-    properties: empty(p.sub) ? { pricingTier: 'Standard' } : { pricingTier: 'Standard', subPlan: p.sub }
+    properties: {
+      pricingTier: 'Standard'
+      subPlan: empty(p.sub) ? null : p.sub
+      // What callers import is looked at for malware: at most 500 GB a month and account, for it is paid by GB.
+      extensions: p.name == 'StorageAccounts'
+        ? [
+            {
+              name: 'OnUploadMalwareScanning'
+              isEnabled: 'True'
+              additionalExtensionProperties: { CapGBPerMonthPerStorageAccount: '500' }
+            }
+          ]
+        : null
+    }
   }
 ]
+
+// 2023-12-01-preview: there is no version that is not.
+resource securityContact 'Microsoft.Security/securityContacts@2023-12-01-preview' = if (defender) {
+  name: 'default'
+  properties: {
+    isEnabled: true
+    emails: join(mail, ';')
+    notificationsByRole: { state: 'On', roles: ['Owner'] }
+    notificationsSources: [{ sourceType: 'Alert', minimalSeverity: 'Medium' }]
+  }
+}
 
 var steps = [50, 80, 100]
 
