@@ -767,7 +767,22 @@ module probes 'modules/probes.bicep' = if (edge) {
 
 module workbooks 'modules/workbooks.bicep' = {
   scope: core
-  params: { location: location, tags: tags, workspaceId: ids.workspace }
+  params: {
+    location: location
+    tags: tags
+    workspaceId: ids.workspace
+    resources: {
+      cosmos: [ids.cosmos]
+      bus: [ids.bus]
+      gateway: edge
+        ? map(
+            range(0, length(regions)),
+            i => '${inStamp[i]}/Microsoft.ApiManagement/service/apim-${base}-${regions[i].short}-${token}'
+          )
+        : []
+      sites: map(filter(apps, a => a.location == location), a => '${inStamp[0]}/Microsoft.Web/sites/${a.site}')
+    }
+  }
   dependsOn: [monitoring]
 }
 

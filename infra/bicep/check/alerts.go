@@ -19,7 +19,7 @@ type Signals struct {
 
 var (
 	playbook = regexp.MustCompile(`docs/playbooks/([a-z0-9-]+)\.md`)
-	table    = regexp.MustCompile(`(?:^|\(|')((?:App|AZ|CDB|Azure|ApiManagement|Storage|Security)[A-Za-z]*)\s*\|`)
+	table    = regexp.MustCompile(`(?:^|\(|')((?:APage|App|AZ|CDB|Azure|ApiManagement|Storage|Security)[A-Za-z]*)\s*\|`)
 	union    = regexp.MustCompile(`\bunion (?:isfuzzy=true )?([A-Za-z, ]+)\|`)
 	said     = regexp.MustCompile(`Message has(?:_any)? (?:'([^']+)'|\(([^)]*)\))`)
 	quoted   = regexp.MustCompile(`'([^']+)'`)
@@ -32,6 +32,44 @@ var alertTypes = []string{
 	"Microsoft.Insights/activityLogAlerts", "Microsoft.SecurityInsights/alertRules",
 }
 
+// page is what a workbook shows: queries, and metrics of resources.
+type page struct {
+	Items []struct {
+		Content struct {
+			Query       string
+			ResourceIDs []string `json:"resourceIds"`
+			Metrics     []struct{ Namespace, Metric string }
+		}
+	}
+}
+
+// charts holds the metrics of a workbook to be ones that its resources emit.
+func charts(e *Estate, r Resource, signals Signals) []Finding {
+	var p page
+	if err := json.Unmarshal([]byte(r.Text("properties.serializedData")), &p); err != nil {
+		return nil // queriesOf says so
+	}
+	var out []Finding
+	for _, i := range p.Items {
+		for _, m := range i.Content.Metrics {
+			name := m.Metric[strings.LastIndex(m.Metric, "-")+1:]
+			known := false
+			for space, names := range signals.Metrics {
+				known = known || strings.EqualFold(space, m.Namespace) && slices.Contains(names, name)
+			}
+			if !known {
+				out = append(out, Finding{Resource: r.ID, Says: "shows a metric that nobody emits: " + m.Metric})
+			}
+		}
+		for _, id := range i.Content.ResourceIDs {
+			if _, ok := e.At(id); !ok {
+				out = append(out, Finding{Resource: r.ID, Says: "shows a resource that is not there: " + id})
+			}
+		}
+	}
+	return out
+}
+
 // queriesOf are the KQL of a resource: of an alert or a page.
 func queriesOf(r Resource) []string {
 	switch r.Type {
@@ -40,16 +78,12 @@ func queriesOf(r Resource) []string {
 	case "Microsoft.SecurityInsights/alertRules":
 		return []string{r.Text("properties.query")}
 	case "Microsoft.Insights/workbooks":
-		var page struct {
-			Items []struct {
-				Content struct{ Query string }
-			}
-		}
-		if err := json.Unmarshal([]byte(r.Text("properties.serializedData")), &page); err != nil {
-			return []string{"a page that is no JSON"}
+		var p page
+		if err := json.Unmarshal([]byte(r.Text("properties.serializedData")), &p); err != nil {
+			return []string{"APage | is no JSON"} // a table that is not there
 		}
 		var out []string
-		for _, i := range page.Items {
+		for _, i := range p.Items {
 			if i.Content.Query != "" {
 				out = append(out, i.Content.Query)
 			}
@@ -113,6 +147,9 @@ func alerts(e *Estate, p Project) []Finding {
 		if f.Trigger == "timerTrigger" && !strings.Contains(watched, "'"+f.Name+"'") {
 			out = append(out, Finding{Resource: "the alerts", Says: "nobody would hear if " + f.Name + " did not run"})
 		}
+	}
+	for _, w := range e.Of("Microsoft.Insights/workbooks") {
+		out = append(out, charts(e, w, signals)...)
 	}
 	for _, r := range e.Resources {
 		for _, q := range queriesOf(r) {

@@ -23,6 +23,9 @@ param domain string
 @minValue(100)
 param perAddress int
 
+// Front Door has private links in some regions only; from elsewhere in the EU they begin in the nearest of those.
+var near = { italynorth: 'francecentral', polandcentral: 'germanywestcentral', spaincentral: 'francecentral' }
+
 resource profile 'Microsoft.Cdn/profiles@2026-10-01' = {
   name: 'afd-${suffix}'
   location: 'global'
@@ -82,7 +85,7 @@ resource group 'Microsoft.Cdn/profiles/originGroups@2026-10-01' = {
         sharedPrivateLinkResource: {
           groupId: 'Gateway'
           privateLink: { id: services[i].id }
-          privateLinkLocation: o.location
+          privateLinkLocation: near[?o.location] ?? o.location
           requestMessage: 'Front Door of ${suffix}'
         }
       }

@@ -11,6 +11,9 @@ param tags Tags
 @description('The workspace that they ask.')
 param workspaceId string
 
+@description('Resources whose metrics they show, by what pages call them. Metrics of Cosmos DB and Service Bus do not all go to a workspace, so pages ask the resources themselves.')
+param resources { cosmos: string[], bus: string[], gateway: string[], sites: string[] }
+
 var pages = [
   { name: 'executive', title: 'Polis: executive', body: loadTextContent('../workbooks/executive.json') }
   { name: 'operations', title: 'Polis: operations', body: loadTextContent('../workbooks/operations.json') }
@@ -28,7 +31,11 @@ resource workbooks 'Microsoft.Insights/workbooks@2023-06-01' = [
       displayName: p.title
       category: 'workbook'
       sourceId: workspaceId
-      serializedData: replace(p.body, 'WORKSPACE', workspaceId)
+      serializedData: reduce(
+        items(resources),
+        replace(p.body, 'WORKSPACE', workspaceId),
+        (page, r) => replace(page, '"${toUpper(r.key)}"', join(map(r.value, id => '"${id}"'), ', '))
+      )
       version: 'Notebook/1.0'
     }
   }
