@@ -6,7 +6,7 @@
 // other and to those of the relation's other members, so that one scan of a bucket
 // meets relations one after the other:
 //
-//	b ␟ relation ␟ customer ␟ a    the aggregate
+//	b ␟ relation ␟ customer ␟ a    the aggregate; see large.go for one that is too large
 //	b ␟ relation ␟ customer ␟ f    what was suggested for it, and what people did about it
 //	b ␟ relation ␟ customer ␟ s    its latest scores, if any
 //
@@ -244,12 +244,12 @@ func (b *Book) Customer(ctx context.Context, t Tenant, id string) (Record, error
 		return Record{}, notFound
 	}
 	part := t.partition(p.Relation)
-	d, ok, err := store.GetOr(ctx, b.store, part, memberKey(p.Relation, id, kindAggregate))
+	d, ok, err := b.read(ctx, part, memberKey(p.Relation, id, kindAggregate))
 	if err == nil && !ok && p.Leaving != "" {
 		// Killed between the place's writing and the aggregate's: it is still there.
 		p.Relation = p.Leaving
 		part = t.partition(p.Relation)
-		d, ok, err = store.GetOr(ctx, b.store, part, memberKey(p.Relation, id, kindAggregate))
+		d, ok, err = b.read(ctx, part, memberKey(p.Relation, id, kindAggregate))
 	}
 	if err != nil {
 		return Record{}, err
@@ -279,6 +279,11 @@ func (b *Book) Customer(ctx context.Context, t Tenant, id string) (Record, error
 // had been scored is kept: see Was.
 func (b *Book) Put(ctx context.Context, t Tenant, a *portfolio.Aggregate, etag string) error {
 	id, relation := a.ID(), a.Latest().Relation()
+	var enc portfolio.Encoder
+	body := enc.Append(nil, a)
+	if len(body) > MaxAggregate { // before its place is written
+		return fault.New(fault.TooLarge, "a customer of %d bytes, encoded; at most %d", len(body), MaxAggregate)
+	}
 	place, placed, err := b.Place(ctx, t, id)
 	if err != nil {
 		return err
@@ -288,8 +293,7 @@ func (b *Book) Put(ctx context.Context, t Tenant, a *portfolio.Aggregate, etag s
 			return err
 		}
 	}
-	var enc portfolio.Encoder
-	op := store.Op{Verb: store.Create, Document: store.Document{Key: memberKey(relation, id, kindAggregate), Body: enc.Append(nil, a), ETag: etag}}
+	op := store.Op{Verb: store.Create, Document: store.Document{Key: memberKey(relation, id, kindAggregate), Body: body, ETag: etag}}
 	if etag != "" {
 		op.Verb = store.Replace
 	}
@@ -313,22 +317,23 @@ func (b *Book) Put(ctx context.Context, t Tenant, a *portfolio.Aggregate, etag s
 		}
 	}
 	w := b.Writer(t, t.RelationBucket(relation))
+	replaced := 0
 	if etag != "" {
 		from := relation
 		if place.Leaving != "" {
 			from = place.Leaving
 		}
-		old, there, err := store.GetOr(ctx, b.store, t.partition(from), memberKey(from, id, kindAggregate))
+		old, there, err := b.read(ctx, t.partition(from), memberKey(from, id, kindAggregate))
 		if err != nil {
 			return err
 		}
-		if there {
+		if replaced = len(old.Body); there {
 			if err := b.keep(ctx, t, w, from, relation, id, old.Body); err != nil {
 				return err
 			}
 		}
 	}
-	if err := w.add(ctx, op); err != nil {
+	if err := w.addWhole(ctx, op, replaced); err != nil {
 		return err
 	}
 	if err := w.Flush(ctx); err != nil {
@@ -407,8 +412,16 @@ func (b *Book) deleteMember(ctx context.Context, t Tenant, relation, id string) 
 			}
 		}
 	}
-	for _, kind := range []string{kindScores, kindFeedback, kindAggregate} {
-		if err := w.add(ctx, store.Op{Verb: store.Delete, Document: store.Document{Key: memberKey(relation, id, kind)}}); err != nil {
+	keys, err := partsOf(ctx, b.store, t.partition(relation), memberKey(relation, id, kindAggregate))
+	if err != nil {
+		return err
+	}
+	// Parts of an aggregate go after what names them.
+	for _, kind := range []string{kindAggregate, kindFeedback, kindScores} {
+		keys = append([]string{memberKey(relation, id, kind)}, keys...)
+	}
+	for _, key := range keys {
+		if err := w.DeleteKey(ctx, key); err != nil {
 			return err
 		}
 	}

@@ -23,7 +23,15 @@ type Member struct {
 	Err error
 
 	decoder portfolio.Decoder
+	parts   string // how the kinds begin of the parts of a body that is split
+	bytes   int    // and how long it is
 }
+
+// partKind begins the kinds of parts of aggregates; none is the beginning of none.
+const (
+	partKind = kindAggregate + sep
+	none     = sep
+)
 
 // Relation is a company group, a household or a single customer, with its members.
 type Relation struct {
@@ -64,7 +72,7 @@ func (b *Book) scan(ctx context.Context, p store.Partition, prefix string, orpha
 				return
 			}
 			if relation != rel.Key {
-				if len(rel.Members) > 0 && !yield(&rel, nil) {
+				if !b.give(ctx, p, &rel, yield) {
 					return
 				}
 				rel.Key, rel.Members = strings.Clone(relation), rel.Members[:0]
@@ -72,6 +80,10 @@ func (b *Book) scan(ctx context.Context, p store.Partition, prefix string, orpha
 			n := len(rel.Members)
 			if kind != kindAggregate {
 				switch {
+				case strings.HasPrefix(kind, partKind):
+					if n > 0 && rel.Members[n-1].ID == id && strings.HasPrefix(kind, rel.Members[n-1].parts) {
+						rel.Members[n-1].Body = append(rel.Members[n-1].Body, d.Body...)
+					}
 				case n > 0 && rel.Members[n-1].ID == id && kind == kindScores:
 					rel.Members[n-1].Scores = d.Body
 				case n > 0 && rel.Members[n-1].ID == id:
@@ -86,15 +98,39 @@ func (b *Book) scan(ctx context.Context, p store.Partition, prefix string, orpha
 			}
 			m := pool[n]
 			m.ID, m.Body, m.ETag, m.Feedback, m.Scores = id, d.Body, d.ETag, nil, nil
-			if m.Aggregate, m.Err = m.decoder.Decode(d.Body); m.Err != nil {
-				m.Aggregate = new(portfolio.Aggregate)
+			m.parts, m.bytes = none, 0
+			if h, split := readHead(d.Body); split {
+				m.Body, m.parts, m.bytes = make([]byte, 0, h.Bytes), partKind+h.Generation+sep, h.Bytes
 			}
 			rel.Members = append(rel.Members, m)
 		}
-		if len(rel.Members) > 0 {
-			yield(&rel, nil)
-		}
+		b.give(ctx, p, &rel, yield)
 	}
+}
+
+// give decodes a relation's members and yields it, if it has any.
+func (b *Book) give(ctx context.Context, p store.Partition, rel *Relation, yield func(*Relation, error) bool) bool {
+	kept := rel.Members[:0]
+	for _, m := range rel.Members {
+		if len(m.Body) != m.bytes && m.parts != none {
+			// It was replaced between its head and its parts.
+			d, ok, err := b.read(store.Fresh(ctx), p, memberKey(rel.Key, m.ID, kindAggregate))
+			if err != nil && !fault.Is(err, fault.Unavailable) {
+				yield(nil, err)
+				return false
+			}
+			if err == nil && !ok {
+				continue // it was erased, or it moved
+			}
+			m.Body, m.ETag = d.Body, d.ETag
+		}
+		if m.Aggregate, m.Err = m.decoder.Decode(m.Body); m.Err != nil {
+			m.Aggregate = new(portfolio.Aggregate)
+		}
+		kept = append(kept, m)
+	}
+	rel.Members = kept
+	return len(kept) == 0 || yield(rel, nil)
 }
 
 func splitMember(key string) (relation, id, kind string, ok bool) {
@@ -107,7 +143,7 @@ func splitMember(key string) (relation, id, kind string, ok bool) {
 		return "", "", "", false
 	}
 	id, kind, ok = strings.Cut(rest, sep)
-	return relation, id, kind, ok && (kind == kindAggregate || kind == kindFeedback || kind == kindScores)
+	return relation, id, kind, ok && (kind == kindAggregate || kind == kindFeedback || kind == kindScores || strings.HasPrefix(kind, partKind))
 }
 
 // AllScores yields the scores of a bucket whose key is greater than after, in key order.

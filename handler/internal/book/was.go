@@ -3,6 +3,7 @@ package book
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"polis/handler/internal/store"
@@ -23,9 +24,9 @@ func (b *Book) keep(ctx context.Context, t Tenant, w *Writer, from, to, id strin
 		return err
 	}
 	now := b.now()
-	return w.add(ctx, store.Op{Document: store.Document{
+	return w.addWhole(ctx, store.Op{Document: store.Document{
 		Key: wasKey(to, id) + fmt.Sprintf("%019d", now.UnixNano()), Body: body, Expires: now.Add(HistoryKept),
-	}})
+	}}, 0)
 }
 
 // Was is a customer's aggregate, as it was encoded, at a time; false where it is still what
@@ -36,8 +37,10 @@ func (b *Book) Was(ctx context.Context, t Tenant, relation, id string, at time.T
 		if err != nil {
 			return nil, false, err
 		}
-		if d.Key >= first {
-			return d.Body, true, nil
+		part := strings.Contains(strings.TrimPrefix(d.Key, wasKey(relation, id)), sep)
+		if d.Key >= first && !part {
+			d, ok, err := b.read(ctx, t.partition(relation), d.Key)
+			return d.Body, ok, err
 		}
 	}
 	return nil, false, nil

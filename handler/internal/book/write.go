@@ -14,6 +14,7 @@ type Writer struct {
 	partition store.Partition
 	ops       []store.Op
 	bytes     int
+	stale     []store.Op // deletions of parts that nothing needs once ops are written
 }
 
 // Writer starts writing to a bucket. Nothing is certain to be written before Flush.
@@ -28,7 +29,8 @@ func (b *Book) ReplaceAggregate(ctx context.Context, t Tenant, w *Writer, relati
 	if err := b.keep(ctx, t, w, relation, relation, id, old); err != nil {
 		return err
 	}
-	return w.add(ctx, store.Op{Verb: store.Replace, Document: store.Document{Key: memberKey(relation, id, kindAggregate), Body: body, ETag: etag}})
+	op := store.Op{Verb: store.Replace, Document: store.Document{Key: memberKey(relation, id, kindAggregate), Body: body, ETag: etag}}
+	return w.addWhole(ctx, op, len(old))
 }
 
 // HistoryKept is how long superseded scores stay: what was relied on must be there to
@@ -81,5 +83,11 @@ func (w *Writer) Flush(ctx context.Context) error {
 	}
 	err := w.store.Write(ctx, w.partition, w.ops)
 	w.ops, w.bytes = w.ops[:0], 0
+	for len(w.stale) > 0 && err == nil {
+		n := min(len(w.stale), store.MaxOps)
+		err = w.store.Write(ctx, w.partition, w.stale[:n])
+		w.stale = w.stale[n:]
+	}
+	w.stale = nil
 	return err
 }

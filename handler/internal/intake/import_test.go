@@ -240,9 +240,9 @@ func TestFindings(t *testing.T) {
 func TestACustomerThatIsTooLarge(t *testing.T) {
 	var contacts strings.Builder
 	contacts.WriteString(contactsHead + "C2,2024-01-01,complaint\n")
-	const rows = 60000
+	const rows = 86000
 	for i := range rows {
-		fmt.Fprintf(&contacts, "C1,2024-01-01T%02d:%02d:%02dZ,a long reason that is number %d\n", i/3600, i/60%60, i%60, i)
+		fmt.Fprintf(&contacts, "C1,2024-01-01T%02d:%02d:%02dZ,a long reason %0113d\n", i/3600, i/60%60, i%60, i)
 	}
 	b := newBook(t, 4)
 	s, _ := load(t, b, with(files{portfolio.Customers: customersHead + "C1,1970,\nC2,1971,\n", portfolio.Contacts: contacts.String()}))
@@ -880,5 +880,42 @@ func TestRefusalsOfWhatIsNotKnown(t *testing.T) {
 		if lines := csvLines(report); (len(lines) == 1 && strings.Contains(lines[0], "taken for a refusal of commercial contact") && strings.Contains(lines[0], "warning") && !strings.Contains(lines[0], "lorp")) != warned || !warned && len(lines) > 0 {
 			t.Errorf("%q: %v", consent, lines)
 		}
+	}
+}
+
+// TestAFleetLands: a customer of 2,000 vehicles with ten versions and ten claims each, which is larger
+// than a document may be, lands as any other and comes back whole.
+func TestAFleetLands(t *testing.T) {
+	var policies, claims strings.Builder
+	policies.WriteString("policy_id,customer_id,branch,start_date,annual_premium,status,valid_from,recorded_at,attributes\n")
+	claims.WriteString(claimsHead)
+	for v := range 2000 {
+		for y := range 10 {
+			fmt.Fprintf(&policies, "P%06d,C1,motor,2016-01-01,%d.00,active,%d-01-01,%d-01-01,licence_plate=V-%06d-%06d\n", v, 500+v+y, 2016+y, 2016+y, v, 7919*v)
+			fmt.Fprintf(&claims, "L%06d-%d,P%06d,C1,%d-03-01,%d.00\n", v, y, v, 2016+y, 1+v*104729%9000)
+		}
+	}
+	b := newBook(t, 4)
+	fleet := with(files{portfolio.Policies: policies.String(), portfolio.Claims: claims.String()})
+	for i, want := range []intake.CustomerCounts{{Created: 1}, {Unchanged: 1}, {Changed: 1}} {
+		s, report := load(t, b, fleet)
+		if s.Customers != want || len(csvLines(report)) > 0 {
+			t.Errorf("import %d: %+v, %s", i, s.Customers, report[:min(len(report), 200)])
+		}
+		if i == 1 {
+			fleet[portfolio.Claims] += "L-NEW,P000005,C1,2025-06-01,12.00\n"
+		}
+	}
+	tenant, err := b.Tenant(t.Context(), "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := b.Customer(t.Context(), tenant, "C1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var enc portfolio.Encoder
+	if n := len(enc.Append(nil, r.Aggregate)); n <= store.MaxBytes || len(r.Aggregate.Policies) != 20000 || len(r.Aggregate.Claims) != 20001 {
+		t.Errorf("%d bytes, %d versions of policies, %d claims", n, len(r.Aggregate.Policies), len(r.Aggregate.Claims))
 	}
 }

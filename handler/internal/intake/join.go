@@ -56,10 +56,6 @@ func (v *vanished) cut() {
 	v.ids = v.ids[:min(len(v.ids), maxVanished)]
 }
 
-// maxAggregate is how large an encoded customer may be: a batch of the store holds
-// it with its key.
-const maxAggregate = store.MaxBytes - 4<<10
-
 // pieceBytes bounds how much of a bucket is sorted at a time.
 const pieceBytes = 4 << 20
 
@@ -217,13 +213,13 @@ func (w *joiner) one(g *group) error {
 	w.bodies = w.enc.Append(w.bodies, stored)
 	encoded := w.bodies[from:]
 	switch now := stored.Latest().Relation(); {
-	case len(encoded) > maxAggregate:
+	case len(encoded) > book.MaxAggregate:
 		if etag == "" { // its place was written already
 			if _, err := w.book.Erase(w.ctx, w.tenant, w.id); err != nil {
 				return err
 			}
 		}
-		return w.rejectAll(portfolio.Breach{Field: "customer_id", Rule: "has more rows than a customer can have (2 MiB)"})
+		return w.rejectAll(portfolio.Breach{Field: "customer_id", Rule: "has more rows than a customer can have (10 MiB)"})
 	case etag != "" && bytes.Equal(encoded, body):
 		w.counts.Unchanged++
 		w.bodies = w.bodies[:from]

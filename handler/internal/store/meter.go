@@ -69,6 +69,9 @@ type staleKey struct{}
 // need what was written this second, and such reads cost half.
 func Stale(ctx context.Context) context.Context { return context.WithValue(ctx, staleKey{}, true) }
 
+// Fresh is a context whose reads may not be, though the context's may.
+func Fresh(ctx context.Context) context.Context { return context.WithValue(ctx, staleKey{}, false) }
+
 // IsStale reports whether the context's reads may be.
 func IsStale(ctx context.Context) bool {
 	stale, _ := ctx.Value(staleKey{}).(bool)
