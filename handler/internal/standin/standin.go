@@ -284,6 +284,17 @@ func ServiceBus(ctx context.Context, c Certificate, estate, kept string, log io.
 	return start(ctx, regexp.MustCompile(`^listening on (amqps://\S+)`), log, args...)
 }
 
+// CosmosDB starts another's emulator of Cosmos DB's wire, with a database and a container in it, in memory. What is right
+// of it is said in scripts/standins/cosmos.js.
+func CosmosDB(ctx context.Context, c Certificate, database, container string, log io.Writer) (*Program, error) {
+	at, err := installed()
+	if err != nil {
+		return nil, err
+	}
+	return start(ctx, regexp.MustCompile(`^listening on (https://\S+)`), log,
+		filepath.Join(at.scripts, "cosmos.js"), at.modules, c.CertFile, c.KeyFile, database, container)
+}
+
 // Token is a credential for the stand-ins: an unsigned token for whatever audience is asked
 // for, as Entra ID would make it.
 type Token struct {
