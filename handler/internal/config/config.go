@@ -89,6 +89,19 @@ func (c *Config) conventional() {
 			*s.value = s.otherwise
 		}
 	}
+	if name := os.Getenv("BLOBS__accountName"); c.BlobsEndpoint == "" && name != "" {
+		c.BlobsEndpoint = "https://" + name + ".blob.core.windows.net/"
+	}
+}
+
+// otherIdentity is a setting by which the host's bindings would be somebody else than the handler; "" where there is none.
+func (c *Config) otherIdentity() string {
+	for _, name := range []string{"SERVICEBUS__clientId", "BLOBS__clientId", "COSMOS__clientId"} {
+		if id := os.Getenv(name); id != "" && id != c.ClientID {
+			return name
+		}
+	}
+	return ""
 }
 
 // Load reads and checks the settings.
@@ -126,6 +139,8 @@ func Load() (Config, error) {
 		return c, fault.New(fault.Unconfigured, "POLIS_DEV_KEYS_FILE is set in Azure: development keys work on one's own computer only")
 	case c.StandinFolder != "" && c.Azure:
 		return c, fault.New(fault.Unconfigured, "POLIS_STANDINS is set in Azure: stand-ins are for one's own computer")
+	case c.Azure && c.otherIdentity() != "":
+		return c, fault.New(fault.Unconfigured, "%s is another identity than AZURE_CLIENT_ID: the host's bindings and the handler are one", c.otherIdentity())
 	case c.Directory == "" && c.Audience != "" || c.Directory != "" && c.Audience == "":
 		return c, fault.New(fault.Unconfigured, "ENTRA__tenantId and ENTRA__audience go together")
 	}

@@ -27,6 +27,9 @@ func TestLoad(t *testing.T) {
 		{"Cosmos DB without TLS", map[string]string{"POLIS_STORE": "cosmos", "COSMOS__accountEndpoint": "http://polis.documents.azure.com"}, "COSMOS__accountEndpoint"},
 		{"Blob Storage", map[string]string{"POLIS_BLOBS": "azure", "BLOBS__blobServiceUri": "https://polis.blob.core.windows.net/"}, ""},
 		{"Blob Storage without an address", map[string]string{"POLIS_BLOBS": "azure"}, "BLOBS__blobServiceUri"},
+		{"Blob Storage by its account", map[string]string{"POLIS_BLOBS": "azure", "BLOBS__accountName": "polis"}, ""},
+		{"two identities", map[string]string{"WEBSITE_SITE_NAME": "polis", "POLIS_STORE": "embedded", "POLIS_BLOBS": "embedded", "POLIS_BUS": "embedded", "AZURE_CLIENT_ID": "a", "SERVICEBUS__clientId": "b"}, "SERVICEBUS__clientId"},
+		{"one identity", map[string]string{"WEBSITE_SITE_NAME": "polis", "POLIS_STORE": "embedded", "POLIS_BLOBS": "embedded", "POLIS_BUS": "embedded", "AZURE_CLIENT_ID": "a", "SERVICEBUS__clientId": "a"}, ""},
 		{"Service Bus", map[string]string{"POLIS_BUS": "servicebus", "SERVICEBUS__fullyQualifiedNamespace": "polis.servicebus.windows.net"}, ""},
 		{"Service Bus by a connection string", map[string]string{"POLIS_BUS": "servicebus", "SERVICEBUS__fullyQualifiedNamespace": "Endpoint=sb://polis/"}, "SERVICEBUS__fullyQualifiedNamespace"},
 		{"Azure by default", map[string]string{"WEBSITE_SITE_NAME": "polis"}, "COSMOS__accountEndpoint"},
@@ -42,7 +45,7 @@ func TestLoad(t *testing.T) {
 				t.Setenv(name, "")
 			}
 			t.Setenv("FUNCTIONS_CUSTOMHANDLER_PORT", "7000")
-			for _, name := range []string{"POLIS_STORE", "POLIS_BLOBS", "POLIS_BUS", "COSMOS__accountEndpoint", "BLOBS__blobServiceUri", "SERVICEBUS__fullyQualifiedNamespace", "ENTRA__tenantId", "ENTRA__audience", "POLIS_STANDINS"} {
+			for _, name := range []string{"POLIS_STORE", "POLIS_BLOBS", "POLIS_BUS", "COSMOS__accountEndpoint", "BLOBS__blobServiceUri", "SERVICEBUS__fullyQualifiedNamespace", "ENTRA__tenantId", "ENTRA__audience", "POLIS_STANDINS", "BLOBS__accountName", "AZURE_CLIENT_ID", "SERVICEBUS__clientId", "BLOBS__clientId", "COSMOS__clientId"} {
 				t.Setenv(name, "")
 			}
 			t.Setenv("POLIS_LOG_LEVEL", "info")

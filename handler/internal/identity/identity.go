@@ -62,9 +62,9 @@ func isNamed(name string) bool {
 // isSecret asks no more of a value than it must: each secret has an equals sign.
 func isSecret(value string) bool { return strings.Contains(value, "=") && secret().MatchString(value) }
 
-// ours are the beginnings of the settings that are looked at: those of Polis and of the
-// Functions host's bindings.
-var ours = []string{"POLIS", "COSMOS", "BLOBS", "SERVICEBUS", "ENTRA", "AZUREWEBJOBS", "AZURE_"}
+// ours are the beginnings of the settings that are looked at: those of Polis, of the Functions host's
+// bindings, and of the connection strings of an app, where the host looks for those of its bindings too.
+var ours = []string{"POLIS", "COSMOS", "BLOBS", "SERVICEBUS", "ENTRA", "AZUREWEBJOBS", "AZURE_", "CONNECTIONSTRINGS", "CUSTOMCONNSTR_", "DOCDBCONNSTR_"}
 
 // Refuse is an error where a setting of the environment is a key or a connection string: Polis
 // uses none, and one that lies about is one that leaks. The error names the settings and

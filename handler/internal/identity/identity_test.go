@@ -28,6 +28,10 @@ func TestRefuse(t *testing.T) {
 		{"BLOBS__blobServiceUri=https://polis.blob.core.windows.net/?sv=2024-01-01&sig=S3CR3T", true},
 		{"COSMOS__accountEndpoint=AccountEndpoint=https://x/;AccountKey=S3CR3T", true},
 		{"COSMOS__accountKey=S3CR3T", true},
+		{"CUSTOMCONNSTR_SERVICEBUS=Endpoint=sb://polis.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey=S3CR3T", true},
+		{"SERVICEBUSCONNSTR_SERVICEBUS=Endpoint=sb://polis.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey=S3CR3T", true},
+		{"ConnectionStrings__SERVICEBUS=Endpoint=sb://polis.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey=S3CR3T", true},
+		{"DOCDBCONNSTR_COSMOS=AccountEndpoint=https://x/;AccountKey=S3CR3T", true},
 		{"POLIS_COSMOS_KEY=S3CR3T", false}, // no setting that anything reads
 		{"AZURE_CLIENT_SECRET=S3CR3T", true},
 		{"AZURE_CLIENT_ID=5d0a7c0e-0000-4000-8000-000000000001", false},
