@@ -50,6 +50,9 @@ func TestPage(t *testing.T) {
 	if p.Changed < int(n)/changed || p.Changed > int(n)/10 {
 		t.Errorf("%d of %d customers are written at night", p.Changed, n)
 	}
+	if r := p.writtenOverRead(); r > writtenAtMost {
+		t.Errorf("a night's chunks write %.3f of what they read, in request units by the table; at most %g", r, writtenAtMost)
+	}
 	// A bucket is half full after five years: what a logical partition holds is 20 GB.
 	_, later := p.perCustomer()
 	for _, n := range []int{1e4, 1e6, 1e7, 1e8, 1e9} {
