@@ -59,6 +59,11 @@ kill-test: standins ## RUNS=5 runs of CUSTOMERS=20000 over Azure's adapters, wit
 	@$(GO) build -o $(BIN)/standins/kill ./handler/bench/kill
 	@$(NICE) $(BIN)/standins/kill $(if $(RUNS),-runs $(RUNS)) $(if $(CUSTOMERS),-customers $(CUSTOMERS)) $(if $(SEED),-seed $(SEED))
 
+.PHONY: memory
+memory: standins ## what the handler takes at most while it does everything at once over Azure's adapters
+	@$(GO) build -o $(BIN)/standins/kill ./handler/bench/kill
+	@$(BIN)/standins/kill -peak 40s -customers $(if $(CUSTOMERS),$(CUSTOMERS),2000)
+
 .PHONY: bench
 bench: build ## one table of figures, and bench.json
 	@$(GO) run ./handler/bench $(BENCH)

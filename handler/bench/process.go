@@ -51,7 +51,7 @@ func spawn(ctx context.Context, bin, dir string) (*process, error) {
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}},
 	}
 	p.cmd.Env = append(os.Environ(), "FUNCTIONS_CUSTOMHANDLER_PORT="+strconv.Itoa(port), "POLIS_DATA_DIR="+dir,
-		"POLIS_DEV_KEYS_FILE="+filepath.Join(dir, "keys.json"), "POLIS_LOG_LEVEL=warn", "GOMEMLIMIT=160MiB",
+		"POLIS_DEV_KEYS_FILE="+filepath.Join(dir, "keys.json"), "POLIS_LOG_LEVEL=warn",
 		"POLIS_QUOTA_REQUESTS=1000000") // what is measured is the handler, not what a tenant may ask of it
 	p.cmd.Stderr = os.Stderr
 	return p, p.cmd.Start()

@@ -4,6 +4,8 @@
 // of order. Each run must leave what a run leaves that nobody disturbed: see compare.go for what
 // that is to the byte. It ends with one line that starts "kill-test: ok".
 //
+// With -peak it disturbs nothing, has the handler do everything at once, and says how much memory that took: see peak.go.
+//
 // A run's seed decides when the handler is killed, what goes wrong and which messages are held
 // back. What of it meets what is up to the machine: a seed repeats the plan, not the moment.
 package main
@@ -17,6 +19,7 @@ import (
 	"os/signal"
 	"time"
 
+	"polis/handler/internal/book"
 	"polis/handler/internal/portfolio"
 )
 
@@ -33,28 +36,48 @@ func main() {
 	customers := flag.Int("customers", 20000, "customers of the book")
 	seed := flag.Uint64("seed", 1, "of the first run; the next has the next")
 	root := flag.String("root", "bin/standins/dist", "staged app whose handler finds the stand-ins")
+	during := flag.Duration("peak", 0, "instead, how long to have the handler do everything at once, undisturbed, to see what memory it takes")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	name := "kill-test"
 	dir, err := os.MkdirTemp("", "polis-kill-")
 	if err == nil {
-		err = test(ctx, dir, *root, *runs, *customers, *seed)
+		if *during > 0 {
+			name = "peak"
+			err = measure(ctx, dir, *root, *customers, *during)
+		} else {
+			err = test(ctx, dir, *root, *runs, *customers, *seed)
+		}
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "kill-test: failed:", err)
-		fmt.Fprintln(os.Stderr, "kill-test: the host's log is in", dir)
+		fmt.Fprintln(os.Stderr, name+": failed:", err)
+		fmt.Fprintln(os.Stderr, name+": the host's log is in", dir)
 		os.Exit(1)
 	}
 	if *keep {
-		fmt.Println("kill-test: kept", dir)
+		fmt.Println(name+": kept", dir)
 		return
 	}
 	_ = os.RemoveAll(dir) // a temporary folder that stays is no failure
 }
 
+// fewBuckets make chunks of thousands of customers, as those of a large book are.
+const fewBuckets = 2
+
+func measure(ctx context.Context, dir, root string, customers int, during time.Duration) (err error) {
+	w, err := open(ctx, dir, root, customers, fewBuckets)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	fmt.Printf("peak: a book of %d customers in %d chunks, trained and run as of %s\n", customers, fewBuckets, before)
+	return w.peak(ctx, during)
+}
+
 func test(ctx context.Context, dir, root string, runs, customers int, seed uint64) (err error) {
 	started := time.Now()
-	w, err := open(ctx, dir, root, customers)
+	w, err := open(ctx, dir, root, customers, book.DefaultBuckets)
 	if err != nil {
 		return err
 	}

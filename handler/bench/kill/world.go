@@ -24,6 +24,7 @@ import (
 	"polis/handler/internal/blob"
 	"polis/handler/internal/blob/azureblob"
 	"polis/handler/internal/book"
+	"polis/handler/internal/bus"
 	"polis/handler/internal/bus/servicebus"
 	"polis/handler/internal/caller"
 	"polis/handler/internal/config"
@@ -70,7 +71,7 @@ type world struct {
 	completed atomic.Int64
 }
 
-func open(ctx context.Context, dir, root string, customers int) (_ *world, err error) {
+func open(ctx context.Context, dir, root string, customers, buckets int) (_ *world, err error) {
 	w := &world{dir: dir, root: root, account: &cosmosfake.Account{}, key: rand.Text()}
 	defer func() {
 		if err != nil {
@@ -105,7 +106,7 @@ func open(ctx context.Context, dir, root string, customers int) (_ *world, err e
 	if w.docs, err = cosmos.Open(standin.Token{}, cosmos.Options{Endpoint: w.quiet, Database: "polis", Container: "documents", Transport: w.stack.Client()}); err != nil {
 		return nil, err
 	}
-	if err := w.fill(ctx, customers); err != nil {
+	if err := w.fill(ctx, customers, buckets); err != nil {
 		return nil, err
 	}
 	if _, err := w.attempt(ctx, calm(), before); err != nil {
@@ -216,13 +217,13 @@ func (w *world) kill(p *plan) {
 }
 
 // fill makes a book, imports it and trains its models.
-func (w *world) fill(ctx context.Context, customers int) error {
+func (w *world) fill(ctx context.Context, customers, buckets int) error {
 	tables := filepath.Join(w.dir, "sample")
 	if _, err := sample.Write(ctx, sample.Options{Customers: customers, Seed: 1, AsOf: asOf.String(), Dir: tables}); err != nil {
 		return err
 	}
 	b := book.New(w.docs)
-	w.tenant = book.Tenant{ID: tenantID, Buckets: book.DefaultBuckets, Created: time.Unix(0, 0).UTC()}
+	w.tenant = book.Tenant{ID: tenantID, Buckets: buckets, Created: time.Unix(0, 0).UTC()}
 	if err := b.CreateTenant(ctx, w.tenant); err != nil {
 		return err
 	}
@@ -255,10 +256,10 @@ func (w *world) fill(ctx context.Context, customers int) error {
 }
 
 // newHost is the Functions host with a handler that has every adapter in place.
-func (w *world) newHost(broker *unruly, state *sqlite.Store) (*localhost.Host, error) {
+func (w *world) newHost(broker bus.Broker, state *sqlite.Store) (*localhost.Host, error) {
 	settings := map[string]string{
 		"AZURE_FUNCTIONS_ENVIRONMENT": "Development", "POLIS_DEV_KEYS_FILE": filepath.Join(w.dir, "keys.json"),
-		"POLIS_STANDINS": w.dir, "GOMEMLIMIT": "160MiB", "DRIFT_SCHEDULE": "0 0 4 1 * *", "AzureWebJobs.DriftMonthly.Disabled": "1",
+		"POLIS_STANDINS": w.dir, "POLIS_QUOTA_REQUESTS": "1000000", "DRIFT_SCHEDULE": "0 0 4 1 * *", "AzureWebJobs.DriftMonthly.Disabled": "1",
 		"POLIS_STORE": config.Cosmos, "COSMOS__accountEndpoint": w.wire,
 		"POLIS_BLOBS": config.AzureBlobs, "BLOBS__blobServiceUri": w.stack.Blobs, "BLOBS__container": container,
 		"POLIS_BUS": config.ServiceBus, "SERVICEBUS__fullyQualifiedNamespace": standin.Namespace,

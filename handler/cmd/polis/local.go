@@ -179,9 +179,6 @@ func (m *localCmd) host(s *stack, k *keySet) (*localhost.Host, error) {
 		}
 	}
 	maps.Copy(settings, s.app)
-	if os.Getenv("GOMEMLIMIT") == "" {
-		settings["GOMEMLIMIT"] = "160MiB"
-	}
 	// Lines of the host and its handler go to a file: the terminal is for people.
 	log, err := os.OpenFile(filepath.Join(s.dir, "host.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {

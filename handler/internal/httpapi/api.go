@@ -267,6 +267,7 @@ var public = map[string]bool{Prefix + "/health": true, Prefix + "/openapi.yaml":
 // observe is around everything: a caller before any route, a problem for what no route
 // takes, a log line a request without anything that could identify a person.
 func (a *API) observe(mux *http.ServeMux) http.Handler {
+	room := newBodies()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := a.Now()
 		out := &recorder{ResponseWriter: w}
@@ -303,6 +304,12 @@ func (a *API) observe(mux *http.ServeMux) http.Handler {
 			writeProblem(out, r, unrouted(mux, r, out))
 			return
 		}
+		leave, err := room.enter(r.Context(), r)
+		if err != nil {
+			writeProblem(out, r, err)
+			return
+		}
+		defer leave()
 		mux.ServeHTTP(out, r)
 	})
 }
