@@ -101,7 +101,7 @@ func list(b *strings.Builder, name string, codes []string) {
 // wordRows are the table of words, a row each.
 func wordRows() string {
 	var b strings.Builder
-	for _, e := range never {
+	for _, e := range never.Entries() {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", e.About, strings.Join(e.In, ", "), e.Match, codeList(e.Words), e.Source)
 	}
 	return strings.TrimSpace(b.String())

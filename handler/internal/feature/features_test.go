@@ -765,7 +765,7 @@ func TestWords(t *testing.T) {
 	find := map[string]func(string) bool{"first_names": func(s string) bool { return firstNames.Find(s) != nil }, "keys": Forbidden, "values": ForbiddenValue, "covers": func(s string) bool {
 		return Delicate(nil, &portfolio.ClaimView{Claim: &portfolio.Claim{Cover: s}})
 	}}
-	for _, e := range never {
+	for _, e := range never.Entries() {
 		for _, w := range e.Words {
 			for _, in := range e.In {
 				if found := find[in](w); found == (e.Match == vocabulary.Trade || e.Match == vocabulary.Innocent) && !(found && e.Match == vocabulary.Trade) {

@@ -1,7 +1,6 @@
 package feature
 
 import (
-	"bytes"
 	_ "embed"
 	"strings"
 
@@ -11,7 +10,7 @@ import (
 )
 
 //go:embed words.csv
-var wordsTable []byte
+var wordsTable string
 
 // never is the table of words by which something is known for what may never be a feature:
 // gender (Directive 2004/113/EC, art. 5, and CJEU C-236/09), health, injury and the other special
@@ -19,15 +18,9 @@ var wordsTable []byte
 // which may say any of these. This is the second line: an attribute is a feature only where it
 // is a known rating factor or a tenant names it (see ratingFactors), and what is here even then
 // is none. Too much is left out rather than too little; ras stays, the breed of a pet.
-var never = func() []vocabulary.Entry {
-	entries, err := vocabulary.Read("words.csv", bytes.NewReader(wordsTable))
-	if err != nil {
-		panic(err) // embedded, and read by every test
-	}
-	return entries
-}()
+var never = vocabulary.Embedded("words.csv", wordsTable)
 
-var neverKeys, neverValues, neverCovers, firstNames = vocabulary.For(never, "keys"), vocabulary.For(never, "values"), vocabulary.For(never, "covers"), vocabulary.For(never, "first_names")
+var neverKeys, neverValues, neverCovers, firstNames = never.For("keys"), never.For("values"), never.For("covers"), never.For("first_names")
 
 // Forbidden reports whether an attribute's key says that it may not be a feature, or that it
 // was brought in later and not known when its policy was.

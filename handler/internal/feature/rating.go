@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"unicode"
 
 	"polis/handler/internal/enrichment"
@@ -243,18 +244,23 @@ func (t *tally) people() bool {
 // first name, Jan de Vries. Without a particle that is said of classes and of what may be about
 // people only: regions and makes are named after people.
 func personal(key, value string) bool {
-	if initials.MatchString(value) {
+	if initials().MatchString(value) {
 		return true
 	}
-	m := fullName.FindStringSubmatch(value)
-	return m != nil && (m[2] != "" || mayBeWho(key) || classes.MatchString(key)) && firstNames.Find(m[1]) != nil && firstNames.Find(value) != nil
+	m := fullName().FindStringSubmatch(value)
+	return m != nil && (m[2] != "" || mayBeWho(key) || classes().MatchString(key)) && firstNames.Find(m[1]) != nil && firstNames.Find(value) != nil
 }
 
+// Only training asks; to compile what says any letter takes a start of the program long.
 var (
-	classes  = regexp.MustCompile(`(?i)(class|klasse)$`)
-	initials = regexp.MustCompile(`^(\p{Lu}\.\s?)+(\p{L}+\s)*\p{Lu}\p{Ll}+`)
-	fullName = regexp.MustCompile(`^(\p{L}\p{Ll}+)\s+((?:(?:van|de|den|der|ten|ter|het|'t|von|zu|el|al|ben|di|da)\s+)*)\p{L}[\p{L}'-]+$`)
+	classes  = lazily(`(?i)(class|klasse)$`)
+	initials = lazily(`^(\p{Lu}\.\s?)+(\p{L}+\s)*\p{Lu}\p{Ll}+`)
+	fullName = lazily(`^(\p{L}\p{Ll}+)\s+((?:(?:van|de|den|der|ten|ter|het|'t|von|zu|el|al|ben|di|da)\s+)*)\p{L}[\p{L}'-]+$`)
 )
+
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
 
 // mayBeWho reports whether an attribute may be about people: one that is no known rating factor, or
 // is one of who drives or works.

@@ -17,16 +17,10 @@ import (
 const NonLife = "non_life"
 
 //go:embed branches.csv
-var branchesTable []byte
+var branchesTable string
 
 // aliases are words by which names of branches are known that are not those of Branches.
-var aliases = func() *vocabulary.List {
-	entries, err := vocabulary.Read("branches.csv", bytes.NewReader(branchesTable))
-	if err != nil {
-		panic(err) // embedded, and read by every test
-	}
-	return vocabulary.For(entries, "branches")
-}()
+var aliases = vocabulary.Embedded("branches.csv", branchesTable).For("branches")
 
 // BranchNames are a tenant's own names of branches, in lower case: each stands for one of
 // Branches, or for a non-life branch of its own.

@@ -49,6 +49,7 @@ type List struct {
 	innocents []string
 	entries   []Entry
 
+	read func() // fills the list, once
 	mu   sync.RWMutex
 	seen map[string]int
 }
@@ -92,7 +93,13 @@ func Read(name string, r io.Reader) ([]Entry, error) {
 			continue
 		}
 		e := Entry{About: rec[0], Match: Match(rec[1]), In: strings.Fields(rec[2]), Language: rec[3], Source: rec[5]}
-		for _, w := range strings.Fields(rec[4]) {
+		list := strings.Fields(rec[4])
+		e.Words = make([]string, 0, len(list))
+		for _, w := range list {
+			if isFolded(w) { // most are, and whoever looks for the first word waits for the table
+				e.Words = append(e.Words, w)
+				continue
+			}
 			parts := words(w)
 			if len(parts) == 0 || len(parts) > 1 && e.Match != Innocent {
 				return nil, fault.New(fault.Invalid, "%s:%d: %q is not one word of letters", name, line, w)
@@ -113,9 +120,33 @@ func Read(name string, r io.Reader) ([]Entry, error) {
 	}
 }
 
+// Table is a table that is a part of the program. It is read when a word is first looked for: a
+// process that has just started has other things to do.
+type Table struct{ entries func() []Entry }
+
+// Embedded is the table of a text. What breaks a rule in it is a panic then, which every test that looks for a
+// word would meet.
+func Embedded(name, text string) *Table {
+	return &Table{sync.OnceValue(func() []Entry {
+		entries, err := Read(name, strings.NewReader(text))
+		if err != nil {
+			panic(err)
+		}
+		return entries
+	})}
+}
+
+// Entries are the lines of the table, which nobody changes.
+func (t *Table) Entries() []Entry { return t.entries() }
+
 // For is the list of the entries that hold for a use.
-func For(entries []Entry, use string) *List {
+func (t *Table) For(use string) *List {
 	l := &List{words: map[string]int{}, seen: map[string]int{}}
+	l.read = sync.OnceFunc(func() { l.fill(t.entries(), use) })
+	return l
+}
+
+func (l *List) fill(entries []Entry, use string) {
 	for _, e := range entries {
 		if !slices.Contains(e.In, use) {
 			continue
@@ -140,7 +171,6 @@ func For(entries []Entry, use string) *List {
 	}
 	// Of two innocents the longer is looked past first: health care centre before health care.
 	slices.SortStableFunc(l.innocents, func(a, b string) int { return len(b) - len(a) })
-	return l
 }
 
 // Find is the first entry of the table that has a word of the text; nil where it has none. What was asked before
@@ -150,6 +180,7 @@ func (l *List) Find(text string) *Entry {
 	at, ok := l.seen[text]
 	l.mu.RUnlock()
 	if !ok {
+		l.read()
 		at = l.find(text)
 		l.mu.Lock()
 		if len(l.seen) < maxSeen {
@@ -254,6 +285,16 @@ func (l *List) compound(w string, found int) int {
 		}
 	}
 	return none
+}
+
+// isFolded reports whether a text is one word that words has nothing to do with: plain letters in lower case.
+func isFolded(text string) bool {
+	for i := range len(text) {
+		if text[i] < 'a' || text[i] > 'z' {
+			return false
+		}
+	}
+	return text != ""
 }
 
 // words parts a text into its words, folded.

@@ -21,17 +21,10 @@ all,trade,a,nl,kosten verzekering,our choice
 all,innocent,a,en,man-made zorg-vrij,our choice
 `
 
-func read(t *testing.T, text string) []Entry {
-	t.Helper()
-	entries, err := Read("t.csv", strings.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return entries
-}
+func list(text, use string) *List { return Embedded("t.csv", text).For(use) }
 
 func TestFind(t *testing.T) {
-	l := For(read(t, table), "a")
+	l := list(table, "a")
 	for text, about := range map[string]string{
 		"": "", "ill": "health", "ILL": "health", "isIll": "health", "is_ill-2": "health", "bill": "", "man with ziekte": "health", "ziekte man": "health", "MV": "gender", "illness": "",
 		"beroepsziekte": "health", "beroeps-ziekte": "health", "bloedgroep": "health", "melk_bloed": "health", "uitbloeden": "",
@@ -53,14 +46,14 @@ func TestFind(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { l.Find("tandzorgkosten") }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
-	if For(read(t, table), "b").Find("note") == nil || For(read(t, table), "b").Find("man") != nil {
+	if list(table, "b").Find("note") == nil || list(table, "b").Find("man") != nil {
 		t.Error("a word holds where it should not, or does not where it should")
 	}
 }
 
 // TestWhatIsKeptIsBounded: whatever is asked, and however much.
 func TestWhatIsKeptIsBounded(t *testing.T) {
-	l := For(read(t, table), "a")
+	l := list(table, "a")
 	for i := range maxSeen + 100 {
 		l.Find(strings.Repeat("x", i%500) + strings.Repeat("y", i/500))
 	}
@@ -89,15 +82,31 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// TestEmbedded: a table is read by whoever looks for a word first, and says then what is wrong with it.
+func TestEmbedded(t *testing.T) {
+	wrong := Embedded("t.csv", table+"all,nonsense,a,en,x,y\n")
+	l := wrong.For("a")
+	for range 2 {
+		func() {
+			defer func() {
+				if err, _ := recover().(error); !fault.Is(err, fault.Invalid) {
+					t.Errorf("a wrong table: %v", err)
+				}
+			}()
+			l.Find("ill")
+		}()
+	}
+	if entries := Embedded("t.csv", table).Entries(); len(entries) != strings.Count(table, "\n")-2 { // the heading and a remark
+		t.Errorf("%d entries", len(entries))
+	}
+}
+
 func FuzzFind(f *testing.F) {
 	for _, s := range []string{"", "tandzorgkosten", "man-made", "é|x", "\xff\xfe", "İstanbul"} {
 		f.Add(s)
 	}
-	entries, err := Read("t.csv", strings.NewReader(table))
-	if err != nil {
-		f.Fatal(err)
-	}
-	l := For(entries, "a")
+	l := list(table, "a")
+	l.read()
 	f.Fuzz(func(t *testing.T, s string) {
 		if one, two := l.find(s), l.find(strings.ToUpper(strings.ToLower(s))); one != none && two == none && !strings.ContainsFunc(s, func(r rune) bool { return r > 127 || 'A' <= r && r <= 'Z' }) {
 			t.Errorf("%q is found, and not in capitals", s)
