@@ -40,12 +40,13 @@ func (f *fileModel) decode(content []byte) error {
 		case "meta":
 			err = f.Meta.decode(d)
 		case "fields":
-			f.Fields = make([]fileField, 0, 64)
+			f.Fields = make([]fileField, 0, counted(content, `"kind":`))
 			err = d.Arr(func(d *jx.Decoder) error {
 				f.Fields = append(f.Fields, fileField{})
 				return f.Fields[len(f.Fields)-1].decode(d)
 			})
 		case "terms":
+			f.Terms = make([]fileTerm, 0, counted(content, `"table":`))
 			err = d.Arr(func(d *jx.Decoder) error {
 				f.Terms = append(f.Terms, fileTerm{})
 				return f.Terms[len(f.Terms)-1].decode(d)
@@ -63,6 +64,10 @@ func (f *fileModel) decode(content []byte) error {
 	}
 	return nil
 }
+
+// counted is how often a file has a member, as far as its fields and terms may be: what is made
+// for them is then neither too small nor, of a file of few, a page too large.
+func counted(content []byte, member string) int { return min(bytes.Count(content, []byte(member)), MaxFields) }
 
 // decode leaves to encoding/json what only models have that are read by people.
 func (m *Meta) decode(d *jx.Decoder) error {

@@ -311,7 +311,7 @@ func Parse(body []byte) (*Models, error) {
 		}
 	}
 	// The standard settings were checked before they were published: with the program.
-	if err = m.checkLearnt(groups); err == nil && !isStandard(settings) {
+	if err = m.checkLearnt(groups, places); err == nil && !isStandard(settings) {
 		err = m.Settings.Check()
 	}
 	if err != nil { // whatever kind it was of: it is the file's, and nobody's who asks for a score
@@ -341,21 +341,29 @@ func sideBySide(tasks []func()) {
 // check makes sure that the models can be scored with: each is there, predicts what it
 // is taken for, and is of the fields that the engines will give it.
 func (m *Models) check() error {
-	groups, err := nbp.NewGrouping(m.Settings.Nbp.Groups)
-	if err == nil {
-		err = m.checkLearnt(groups)
+	if m.Risk == nil || m.Churn == nil || m.Clv == nil || m.Nbp == nil {
+		return fault.New(fault.Malformed, "the models of an engine are missing")
 	}
+	groups, err := nbp.NewGrouping(m.Settings.Nbp.Groups)
 	if err != nil {
 		return err
+	}
+	places := placesOf(m.Risk.Schema, groups)
+	if err := m.checkLearnt(groups, places); err != nil {
+		return err
+	}
+	for name, lm := range m.learnt() {
+		_, fields, _ := places.of(name)
+		if err := sameFields(name, lm, fields); err != nil {
+			return err
+		}
 	}
 	return m.Settings.Check()
 }
 
-// checkLearnt checks all but the settings, from which the groups are.
-func (m *Models) checkLearnt(groups *nbp.Grouping) error {
-	if m.Risk == nil || m.Churn == nil || m.Clv == nil || m.Nbp == nil {
-		return fault.New(fault.Malformed, "the models of an engine are missing")
-	}
+// checkLearnt checks all but the settings, from which the groups are, and the fields of learnt models,
+// which those that were read are made for.
+func (m *Models) checkLearnt(groups *nbp.Grouping, places *places) error {
 	if err := m.Risk.Schema.Check(m.Settings.Features); err != nil {
 		return fault.Wrap(fault.Malformed, err, "the models' schema of policies")
 	}
@@ -365,11 +373,13 @@ func (m *Models) checkLearnt(groups *nbp.Grouping) error {
 	if err := m.Nbp.Check(groups); err != nil {
 		return err
 	}
-	learnt, places := m.learnt(), placesOf(m.Risk.Schema, groups)
+	learnt := m.learnt()
 	for _, name := range slices.Sorted(maps.Keys(learnt)) {
-		loss, fields, _ := places.of(name)
-		if err := sameFields(name, learnt[name], loss, fields); err != nil {
-			return err
+		switch loss, _, _ := places.of(name); {
+		case learnt[name] == nil:
+			return fault.New(fault.Malformed, "model %s is missing", name)
+		case learnt[name].Loss() != loss:
+			return fault.New(fault.Malformed, "model %s has loss %s, not %s", name, learnt[name].Loss(), loss)
 		}
 		if err := m.Settings.Allow(learnt[name]); err != nil {
 			return fault.Wrap(fault.Malformed, err, "model %s", name)
@@ -386,13 +396,7 @@ func (m *Models) checkLearnt(groups *nbp.Grouping) error {
 	return errors.Join(m.Churn.Check(), m.Clv.Check())
 }
 
-func sameFields(name string, m score.Model, loss model.Loss, fields []model.Field) error {
-	if m == nil {
-		return fault.New(fault.Malformed, "model %s is missing", name)
-	}
-	if m.Loss() != loss {
-		return fault.New(fault.Malformed, "model %s has loss %s, not %s", name, m.Loss(), loss)
-	}
+func sameFields(name string, m score.Model, fields []model.Field) error {
 	have := m.Fields()
 	if len(have) != len(fields) {
 		return fault.New(fault.Malformed, "model %s has %d fields, this program's features are %d: train again", name, len(have), len(fields))
