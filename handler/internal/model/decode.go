@@ -148,7 +148,7 @@ func (f *fileField) decode(d *jx.Decoder) error {
 		case "order":
 			f.Order, err = d.Str()
 		case "edges":
-			f.Edges, err = floats(d, number)
+			f.Edges, err = floats(d, false)
 		case "names":
 			err = d.Arr(func(d *jx.Decoder) error {
 				s, err := d.Str()
@@ -170,11 +170,11 @@ func (t *fileTerm) decode(d *jx.Decoder) error {
 		case "fields":
 			t.Fields, err = ints(d)
 		case "table":
-			t.Table, err = floats(d, valueOf)
+			t.Table, err = floats(d, true)
 		case "errors":
-			t.Errors, err = floats(d, number)
+			t.Errors, err = floats(d, false)
 		case "weight":
-			t.Weight, err = floats(d, number)
+			t.Weight, err = floats(d, false)
 		}
 		return err
 	})
@@ -198,8 +198,8 @@ func ints(d *jx.Decoder) (out []int, err error) {
 	return out, err
 }
 
-// floats reads an array of numbers, each by its text.
-func floats(d *jx.Decoder, of func(text []byte) (float64, error)) ([]float64, error) {
+// floats reads an array of numbers: the values of a model, or others.
+func floats(d *jx.Decoder, values bool) ([]float64, error) {
 	raw, err := d.Raw()
 	if err != nil {
 		return nil, err
@@ -211,49 +211,96 @@ func floats(d *jx.Decoder, of func(text []byte) (float64, error)) ([]float64, er
 	}
 	b = bytes.TrimSpace(b[1 : len(b)-1])
 	out := make([]float64, 0, bytes.Count(b, []byte{','})+1)
-	for more := len(b) > 0; more; {
-		var text []byte
-		text, b, more = bytes.Cut(b, []byte{','})
-		v, err := of(bytes.TrimSpace(text))
+	for len(b) > 0 {
+		v, n, err := scan(b, values)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, v)
+		if b = trimLeft(b[n:]); len(b) == 0 {
+			break
+		}
+		if b = trimLeft(b[1:]); len(b) == 0 { // after a comma: scan stops at nothing else
+			return nil, errNumbers
+		}
 	}
 	return out, nil
 }
 
+// trimLeft is b without the blanks that JSON may have before what matters; most files have none.
+func trimLeft(b []byte) []byte {
+	for len(b) > 0 && isBlank(b[0]) {
+		b = b[1:]
+	}
+	return b
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+
 var errNumbers = fault.New(fault.Malformed, "an array of numbers holds something else, or a number out of range")
 
-// number is strconv's, and faster for what most of a file is: up to fifteen digits, which a
-// float64 holds, over a power of ten, which it holds too, are rounded once.
-func number(text []byte) (float64, error) {
+// number is strconv's, and valueOf that on its grid: see scan.
+func number(text []byte) (float64, error) { return exactly(text, false) }
+
+func valueOf(text []byte) (float64, error) { return exactly(text, true) }
+
+func exactly(text []byte, value bool) (float64, error) {
+	v, n, err := scan(text, value)
+	if err == nil && n != len(text) {
+		err = errNumbers
+	}
+	return v, err
+}
+
+// scan is the number that a text begins with and that ends with it, a comma or a blank, and its length. It is
+// strconv's, and faster for what most of a file is: up to fifteen digits, which a float64 holds, over a power
+// of ten, which it holds too, are rounded once. A value of a model's, when it has up to
+// five decimals, means the nearest on its grid.
+func scan(text []byte, value bool) (v float64, n int, err error) {
 	digits, from, point := 0, 0, -1
 	if len(text) > 0 && text[0] == '-' {
 		from = 1
 	}
-	v := 0.0
-	for i := from; i < len(text); i++ {
-		switch c := text[i]; {
-		case c >= '0' && c <= '9':
-			v = float64(v*10) + float64(c-'0')
+	all := uint64(0)
+	i := from
+	for ; i < len(text); i++ {
+		c := text[i]
+		if d := c - '0'; d <= 9 {
+			all = all*10 + uint64(d)
 			digits++
-		case c == '.' && point < 0 && i > from:
-			point = i
-		default:
-			return slowNumber(text)
+			continue
+		}
+		if c != '.' || point >= 0 || i == from {
+			break
+		}
+		point = i
+	}
+	decimals := 0
+	if point >= 0 {
+		decimals = i - 1 - point
+	}
+	plain := i == len(text) || text[i] == ',' || isBlank(text[i])
+	if digits == 0 || digits > 15 || point == i-1 || !plain {
+		for i < len(text) && text[i] != ',' && !isBlank(text[i]) {
+			i++
+		}
+		if v, err = slowNumber(text[:i]); err != nil {
+			return 0, 0, err
+		}
+		plain = plain && digits > 0
+	} else {
+		v = float64(all)
+		if point >= 0 {
+			v /= tens[decimals]
+		}
+		if from == 1 {
+			v = -v
 		}
 	}
-	if digits == 0 || digits > 15 || point == len(text)-1 {
-		return slowNumber(text)
+	if value && plain && decimals <= 5 {
+		v = OnGrid(v)
 	}
-	if point >= 0 {
-		v /= tens[len(text)-1-point]
-	}
-	if from == 1 {
-		v = -v
-	}
-	return v, nil
+	return v, i, nil
 }
 
 func slowNumber(text []byte) (float64, error) {
@@ -265,17 +312,3 @@ func slowNumber(text []byte) (float64, error) {
 }
 
 var tens = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
-
-// valueOf is a value of a model's: one of up to five decimals means the nearest on its grid.
-func valueOf(text []byte) (float64, error) {
-	v, err := number(text)
-	if err != nil {
-		return 0, err
-	}
-	for i, c := range text {
-		if c == 'e' || c == 'E' || c == '.' && len(text)-i > 6 {
-			return v, nil
-		}
-	}
-	return OnGrid(v), nil
-}

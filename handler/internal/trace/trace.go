@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"maps"
 	"regexp"
+	"sync"
 
 	"polis/handler/internal/bus"
 )
@@ -16,7 +17,9 @@ import (
 const Parent = "traceparent"
 
 // version 00, the only one there is: trace, span, flags.
-var form = regexp.MustCompile(`^00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$`)
+var form = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$`)
+})
 
 const (
 	noTrace = "00000000000000000000000000000000"
@@ -28,7 +31,7 @@ type key struct{}
 // With is a context that passes on a traceparent; the same context where it is none, since what
 // callers send as one may be anything.
 func With(ctx context.Context, parent string) context.Context {
-	m := form.FindStringSubmatch(parent)
+	m := form().FindStringSubmatch(parent)
 	if m == nil || m[1] == noTrace || m[2] == noSpan {
 		return ctx
 	}
