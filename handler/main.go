@@ -32,6 +32,7 @@ import (
 	"polis/handler/internal/registry"
 	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
+	"polis/handler/internal/stack"
 	"polis/handler/internal/store"
 	"polis/handler/internal/trace"
 	"polis/handler/internal/watch"
@@ -83,6 +84,7 @@ func serve() error {
 	go func() {
 		// The first request has the cores' whole attention, and most need the models alone: what
 		// else there is waits until it is asked for, or for a moment in which nobody is.
+		stack.Grow()
 		models.Warm(context.Background(), warmed)
 		time.Sleep(unhurried)
 		for _, wait := range []func(context.Context) error{docs.Wait, queues.Wait} {
@@ -133,6 +135,7 @@ func serve() error {
 // the host calls the others. GET / is how it asks whether the handler is there.
 func route(api, calls http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		stack.Grow()
 		if parent := r.Header.Get(trace.Parent); parent != "" {
 			r = r.WithContext(trace.With(r.Context(), parent))
 		}

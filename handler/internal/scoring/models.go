@@ -28,6 +28,7 @@ import (
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/risk"
 	"polis/handler/internal/score"
+	"polis/handler/internal/stack"
 )
 
 // Models are all that scoring a tenant's book takes beside the book: what training
@@ -48,8 +49,9 @@ type Models struct {
 	ContactsSince portfolio.Date
 	Usual         Usual
 
-	worth   *clv.Plan // see plan
-	checked bool      // by Parse: scorers need not do it again
+	worth   *clv.Plan   // see plan
+	checked bool        // by Parse: scorers need not do it again
+	care    *care.Rules // those that hold by the settings, of models that were checked
 }
 
 var planning sync.Mutex
@@ -253,7 +255,7 @@ func Parse(body []byte) (*Models, error) {
 		func() { of[2] = json.Unmarshal(usual, &m.Usual) },
 		func() {
 			if m.Settings, of[3] = readSettings(settings); of[3] == nil {
-				_, of[3] = care.Compile(&m.Settings.Care) // scorers find the rules read
+				m.care, of[3] = care.Compile(&m.Settings.Care)
 			}
 		},
 		func() { sum = sha256Of(body) },
@@ -326,6 +328,7 @@ func Parse(body []byte) (*Models, error) {
 func sideBySide(tasks []func()) {
 	var next atomic.Int64
 	work := func() {
+		stack.Grow()
 		for i := next.Add(1); i <= int64(len(tasks)); i = next.Add(1) {
 			tasks[i-1]()
 		}

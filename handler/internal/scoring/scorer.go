@@ -63,9 +63,12 @@ func New(m *Models) (*Scorer, error) {
 
 // assemble is a scorer with models that were checked, as those of Parse are.
 func assemble(m *Models) (*Scorer, error) {
-	rules, err := care.Compile(&m.Settings.Care)
-	if err != nil {
-		return nil, err
+	rules := m.care
+	if rules == nil {
+		var err error
+		if rules, err = care.Compile(&m.Settings.Care); err != nil {
+			return nil, err
+		}
 	}
 	careful, err := care.New(rules, care.Book{Sold: m.Nbp.Sold(), ContactsSince: m.ContactsSince})
 	if err != nil {
