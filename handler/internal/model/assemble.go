@@ -29,7 +29,7 @@ func round(v float64) float64 { return OnGrid(math.Round(v*1e5) / 1e5) }
 // know a single value's variance badly: half of it is the table's mean.
 func (b *booster) assemble(fields []Field, binnings []binning, pairs []pair, cal calibration, events float64) *Model {
 	t := b.table
-	m := &Model{loss: t.loss, fields: append([]Field(nil), fields...), binnings: binnings}
+	m := &Model{loss: t.loss, fields: append([]Field(nil), fields...), binnings: binningsOf(binnings)}
 	tables, squares := make([][]float64, len(t.columns)), make([][]float64, len(t.columns))
 	for c := range tables {
 		tables[c], squares[c] = make([]float64, t.columns[c].n), make([]float64, t.columns[c].n)

@@ -26,6 +26,17 @@ type binning struct {
 	prefixes []int
 }
 
+// unused is how a field is binned that no term reads.
+var unused = &binning{}
+
+func binningsOf(of []binning) []*binning {
+	out := make([]*binning, len(of))
+	for i := range of {
+		out[i] = &of[i]
+	}
+	return out
+}
+
 // bins is the number of bins, the special ones included.
 func (b *binning) bins(k Kind) int {
 	if k == Category {

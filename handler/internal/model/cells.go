@@ -61,7 +61,7 @@ func (t *term) cell(c Cell, k int) Cell {
 
 // labels say which values fall into a field's bins, or into its coarse bins.
 func (m *Model) labels(f int, coarse bool) []string {
-	b, kind := &m.binnings[f], m.fields[f].Kind
+	b, kind := m.binnings[f], m.fields[f].Kind
 	n := b.bins(kind)
 	if !coarse {
 		out := make([]string, n)

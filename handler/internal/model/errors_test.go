@@ -31,7 +31,7 @@ func TestStandardErrorsCover(t *testing.T) {
 			case c.Term == "region" && c.Weight > 0:
 				want = byRegion[c.First] - meanRegion/exposure
 			case c.Term == "bonus" && c.Weight > 0:
-				b := &m.binnings[2]
+				b := m.binnings[2]
 				for k := range b.bins(Numeric) {
 					if b.label(Numeric, k, k) == c.First {
 						lo := 0.0

@@ -109,7 +109,7 @@ func (m *Model) encode() []byte {
 		n++
 		field := fileField{Field: f}
 		if used[i] { // what no term reads is not worth its bytes
-			b := &m.binnings[i]
+			b := m.binnings[i]
 			field.Edges, field.Names, field.Prefixes = b.edges, b.names, b.prefixes
 			for _, c := range b.coarse {
 				field.Coarse = append(field.Coarse, int(c))
@@ -178,7 +178,7 @@ func Parse(content []byte) (*Model, error) {
 		intercept: file.Intercept,
 		meta:      file.Meta,
 		fields:    make([]Field, len(file.Fields)),
-		binnings:  make([]binning, len(file.Fields)),
+		binnings:  binningsOf(make([]binning, len(file.Fields))),
 		terms:     make([]term, len(file.Terms)),
 	}
 	seen := make(map[string]bool, len(file.Fields))
@@ -187,7 +187,7 @@ func Parse(content []byte) (*Model, error) {
 			return nil, err
 		}
 		m.fields[i] = f.Field
-		if m.binnings[i], err = f.binning(); err != nil {
+		if *m.binnings[i], err = f.binning(); err != nil {
 			return nil, err
 		}
 	}

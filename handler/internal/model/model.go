@@ -166,7 +166,7 @@ type Term struct {
 type Model struct {
 	loss      Loss
 	fields    []Field
-	binnings  []binning
+	binnings  []*binning // by field; unused where nothing is known of one that no term reads
 	intercept float64
 	terms     []term
 	used      []int // fields that some term reads, ascending
@@ -196,7 +196,7 @@ func Constant(fields []Field, loss Loss, intercept float64, note string) *Model 
 	m := &Model{
 		loss:      loss,
 		fields:    append([]Field(nil), fields...),
-		binnings:  make([]binning, len(fields)),
+		binnings:  binningsOf(make([]binning, len(fields))),
 		intercept: intercept,
 		meta:      Meta{Note: note},
 	}
@@ -266,7 +266,10 @@ func (m *Model) Over(fields []Field) (*Model, error) {
 	}
 	out := *m
 	out.lean = true
-	out.fields, out.binnings, out.terms = fields, make([]binning, len(fields)), slices.Clone(m.terms)
+	out.fields, out.binnings, out.terms = fields, make([]*binning, len(fields)), slices.Clone(m.terms)
+	for i := range out.binnings {
+		out.binnings[i] = unused
+	}
 	places := make([]int, len(m.fields))
 	next := 0
 	for i, f := range m.fields {

@@ -138,7 +138,7 @@ func TestMonotoneFieldsInPairs(t *testing.T) {
 		}
 		return b.edges[k-2]
 	}
-	age, power := &m.binnings[0], &m.binnings[4]
+	age, power := m.binnings[0], m.binnings[4]
 	score := func(i, j int) float64 {
 		row.Num[0], row.Num[4] = at(age, i), at(power, j)
 		return m.Score(row, nil)

@@ -15,7 +15,7 @@ import (
 func (m *Model) Score(row Row, contrib []float64) float64 {
 	var bins [MaxFields]uint16
 	for _, f := range m.used {
-		b := &m.binnings[f]
+		b := m.binnings[f]
 		if m.fields[f].Kind == Numeric {
 			if f < len(row.Num) {
 				bins[f] = b.number(row.Num[f])
@@ -70,7 +70,7 @@ func (m *Model) scoreBlock(f *Frame, lo int, out []float64) {
 	bins := make([]uint16, len(m.used)*len(out))
 	at := make([][]uint16, len(m.fields))
 	for i, k := range m.used {
-		b := &m.binnings[k]
+		b := m.binnings[k]
 		at[k] = bins[i*len(out) : (i+1)*len(out)]
 		if m.fields[k].Kind == Numeric {
 			for j, v := range f.Num[k][lo : lo+len(out)] {
