@@ -157,7 +157,7 @@ func parse(text string) (*condition, error) {
 // words are names, numbers, signs and brackets; spaces part them and are not needed
 // around signs.
 func words(text string) []string {
-	out := make([]string, 0, 16)
+	out := make([]string, 0, 1+strings.Count(text, " "))
 	for i := 0; i < len(text); {
 		from := i
 		switch c := text[i]; {

@@ -22,6 +22,9 @@ var never = vocabulary.Embedded("words.csv", wordsTable)
 
 var neverKeys, neverValues, neverCovers, firstNames = never.For("keys"), never.For("values"), never.For("covers"), never.For("first_names")
 
+// ReadWords reads the table of words, which the first to look for one would else do.
+func ReadWords() { never.Entries() }
+
 // Forbidden reports whether an attribute's key says that it may not be a feature, or that it
 // was brought in later and not known when its policy was.
 func Forbidden(key string) bool {

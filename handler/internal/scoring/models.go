@@ -259,10 +259,17 @@ func Parse(body []byte) (*Models, error) {
 			}
 		},
 		func() { sum = sha256Of(body) },
+		feature.ReadWords, // by which the schema is checked
 	}
-	for i, line := range lines {
-		if !lightgbm.Saved(line) {
-			tasks = append(tasks, func() { models[i], errs[i] = model.Parse(line) })
+	// The longest first: who is done early would have nothing left to do beside it.
+	order := make([]int, len(lines))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return len(lines[b]) - len(lines[a]) })
+	for _, i := range order {
+		if !lightgbm.Saved(lines[i]) {
+			tasks = append(tasks, func() { models[i], errs[i] = model.Parse(lines[i]) })
 		}
 	}
 	sideBySide(tasks)
