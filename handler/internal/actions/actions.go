@@ -58,7 +58,10 @@ type Candidate struct {
 	Urgent   bool           `json:"urgent,omitempty"`   // advice that stands before commerce
 	After    bool           `json:"after,omitempty"`    // of a kind that was judged to be of little use
 	Also     Also           `json:"also,omitzero"`      // advice beside what is commercial
-	Instead  bool           `json:"instead,omitempty"`  // advice, where something commercial is due that the list does not show
+	Instead  bool           `json:"instead,omitempty"`  // of what is owed, where the score suggests something else that is not shown
+	Cause    feedback.Cause `json:"cause,omitzero"`     // of what is owed
+	// Channels are those by which the customer may be approached with something commercial.
+	Channels []string `json:"channels,omitempty"`
 }
 
 // Also is advice that is spoken of with something commercial; its Action is "" for none.
@@ -70,6 +73,7 @@ type Also struct {
 	Chance   float64        `json:"chance,omitempty"`
 	Severity float64        `json:"severity"`
 	Urgent   bool           `json:"urgent,omitempty"`
+	Cause    feedback.Cause `json:"cause,omitzero"`
 }
 
 // Alone is the advice beside something commercial as a candidate of its own, and whether there
@@ -78,7 +82,7 @@ func (c Candidate) Alone() (Candidate, bool) {
 	a := &c.Also
 	return Candidate{
 		Customer: c.Customer, Relation: c.Relation, Part: Advice, Action: a.Action, About: a.About, Priority: a.Priority, Due: a.Due,
-		Chance: a.Chance, Severity: a.Severity, Urgent: a.Urgent, Instead: true,
+		Chance: a.Chance, Severity: a.Severity, Urgent: a.Urgent, Instead: true, Cause: a.Cause,
 	}, a.Action != ""
 }
 
@@ -187,12 +191,14 @@ type Item struct {
 	Status    feedback.Outcome   `json:"status"`
 	Until     portfolio.Date     `json:"snoozed_until,omitzero"`
 	Judgement feedback.Judgement `json:"judgement,omitempty"`
-	// Score is the defend score it comes from; none where that suggests something commercial
-	// that the list does not show, and this stands instead.
+	Channels  []string           `json:"channels,omitempty"` // by which the customer may be approached with it, of what is commercial
+	// Score is the defend score it comes from; none where that suggests something that the
+	// list does not show, and this stands instead.
 	Score    json.RawMessage `json:"score,omitempty"`
 	Relation string          `json:"relation"`
 
 	instead bool
+	cause   feedback.Cause
 }
 
 // Beside is advice that goes along with an item.
@@ -236,27 +242,33 @@ type List struct {
 	opened []feedback.Suggestion
 }
 
-// itemID is the same for the same action opened on the same day, so that a repeated
-// run makes the same list.
-func itemID(customer, action string, opened portfolio.Date) string {
-	sum := sha256.Sum256([]byte(customer + "\x1f" + action + "\x1f" + opened.String()))
+// matter is what an item is about: what of a customer's is one item, from list to list.
+type matter struct{ customer, action, about string }
+
+func (c *Candidate) matter() matter { return matter{c.Customer, c.Action, c.About} }
+
+// itemID is the same for the same matter opened on the same day, so that a repeated run makes
+// the same list.
+func (m matter) itemID(opened portfolio.Date) string {
+	sum := sha256.Sum256([]byte(m.customer + "\x1f" + m.action + "\x1f" + m.about + "\x1f" + opened.String()))
 	return hex.EncodeToString(sum[:8])
 }
 
 // Make makes a tenant's list of a date from what was kept of its candidates. Items that were on
-// the list before, for the same customer and action, keep their id and opening date. A share of
-// commercial ones is held out: see feedback.Effects.
+// the list before, for the same customer, action and what it is about, keep their id, their
+// opening date and when they are due, or sooner where that is now. A share of commercial ones
+// is held out: see feedback.Effects.
 func Make(tenant string, head Head, before *List, top *Top, f *feedback.Settings) *List {
 	type place struct {
 		*Item
 		held bool
 	}
-	old := map[[2]string]place{}
+	old := map[matter]place{}
 	if before != nil {
 		for k, items := range [...][]Item{before.Items, before.held} {
 			for i := range items {
 				if it := &items[i]; it.Status == feedback.Open || before.Date == head.Date {
-					old[[2]string{it.Customer, it.Action}] = place{it, k == 1}
+					old[matter{it.Customer, it.Action, it.About}] = place{it, k == 1}
 				}
 			}
 		}
@@ -265,7 +277,7 @@ func Make(tenant string, head Head, before *List, top *Top, f *feedback.Settings
 		if c.Part.Owed() {
 			return false
 		}
-		if was, lives := old[[2]string{c.Customer, c.Action}]; lives { // its lot has fallen
+		if was, lives := old[c.matter()]; lives { // its lot has fallen
 			return was.held
 		}
 		return f.Effects.HeldOut(tenant, c.Customer, c.Action, head.Date)
@@ -275,24 +287,30 @@ func Make(tenant string, head Head, before *List, top *Top, f *feedback.Settings
 			top.alone(*c)
 		}
 	}
+	for _, part := range [...][]Candidate{top.care, top.advice, top.commercial} {
+		for i := range part {
+			if was, lives := old[part[i].matter()]; lives && was.Due != 0 {
+				part[i].Due = min(part[i].Due, was.Due)
+			}
+		}
+	}
 	l := &List{Head: head}
 	l.Snooze = f.Snooze
 	for _, c := range top.Ranked() {
 		it := Item{
-			Customer: c.Customer, Relation: c.Relation, Part: c.Part, Action: c.Action, About: c.About,
-			Priority: c.Priority, Opened: head.Date, Due: c.Due, Status: feedback.Open, instead: c.Instead,
+			ID: c.matter().itemID(head.Date), Customer: c.Customer, Relation: c.Relation, Part: c.Part, Action: c.Action, About: c.About,
+			Priority: c.Priority, Opened: head.Date, Due: c.Due, Status: feedback.Open, Channels: c.Channels, instead: c.Instead, cause: c.Cause,
 		}
 		if c.Also.Action != "" {
 			it.Also = []Beside{{c.Also.Action, c.Also.About}}
 		}
-		if was, lives := old[[2]string{c.Customer, c.Action}]; lives {
-			it.Opened, it.Judgement = was.Opened, was.Judgement
+		if was, lives := old[c.matter()]; lives {
+			it.ID, it.Opened, it.Judgement = was.ID, was.Opened, was.Judgement
 		}
-		it.ID = itemID(c.Customer, c.Action, it.Opened)
 		out := held(&c)
 		if it.Opened == head.Date {
-			s := feedback.Suggestion{Item: it.ID, Action: c.Action, About: c.About, Opened: it.Opened, Chance: c.Chance, Held: out}
-			if !c.Part.Owed() {
+			s := it.suggestion()
+			if s.Chance, s.Held = c.Chance, out; !c.Part.Owed() {
 				s.Share = f.Effects.HoldOut
 			}
 			l.opened = append(l.opened, s)
@@ -305,6 +323,11 @@ func Make(tenant string, head Head, before *List, top *Top, f *feedback.Settings
 	}
 	l.number()
 	return l
+}
+
+// suggestion is what is kept of an item with its customer.
+func (it *Item) suggestion() feedback.Suggestion {
+	return feedback.Suggestion{Item: it.ID, Action: it.Action, About: it.About, Opened: it.Opened, Cause: it.cause}
 }
 
 // number ranks the items, those that are shown first, and counts them.
@@ -470,8 +493,13 @@ func (s *Lists) remember(ctx context.Context, t book.Tenant, it *Item, r feedbac
 	return s.book.ChangeFeedback(ctx, t, []book.Who{{Relation: rec.Relation, ID: it.Customer}}, func(_ int, body []byte) ([]byte, error) {
 		return changed(body, func(h *feedback.History) (bool, error) {
 			// An item of a list whose run was cut off before it was remembered is added now.
-			h.Suggest(feedback.Suggestion{Item: it.ID, Action: it.Action, About: it.About, Opened: it.Opened})
-			return h.Find(it.ID).Reply(r)
+			h.Suggest(it.suggestion())
+			s := h.Find(it.ID, it.About)
+			anything, err := s.Reply(r)
+			if anything {
+				s.Cause = it.cause
+			}
+			return anything, err
 		})
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -36,7 +37,7 @@ func TestTopKeepsTheFirst(t *testing.T) {
 			want = want[:min(n, MaxCommercial)]
 			for range 3 {
 				r.Shuffle(n, func(i, j int) { all[i], all[j] = all[j], all[i] })
-				if got := topOf(all...).Ranked(); !slices.Equal(got, want) {
+				if got := topOf(all...).Ranked(); !same(got, want) {
 					t.Fatal("the kept ones depend on the order in which they came")
 				}
 			}
@@ -62,6 +63,107 @@ func TestMakeKeepsWhatIsStillDue(t *testing.T) {
 	}
 	if again := Make("t", Head{Date: monday + 100, Run: "r3"}, third, topOf(call), &none); again.Items[0].ID != third.Items[0].ID {
 		t.Error("a repeated run makes another list")
+	}
+}
+
+// TestWhatAnItemIs: an item is about something, and where that changes it is another, which what
+// is kept with the customer says too.
+func TestWhatAnItemIs(t *testing.T) {
+	advice := func(about string) *Top {
+		return topOf(Candidate{Customer: "c1", Relation: "c:c1", Part: Advice, Action: "coverage_advice", About: about})
+	}
+	first := Make("t", Head{Date: monday, Run: "r1"}, nil, advice("liability"), &none)
+	second := Make("t", Head{Date: monday + 1, Run: "r2"}, first, advice("contents"), &none)
+	if it := second.Items[0]; it.ID == first.Items[0].ID || it.Opened != monday+1 || len(second.opened) != 1 || second.opened[0].About != "contents" {
+		t.Errorf("what is about something else is the old item: %+v, suggested %+v", it, second.opened)
+	}
+	if same := Make("t", Head{Date: monday, Run: "r2"}, first, advice("contents"), &none); same.Items[0].ID == first.Items[0].ID {
+		t.Error("two items of one day have one id")
+	}
+}
+
+// TestItemsOfOld: those of a list from before an item's id said what it is about live on by the
+// id they have. Where it was opened for something else, what is said of it is kept under what
+// it is about now.
+func TestItemsOfOld(t *testing.T) {
+	l := newLists(t)
+	tenant := book.Tenant{ID: "t", Buckets: 1}
+	err := l.book.CreateTenant(t.Context(), tenant)
+	if err == nil {
+		a := portfolio.Aggregate{Customers: []portfolio.Customer{{ID: "c1"}}}
+		a.Normalise(monday)
+		err = l.book.Put(t.Context(), tenant, &a, "")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := []byte(`{"suggestions":[{"item_id":"0123456789abcdef","action":"coverage_advice","about":"liability","opened_on":"2026-02-27"}]}`)
+	of := []book.Who{{Relation: "c:c1", ID: "c1"}}
+	if err := l.book.ChangeFeedback(t.Context(), tenant, of, func(int, []byte) ([]byte, error) { return body, nil }); err != nil {
+		t.Fatal(err)
+	}
+	old := &List{Head: Head{Date: monday - 1, Run: "r1"}, Items: []Item{{
+		ID: "0123456789abcdef", Rank: 1, Customer: "c1", Relation: "c:c1", Part: Advice, Action: "coverage_advice", About: "contents", Opened: monday - 3, Status: feedback.Open,
+	}}}
+	l.write(old)
+	before, err := l.Latest(t.Context(), "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	due := Candidate{Customer: "c1", Relation: "c:c1", Part: Advice, Action: "coverage_advice", About: "contents", Due: monday + 30}
+	next := Make("t", Head{Date: monday, Run: "r2"}, before, topOf(due), &none)
+	if it := next.Items[0]; it.ID != "0123456789abcdef" || it.Opened != monday-3 || it.Due != monday+30 || len(next.opened) > 0 {
+		t.Errorf("an old item lives on as %+v, suggested anew %+v", it, next.opened)
+	}
+	l.write(next)
+	if _, err := l.Record(t.Context(), tenant, monday, "0123456789abcdef", feedback.Reply{Outcome: feedback.Declined, At: monday.Time()}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := l.book.Customer(t.Context(), tenant, "c1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := feedback.Read(r.Feedback)
+	if err != nil || len(h.Suggestions) != 2 {
+		t.Fatalf("%v, kept is %+v", err, h)
+	}
+	for about := range h.Declines() {
+		if about != "contents" {
+			t.Errorf("what was said of contents declines %s", about)
+		}
+	}
+	if s := h.Find("0123456789abcdef", "liability"); s == nil || len(s.Replies) > 0 {
+		t.Errorf("liability was suggested, and nothing said of it: %+v", s)
+	}
+}
+
+// TestDueDatesStay: what is still due is due when it was at first, or sooner, and stands in
+// the list by that; what is suggested anew has a date of its own.
+func TestDueDatesStay(t *testing.T) {
+	of := func(on portfolio.Date, customer string, days int) Candidate {
+		return Candidate{Customer: customer, Part: Care, Action: "care", Priority: 80, Due: on + portfolio.Date(days)}
+	}
+	night := func(on portfolio.Date, before *List, all ...Candidate) *List {
+		t.Helper()
+		return Make("t", Head{Date: on}, before, topOf(all...), &none)
+	}
+	first := night(monday, nil, of(monday, "b", 7), of(monday, "c", 7))
+	second := night(monday+1, first, of(monday+1, "a", 7), of(monday+1, "b", 7), of(monday+1, "c", 1))
+	for i, want := range []struct {
+		customer string
+		due      portfolio.Date
+	}{{"c", monday + 2}, {"b", monday + 7}, {"a", monday + 8}} {
+		if it := second.Items[i]; it.Customer != want.customer || it.Due != want.due {
+			t.Errorf("place %d: %s, due on %s; want %s on %s", i, it.Customer, it.Due, want.customer, want.due)
+		}
+	}
+	third := night(monday+30, second, of(monday+30, "b", 7))
+	if it := third.Items[0]; it.Due != monday+7 {
+		t.Errorf("a month later what was due on %s is due on %s", monday+7, it.Due)
+	}
+	third.Items[0].Status = feedback.Done
+	if it := night(monday+90, third, of(monday+90, "b", 7)).Items[0]; it.Due != monday+97 {
+		t.Errorf("what is due again after it was done is due on %s", it.Due)
 	}
 }
 
@@ -281,9 +383,13 @@ func TestCareIsOrderedBySeverityAndDueDate(t *testing.T) {
 	for _, c := range want {
 		top.Add(c)
 	}
-	if got := top.Ranked(); !slices.Equal(got, want) {
+	if got := top.Ranked(); !same(got, want) {
 		t.Errorf("%+v", got)
 	}
+}
+
+func same(a, b []Candidate) bool {
+	return slices.EqualFunc(a, b, func(c, d Candidate) bool { return reflect.DeepEqual(c, d) })
 }
 
 func topOf(all ...Candidate) *Top {

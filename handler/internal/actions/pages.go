@@ -12,6 +12,7 @@ import (
 
 	"polis/handler/internal/deflate"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/feedback"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/store"
 )
@@ -27,8 +28,9 @@ const (
 // kept is an item as it is stored.
 type kept struct {
 	Item
-	Held bool `json:"held_out,omitempty"`
-	Care bool `json:"care,omitempty"` // of lists from before they had parts
+	Held  bool           `json:"held_out,omitempty"`
+	Cause feedback.Cause `json:"cause,omitzero"`
+	Care  bool           `json:"care,omitempty"` // of lists from before they had parts
 }
 
 // page is a stored part of a list.
@@ -51,7 +53,8 @@ func readPage(d store.Document) (*page, error) {
 		err = json.Unmarshal(plain, &p.items)
 	}
 	for i := range p.items {
-		if k := &p.items[i]; k.Part == "" {
+		k := &p.items[i]
+		if k.cause = k.Cause; k.Part == "" {
 			if k.Part = Commercial; k.Care {
 				k.Part = Care
 			}
@@ -82,7 +85,7 @@ func (l *List) pages() ([]store.Document, error) {
 				}
 				size = len(it.Score) + fields
 			}
-			p.items = append(p.items, kept{Item: it, Held: k == 1})
+			p.items = append(p.items, kept{Item: it, Held: k == 1, Cause: it.cause})
 		}
 	}
 	if len(p.items) > 0 {

@@ -93,6 +93,24 @@ func (e *Engine) fill(facts Facts, r *Result) {
 	r.Score = 100 * (1 - left)
 }
 
+// Troubles are how many complaints of a customer's there have been by the as-of date and how many
+// claims, ever: one more of either is a reason to look again. Claims that tell of somebody's
+// health and light ones are left out.
+func (e *Engine) Troubles(v *portfolio.View) (complaints, claims int) {
+	for i := range v.Contacts {
+		if feature.IsComplaint(v.Contacts[i].Reason) {
+			complaints++
+		}
+	}
+	for i := range v.Claims {
+		c := &v.Claims[i]
+		if p, _ := policyOf(v, c.PolicyID); c.LossDate <= v.AsOf && !feature.Delicate(p, c) && !portfolio.AmongCodes(e.reader.settings.LightCovers, c.Cover) {
+			claims++
+		}
+	}
+	return complaints, claims
+}
+
 // lowSums are the facts that say how far a sum insured is behind what it should be.
 var lowSums = []int{
 	fBuildingBehindIndex, fContentsBehindIndex, fPropertyBehindIndex, fValuablesBehindIndex, fBuildingToCommon, fContentsToCommon, fRebuildShortfall,

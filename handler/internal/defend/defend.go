@@ -58,6 +58,13 @@ func IsCare(trigger string) bool {
 // for too little.
 func IsAdvice(trigger string) bool { return trigger == Gap || trigger == Low }
 
+// complaint is the play of all rules that say that a complaint is open: one matter.
+var complaint = Play{
+	"resolve_complaint", 90, 100, 1,
+	"Er staat een klacht open. Bel de klant, vat de klacht samen, zeg wat er nu gebeurt en wanneer.",
+	"A complaint is open. Call the customer, sum it up, say what happens now and when.",
+}
+
 // Default is the playbook that Polis comes with. Its numbers are our choice, and a tenant's
 // to change:
 //   - stake_scale, EUR 400, is some four years of commission (17%) on EUR 600 of premium a
@@ -78,11 +85,7 @@ func IsAdvice(trigger string) bool { return trigger == Gap || trigger == Low }
 var Default = Playbook{
 	StakeScale: 400, PremiumRise: 0.12, OfferFrom: 0.15,
 	Plays: map[string]Play{
-		"unresolved_complaint": {
-			"resolve_complaint", 90, 100, 1,
-			"Er staat een klacht open. Bel de klant, vat de klacht samen, zeg wat er nu gebeurt en wanneer.",
-			"A complaint is open. Call the customer, sum it up, say what happens now and when.",
-		},
+		"unresolved_complaint": complaint, "complaint_open_long": complaint, "several_unresolved_complaints": complaint,
 		Care: {
 			"care_review", 75, 90, 7,
 			"Er is iets dat eerst aandacht vraagt. Vraag hoe het gaat, zeg wat er nu gebeurt en loop de dekking en preventie door.",
@@ -90,13 +93,13 @@ var Default = Playbook{
 		},
 		Lapse: {
 			"retention_call", 40, 75, 14,
-			"De kans op opzegging is groot. Vraag naar de wensen, vergelijk de dekking en bespreek de opties.",
-			"The customer is likely to leave. Ask what is wanted, compare cover and talk through the options.",
+			"De kans op opzegging is groot. Vraag langs een kanaal waarvoor dat mag naar de wensen, vergelijk de dekking en bespreek de opties.",
+			"The customer is likely to leave. By a channel that is allowed, ask what is wanted, compare cover and talk through the options.",
 		},
 		Rise: {
 			"renewal_review", 35, 70, 14,
-			"De premie stijgt bij de verlenging. Leg uit waarom en kijk of de polis nog past.",
-			"The premium rises at renewal. Explain why and see whether the policy still fits.",
+			"De premie stijgt bij de verlenging. Leg langs een kanaal waarvoor dat mag uit waarom en kijk of de polis nog past.",
+			"The premium rises at renewal. By a channel that is allowed, explain why and see whether the policy still fits.",
 		},
 		Gap: {
 			"coverage_advice", 25, 45, 30,
@@ -181,19 +184,67 @@ func (e *Engine) Score(asOf portfolio.Date, rk *risk.Result, ch *churn.Result, c
 	switch {
 	case rk.Care.Held() != "":
 		e.care(asOf, &rk.Care, r)
-	// Who is not to be approached commercially, or objects to profiling (who may not be
-	// either, then), is told what is missing all the same.
-	case !nb.MayContact && e.advice(asOf, &rk.Care, r):
+	// To keep a customer is as commercial as to sell (package nbp): of who may not be approached
+	// so, by no channel, or objects to profiling, is left what is missing.
+	case !nb.MayContact:
+		e.advice(asOf, &rk.Care, r)
 	// A low or negative value orders commercial work and is no reason to leave a customer out.
 	case likely:
 		e.beside(asOf, Lapse, leaving, &rk.Care, r)
 	case announced >= e.book.PremiumRise:
 		e.beside(asOf, Rise, leaving, &rk.Care, r)
 	case e.advice(asOf, &rk.Care, r):
-	case nb.Status == score.Scored && nb.MayContact && nb.Withheld == "" && len(nb.Offers) > 0 && nb.Offers[0].Probability >= e.book.OfferFrom:
+	case nb.Status == score.Scored && nb.Withheld == "" && len(nb.Offers) > 0 && nb.Offers[0].Probability >= e.book.OfferFrom:
 		e.staked(asOf, Buy, nb.Offers[0].Value, r)
 		r.About = nb.Offers[0].Group.Code
 	}
+}
+
+// Owed is something that care asks for: advice, or what does not wait.
+type Owed struct {
+	Advice
+	Trigger string
+	Rules   []string // of care, by their codes: what asks for it
+}
+
+// Owed is all that care asks for of a customer, in the order in which it would be suggested were
+// what stands before it not there: the first is what Score suggests of care, or beside what is
+// commercial. Rules that come to the same action about the same are one.
+func (e *Engine) Owed(asOf portfolio.Date, c *care.Result) []Owed {
+	var all []Owed
+	add := func(trigger, about, rule string) {
+		var r Result
+		if e.play(asOf, trigger, c.Score/100, &r); r.Action == "" {
+			return
+		}
+		at := slices.IndexFunc(all, func(o Owed) bool { return o.Action == r.Action && o.About == about })
+		if at < 0 {
+			at = len(all)
+			all = append(all, Owed{Advice{r.Action, about, r.Priority, r.Due, r.NL, r.EN}, trigger, nil})
+		}
+		all[at].Rules = append(all[at].Rules, rule)
+	}
+	held := c.Held() != ""
+	for i := range c.Triggers {
+		t := &c.Triggers[i]
+		_, own := e.book.Plays[t.Code]
+		switch {
+		case held && t.Holds && own:
+			add(t.Code, "", t.Code)
+		case held:
+		case t.Branch != "":
+			add(Gap, t.Branch, t.Code)
+		case t.Low:
+			add(Low, "", t.Code)
+		}
+	}
+	for i := range c.Triggers { // after all that have a play of their own
+		t := &c.Triggers[i]
+		if _, own := e.book.Plays[t.Code]; t.Holds && !own {
+			add(Care, "", t.Code)
+		}
+	}
+	return all
 }
 
 // care plays the weightiest of what holds offers back that has a play of its own, else the

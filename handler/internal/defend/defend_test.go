@@ -3,6 +3,7 @@ package defend_test
 import (
 	"maps"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -168,6 +169,80 @@ func TestGapsAreCare(t *testing.T) {
 	much := suggested(func(s *said) { gap(s); s.rk.Care.Score, s.cv.AtRisk = 60, 0 })
 	if little.Priority >= much.Priority {
 		t.Errorf("what is at stake orders care: %v and %v", little.Priority, much.Priority)
+	}
+}
+
+// TestNothingCommercial: who may be approached by no channel is neither called to be kept nor
+// offered anything, whatever is at stake; care goes on as it would.
+func TestNothingCommercial(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var causes []func(*said)
+		for _, cause := range []func(*said){leaving, rise, buying, gap, low, complaint, claims} {
+			if rapid.Bool().Draw(t, "there") {
+				causes = append(causes, cause)
+			}
+		}
+		may := func(contact bool) *Result {
+			return suggested(func(s *said) {
+				for _, cause := range causes {
+					cause(s)
+				}
+				s.nb.MayContact, s.cv.AtRisk = contact, 1e6
+			})
+		}
+		refused, reached := may(false), may(true)
+		if refused.Action != "" && !IsCare(refused.Trigger) || refused.Also.Action != "" {
+			t.Fatalf("%+v", refused)
+		}
+		owed := New(&Default).Owed(asOf, &care.Result{})
+		suggested(func(s *said) {
+			for _, cause := range causes {
+				cause(s)
+			}
+			owed = New(&Default).Owed(asOf, &s.rk.Care)
+		})
+		var first Advice
+		if len(owed) > 0 {
+			first = owed[0].Advice
+		}
+		if got := (Advice{refused.Action, refused.About, refused.Priority, refused.Due, refused.NL, refused.EN}); got != first {
+			t.Fatalf("suggested is %+v, and owed first %+v", got, first)
+		}
+		if len(owed) > 0 && IsCare(reached.Trigger) && owed[0].Trigger != Care && owed[0].Trigger != reached.Trigger {
+			t.Fatalf("suggested for %s, owed for %s", reached.Trigger, owed[0].Trigger)
+		}
+	})
+}
+
+// TestOwed: all that care asks for, each with what asks for it; rules that come to the same are
+// one, and behind what holds offers back there is nothing else.
+func TestOwed(t *testing.T) {
+	c := care.Result{Triggers: []care.Trigger{
+		{Code: "death_in_household", Holds: true}, {Code: openComplaint, Holds: true}, {Code: manyClaims, Holds: true},
+		{Code: "several_unresolved_complaints", Holds: true}, {Code: "household_without_liability", Branch: "liability"}, {Code: "turning_18"},
+	}}
+	say := func(owed []Owed) (all []string) {
+		for _, o := range owed {
+			all = append(all, o.Action+" "+o.About+": "+strings.Join(o.Rules, " "))
+		}
+		return all
+	}
+	for name, tc := range map[string]struct {
+		triggers []care.Trigger
+		want     []string
+	}{
+		"held": {c.Triggers, []string{"resolve_complaint : unresolved_complaint several_unresolved_complaints", "care_review : death_in_household claims_in_short_time"}},
+		"not held": {[]care.Trigger{
+			{Code: "low_sum", Low: true},
+			{Code: "household_without_liability", Branch: "liability"},
+			{Code: "without_contents", Branch: "contents"},
+			{Code: "children_without_liability", Branch: "liability"},
+		}, []string{"sum_advice : low_sum", "coverage_advice liability: household_without_liability children_without_liability", "coverage_advice contents: without_contents"}},
+		"nothing": {nil, nil},
+	} {
+		if got := say(New(&Default).Owed(asOf, &care.Result{Triggers: tc.triggers})); !slices.Equal(got, tc.want) {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
 	}
 }
 

@@ -105,6 +105,9 @@ type Suggestion struct {
 	Action string         `json:"action"`
 	About  string         `json:"about,omitempty"` // what is missed or offered
 	Opened portfolio.Date `json:"opened_on"`
+	// Cause is what asked for it when it was opened or, after a reply, on the list that was
+	// replied to; of what care does not ask for, and of old ones, nothing.
+	Cause Cause `json:"cause,omitzero"`
 	// Chance is what was predicted when it was opened, for a year: that what it is about is
 	// bought, or that the relation lapses where it is about nothing; 0 where neither is known.
 	Chance float64 `json:"chance,omitempty"`
@@ -113,6 +116,23 @@ type Suggestion struct {
 	Share   float64 `json:"hold_out,omitempty"`
 	Held    bool    `json:"held_out,omitempty"`
 	Replies []Reply `json:"replies,omitempty"`
+}
+
+// Cause is what asks for something that is owed: rules of care by their codes, and how many
+// complaints and claims there have been, ever.
+type Cause struct {
+	Rules      []string `json:"rules,omitempty"`
+	Complaints int      `json:"complaints,omitempty"`
+	Claims     int      `json:"claims,omitempty"`
+}
+
+// IsZero reports whether nothing is known of what asked.
+func (c Cause) IsZero() bool { return len(c.Rules) == 0 }
+
+// beyond reports whether there is something that was not there before.
+func (c *Cause) beyond(before *Cause) bool {
+	return c.Complaints > before.Complaints || c.Claims > before.Claims ||
+		slices.ContainsFunc(c.Rules, func(code string) bool { return !slices.Contains(before.Rules, code) })
 }
 
 // History is what was suggested for a customer and what people said of it, as it is stored
@@ -146,11 +166,12 @@ func (h *History) Body() ([]byte, error) {
 	return body, fault.Wrap(fault.Internal, err, "encoding a customer's feedback")
 }
 
-// Find finds a suggestion by its item; nil where there is none.
-func (h *History) Find(item string) *Suggestion {
+// Find finds a suggestion by its item and what that is about; nil where there is none. Of old
+// the id of an item did not say what it was about, and stayed when that changed.
+func (h *History) Find(item, about string) *Suggestion {
 	for i := range h.Suggestions {
-		if h.Suggestions[i].Item == item {
-			return &h.Suggestions[i]
+		if s := &h.Suggestions[i]; s.Item == item && s.About == about {
+			return s
 		}
 	}
 	return nil
@@ -159,13 +180,13 @@ func (h *History) Find(item string) *Suggestion {
 // Suggest adds a suggestion, and forgets those that are older than any is kept. It reports
 // whether it was not there.
 func (h *History) Suggest(s Suggestion) bool {
-	if h.Find(s.Item) != nil {
+	if h.Find(s.Item, s.About) != nil {
 		return false
 	}
 	h.Suggestions = slices.DeleteFunc(h.Suggestions, func(old Suggestion) bool { return old.Opened < s.Opened-keptDays })
 	h.Suggestions = append(h.Suggestions, s)
 	slices.SortStableFunc(h.Suggestions, func(a, b Suggestion) int {
-		return cmp.Or(cmp.Compare(a.Opened, b.Opened), cmp.Compare(a.Item, b.Item))
+		return cmp.Or(cmp.Compare(a.Opened, b.Opened), cmp.Compare(a.Item, b.Item), cmp.Compare(a.About, b.About))
 	})
 	return true
 }
@@ -209,23 +230,64 @@ func (s *Suggestion) ActedBy(on portfolio.Date) bool {
 	return slices.ContainsFunc(s.Replies, func(r Reply) bool { return r.Outcome.acted() && r.day() <= on })
 }
 
-// Quiet reports whether the action should not be suggested for the customer on the date: so
-// soon after what was last said of it.
+// Quiet reports whether something commercial should not be suggested for the customer on the
+// date: so soon after what was last said of the action, whatever it was about.
 func (h *History) Quiet(q *Quiet, action string, on portfolio.Date) bool {
-	var outcome, judged *Reply
-	later := func(a, b *Reply) *Reply {
-		if b == nil || a != nil && a.At.After(b.At) {
-			return a
-		}
-		return b
+	outcome, judged, _ := h.last(func(s *Suggestion) bool { return s.Action == action })
+	return outcome != nil && on < outcome.quietUntil(q) || judged != nil && on < judged.against(q)
+}
+
+// Owed is something that the duty of care asks for.
+type Owed struct {
+	Action, About string
+	Cause         Cause
+	// AtOnce is of what does not wait its turn: all but advice on what is missing or too low.
+	AtOnce bool
+}
+
+// Settled reports whether what is owed need not be suggested for the customer on the date: so
+// soon after what was last said of the same, and while nothing asks for it that did not then.
+// What does not wait its turn rests no longer than Quiet.Care and Quiet.CareDone allow.
+func (h *History) Settled(q *Quiet, o *Owed, on portfolio.Date) bool {
+	outcome, judged, last := h.last(func(s *Suggestion) bool { return s.Action == o.Action && s.About == o.About })
+	if last == nil || !last.Cause.IsZero() && o.Cause.beyond(&last.Cause) {
+		return false
 	}
-	for i := range h.Suggestions {
-		if s := &h.Suggestions[i]; s.Action == action {
-			o, j := s.Latest()
-			outcome, judged = later(outcome, o), later(judged, j)
+	if o.AtOnce {
+		bounded := *q
+		bounded.Done = min(q.Done, q.CareDone)
+		for _, days := range [...]*int{&bounded.Dismissed, &bounded.Declined, &bounded.NotUseful, &bounded.Wrong, &bounded.AlreadyKnown} {
+			*days = min(*days, q.Care)
 		}
+		q = &bounded
 	}
 	return outcome != nil && on < outcome.quietUntil(q) || judged != nil && on < judged.against(q)
+}
+
+// last are the last outcome and the last judgement of suggestions, and the suggestion of which
+// something was said last; nil for none.
+func (h *History) last(of func(*Suggestion) bool) (outcome, judged *Reply, last *Suggestion) {
+	var said *Reply
+	for i := range h.Suggestions {
+		s := &h.Suggestions[i]
+		if !of(s) {
+			continue
+		}
+		o, j := s.Latest()
+		outcome, judged = later(outcome, o), later(judged, j)
+		if now := later(later(said, o), j); now != said {
+			said, last = now, s
+		}
+	}
+	return outcome, judged, last
+}
+
+// later is the reply that was recorded later; of two of one instant the second.
+func later(a, b *Reply) *Reply {
+	if b == nil || a != nil && a.At.After(b.At) {
+		return a
+	}
+	return b
 }
 
 func (r *Reply) quietUntil(q *Quiet) portfolio.Date {

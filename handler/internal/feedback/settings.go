@@ -39,7 +39,8 @@ func (r Reasons) About(reason string) (about string, ok bool) {
 }
 
 // Quiet is for how many days the same action is not suggested for the same customer: after
-// an outcome, and after a judgement, whichever lasts longer.
+// an outcome, and after a judgement, whichever lasts longer. What care asks for is suggested
+// before that where something new asks for it.
 type Quiet struct {
 	Done         int `json:"done_days"`
 	Dismissed    int `json:"dismissed_days"`
@@ -47,6 +48,10 @@ type Quiet struct {
 	NotUseful    int `json:"not_useful_days"`
 	Wrong        int `json:"wrong_days"`
 	AlreadyKnown int `json:"already_known_days"`
+	// Care bounds all these for what care asks for at once, and CareDone that after somebody
+	// acted: what still asks for it then is looked at again.
+	Care     int `json:"care_days"`
+	CareDone int `json:"care_done_days"`
 }
 
 // Snooze is for how many days an item can be put off at most, and one that care asks for: to
@@ -102,8 +107,9 @@ func Defaults() Settings {
 		Weight:           0, // churn is "without action"
 		RetentionReasons: Reasons{"retention", "retentie", "behoud", "behoudsgesprek", "winback", "save"},
 		OfferReasons:     Reasons{"offer", "aanbod"},
-		// Ours: a quarter after a talk, half a year after a no, a year where it was of no use.
-		Quiet: Quiet{Done: 90, Dismissed: 180, Declined: 90, NotUseful: 365, Wrong: 365, AlreadyKnown: 180},
+		// Ours: a quarter after a talk, half a year after a no, a year where it was of no use. Of
+		// care as long as it can be put off, and a month after somebody acted.
+		Quiet: Quiet{Done: 90, Dismissed: 180, Declined: 90, NotUseful: 365, Wrong: 365, AlreadyKnown: 180, Care: 14, CareDone: 30},
 		// Ours: a quarter, as after a talk; a fortnight where care asks, so that somebody looks again.
 		Snooze: Snooze{Days: 90, CareDays: 14},
 		// Uniform beforehand (Bayes and Laplace); more often useless than not, and hardly by
@@ -150,6 +156,8 @@ func (s *Settings) Check() error {
 		{"quiet.not_useful_days", float64(s.Quiet.NotUseful), 0, 3660},
 		{"quiet.wrong_days", float64(s.Quiet.Wrong), 0, 3660},
 		{"quiet.already_known_days", float64(s.Quiet.AlreadyKnown), 0, 3660},
+		{"quiet.care_days", float64(s.Quiet.Care), 0, 90}, // as snooze.care_days
+		{"quiet.care_done_days", float64(s.Quiet.CareDone), 0, 90},
 		{"snooze.days", float64(s.Snooze.Days), 1, 366},
 		{"snooze.care_days", float64(s.Snooze.CareDays), 1, 90},
 		{"suppression.limit", s.Suppression.Limit, 0, 1},

@@ -129,8 +129,8 @@ type Result struct {
 	Offers   []Offer     // ranked
 	Excluded []Exclusion // all other groups, in their order
 	Band     score.Band
-	// MayContact is whether any channel may be used for an offer; Contact says of each. In a
-	// conversation that the customer starts advice is always allowed.
+	// MayContact is whether any channel may be used for an offer, or to keep the customer;
+	// Contact says of each. In a conversation that the customer starts advice is always allowed.
 	MayContact bool
 	Contact    []Approach
 	// Withheld is the rule of care that holds offers back: nothing is offered.

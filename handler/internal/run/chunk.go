@@ -297,42 +297,42 @@ func (w *worker) sheet(ctx context.Context, relation string, i int, sh *scoring.
 		}
 	}
 	if w.set.Has(scoring.Defend) {
-		w.candidate(relation, m.ID, &w.said[i], sh)
+		w.candidate(relation, i, sh)
 	}
 	return nil
 }
 
-// candidate offers what is due for a customer to the list. Advice beside something commercial
-// that is to be quiet stands alone.
-func (w *worker) candidate(relation, customer string, h *feedback.History, sh *scoring.Sheet) {
-	d := &sh.Defend
+// candidate offers what is due for a customer to the list: what the score suggests, or, where
+// that is to be quiet, the first of what care asks for that is not. Advice beside something
+// commercial that is quiet stands alone.
+func (w *worker) candidate(relation string, i int, sh *scoring.Sheet) {
+	d, h := &sh.Defend, &w.said[i]
 	if d.Action == "" {
 		return
 	}
-	quiet := func(action string) bool { return h.Quiet(&w.feedback.Quiet, action, w.run.AsOf) }
-	// To hundredths, since 40 may come out of several triggers as a little less.
-	severity := math.Round(100*sh.Risk.Care.Score) / 100
-	urgent := severity >= w.feedback.List.AdviceFrom
+	owed := w.owed(relation, i, sh)
 	c := actions.Candidate{
-		Customer: customer, Relation: relation, Part: actions.Commercial, Action: d.Action, About: d.About, Priority: d.Priority, Due: d.Due, Chance: sh.Chance(d.About),
+		Customer: w.alive[i].ID, Relation: relation, Part: actions.Commercial, Action: d.Action, About: d.About, Priority: d.Priority, Due: d.Due, Chance: sh.Chance(d.About),
+		After: slices.Contains(w.run.After, d.Action),
 	}
 	switch {
-	case defend.IsAdvice(d.Trigger):
-		c.Part, c.Severity, c.Urgent = actions.Advice, severity, urgent
-	case defend.IsCare(d.Trigger):
-		c.Part = actions.Care
+	case !defend.IsCare(d.Trigger) && !h.Quiet(&w.feedback.Quiet, d.Action, w.run.AsOf):
+		for k := range sh.Nbp.Contact {
+			if a := &sh.Nbp.Contact[k]; a.Allowed {
+				c.Channels = append(c.Channels, a.Channel)
+			}
+		}
+		if owed != nil {
+			c.Also = actions.Also{
+				Action: owed.Action, About: owed.About, Priority: owed.Priority, Due: owed.Due, Chance: owed.Chance,
+				Severity: owed.Severity, Urgent: owed.Urgent, Cause: owed.Cause,
+			}
+		}
+	case owed == nil:
+		return
 	default:
-		c.After = slices.Contains(w.run.After, c.Action)
-		if a := &d.Also; a.Action != "" && !quiet(a.Action) {
-			c.Also = actions.Also{Action: a.Action, About: a.About, Priority: a.Priority, Due: a.Due, Chance: sh.Chance(a.About), Severity: severity, Urgent: urgent}
-		}
-	}
-	if quiet(c.Action) {
-		alone, ok := c.Alone()
-		if !ok {
-			return
-		}
-		c = alone
+		owed.Instead = owed.Action != d.Action || owed.About != d.About
+		c = *owed
 	}
 	switch w.done.Actions++; c.Part {
 	case actions.Care:
@@ -341,6 +341,32 @@ func (w *worker) candidate(relation, customer string, h *feedback.History, sh *s
 		w.done.Advice++
 	}
 	w.top.Add(c)
+}
+
+// owed is the first that care asks for of a customer and that is not settled for now; nil for
+// nothing.
+func (w *worker) owed(relation string, i int, sh *scoring.Sheet) *actions.Candidate {
+	all, complaints, claims := w.scorer.Owed(i)
+	for k := range all {
+		o := &all[k]
+		cause := feedback.Cause{Rules: o.Rules, Complaints: complaints, Claims: claims}
+		advice := defend.IsAdvice(o.Trigger)
+		if w.said[i].Settled(&w.feedback.Quiet, &feedback.Owed{Action: o.Action, About: o.About, Cause: cause, AtOnce: !advice}, w.run.AsOf) {
+			continue
+		}
+		c := &actions.Candidate{
+			Customer: w.alive[i].ID, Relation: relation, Part: actions.Care, Action: o.Action, About: o.About, Priority: o.Priority, Due: o.Due,
+			Chance: sh.Chance(o.About), Cause: cause,
+		}
+		if advice {
+			c.Part = actions.Advice
+			// To hundredths, since 40 may come out of several triggers as a little less.
+			c.Severity = math.Round(100*sh.Risk.Care.Score) / 100
+			c.Urgent = c.Severity >= w.feedback.List.AdviceFrom
+		}
+		return c
+	}
+	return nil
 }
 
 // record writes that the chunk is done, with its share of the action list, in one

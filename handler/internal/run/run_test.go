@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha512"
 	"encoding/base64"
@@ -386,6 +387,157 @@ func TestFeedbackKeepsQuiet(t *testing.T) {
 	}
 }
 
+// night runs as of a date, and returns the list by customer.
+func (f *fixture) night(on portfolio.Date) map[string]actions.Item {
+	f.t.Helper()
+	f.now = noon.AddDate(0, 0, int(on-today))
+	f.start(on, false)
+	must(f.t, f.drain(f.t.Context()))
+	l, err := actions.New(f.book, f.docs).Latest(f.t.Context(), f.tenant.ID)
+	must(f.t, err)
+	if l.Date != on {
+		f.t.Fatalf("the list is of %s, not of %s", l.Date, on)
+	}
+	items, _, err := actions.New(f.book, f.docs).Items(f.t.Context(), f.tenant.ID, &l.Head, "", 0, 1000)
+	must(f.t, err)
+	by := map[string]actions.Item{}
+	for _, it := range items {
+		by[it.Customer] = it
+	}
+	return by
+}
+
+// change changes what is known of a customer.
+func (f *fixture) change(id string, change func(*portfolio.Aggregate)) {
+	f.t.Helper()
+	r, err := f.book.Customer(f.t.Context(), f.tenant, id)
+	must(f.t, err)
+	change(r.Aggregate)
+	r.Aggregate.Normalise(today)
+	must(f.t, f.book.Put(f.t.Context(), f.tenant, r.Aggregate, r.ETag))
+}
+
+// say records what somebody says of an item.
+func (f *fixture) say(list portfolio.Date, it actions.Item, r feedback.Reply) {
+	f.t.Helper()
+	r.At = noon
+	_, err := actions.New(f.book, f.docs).Record(f.t.Context(), f.tenant, list, it.ID, r)
+	must(f.t, err)
+}
+
+func complain(days portfolio.Date) func(*portfolio.Aggregate) {
+	return func(a *portfolio.Aggregate) {
+		a.Contacts = append(a.Contacts, portfolio.Contact{CustomerID: a.ID(), At: portfolio.Instant((today - days).Time().Unix()), Direction: "in", Reason: "complaint"})
+	}
+}
+
+// TestCareIsNotSilenced: one word takes nobody off the care part for good. What is said of a
+// complaint says nothing of another that comes in, or of a claim, and no longer than
+// it could have been put off of the same.
+func TestCareIsNotSilenced(t *testing.T) {
+	const id = "c04"
+	said := map[string]feedback.Reply{
+		"dismissed": {Outcome: feedback.Dismissed, Judgement: feedback.Wrong}, "done": {Outcome: feedback.Done}, "snoozed": {Outcome: feedback.Snoozed, Until: today + 14},
+	}
+	for name, reply := range said {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			it := f.night(today)[id]
+			if it.Action != "resolve_complaint" || it.Part != actions.Care {
+				t.Fatalf("%+v", it)
+			}
+			f.say(today, it, reply)
+			if it, there := f.night(today + 1)[id]; there {
+				t.Fatalf("the same complaint the day after: %+v", it)
+			}
+			f.change(id, complain(1))
+			again, there := f.night(today + 2)[id]
+			if !there || again.Action != "resolve_complaint" || again.ID == it.ID || again.Opened != today+2 {
+				t.Errorf("of another complaint the list says %+v", again)
+			}
+		})
+		t.Run(name+", and nothing new", func(t *testing.T) {
+			f := newFixture(t)
+			f.change(id, func(a *portfolio.Aggregate) { a.Contacts = nil; complain(100)(a) }) // open for long already
+			f.say(today, f.night(today)[id], reply)
+			bound := portfolio.Date(14)
+			if reply.Outcome == feedback.Done {
+				bound = 30
+			}
+			if _, there := f.night(today + bound - 1)[id]; there {
+				t.Error("it is suggested again before the bound")
+			}
+			if _, there := f.night(today + bound)[id]; !there {
+				t.Errorf("a complaint that is open is off the list after %d days", bound)
+			}
+		})
+	}
+	f := newFixture(t)
+	f.say(today, f.night(today)[id], feedback.Reply{Outcome: feedback.Dismissed})
+	f.change(id, func(a *portfolio.Aggregate) {
+		for k := range 3 {
+			a.Claims = append(a.Claims, portfolio.Claim{
+				ID: fmt.Sprint(k), PolicyID: "p" + id, CustomerID: id, LossDate: today - 9, Paid: 50000, Status: portfolio.ClaimClosed, Version: portfolio.Version{RecordedAt: today - 8},
+			})
+		}
+	})
+	if it := f.night(today + 1)[id]; it.Action != "resolve_complaint" {
+		t.Errorf("after three claims the complaint is not looked at again: %+v", it)
+	} else {
+		f.say(today+1, it, feedback.Reply{Outcome: feedback.Dismissed})
+	}
+	it := f.night(today + 2)[id]
+	if it.Action != "care_review" || it.Part != actions.Care || it.Score != nil {
+		t.Errorf("with the complaint settled the claims ask for %+v, with score %s", it, it.Score)
+	}
+	if it.Due != today+2+7 {
+		t.Errorf("it is due on %s", it.Due)
+	}
+	if next := f.night(today + 3)[id]; next.ID != it.ID || next.Due != it.Due {
+		t.Errorf("the night after it is %+v", next)
+	}
+}
+
+// TestWhoMayBeApproached: something commercial says by which channels, and who refuses all of
+// them has nothing commercial on the list.
+func TestWhoMayBeApproached(t *testing.T) {
+	f := newFixture(t)
+	var called []string
+	for id, it := range f.night(today) {
+		switch {
+		case it.Part.Owed() && it.Channels != nil:
+			t.Errorf("care has channels: %+v", it)
+		case it.Part == actions.Commercial && !slices.Equal(it.Channels, []string{"email", "post"}):
+			t.Errorf("nobody consented to calls, and %s may be approached by %q", it.Action, it.Channels)
+		case it.Part == actions.Commercial:
+			called = append(called, id)
+		}
+	}
+	if len(called) < 3 {
+		t.Fatalf("%d customers have something commercial", len(called))
+	}
+	slices.Sort(called)
+	word := func(id, channel string, given bool) {
+		f.change(id, func(a *portfolio.Aggregate) {
+			c := &a.Customers[0]
+			c.Consents = append(c.Consents, portfolio.Consent{Purpose: "marketing", Channel: channel, Given: given, On: today - 1, Source: "form"})
+		})
+	}
+	word(called[0], "all", false)
+	word(called[1], "phone", true)
+	word(called[2], "email", false)
+	word(called[2], "phone", true)
+	next := f.night(today + 1)
+	if it, there := next[called[0]]; there && it.Part == actions.Commercial {
+		t.Errorf("who refused all has %+v", it)
+	}
+	for id, want := range map[string][]string{called[1]: {"email", "phone", "post"}, called[2]: {"phone"}} {
+		if it := next[id]; !slices.Equal(it.Channels, want) {
+			t.Errorf("%s may be approached by %q, want %q", id, it.Channels, want)
+		}
+	}
+}
+
 // TestJudgements: where most judge a kind of action to be of no use, its suggestions stand after
 // all others from the next run on, and what care asks for stays where it is. What a run counted
 // a repeat of its chunks does not count twice, and suggestions are there once.
@@ -402,7 +554,7 @@ func TestJudgements(t *testing.T) {
 		must(t, err)
 		h, err := feedback.Read(rec.Feedback)
 		must(t, err)
-		if s := h.Find(it.ID); s == nil || s.Opened != today || len(h.Suggestions) != 1 {
+		if s := h.Find(it.ID, it.About); s == nil || s.Opened != today || len(h.Suggestions) != 1 {
 			t.Fatalf("of %s is kept %+v", it.Customer, h)
 		}
 		if judged[it.Action]++; judged[it.Action] <= 6 {
@@ -531,6 +683,7 @@ func TestDeclinedOffers(t *testing.T) {
 	must(t, err)
 	got, err := scoring.Declined(r.Feedback)
 	must(t, err)
+	slices.SortFunc(got, func(a, b nbp.Decline) int { return cmp.Compare(a.Group, b.Group) })
 	if want := []nbp.Decline{{Group: "liability", On: today - 8}, {Group: "travel", On: today - 9}}; !slices.Equal(got, want) {
 		t.Errorf("declined %v, want %v", got, want)
 	}

@@ -23,6 +23,7 @@ import (
 // are shared.
 type Scorer struct {
 	models *Models
+	care   *care.Engine
 	risk   *risk.Engine
 	churn  *churn.Engine
 	clv    *clv.Engine // nil until a value is asked for
@@ -79,7 +80,7 @@ func assemble(m *Models) (*Scorer, error) {
 		return nil, err
 	}
 	return &Scorer{
-		models: m, risk: risk.New(m.Risk, &m.Settings.Risk, careful), churn: churn.New(m.Churn),
+		models: m, care: careful, risk: risk.New(m.Risk, &m.Settings.Risk, careful), churn: churn.New(m.Churn),
 		nbp: offers, demand: clv.NewDemand(m.Clv, offers), defend: defend.New(&m.Settings.Defend), reader: feature.Reader{Schema: m.Risk.Schema},
 	}, nil
 }
@@ -260,6 +261,13 @@ func (s *Scorer) Seconds() map[Engine]float64 {
 		out[e] = s.spent[e].Seconds()
 	}
 	return out
+}
+
+// Owed is all that care asks for of a member of the relation that was scored last, by its place,
+// and how many complaints and claims of it there have been.
+func (s *Scorer) Owed(i int) (owed []defend.Owed, complaints, claims int) {
+	complaints, claims = s.care.Troubles(&s.views[i])
+	return s.defend.Owed(s.sheets[i].AsOf, &s.sheets[i].Risk.Care), complaints, claims
 }
 
 // Status is how far an engine got with the customer.
