@@ -116,6 +116,18 @@ func (s Settings) Clone() Settings {
 	return s
 }
 
+// Holds reports whether a code is that of a rule that holds offers back, also of one that is off.
+func (s *Settings) Holds(code string) bool {
+	all := *s
+	all.Off = nil
+	rules, err := Compile(&all)
+	if err != nil {
+		return false
+	}
+	rule := rules.Rule(code)
+	return rule != nil && rule.Holds
+}
+
 // Check makes sure that rules can be compiled and facts be made with the settings.
 func (s *Settings) Check() error {
 	_, err := Compile(s)

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"polis/handler/internal/care"
 	"polis/handler/internal/churn"
@@ -28,12 +29,13 @@ type Play struct {
 }
 
 // Playbook is the plays by trigger, care before commerce: a rule of care that holds offers
-// back has its code for a trigger. It is data: a tenant may have its own.
+// back has its code for a trigger. It is data: a tenant may have its own, and leaves one out
+// with nil.
 type Playbook struct {
-	Plays       map[string]Play `json:"plays"`
-	StakeScale  float64         `json:"stake_scale"`  // EUR at stake that is half of very much
-	PremiumRise float64         `json:"premium_rise"` // announced, from which on a renewal is reviewed
-	OfferFrom   float64         `json:"offer_from"`   // probability of buying from which on an offer is made
+	Plays       map[string]*Play `json:"plays"`
+	StakeScale  float64          `json:"stake_scale"`  // EUR at stake that is half of very much
+	PremiumRise float64          `json:"premium_rise"` // announced, from which on a renewal is reviewed
+	OfferFrom   float64          `json:"offer_from"`   // probability of buying from which on an offer is made
 }
 
 // Triggers of plays, in the order in which they are looked at; of a gap and underinsurance
@@ -59,7 +61,7 @@ func IsCare(trigger string) bool {
 func IsAdvice(trigger string) bool { return trigger == Gap || trigger == Low }
 
 // complaint is the play of all rules that say that a complaint is open: one matter.
-var complaint = Play{
+var complaint = &Play{
 	"resolve_complaint", 90, 100, 1,
 	"Er staat een klacht open. Bel de klant, vat de klacht samen, zeg wat er nu gebeurt en wanneer.",
 	"A complaint is open. Call the customer, sum it up, say what happens now and when.",
@@ -84,7 +86,7 @@ var complaint = Play{
 //     renewal decides, a month for what can wait.
 var Default = Playbook{
 	StakeScale: 400, PremiumRise: 0.12, OfferFrom: 0.15,
-	Plays: map[string]Play{
+	Plays: map[string]*Play{
 		"unresolved_complaint": complaint, "complaint_open_long": complaint, "several_unresolved_complaints": complaint,
 		Care: {
 			"care_review", 75, 90, 7,
@@ -128,12 +130,34 @@ func (b *Playbook) Check() error {
 	for _, trigger := range slices.Sorted(maps.Keys(b.Plays)) {
 		p := b.Plays[trigger]
 		switch {
+		case p == nil:
 		case p.Action == "":
 			return fault.New(fault.Invalid, "the play for %s has no action", trigger)
 		case !(0 <= p.From && p.From <= p.To && p.To <= 100):
 			return fault.New(fault.Invalid, "the play for %s: priorities go from 0 to 100, the first not above the second", trigger)
 		case p.Days < 0 || p.Days > 366:
 			return fault.New(fault.Invalid, "the play for %s is due within 0 to 366 days", trigger)
+		}
+	}
+	return nil
+}
+
+// CheckTriggers makes sure that a tenant's plays are of triggers that there are, by holds of rules
+// of care that hold offers back, and that what is owed to everyone has a play.
+func (b *Playbook) CheckTriggers(holds func(code string) bool) error {
+	for _, trigger := range [...]string{Care, Gap, Low} {
+		if b.Plays[trigger] == nil {
+			return fault.New(fault.Invalid, "defend.plays: %s is owed to everyone, and cannot be left out", trigger)
+		}
+	}
+	for _, trigger := range slices.Sorted(maps.Keys(b.Plays)) {
+		switch trigger {
+		case Care, Lapse, Rise, Gap, Low, Buy:
+		default:
+			if !holds(trigger) {
+				return fault.New(fault.Invalid, "defend.plays: %s is no trigger: these are %s, and the codes of rules of care that hold offers back", trigger,
+					strings.Join([]string{Care, Lapse, Rise, Gap, Low, Buy}, ", "))
+			}
 		}
 	}
 	return nil
@@ -227,7 +251,7 @@ func (e *Engine) Owed(asOf portfolio.Date, c *care.Result) []Owed {
 	held := c.Held() != ""
 	for i := range c.Triggers {
 		t := &c.Triggers[i]
-		_, own := e.book.Plays[t.Code]
+		own := e.book.Plays[t.Code] != nil
 		switch {
 		case held && t.Holds && own:
 			add(t.Code, "", t.Code)
@@ -240,7 +264,7 @@ func (e *Engine) Owed(asOf portfolio.Date, c *care.Result) []Owed {
 	}
 	for i := range c.Triggers { // after all that have a play of their own
 		t := &c.Triggers[i]
-		if _, own := e.book.Plays[t.Code]; t.Holds && !own {
+		if t.Holds && e.book.Plays[t.Code] == nil {
 			add(Care, "", t.Code)
 		}
 	}
@@ -253,7 +277,7 @@ func (e *Engine) Owed(asOf portfolio.Date, c *care.Result) []Owed {
 func (e *Engine) care(asOf portfolio.Date, c *care.Result, r *Result) {
 	for i := range c.Triggers {
 		if code := c.Triggers[i].Code; c.Triggers[i].Holds {
-			if _, own := e.book.Plays[code]; own {
+			if e.book.Plays[code] != nil {
 				e.play(asOf, code, c.Score/100, r)
 				return
 			}
@@ -288,7 +312,7 @@ func (e *Engine) advice(asOf portfolio.Date, c *care.Result, r *Result) bool {
 func (e *Engine) beside(asOf portfolio.Date, trigger string, stake float64, c *care.Result, r *Result) {
 	if e.advice(asOf, c, r) {
 		also := Advice{r.Action, r.About, r.Priority, r.Due, r.NL, r.EN}
-		if _, ok := e.book.Plays[trigger]; !ok {
+		if e.book.Plays[trigger] == nil {
 			return
 		}
 		*r = Result{Status: r.Status, Band: score.Low, Also: also}
@@ -306,8 +330,8 @@ func (e *Engine) staked(asOf portfolio.Date, trigger string, stake float64, r *R
 // play suggests the play of a trigger, with a priority that is a share of the way between
 // its two.
 func (e *Engine) play(asOf portfolio.Date, trigger string, share float64, r *Result) {
-	p, ok := e.book.Plays[trigger]
-	if !ok {
+	p := e.book.Plays[trigger]
+	if p == nil {
 		return // a tenant's playbook may leave a play out
 	}
 	r.Action, r.Trigger = p.Action, trigger

@@ -61,7 +61,10 @@ func ReadSettings(r io.Reader, base Settings) (Settings, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return Settings{}, fault.New(fault.Malformed, "settings are one JSON object, and more follows")
 	}
-	return base, base.Check()
+	if err := base.Check(); err != nil {
+		return Settings{}, err
+	}
+	return base, base.Defend.CheckTriggers(base.Care.Holds)
 }
 
 // clone are settings that can be decoded into: no map and no list of theirs is another's.

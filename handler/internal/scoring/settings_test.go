@@ -37,6 +37,11 @@ func TestReadSettings(t *testing.T) {
 		{"a forbidden attribute named", `{"features": {"attributes": ["fuel", "SekseCode"]}}`, fault.Invalid, "features.attributes[1]"},
 		{"nothing to protect", `{"audit": {"protected": ["age", "zzz"]}}`, fault.Invalid, `audit.protected[1]: no feature is called "zzz"`},
 		{"risk without a source", `{"risk": {"market": {"boat": {"frequency": 0.1, "severity": 900}}}}`, fault.Invalid, "market.boat.source"},
+		{"a play of no trigger", `{"defend": {"plays": {"likely_laps": {"action": "x"}}}}`, fault.Invalid, "likely_laps is no trigger"},
+		{"a play of a rule that holds nothing back", `{"defend": {"plays": {"turning_18": {"action": "x"}}}}`, fault.Invalid, "turning_18 is no trigger"},
+		{"a play with a field that there is not", `{"defend": {"plays": {"likely_lapse": {"acton": "x"}}}}`, fault.Malformed, "acton"},
+		{"no plays", `{"defend": {"plays": null}}`, fault.Invalid, "care is owed to everyone"},
+		{"no play for what is missing", `{"defend": {"plays": {"coverage_gap": null}}}`, fault.Invalid, "coverage_gap is owed to everyone"},
 		{"two objects", `{} {}`, fault.Malformed, "more follows"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -94,6 +99,29 @@ func TestTenantsPlaysStayTheirOwn(t *testing.T) {
 	}
 	if defend.Default.Plays["likely_lapse"].Action == "call" {
 		t.Error("a tenant's play went into the defaults")
+	}
+}
+
+// TestPlaysLeftOut: null leaves a play out, the others stay, and models that were saved so are
+// read so. A play of a rule that is off is no mistake.
+func TestPlaysLeftOut(t *testing.T) {
+	text := `{"care": {"off": ["unresolved_complaint"]}, "defend": {"plays": {"likely_lapse": null, "likely_purchase": null, "death_in_household": {"action": "condole", "to": 99}}}}`
+	s, err := ReadSettings(strings.NewReader(text), DefaultSettings())
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := settingsLine(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := readSettings(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range map[string]map[string]*defend.Play{"given": s.Defend.Plays, "stored": again.Defend.Plays} {
+		if p[defend.Lapse] != nil || p[defend.Buy] != nil || p[defend.Rise] == nil || p["death_in_household"].Action != "condole" || p["unresolved_complaint"] == nil {
+			t.Errorf("%s: %+v", name, p)
+		}
 	}
 }
 
