@@ -295,6 +295,46 @@ func TestRulesFilesThatAreWrong(t *testing.T) {
 	}
 }
 
+// TestManyClaimsOfManyPolicies: how many claims are many goes by how many policies there are.
+func TestManyClaimsOfManyPolicies(t *testing.T) {
+	e := engine(t, Defaults(), all())
+	for _, tt := range []struct {
+		facts string
+		want  []string // of the rules on many claims
+	}{
+		{"claims_12m=2 claims_90d=1 policies=2", nil},
+		{"claims_12m=3 claims_90d=1 policies=19", []string{"claims_in_short_time"}},
+		{"claims_12m=5 claims_90d=2 policies=4", []string{"claims_in_short_time", "many_claims_in_short_time", "claims_in_90_days"}},
+		{"claims_12m=14 claims_90d=7 policies=20", nil},
+		{"claims_12m=15 claims_90d=8 policies=99", []string{"claims_in_short_time", "claims_in_90_days"}},
+		{"claims_12m=25 claims_90d=7 policies=99", []string{"claims_in_short_time", "many_claims_in_short_time"}},
+		{"claims_12m=245 claims_90d=60 policies=2000", nil},
+	} {
+		f := nothing()
+		set(t, f, tt.facts)
+		var r Result
+		var got []string
+		for e.fill(f, &r); len(r.Triggers) > 0; r.Triggers = r.Triggers[1:] {
+			if code := r.Triggers[0].Code; strings.HasPrefix(code, "claims_in_short") || strings.HasPrefix(code, "many_claims_in") || code == "claims_in_90_days" {
+				got = append(got, code)
+			}
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, want %q", tt.facts, got, tt.want)
+		}
+	}
+}
+
+// TestNothingIsSaidTwice: rules that fire together say no number twice.
+func TestNothingIsSaidTwice(t *testing.T) {
+	rules := engine(t, Defaults(), all()).rules
+	for lower, higher := range map[string]string{"claims_in_short_time": "many_claims_in_short_time", "many_mutations": "very_many_mutations"} {
+		if a, b := rules.Rule(lower).English(46), rules.Rule(higher).English(46); !strings.Contains(a, "46") || strings.Contains(b, "46") {
+			t.Errorf("%q and %q", a, b)
+		}
+	}
+}
+
 func TestSentences(t *testing.T) {
 	for _, tt := range []struct {
 		code   string

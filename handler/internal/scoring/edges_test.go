@@ -190,7 +190,7 @@ func edges(t *testing.T) []edge {
 		},
 		{
 			name: "a fleet of 2,000 vehicles", status: all(score.Scored), members: one(fleet),
-			says: [...]string{"each vehicle is scored", "each vehicle is scored; the branch ends with its relation, hardly by itself", "2,000 policies; claims beyond 16 are counted by a normal distribution", "as any other", "as any other"},
+			says: [...]string{"each vehicle is scored; claims that so many have anyway ask for no care", "each vehicle is scored; the branch ends with its relation, hardly by itself", "2,000 policies; claims beyond 16 are counted by a normal distribution", "as any other", "as any other"},
 			check: func(t *testing.T, _ *Scorer, sheets []Sheet) {
 				sh := &sheets[0]
 				if len(sh.Risk.Policies) != vehicles || len(sh.Churn.Policies) != vehicles || len(sh.Churn.Branches) != 1 {
