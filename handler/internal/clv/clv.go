@@ -56,6 +56,9 @@ type Result struct {
 
 	Band    score.Band
 	Segment *Segment // nil where there is no value
+	// WithoutChurn is that the book's customers are as likely to lapse as each other as far as
+	// churn can tell: the segment is then of value alone.
+	WithoutChurn bool
 
 	// Relation is the sum over those members of the relation that are valued.
 	Relation Sum
@@ -106,6 +109,7 @@ type Plan struct {
 	ends      [points]float64 // descending: what is left of relations when the point's ends
 	err       float64         // of expected income, a share
 	confident float64         // of a standard normal, half the width of an interval of the coverage
+	alike     bool            // churn has one probability for the book
 }
 
 // Engine values customers with a model. One per goroutine.
@@ -174,6 +178,7 @@ func NewPlan(s Settings, m *Model) *Plan {
 	}
 	e.scatter()
 	e.confident = normal(0.5 + s.Coverage/2)
+	e.alike = m.alike()
 	return e
 }
 
@@ -301,7 +306,7 @@ func (e *Engine) Score(in feature.Input, rk *risk.Result, contacts int, wants []
 	e.expect(r)
 	e.draw(v, rates, r)
 	r.Band = e.m.Bands.Of(r.Value)
-	r.Segment = e.m.segment(&e.s, r.Value, e.ch.Lapsed[12])
+	r.Segment, r.WithoutChurn = e.m.segment(&e.s, r.Value, e.ch.Lapsed[12]), e.alike
 	e.members++
 }
 

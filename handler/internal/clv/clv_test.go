@@ -524,6 +524,51 @@ func TestSegments(t *testing.T) {
 	}
 }
 
+// TestAlikeIsNotAbove: customers who are as likely to lapse, or worth as much, as each other
+// are not told that they are above the others.
+func TestAlikeIsNotAbove(t *testing.T) {
+	in := scoretest.Input(asOf, person(policy("a", "motor", 100000, 0)))
+	s := settings(Intermediary)
+	s.HorizonMonths = 12 // worth about EUR 190
+	const hazard = 0.01
+	own := ends(hazard).Lapsed[12]
+	worth := scored(s, still(s), in, claims("a", 0, 0), ends(hazard), 0).Value
+	dear, small := []float64{0, 10, 100, 150}, []float64{0, 1000, 1000, 2000}
+	tenths := func(low int, lower, higher float64) (q []float64) {
+		for i := range 10 {
+			if q = append(q, higher); i < low {
+				q[i] = lower
+			}
+		}
+		return q
+	}
+	for name, tc := range map[string]struct {
+		values, lapses []float64
+		want           string
+		without        bool
+	}{
+		"one probability, dear":                 {dear, tenths(0, 0, own), "core", true},
+		"one probability, small":                {small, tenths(0, 0, own), "steady", true},
+		"no book":                               {dear, nil, "core", true},
+		"three tenths have the highest, dear":   {dear, tenths(7, own/2, own), "core", false},
+		"three tenths have the highest, small":  {small, tenths(7, own/2, own), "steady", false},
+		"one tenth has the highest, dear":       {dear, tenths(9, own/2, own), "critical", false},
+		"one tenth has the highest, small":      {small, tenths(9, own/2, own), "drifting", false},
+		"seven tenths have the lowest, dear":    {dear, tenths(7, own, 2*own), "core", false},
+		"three tenths have the lowest, dear":    {dear, tenths(3, own, 2*own), "loyal_growth", false},
+		"all are worth the same and may lapse":  {tenths(0, 0, worth), tenths(9, own/2, own), "drifting", false},
+		"all are worth the same and will not":   {tenths(0, 0, worth), tenths(3, own, 2*own), "steady", false},
+		"most are worth the same, none is more": {tenths(4, 0, worth), tenths(3, own, 2*own), "steady", false},
+	} {
+		m := still(s)
+		m.Freeze(slices.Clone(tc.values), slices.Clone(tc.lapses))
+		r := scored(s, m, in, claims("a", 0, 0), ends(hazard), 0)
+		if r.Segment.Code != tc.want || r.WithoutChurn != tc.without {
+			t.Errorf("%s: %s, without churn %v; want %s, %v", name, r.Segment.Code, r.WithoutChurn, tc.want, tc.without)
+		}
+	}
+}
+
 // TestSettingsAreChecked: each rule names its field.
 func TestSettingsAreChecked(t *testing.T) {
 	if err := Defaults.Check(); err != nil {

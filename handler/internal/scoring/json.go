@@ -273,7 +273,11 @@ func (sh *Sheet) clv(j *appender) {
 	j.raw(`,"margin":`).num(r.Margin, 2).raw(`,"realised":`).num(r.Realised, 2)
 	j.raw(`,"at_stake":`).num(r.AtStake, 2).raw(`,"at_risk":`).num(r.AtRisk, 2)
 	if g := r.Segment; g != nil {
-		j.raw(`,"segment":{"code":"`).raw(g.Code).raw(`","nl":`).text(g.NL).raw(`,"en":`).text(g.EN).raw(`}`)
+		j.raw(`,"segment":{"code":"`).raw(g.Code).raw(`","nl":`).text(g.NL).raw(`,"en":`).text(g.EN)
+		if r.WithoutChurn {
+			j.raw(`,"without_churn":true`)
+		}
+		j.raw(`}`)
 	}
 	j.raw(`,"components":{"income":`).num(r.Income, 2).raw(`,"loss":`).num(-r.Loss, 2).raw(`,"cost":`).num(-r.Cost, 2).raw(`}`)
 	j.raw(`,"relation":{"customers":`)

@@ -32,7 +32,7 @@ func TestEveryCodeHasSentences(t *testing.T) {
 		"need":       {nbp.Gap.String(), nbp.Essential.String(), nbp.Useful.String()},
 		"summary":    {"risk", "churn", "churn.one_policy", "churn.one_branch", "churn.ending", "clv", "clv.negative", "nbp", "nbp.nothing"},
 		"standing":   {"risk", "churn", "clv", "nbp"},
-		"withheld":   {"a tenant's own"}, "trigger": {"a tenant's own"}, "action": {"none", "a tenant's own"}, "segment": {"a tenant's own"},
+		"withheld":   {"a tenant's own"}, "trigger": {"a tenant's own"}, "action": {"none", "a tenant's own"}, "segment": {"a tenant's own", "without_churn"},
 		"contact": {"none", "allowed", "barred"}, "channel": {""}, "excluded": {""}, "ask": {""}, "why": {""}, "signal": {""}, "gap": {""},
 		"pair": {""}, "another": {""}, "about": {"risk", "nbp"}, "missing": {""}, "field": {""}, "unknown": {""},
 	}

@@ -30,7 +30,7 @@ type said struct {
 	Definition  string
 	Basis       string
 	EndsOn      string `json:"ends_on"`
-	Segment     *struct{ Code, NL, EN string }
+	Segment     *segment
 	Signals     []struct {
 		Code   string
 		Number float64
@@ -58,6 +58,11 @@ type said struct {
 			Contribution float64
 		}
 	}
+}
+
+type segment struct {
+	Code, NL, EN string
+	WithoutChurn bool `json:"without_churn"`
 }
 
 type reasons struct {
@@ -282,7 +287,13 @@ func (w *writer) summary(j *said) {
 		if !w.s.standard(code) {
 			code = ""
 		}
-		w.say("summary", g.Code, "segment", code, is{"of": say(w.l, g.NL, g.EN)})
+		// What the last one says is of churn.
+		if !g.WithoutChurn || code != "steady" {
+			w.say("summary", g.Code, "segment", code, is{"of": say(w.l, g.NL, g.EN)})
+		}
+		if g.WithoutChurn {
+			w.say("summary", g.Code, "segment", "without_churn", nil)
+		}
 	}
 }
 
