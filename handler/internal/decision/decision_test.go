@@ -188,8 +188,8 @@ func TestObjectionsCutOffAnywhere(t *testing.T) {
 		if before := w.get(t); before.Source != History || !before.Reproduced {
 			t.Errorf("kill before write %d: what was before is %+v", n, before)
 		}
-		if len(rec.Aggregate.Customers) != 2 {
-			t.Errorf("kill before write %d: %d versions of the customer", n, len(rec.Aggregate.Customers))
+		if len(rec.Aggregate.Objections) != 1 {
+			t.Errorf("kill before write %d: %d objections", n, len(rec.Aggregate.Objections))
 		}
 		if !killed {
 			return

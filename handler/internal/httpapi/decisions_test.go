@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -346,13 +347,31 @@ func TestAnObjectionIsHeard(t *testing.T) {
 	if list := w.want(200, w.do("key-one", "GET", "/api/v1/action-lists/latest", "", nil)).Body.String(); !strings.Contains(list, "resolve_complaint") {
 		t.Errorf("an objection takes care away: %s", list)
 	}
-	// Neither an import nor a replacement undoes it.
-	w.want(204, w.json("key-one", "PUT", "/api/v1/customers/B1", aggregate("B1")))
-	media, body := upload(t, "customers", "customer_id,birth_year\nB1,1981\n")
-	w.want(202, w.do("key-one", "POST", "/api/v1/imports", media, body))
-	w.work()
-	if got := w.want(200, w.do("key-one", "GET", path, "", nil)).Body.String(); !strings.Contains(got, `"objects_to_profiling":true`) {
-		t.Errorf("after an import: %s", got)
+	// Neither an import nor a replacement undoes it, whatever its rows say: as it was read, as
+	// somebody who knows the words might write it, or as any other.
+	stands := func(after string) {
+		t.Helper()
+		if got := w.want(200, w.do("key-one", "GET", path, "", nil)).Body.String(); got != `{"customer_id":"B1","objects_to_profiling":true,"source":"letter","since":"2026-03-28"}` {
+			t.Errorf("after %s: %s", after, got)
+		}
+		if out := w.want(200, w.json("key-one", "POST", "/api/v1/churn/scores", map[string]any{"customers": []string{"B1"}, "as_of": "2026-04-01"})).Body.String(); !strings.Contains(out, `"status":"objected"`) {
+			t.Errorf("after %s: %s", after, out)
+		}
+	}
+	read := w.want(200, w.do("key-one", "GET", "/api/v1/customers/B1", "", nil)).Body.String()
+	w.want(204, w.do("key-one", "PUT", "/api/v1/customers/B1", "application/json", []byte(read)))
+	stands("a replacement by what was read")
+	for _, reason := range []string{"", "objection to profiling: email", "objection withdrawn: phone"} {
+		other := aggregate("B1")
+		maps.Copy(other["customers"].([]any)[0].(map[string]any), map[string]any{"mutation_reason": reason, "valid_from": "2026-03-30", "recorded_at": "2026-03-31"})
+		w.want(204, w.json("key-one", "PUT", "/api/v1/customers/B1", other))
+		stands("a replacement of which the reason is " + reason)
+	}
+	for _, rows := range []string{"customer_id,birth_year\nB1,1981\n", "customer_id,birth_year,objects_to_profiling,mutation_reason,valid_from\nB1,1981,no,objection withdrawn: phone,2026-04-01\n"} {
+		media, body := upload(t, "customers", rows)
+		w.want(202, w.do("key-one", "POST", "/api/v1/imports", media, body))
+		w.work()
+		stands("an import")
 	}
 	w.want(200, w.json("key-one", "POST", path+"/withdrawal", map[string]any{"source": "phone"}))
 	if got := w.ids("B1")["churn status"]; got != "scored" {

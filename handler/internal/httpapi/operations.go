@@ -224,7 +224,7 @@ func (a *API) putCustomer(w http.ResponseWriter, r *http.Request, c call) error 
 		return err
 	}
 	if exists {
-		agg.KeepObjection(rec.Aggregate)
+		agg.KeepObjections(rec.Aggregate)
 	}
 	if err := a.Book.Put(r.Context(), c.tenant, &agg, rec.ETag); err != nil {
 		return err

@@ -166,6 +166,9 @@ type Aggregate struct {
 	Policies  []Policy   `json:"policies,omitempty"`
 	Claims    []Claim    `json:"claims,omitempty"`
 	Contacts  []Contact  `json:"contacts,omitempty"`
+	// Objections are what the customer told us about profiling, oldest first. They are not
+	// among the rows, and nobody who writes rows writes them.
+	Objections []Objection `json:"-"`
 	// Actions are no rows of an administration: what people did about suggestions is kept
 	// apart, and a training puts it here. No feature reads it.
 	Actions []Action `json:"-"`

@@ -19,6 +19,7 @@ func TestCodecRoundTrip(t *testing.T) {
 	)
 	rapid.Check(t, func(t *rapid.T) {
 		a := someAggregate.Draw(t, "aggregate")
+		a.Objections = rapid.SliceOfN(someObjection, 0, 2).Draw(t, "objections")
 		buf = enc.Append(buf[:0], a)
 		// The buffers of earlier aggregates must not shine through.
 		got, err := dec.Decode(buf)
@@ -115,7 +116,7 @@ func TestDamagedAggregates(t *testing.T) {
 	if _, err := new(Decoder).Decode([]byte(good + "\x00")); err == nil {
 		t.Error("an aggregate with a byte too many is decoded")
 	}
-	if _, err := new(Decoder).Decode([]byte("\x02" + good[1:])); err == nil {
+	if _, err := new(Decoder).Decode([]byte("\x03" + good[1:])); err == nil {
 		t.Error("an aggregate of an unknown format is decoded")
 	}
 }
@@ -123,6 +124,7 @@ func TestDamagedAggregates(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(encode(example())))
 	f.Add([]byte("\x01\x00\x00\x00\x00\x00\x00"))
+	f.Add([]byte("\x02\x00\x00\x00\x00\x00\x00\x01\x01\x05\x06\x02x"))
 	f.Add([]byte("\x01\xff\xff\xff\xff\x7f\x00\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		a, err := new(Decoder).Decode(b)

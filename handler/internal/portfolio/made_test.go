@@ -18,7 +18,12 @@ var (
 	someVersion = rapid.Custom(func(t *rapid.T) Version {
 		return Version{
 			ValidFrom: someDate.Draw(t, "valid from"), RecordedAt: someDate.Draw(t, "recorded at"),
-			Reason: someText.Draw(t, "mutation"), Undated: rapid.Bool().Draw(t, "undated"),
+			Reason: rapid.OneOf(someText, rapid.Just("objection to profiling: phone")).Draw(t, "mutation"), Undated: rapid.Bool().Draw(t, "undated"),
+		}
+	})
+	someObjection = rapid.Custom(func(t *rapid.T) Objection {
+		return Objection{
+			Objects: rapid.Bool().Draw(t, "objects"), Since: someDate.Draw(t, "since"), RecordedAt: someDate.Draw(t, "told"), Source: someText.Draw(t, "source"),
 		}
 	})
 	someCustomer = rapid.Custom(func(t *rapid.T) Customer {

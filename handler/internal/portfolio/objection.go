@@ -2,57 +2,43 @@ package portfolio
 
 import "strings"
 
-// An objection to profiling (GDPR art. 21), and its withdrawal, is a version of the
-// customer's row whose reason says so and by which way it came. What came to Polis itself
-// stands until it is withdrawn there: an export of an administration that does not know of
-// it must not undo it overnight.
-const (
-	objectedBy  = "objection to profiling: "
-	withdrawnBy = "objection withdrawn: "
-)
-
-// Objection is what a customer last said to us about profiling.
+// Objection is what a customer told Polis itself about profiling (GDPR art. 21): that it
+// objects, or withdraws that. It stands beside the rows and not among them: what callers
+// write, an import, a replacement or a free text in a row, neither makes nor undoes one.
 type Objection struct {
-	Objects bool
-	Since   Date   // from when it holds
-	Source  string // by which way it came
+	Objects    bool
+	Since      Date // from when it holds
+	RecordedAt Date
+	Source     string // by which way it came
 }
 
 // Objection is what the customer last told us; false where that was nothing.
 func (a *Aggregate) Objection() (Objection, bool) {
-	if i := a.said(maxDate); i >= 0 {
-		c := &a.Customers[i]
-		_, source, _ := strings.Cut(c.Reason, ": ")
-		return Objection{c.Objects, c.ValidFrom, source}, true
+	if n := len(a.Objections); n > 0 {
+		return a.Objections[n-1], true
 	}
 	return Objection{}, false
 }
 
-// said is the newest version by which the customer objected, or withdrew that, as known on
-// a date; −1 for none.
-func (a *Aggregate) said(asOf Date) int {
-	for i := len(a.Customers) - 1; i >= 0; i-- {
-		c := &a.Customers[i]
-		if c.RecordedAt <= asOf && c.ValidFrom <= asOf && (strings.HasPrefix(c.Reason, objectedBy) || strings.HasPrefix(c.Reason, withdrawnBy)) {
-			return i
+// objects reports whether a customer, of which c is the row that holds, objects as far as was
+// known on a date. What it told us goes before its row; a row that says that it objects counts
+// again where it was recorded on a later day than a withdrawal.
+func (a *Aggregate) objects(c *Customer, asOf Date) bool {
+	for i := len(a.Objections) - 1; i >= 0; i-- {
+		if o := &a.Objections[i]; o.RecordedAt <= asOf && o.Since <= asOf {
+			return o.Objects || c.Objects && c.RecordedAt > o.RecordedAt
 		}
 	}
-	return -1
+	return c.Objects
 }
 
-// SetObjection adds what the customer said on a date, recorded today, as a version of each
-// row that holds from then on. It reports false, and adds nothing, where the customer had
-// said so before.
+// SetObjection adds what the customer told us today. It reports false, and adds nothing, where
+// the customer had told us so before, or there is nothing to withdraw.
 func (a *Aggregate) SetObjection(o Objection, today Date) bool {
-	last, told := a.Objection()
-	objects := told && last.Objects
-	if len(a.Customers) == 0 || o.Objects && objects {
+	if len(a.Customers) == 0 {
 		return false
 	}
-	reason := withdrawnBy + o.Source
-	if o.Objects {
-		reason = objectedBy + o.Source
-	}
+	last, _ := a.Objection()
 	now := -1
 	for i := range a.Customers {
 		if c := &a.Customers[i]; c.ValidFrom <= today && (now < 0 || c.ValidFrom >= a.Customers[now].ValidFrom) {
@@ -62,34 +48,45 @@ func (a *Aggregate) SetObjection(o Objection, today Date) bool {
 	if now < 0 {
 		now = 0 // all of it is announced, and not valid yet
 	}
-	if !o.Objects && !objects && !a.Customers[now].Objects {
-		return false // there is nothing to withdraw
+	if o.Objects && last.Objects || !o.Objects && !last.Objects && !a.objects(&a.Customers[now], today) {
+		return false
 	}
-	n := len(a.Customers)
-	for i := range n {
-		c := a.Customers[i]
-		if i != now && c.ValidFrom <= today { // superseded
-			continue
-		}
-		c.Objects = o.Objects
-		c.Version = Version{ValidFrom: max(c.ValidFrom, o.Since), RecordedAt: max(today, c.RecordedAt), Reason: reason}
-		a.Customers = append(a.Customers, c)
-	}
-	a.Sort()
+	o.RecordedAt = today
+	a.Objections = append(a.Objections, o)
 	return true
 }
 
-// KeepObjection takes over from a customer that a replaces what it told us: whoever
-// replaces a customer need not know of it.
-func (a *Aggregate) KeepObjection(before *Aggregate) {
-	_, told := before.Objection()
-	if _, ok := a.Objection(); ok || !told {
-		return
-	}
-	for i := range before.Customers {
-		if r := before.Customers[i].Reason; strings.HasPrefix(r, objectedBy) || strings.HasPrefix(r, withdrawnBy) {
-			a.Customers = append(a.Customers, before.Customers[i])
+// KeepObjections takes over from a customer that a replaces what it told us.
+func (a *Aggregate) KeepObjections(before *Aggregate) { a.Objections = before.Objections }
+
+// Before objections stood apart they were versions of the customer's row, of which the reason
+// began with one of these.
+const (
+	objectedBy  = "objection to profiling: "
+	withdrawnBy = "objection withdrawn: "
+)
+
+// rowObjections appends those that rows of then tell of.
+func (a *Aggregate) rowObjections(out []Objection) []Objection {
+	for i := range a.Customers {
+		if c := &a.Customers[i]; c.tells() {
+			_, source, _ := strings.Cut(c.Reason, ": ")
+			out = append(out, Objection{c.Objects, c.ValidFrom, c.RecordedAt, source})
 		}
 	}
-	a.Sort()
+	return out
+}
+
+// rowsTell reports whether a row looks like one of then.
+func (a *Aggregate) rowsTell() bool {
+	for i := range a.Customers {
+		if a.Customers[i].tells() {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Customer) tells() bool {
+	return strings.HasPrefix(c.Reason, objectedBy) || strings.HasPrefix(c.Reason, withdrawnBy)
 }

@@ -1,6 +1,10 @@
-package portfolio
+package portfolio_test
 
-import "testing"
+import (
+	"testing"
+
+	. "polis/handler/internal/portfolio"
+)
 
 func objector() *Aggregate {
 	a := &Aggregate{Customers: []Customer{
@@ -65,20 +69,83 @@ func TestAReplacedCustomerStillObjects(t *testing.T) {
 	before := objector()
 	before.SetObjection(Objection{Objects: true, Since: 240, Source: "letter"}, 250)
 	a := objector()
-	a.KeepObjection(before)
-	if !objectsOn(a, 250) {
-		t.Error("an objection is lost")
-	}
-	n := len(a.Customers)
-	if a.KeepObjection(before); len(a.Customers) != n {
-		t.Error("it is kept twice")
+	if a.KeepObjections(before); !objectsOn(a, 250) || len(a.Customers) != 2 {
+		t.Error("an objection is lost, or rows are added")
 	}
 	plain := objector()
 	if plain.SetObjection(Objection{Source: "phone"}, 250) {
 		t.Error("what was never said is withdrawn")
 	}
-	plain.KeepObjection(objector())
-	if len(plain.Customers) != 2 {
-		t.Error("something is kept of nothing")
+}
+
+// TestRowsDoNotSpeakForTheCustomer: whatever callers write, in whatever words, what the
+// customer told us stands.
+func TestRowsDoNotSpeakForTheCustomer(t *testing.T) {
+	for _, reason := range []string{"", "objection withdrawn: x", "objection to profiling: email", "objection to profiling: "} {
+		for _, v := range []Version{{RecordedAt: 250, ValidFrom: 240}, {RecordedAt: 250, ValidFrom: 250}, {RecordedAt: 251, ValidFrom: 270}, {RecordedAt: 400, ValidFrom: 100, Undated: true}} {
+			v.Reason = reason
+			told := objector()
+			told.SetObjection(Objection{Objects: true, Since: 240, Source: "letter"}, 250)
+			row := Customer{ID: "c", BirthYear: 1970, Version: v}
+
+			replaced := &Aggregate{Customers: []Customer{row}}
+			replaced.Normalise(400)
+			replaced.KeepObjections(told)
+			imported := decode(encode(told))
+			in := &Aggregate{Customers: []Customer{row}}
+			in.Normalise(400)
+			imported.Merge(in, func(Table, int) {})
+			plain := &Aggregate{Customers: []Customer{row}}
+			plain.Normalise(400)
+			for name, a := range map[string]*Aggregate{"replaced": replaced, "imported": imported} {
+				a = decode(encode(a))
+				if o, ok := a.Objection(); !objectsOn(a, 500) || !ok || o != (Objection{true, 240, 250, "letter"}) {
+					t.Errorf("%s, %+v: objects %v, %+v", name, v, objectsOn(a, 500), o)
+				}
+			}
+			if o, ok := decode(encode(plain)).Objection(); ok {
+				t.Errorf("%+v: a row makes %+v", v, o)
+			}
+		}
+	}
+}
+
+// TestARowObjectsAgain: an administration that comes to say so after a withdrawal counts.
+func TestARowObjectsAgain(t *testing.T) {
+	a := objector()
+	a.Customers[0].Objects = true
+	if !objectsOn(a, 250) || !a.SetObjection(Objection{Source: "phone", Since: 250}, 250) || objectsOn(a, 250) {
+		t.Error("what the row says is not withdrawn")
+	}
+	a.Customers = append(a.Customers, Customer{ID: "c", Objects: true, Version: Version{RecordedAt: 400, ValidFrom: 400}})
+	a.Sort()
+	if objectsOn(a, 399) || !objectsOn(a, 400) {
+		t.Error("a later row that objects does not count, or too soon")
+	}
+}
+
+// TestObjectionsOfBefore: what was stored while objections were rows is read as it was meant,
+// and stays so once it is written anew.
+func TestObjectionsOfBefore(t *testing.T) {
+	old := objector()
+	row := old.Customers[0]
+	row.Objects, row.Version = true, Version{RecordedAt: 250, ValidFrom: 240, Reason: "objection to profiling: letter"}
+	old.Customers = append(old.Customers, row)
+	old.Sort()
+	body := []byte(encode(old))
+	if body[0] != 2 || body[len(body)-1] != 0 {
+		t.Fatal("rows that seem to tell of an objection are not marked as telling of none")
+	}
+	body = body[:len(body)-1]
+	body[0] = 1 // as it was written then
+	a := decode(string(body))
+	if o, ok := a.Objection(); !ok || o != (Objection{true, 240, 250, "letter"}) {
+		t.Fatalf("%+v", o)
+	}
+	in := &Aggregate{Customers: []Customer{{ID: "c", BirthYear: 1970, Version: Version{Reason: "objection withdrawn: x"}}}}
+	in.Normalise(300)
+	a.Merge(in, func(Table, int) {})
+	if b := decode(encode(a)); !objectsOn(b, 500) {
+		t.Error("it is undone")
 	}
 }

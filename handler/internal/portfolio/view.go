@@ -23,11 +23,11 @@ type View struct {
 	// ReplacementDays are those of the table of ends that the view was filled with.
 	ReplacementDays Date
 
-	member   *Customer // whose relation it was in then; nil where nothing at all was known
-	early    Customer  // stands in for an undated row before it was recorded
-	objector Customer  // stands in for a row that does not know that the customer objects
-	undated  []Policy  // what could be said of undated rows before they were recorded
-	losses   []Claim   // likewise
+	member  *Customer // whose relation it was in then; nil where nothing at all was known
+	early   Customer  // stands in for an undated row before it was recorded
+	told    Customer  // stands in for a row that does not know what the customer told us of profiling
+	undated []Policy  // what could be said of undated rows before they were recorded
+	losses  []Claim   // likewise
 }
 
 // PolicyView is a policy as known on the as-of date.
@@ -103,11 +103,11 @@ func (v *View) Reset(a *Aggregate, asOf Date, ends EndTable) {
 		v.early = Customer{ID: c.ID, BirthYear: c.BirthYear, Segment: c.Segment}
 		v.Customer, v.CurrentOnly = &v.early, true
 	}
-	if v.Customer != nil && !v.Customer.Objects {
-		if i := a.said(asOf); i >= 0 && a.Customers[i].Objects {
-			v.objector = *v.Customer
-			v.objector.Objects = true
-			v.Customer = &v.objector
+	if v.Customer != nil {
+		if objects := a.objects(v.Customer, asOf); objects != v.Customer.Objects {
+			v.told = *v.Customer
+			v.told.Objects = objects
+			v.Customer = &v.told
 		}
 	}
 	// Growing while PolicyViews point into it would leave them behind.
