@@ -23,29 +23,37 @@ type again struct {
 // the same day may have brought rows since that would have been read as well. A score says
 // when it was made in whole seconds, so that of what was replaced within that second either
 // may be what it was made of; the fingerprint of what was read tells. It leaves the scorer
-// with the customer at the place that it returns.
-func (a *again) reproduce(ctx context.Context, stored *scoring.Stored) (at int, reproduced bool, err error) {
+// with the customer at the place that it returns, and says why the score is another; "" where
+// it is the same.
+func (a *again) reproduce(ctx context.Context, stored *scoring.Stored) (at int, difference string, err error) {
 	made := stored.ScoredAt(a.ref.Engine)
 	times := [...]time.Time{made, made.Add(time.Second), {}}
 	var sheet *scoring.Sheet
 	for _, then := range times {
 		if sheet, at, err = a.score(ctx, then); err != nil {
-			return 0, false, err
+			return 0, "", err
 		}
-		if stored.MadeOf(a.ref.Engine, sheet.Fingerprint) {
-			return at, sheet.Reproduces(stored, a.ref.Engine), nil
+		if !stored.MadeOf(a.ref.Engine, sheet.Fingerprint) {
+			continue
 		}
+		if !sheet.Reproduces(stored, a.ref.Engine) {
+			return at, otherProgram, nil
+		}
+		return at, "", nil
 	}
 	// Something else is there than was read. It may say the same all the same.
 	for _, then := range times {
 		if sheet, at, err = a.score(ctx, then); err != nil {
-			return 0, false, err
+			return 0, "", err
 		}
 		if sheet.Reproduces(stored, a.ref.Engine) {
-			return at, true, nil
+			return at, "", nil
 		}
 	}
-	return at, false, nil
+	if stored.Program(a.ref.Engine) != scoring.Program {
+		return at, otherBoth, nil
+	}
+	return at, otherRows, nil
 }
 
 // score scores the customer with its relation, all as they were stored at a time; no time

@@ -58,7 +58,9 @@ type Decision struct {
 	AsOf     portfolio.Date `json:"as_of"`
 	Source   Source         `json:"source"`
 	Model    Model          `json:"model"`
-	Score    scoreJSON      `json:"score"` // as it was given
+	// Program is the one that made the record, and compared; the score says which made it.
+	Program Program   `json:"program"`
+	Score   scoreJSON `json:"score"` // as it was given
 	// Reproduced says that the score was made again and is the same to the bit. Where it is
 	// not, Difference says why, and the record is of what is known now.
 	Reproduced bool            `json:"reproduced"`
@@ -81,10 +83,19 @@ type Model struct {
 	Trained portfolio.Date `json:"trained_as_of,omitzero"`
 }
 
-// Why a score could not be made again.
+// Program is a version of what works scores out.
+type Program struct {
+	Version int    `json:"version"`
+	Build   string `json:"build,omitempty"`
+}
+
+// Why a score could not be made again. Where the program is another one too, and other rows are
+// there than were read, what the program would have made of those is not known.
 const (
-	otherRows  = "rows that were recorded by then have been added, replaced or erased since, or the relation has other members"
-	goneModels = "the models of then are not there any more, or not as this program reads them"
+	otherRows    = "rows that were recorded by then have been added, replaced or erased since, or the relation has other members"
+	otherProgram = "the program works it out otherwise since: the rows and the models are those that the score was made of"
+	otherBoth    = otherRows + "; and the program is another version, which may work it out otherwise"
+	goneModels   = "the models of then are not there any more, or not as this program reads them"
 )
 
 // Get finds a decision by its id; fault.NotFound where there is none, or not any more.
@@ -152,7 +163,8 @@ func (d *Decisions) make(ctx context.Context, t book.Tenant, customer, id string
 		return nil, err
 	}
 	out := &Decision{
-		ID: id, Engine: ref.Engine, Customer: customer, AsOf: ref.AsOf, Source: source, Reliance: []Reliance{}, Reviews: []Review{},
+		ID: id, Engine: ref.Engine, Customer: customer, AsOf: ref.AsOf, Source: source,
+		Program: Program{scoring.Program, scoring.Build()}, Reliance: []Reliance{}, Reviews: []Review{},
 	}
 	var m *scoring.Models
 	if stored != nil {
@@ -188,13 +200,11 @@ func (d *Decisions) make(ctx context.Context, t book.Tenant, customer, id string
 		out.Record = scorer.Record(at, ref.Engine, t.ID)
 		return out, nil
 	}
-	at, reproduced, err := a.reproduce(ctx, stored)
+	at, difference, err := a.reproduce(ctx, stored)
 	if err != nil {
 		return nil, err
 	}
-	if out.Reproduced = reproduced; !reproduced {
-		out.Difference = otherRows
-	}
+	out.Reproduced, out.Difference = difference == "", difference
 	out.Record = scorer.Record(at, ref.Engine, t.ID)
 	return out, nil
 }

@@ -85,7 +85,10 @@ type discard struct{}
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 
 // newWorld has one customer, with scores of all engines.
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { return newWorldOf(t, func(*scoring.Sheet) {}) }
+
+// newWorldOf is one in which scores were stored otherwise than this program makes them.
+func newWorldOf(t *testing.T, otherwise func(*scoring.Sheet)) *world {
 	t.Helper()
 	s, err := sqlite.Open(filepath.Join(t.TempDir(), "store.db"), sqlite.WithClock(func() time.Time { return noon }))
 	must(t, err)
@@ -108,6 +111,7 @@ func newWorld(t *testing.T) *world {
 	must(t, err)
 	all := scoring.NewSet(scoring.Engines...)
 	sheet := &scorer.Relation([]scoring.Subject{{Aggregate: a}}, asOf-1, all)[0]
+	otherwise(sheet)
 	out := b.Writer(w.tenant, w.tenant.RelationBucket("c:c"))
 	must(t, out.PutScores(t.Context(), "c:c", "c", sheet.AppendStored(nil, &scoring.Stored{}, all, all, 7, noon), nil, "", time.Time{}))
 	must(t, out.Flush(t.Context()))
@@ -206,6 +210,27 @@ func TestModelsThatAreGone(t *testing.T) {
 	w.models.gone = true
 	if d := w.get(t); d.Reproduced || d.Difference != goneModels || d.Record != nil || string(d.Score) != string(whole.Score) {
 		t.Errorf("%+v", d)
+	}
+}
+
+// TestWhyAScoreIsAnother: that the program is another is not told as rows that were changed.
+func TestWhyAScoreIsAnother(t *testing.T) {
+	for _, tc := range []struct {
+		name      string
+		otherwise func(*scoring.Sheet)
+		want      string
+	}{
+		{"nothing", func(*scoring.Sheet) {}, ""},
+		{"another number", func(s *scoring.Sheet) { s.Churn.Headline[12] += 1e-12 }, otherProgram},
+		{"other bytes", func(s *scoring.Sheet) { s.Churn.Definition = "one_policy" }, otherProgram},
+		{"another number of other rows", func(s *scoring.Sheet) { s.Churn.Headline[12] += 1e-12; s.Fingerprint++ }, otherRows},
+		{"the same of other rows", func(s *scoring.Sheet) { s.Fingerprint++ }, ""},
+	} {
+		w := newWorldOf(t, tc.otherwise)
+		d := w.get(t)
+		if d.Difference != tc.want || d.Reproduced != (tc.want == "") || d.Program.Version != scoring.Program {
+			t.Errorf("%s: %v, %q, %+v; want %q", tc.name, d.Reproduced, d.Difference, d.Program, tc.want)
+		}
 	}
 }
 

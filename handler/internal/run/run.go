@@ -37,7 +37,9 @@ type Run struct {
 	Tenant  string           `json:"-"`
 	AsOf    portfolio.Date   `json:"as_of"`
 	Engines []scoring.Engine `json:"engines"`
-	Model   string           `json:"model_version"` // all chunks use this, though a newer one be published meanwhile
+	Model   string           `json:"model_version"`             // all chunks use this, though a newer one be published meanwhile
+	Program int              `json:"program_version,omitempty"` // as of creation, and the build: see scoring.Program
+	Build   string           `json:"build,omitempty"`
 	Chunks  int              `json:"chunks"`
 	Width   int              `json:"width,omitempty"` // chunks that are under way at a time; 0: all
 	Created time.Time        `json:"created_at"`
@@ -256,7 +258,7 @@ func (r *Runs) StartWithin(ctx context.Context, t book.Tenant, asOf portfolio.Da
 		}
 		p = Progress{Status: "running", Run: Run{
 			ID: fmt.Sprintf("%s%d", prefix(asOf, engines), n+1), Tenant: t.ID, AsOf: asOf, Engines: engines,
-			Model: m.Version, Chunks: t.Buckets, Width: r.width(t.ID), Created: r.now().UTC(),
+			Model: m.Version, Program: scoring.Program, Build: scoring.Build(), Chunks: t.Buckets, Width: r.width(t.ID), Created: r.now().UTC(),
 		}}
 		counted, err := r.lists.Counted(ctx, t.ID)
 		switch {

@@ -13,8 +13,8 @@ import (
 
 // A decision's id says where to look for it: the hash of its customer's id, by which the
 // book finds the customer, the date and the engine. A digest of what else made the score
-// tells it from others of that day: the same customer, engine, date, model and data give
-// the same id, others another.
+// tells it from others of that day: the same customer, engine, date, model, program and data
+// give the same id, others another.
 const (
 	decisionDigest = 7 // bytes: 56 bits tell apart the scores of one customer and day
 	decisionBytes  = 8 + 4 + 1 + decisionDigest
@@ -51,6 +51,9 @@ func (o origin) decisionID(dst []byte, e Engine, tenant, customer string) []byte
 	b = binary.BigEndian.AppendUint32(b, uint32(o.asOf))
 	b = binary.BigEndian.AppendUint64(b, o.fingerprint)
 	b = binary.BigEndian.AppendUint64(b, o.model)
+	if o.program != 0 { // ids of before there were numbers stay what they were
+		b = binary.BigEndian.AppendUint16(b, o.program)
+	}
 	sum := sha256.Sum256(b)
 	b = binary.BigEndian.AppendUint64(b[:0], portfolio.Hash(customer))
 	b = append(binary.BigEndian.AppendUint32(b, uint32(o.asOf)), byte(e))
@@ -69,6 +72,9 @@ func (sh *Sheet) Decision(e Engine, tenant string) string {
 
 // Model is the version of the models that made an engine's score, which must be there.
 func (s *Stored) Model(e Engine) string { return string(appendHex(nil, s.origin[e].model)) }
+
+// Program is the number of the program that made an engine's score, which must be there.
+func (s *Stored) Program(e Engine) int { return int(s.origin[e].program) }
 
 // ScoredAt is when an engine's score, which must be there, was made.
 func (s *Stored) ScoredAt(e Engine) time.Time { return time.Unix(s.origin[e].at, 0).UTC() }

@@ -17,7 +17,7 @@ import (
 )
 
 // AppendJSON appends an engine's score of the sheet. All five begin alike: engine,
-// decision_id, customer_id, model_version, as_of, scored_at, status and band, then the
+// decision_id, customer_id, model_version, program_version, as_of, scored_at, status and band, then the
 // engine's own fields, reasons (risk, churn, nbp) and contest. The schemas are in
 // openapi.yaml. Rendering by hand costs a tenth of encoding/json, and a first run
 // renders every customer five times.
@@ -33,10 +33,11 @@ type origin struct {
 	at          int64 // seconds since 1970
 	model       uint64
 	fingerprint uint64
+	program     uint16 // see Program
 }
 
 func (sh *Sheet) origin(scoredAt time.Time) origin {
-	return origin{sh.AsOf, scoredAt.Unix(), sh.model, sh.Fingerprint}
+	return origin{sh.AsOf, scoredAt.Unix(), sh.model, sh.Fingerprint, Program}
 }
 
 // open appends what comes before status.
@@ -46,7 +47,11 @@ func (o origin) open(b []byte, e Engine, tenant, customer string) []byte {
 	j.b = o.decisionID(j.b, e, tenant, customer)
 	j.raw(`","customer_id":`).text(customer).raw(`,"model_version":"`)
 	j.b = appendHex(j.b, o.model)
-	j.raw(`","as_of":"`)
+	if j.raw(`"`); o.program != 0 {
+		j.raw(`,"program_version":`)
+		j.b = strconv.AppendUint(j.b, uint64(o.program), 10)
+	}
+	j.raw(`,"as_of":"`)
 	j.b = o.asOf.AppendTo(j.b)
 	j.raw(`","scored_at":"`)
 	j.b = time.Unix(o.at, 0).UTC().AppendFormat(j.b, time.RFC3339)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -49,9 +50,18 @@ func TestScoresArePacked(t *testing.T) {
 	}
 }
 
-// TestPlainScores: what was stored before scores were packed with a dictionary is read, since it
-// is kept for as long as history is.
-func TestPlainScores(t *testing.T) {
+// unnumberedOf is the beginning of stored scores as it was before programs had numbers.
+func unnumberedOf(now []byte, format byte) []byte {
+	b := append([]byte{format}, now[1:keysAt]...)
+	for e := range Engines {
+		b = append(b, now[keysAt+e*storedKey:][:unnumberedKey]...)
+	}
+	return b
+}
+
+// TestScoresOfBefore: what was stored before programs had numbers, and before scores were packed
+// with a dictionary, is read, since it is kept for as long as history is; a run makes it anew.
+func TestScoresOfBefore(t *testing.T) {
 	every := NewSet(Engines...)
 	sh := &newScorer(t).Relation(couple(), asOf, every)[0]
 	now := sh.AppendStored(nil, &Stored{}, every, every, 7, noon)
@@ -59,8 +69,7 @@ func TestPlainScores(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain := bytes.Clone(now[:plainHead])
-	plain[0] = plainFormat
+	plain := unnumberedOf(now, plainFormat)
 	for _, e := range Engines {
 		body := sh.appendBody(nil, e)
 		if e == Clv { // as of a fleet
@@ -68,18 +77,33 @@ func TestPlainScores(t *testing.T) {
 		}
 		plain = append(binary.AppendUvarint(plain, uint64(len(body))), body...)
 	}
-	got, err := DecodeStored(plain)
-	if err != nil || got.Name() != want.Name() || sh.Changed(&got, every, 8) != 0 {
-		t.Fatalf("%v: %s, not %s", err, got.Name(), want.Name())
-	}
-	for _, e := range Engines {
-		if a, b := got.AppendJSON(nil, e, "t", "c"), want.AppendJSON(nil, e, "t", "c"); !bytes.Equal(a, b) {
-			t.Errorf("%s says %s, not %s", e, a, b)
+	for name, old := range map[string][]byte{"plain": plain, "packed": append(unnumberedOf(now, unnumbered), now[storedHead-sumBytes:]...)} {
+		got, err := DecodeStored(old)
+		if err != nil || got.Name() != want.Name() || sh.Changed(&got, every, 8) != every {
+			t.Fatalf("%s, %v: %s, not %s", name, err, got.Name(), want.Name())
 		}
-	}
-	for n := range plain {
-		if _, err := DecodeStored(plain[:n]); n > 0 && err == nil {
-			t.Errorf("%d of %d bytes are read", n, len(plain))
+		for _, e := range Engines {
+			a, b := got.AppendJSON(nil, e, "t", "c"), want.AppendJSON(nil, e, "t", "c")
+			b = bytes.Replace(b, fmt.Appendf(nil, `,"program_version":%d`, Program), nil, 1)
+			b = bytes.Replace(b, []byte(want.Decision(e, "t", "c")), []byte(got.Decision(e, "t", "c")), 1)
+			if !bytes.Equal(a, b) || got.Program(e) != 0 || want.Program(e) != Program {
+				t.Errorf("%s: %s says %s, not %s", name, e, a, b)
+			}
+			if !sh.Reproduces(&got, e) || got.Decision(e, "t", "c") == want.Decision(e, "t", "c") {
+				t.Errorf("%s: %s of another program is no decision of its own, or is not made again", name, e)
+			}
+		}
+		for n := range old {
+			if _, err := DecodeStored(old[:n]); n > 0 && err == nil {
+				t.Errorf("%s: %d of %d bytes are read", name, n, len(old))
+			}
+		}
+		timeless, err := Timeless(old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := DecodeStored(timeless); err != nil || !again.ScoredAt(Defend).IsZero() && again.ScoredAt(Defend).Unix() != 0 || again.AsOf() != want.AsOf() {
+			t.Errorf("%s: without its times it is %+v, %v", name, again, err)
 		}
 	}
 }

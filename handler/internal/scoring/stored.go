@@ -33,13 +33,38 @@ type key struct {
 	state uint8 // status and band, and a digest of signals, offer or action
 }
 
+// Forms of before are read for as long as history is kept.
 const (
-	storedFormat = 3
-	plainFormat  = 2 // without a sum, and packed engine by engine: kept for as long as history is
-	storedKey    = 8 + 1 + 4 + 8 + 8 + 8
-	plainHead    = 1 + 8 + 1 + 1 + len(engineNames)*storedKey
-	storedHead   = plainHead + 4 // and the sum of what is packed
+	storedFormat  = 4
+	unnumbered    = 3 // without the program's number
+	plainFormat   = 2 // nor a sum, and packed engine by engine
+	unnumberedKey = 8 + 1 + 4 + 8 + 8 + 8
+	storedKey     = unnumberedKey + 2
+	keysAt        = 1 + 8 + 1 + 1
+	plainHead     = keysAt + len(engineNames)*unnumberedKey
+	sumBytes      = 4 // of what is packed
+	storedHead    = keysAt + len(engineNames)*storedKey + sumBytes
 )
+
+// headOf is how long what comes before what engines said is, and each engine's key in it; 0
+// where that is no form that is known, or what is there is shorter.
+func headOf(b []byte) (head, key int) {
+	if len(b) == 0 {
+		return 0, 0
+	}
+	switch b[0] {
+	case storedFormat:
+		head, key = storedHead, storedKey
+	case unnumbered:
+		head, key = plainHead+sumBytes, unnumberedKey
+	case plainFormat:
+		head, key = plainHead, unnumberedKey
+	}
+	if len(b) < head {
+		return 0, 0
+	}
+	return head, key
+}
 
 // The moves that are not worth storing: a score that drifts with the calendar by less
 // says the same (design: "when a score is stored").
@@ -101,23 +126,26 @@ func Glance(b []byte) (Stored, error) {
 	if b == nil {
 		return s, nil
 	}
-	plain := len(b) >= plainHead && b[0] == plainFormat
-	if !plain && (len(b) < storedHead || b[0] != storedFormat || sumOf(b[storedHead:]) != binary.BigEndian.Uint32(b[storedHead-4:])) {
+	head, size := headOf(b)
+	if head == 0 || b[0] != plainFormat && sumOf(b[head:]) != binary.BigEndian.Uint32(b[head-sumBytes:]) {
 		return s, damaged()
 	}
 	s.mark = binary.BigEndian.Uint64(b[1:])
 	s.changed, s.has = Set(b[9]), Set(b[10])
-	at := 11
+	at := keysAt
 	for e := range s.key {
 		s.key[e] = key{math.Float64frombits(binary.BigEndian.Uint64(b[at:])), b[at+8]}
 		s.origin[e] = origin{
 			asOf: portfolio.Date(binary.BigEndian.Uint32(b[at+9:])), at: int64(binary.BigEndian.Uint64(b[at+13:])),
 			model: binary.BigEndian.Uint64(b[at+21:]), fingerprint: binary.BigEndian.Uint64(b[at+29:]),
 		}
+		if size == storedKey {
+			s.origin[e].program = binary.BigEndian.Uint16(b[at+unnumberedKey:])
+		}
 		if !s.origin[e].valid() {
 			return Stored{}, damaged()
 		}
-		at += storedKey
+		at += size
 	}
 	return s, nil
 }
@@ -130,11 +158,12 @@ func DecodeStored(b []byte) (Stored, error) {
 	if b == nil || err != nil {
 		return s, err
 	}
+	head, _ := headOf(b)
 	plain := b[0] == plainFormat
-	if plain {
-		b = b[plainHead:]
-	} else if b, err = unpack(b[storedHead:]); err != nil {
-		return Stored{}, damaged()
+	if b = b[head:]; !plain {
+		if b, err = unpack(b); err != nil {
+			return Stored{}, damaged()
+		}
 	}
 	for e := range s.body {
 		n, w := binary.Uvarint(b)
@@ -161,9 +190,10 @@ func Timeless(b []byte) ([]byte, error) {
 		return nil, err
 	}
 	out := bytes.Clone(b)
+	_, size := headOf(b)
 	for e := range engineNames {
 		const before = 8 + 1 + 4 // the value, the state and the date
-		clear(out[11+e*storedKey+before:][:8])
+		clear(out[keysAt+e*size+before:][:8])
 	}
 	return out, nil
 }
@@ -241,7 +271,7 @@ func (k key) moved(old key, e Engine) bool {
 }
 
 // Changed is the set of engines whose scores must be stored by the run with the mark:
-// those asked for, if the data, the models, a band or a status changed, a value moved
+// those asked for, if the data, the models, the program, a band or a status changed, a value moved
 // by more than its tolerance, or the stored ones are 30 days old. A run that already
 // wrote them is told what it found then.
 func (sh *Sheet) Changed(old *Stored, set Set, mark uint64) Set {
@@ -251,7 +281,7 @@ func (sh *Sheet) Changed(old *Stored, set Set, mark uint64) Set {
 	var changed Set
 	for _, e := range Engines {
 		o := &old.origin[e]
-		if set.Has(e) && (!old.has.Has(e) || o.fingerprint != sh.Fingerprint || o.model != sh.model ||
+		if set.Has(e) && (!old.has.Has(e) || o.fingerprint != sh.Fingerprint || o.model != sh.model || o.program != Program ||
 			sh.AsOf-o.asOf >= stale || sh.AsOf < o.asOf || sh.keyOf(e).moved(old.key[e], e)) {
 			changed |= 1 << e
 		}
@@ -275,6 +305,7 @@ func (sh *Sheet) AppendStored(b []byte, old *Stored, set, changed Set, mark uint
 		b = binary.BigEndian.AppendUint64(b, uint64(o.at))
 		b = binary.BigEndian.AppendUint64(b, o.model)
 		b = binary.BigEndian.AppendUint64(b, o.fingerprint)
+		b = binary.BigEndian.AppendUint16(b, o.program)
 	}
 	plain := plains.Get().(*[]byte)
 	defer plains.Put(plain)
@@ -293,7 +324,7 @@ func (sh *Sheet) AppendStored(b []byte, old *Stored, set, changed Set, mark uint
 	*plain = said
 	sum := len(b)
 	b = appendPacked(append(b, 0, 0, 0, 0), said)
-	binary.BigEndian.PutUint32(b[sum:], sumOf(b[sum+4:]))
+	binary.BigEndian.PutUint32(b[sum:], sumOf(b[sum+sumBytes:]))
 	return b
 }
 
