@@ -203,15 +203,15 @@ func (m *localCmd) work(ctx context.Context, s *stack, t book.Tenant, api client
 	} else if err != nil {
 		return err
 	}
-	if err := api.run(ctx, p, on); err != nil {
-		return err
-	}
-	var list actions.List
-	err := api.do(ctx, http.MethodGet, "/api/v1/action-lists/"+on.String()+"?limit=10", nil, &list)
+	done, err := api.run(ctx, p, on)
 	if err != nil {
 		return err
 	}
-	if err := printTop(os.Stdout, &list, 10); err != nil {
+	list, err := api.list(ctx, os.Stdout, done)
+	if err != nil {
+		return err
+	}
+	if err := printTop(os.Stdout, list, 10); err != nil {
 		return err
 	}
 	id := "CUSTOMER"
@@ -295,12 +295,24 @@ func (c client) do(ctx context.Context, method, path string, body, out any) erro
 	return fault.Wrap(fault.Internal, json.NewDecoder(res.Body).Decode(out), "reading an answer")
 }
 
+// list is the list of a run; of one that made none, since there is a later one, it says so and
+// is that.
+func (c client) list(ctx context.Context, w io.Writer, r run.Progress) (*actions.List, error) {
+	of := r.AsOf.String()
+	if r.Summary != nil && r.Summary.NoList != "" {
+		fmt.Fprintf(w, "\nNo list of %s: %s. This is the latest.\n", of, r.Summary.NoList)
+		of = "latest"
+	}
+	list := new(actions.List)
+	return list, c.do(ctx, http.MethodGet, "/api/v1/action-lists/"+of+"?limit=10", nil, list)
+}
+
 // run starts or joins the run of a date and waits for it. A portfolio that changed since
 // the date was run is run again.
-func (c client) run(ctx context.Context, p *progress, on date) error {
+func (c client) run(ctx context.Context, p *progress, on date) (run.Progress, error) {
 	var r run.Progress
 	if err := c.do(ctx, http.MethodPost, "/api/v1/runs", map[string]any{"as_of": on, "again": true}, &r); err != nil {
-		return err
+		return r, err
 	}
 	st := p.stage("run")
 	tick := time.NewTicker(100 * time.Millisecond)
@@ -309,7 +321,7 @@ func (c client) run(ctx context.Context, p *progress, on date) error {
 		select {
 		case <-ctx.Done():
 			st.abort()
-			return ctx.Err()
+			return r, ctx.Err()
 		case <-tick.C:
 		}
 		var now run.Progress
@@ -320,5 +332,5 @@ func (c client) run(ctx context.Context, p *progress, on date) error {
 		st.set(int64(r.Done), int64(r.Chunks))
 	}
 	st.end(describe(r))
-	return nil
+	return r, nil
 }
