@@ -351,7 +351,7 @@ func TestValueServesNobodyLess(t *testing.T) {
 		var actions []string
 		for _, value := range []float64{-5000, 0, 5000} {
 			var r defend.Result
-			e.Score(asOf, rk, ch, &Result{Status: score.Scored, Value: value, AtStake: value, AtRisk: value / 10}, &nbp.Result{}, math.NaN(), &r)
+			e.Score(asOf, rk, ch, &Result{Status: score.Scored, Value: value, AtStake: value, AtRisk: value / 10}, &nbp.Result{MayContact: true}, math.NaN(), &r)
 			actions = append(actions, r.Action)
 		}
 		if actions[0] == "" || actions[0] != actions[1] || actions[1] != actions[2] {
