@@ -218,8 +218,12 @@ func TestNothingCommercial(t *testing.T) {
 // one, and behind what holds offers back there is nothing else.
 func TestOwed(t *testing.T) {
 	c := care.Result{Triggers: []care.Trigger{
-		{Code: "death_in_household", Holds: true}, {Code: openComplaint, Holds: true}, {Code: manyClaims, Holds: true},
-		{Code: "several_unresolved_complaints", Holds: true}, {Code: "household_without_liability", Branch: "liability"}, {Code: "turning_18"},
+		{Code: "death_in_household", Holds: true},
+		{Code: openComplaint, Holds: true},
+		{Code: manyClaims, Holds: true},
+		{Code: "several_unresolved_complaints", Holds: true},
+		{Code: "household_without_liability", Branch: "liability"},
+		{Code: "turning_18"},
 	}}
 	say := func(owed []Owed) (all []string) {
 		for _, o := range owed {
