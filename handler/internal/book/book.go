@@ -18,7 +18,7 @@
 // Scores that were superseded lie under h ␟ relation ␟ customer ␟ as of and when they
 // were made, and expire. So do aggregates that were replaced after they had been scored,
 // under w ␟ relation ␟ customer ␟ until when they stood: what a score was made of is there as
-// long as the score is.
+// long as the score is. Who left a relation is noted there under l ␟ relation ␟ customer.
 package book
 
 import (
@@ -375,7 +375,7 @@ func (b *Book) Settle(ctx context.Context, t Tenant, p Place) (Place, error) {
 	if err := b.movePast(ctx, t, left, p); err != nil {
 		return p, err
 	}
-	if err := b.deleteMember(ctx, t, left, p.ID); err != nil {
+	if err := b.deleteMember(ctx, t, left, p.ID, b.left(left, p.ID)...); err != nil {
 		return p, err
 	}
 	return p, b.PutPlaces(ctx, t, t.HomeBucket(p.ID), []Place{p})
@@ -399,9 +399,13 @@ func (b *Book) movePast(ctx context.Context, t Tenant, left string, p Place) err
 	return w.Flush(ctx)
 }
 
-// deleteMember removes all that a relation's partition holds of a customer.
-func (b *Book) deleteMember(ctx context.Context, t Tenant, relation, id string) error {
+// deleteMember removes all that a relation's partition holds of a customer, after it wrote
+// what is to be there first.
+func (b *Book) deleteMember(ctx context.Context, t Tenant, relation, id string, first ...store.Op) error {
 	w := b.Writer(t, t.RelationBucket(relation))
+	if err := w.add(ctx, first...); err != nil {
+		return err
+	}
 	for _, key := range pasts {
 		for d, err := range b.store.Scan(ctx, t.partition(relation), key(relation, id), "") {
 			if err != nil {
@@ -437,6 +441,14 @@ func (b *Book) Erase(ctx context.Context, t Tenant, id string) (bool, error) {
 	}
 	if err := b.forgetDecisions(ctx, t, id); err != nil {
 		return false, err
+	}
+	for _, relation := range []string{p.Leaving, p.Relation} {
+		if relation == "" {
+			continue
+		}
+		if err := b.forgetLeft(ctx, t, relation, id); err != nil {
+			return false, err
+		}
 	}
 	if p.Leaving != "" {
 		if err := b.deleteMember(ctx, t, p.Leaving, id); err != nil {

@@ -142,9 +142,12 @@ func TestAMoveCutOffAnywhere(t *testing.T) {
 			t.Errorf("kill before write %d: the history is %q", n, history)
 		}
 		for _, k := range everything(t, m, tenant) {
-			if strings.Contains(k, "h:old") {
+			if strings.Contains(k, "h:old") && k != leftKey("h:old")+"c" {
 				t.Errorf("kill before write %d leaves %q", n, k)
 			}
+		}
+		if left, err := b.Left(t.Context(), tenant, "h:old"); err != nil || len(left) != 1 || left[0] != "c" {
+			t.Errorf("kill before write %d: %v left, %v", n, left, err)
 		}
 		if !killed {
 			return
@@ -157,7 +160,15 @@ func TestAMoveCutOffAnywhere(t *testing.T) {
 func TestEraseLeavesNothing(t *testing.T) {
 	for n := 0; ; n++ {
 		b, m, tenant := newBook(t)
-		must(t, b.Put(t.Context(), tenant, customer("gone", "h"), ""))
+		must(t, b.Put(t.Context(), tenant, customer("gone", "before"), ""))
+		for _, household := range []string{"", "h"} { // it left one household, and itself
+			r, err := b.Customer(t.Context(), tenant, "gone")
+			must(t, err)
+			must(t, b.Put(t.Context(), tenant, customer("gone", household), r.ETag))
+		}
+		if left, err := b.Left(t.Context(), tenant, "h:before"); err != nil || len(left) != 1 {
+			t.Fatalf("%v left, %v", left, err)
+		}
 		must(t, b.Put(t.Context(), tenant, customer("stays", "h"), ""))
 		w := b.Writer(tenant, tenant.RelationBucket("h:h"))
 		must(t, w.PutScores(t.Context(), "h:h", "gone", []byte("new"), []byte("old"), day.String(), time.Now().Add(time.Hour)))

@@ -189,9 +189,9 @@ func (d *Decisions) make(ctx context.Context, t book.Tenant, customer, id string
 	if err != nil {
 		return nil, err
 	}
-	a := again{d, t, rec, ref, scorer}
+	a := again{d: d, t: t, rec: rec, ref: ref, scorer: scorer}
 	if stored == nil {
-		sheet, at, err := a.score(ctx, time.Time{})
+		sheet, at, err := a.score(ctx, reading{})
 		if err != nil || sheet.Decision(ref.Engine, t.ID) != id {
 			return nil, err
 		}

@@ -467,6 +467,64 @@ func TestWrongPeople(t *testing.T) {
 	}
 }
 
+// TestMembersOfTheSameDay: who joins or leaves a household after a run, by rows that go back
+// to its date, leaves the decisions of all who were there as they were made.
+func TestMembersOfTheSameDay(t *testing.T) {
+	w := newWorld(t)
+	put := func(code int, id, household string) {
+		t.Helper()
+		a := aggregate(id)
+		row := map[string]any{"customer_id": id, "birth_year": 1980, "recorded_at": "2020-01-01"}
+		if household != "" {
+			row["household_id"] = household
+		}
+		a["customers"] = []any{row}
+		w.want(code, w.json("key-one", "PUT", "/api/v1/customers/"+id, a))
+	}
+	put(201, "H1", "home")
+	put(201, "H2", "home")
+	put(201, "H4", "")
+	put(201, "H5", "other")
+	put(201, "H6", "other")
+	w.want(202, w.json("key-one", "POST", "/api/v1/runs", map[string]any{"as_of": "2026-03-31"}))
+	w.work()
+	ids := map[string]map[string]string{}
+	for _, id := range []string{"H1", "H2", "H4", "H5", "H6"} {
+		ids[id] = w.ids(id)
+	}
+	stand := func(after string, of ...string) {
+		t.Helper()
+		for _, id := range of {
+			for _, e := range []string{"risk", "churn", "clv", "nbp", "defend"} {
+				if d := w.decision(ids[id][e]); !d.Reproduced || d.Difference != "" || d.Source != "latest" {
+					t.Errorf("after %s: %s of %s: %v, %s", after, e, id, d.Reproduced, d.Difference)
+				}
+			}
+		}
+	}
+	all := []string{"H1", "H2", "H4", "H5", "H6"}
+	stand("the run", all...)
+	put(201, "H3", "home")
+	stand("somebody new joined", all...)
+	put(204, "H2", "elsewhere")
+	stand("somebody left", all...)
+	put(204, "H4", "home")
+	stand("somebody came from a relation of their own", all...)
+	put(204, "H5", "home")
+	stand("somebody came from another household", all...)
+	put(204, "H2", "home")
+	put(204, "H2", "")
+	put(204, "H3", "")
+	stand("somebody came back and left again", all...)
+	w.want(204, w.do("key-one", "DELETE", "/api/v1/customers/H3", "", nil))
+	stand("who had come new was erased", all...)
+	w.want(204, w.do("key-one", "DELETE", "/api/v1/customers/H2", "", nil))
+	stand("another was erased", "H4", "H5", "H6")
+	if d := w.decision(ids["H1"]["clv"]); d.Reproduced || !strings.Contains(d.Difference, "erased") {
+		t.Errorf("a member of then was erased: %v, %q", d.Reproduced, d.Difference)
+	}
+}
+
 // TestRowsOfTheSameDay: rows that come on the as-of date after its run, of the customer or of
 // another of its household, leave the decision as it was made, with what was read for it.
 func TestRowsOfTheSameDay(t *testing.T) {

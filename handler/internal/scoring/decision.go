@@ -79,6 +79,16 @@ func (s *Stored) Program(e Engine) int { return int(s.origin[e].program) }
 // ScoredAt is when an engine's score, which must be there, was made.
 func (s *Stored) ScoredAt(e Engine) time.Time { return time.Unix(s.origin[e].at, 0).UTC() }
 
+// MadeBy reports whether a score was made by a time.
+func (s *Stored) MadeBy(at time.Time) bool {
+	for _, e := range Engines {
+		if s.has.Has(e) && s.origin[e].at <= at.Unix() {
+			return true
+		}
+	}
+	return false
+}
+
 // MadeOf reports whether an engine's score, which must be there, was made of the data with the
 // fingerprint.
 func (s *Stored) MadeOf(e Engine, fingerprint uint64) bool {
