@@ -67,7 +67,9 @@ func (f *fileModel) decode(content []byte) error {
 
 // counted is how often a file has a member, as far as its fields and terms may be: what is made
 // for them is then neither too small nor, of a file of few, a page too large.
-func counted(content []byte, member string) int { return min(bytes.Count(content, []byte(member)), MaxFields) }
+func counted(content []byte, member string) int {
+	return min(bytes.Count(content, []byte(member)), MaxFields)
+}
 
 // decode leaves to encoding/json what only models have that are read by people.
 func (m *Meta) decode(d *jx.Decoder) error {
