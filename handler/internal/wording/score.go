@@ -37,6 +37,7 @@ type said struct {
 	}
 	Policies []struct {
 		ID            string `json:"policy_id"`
+		EndsOn        string `json:"ends_on"`
 		Branch, Basis string
 	}
 	Gaps     []struct{ Code, Branch string }
@@ -52,12 +53,12 @@ type said struct {
 	Action    string
 	Trigger   string
 	Reasons   reasons
-	Explained struct {
-		Parts []struct {
-			Code         string
-			Contribution float64
-		}
-	}
+	Explained struct{ Parts []part }
+}
+
+type part struct {
+	Code         string
+	Contribution float64
 }
 
 type segment struct {
@@ -105,7 +106,7 @@ func (s *Sentences) Text(l Lang, score []byte) ([]Sentence, error) {
 		return w.out, nil
 	}
 	w.reasons(j.Engine, j.about(), &j.Reasons)
-	for _, p := range j.Explained.Parts {
+	for _, p := range j.told() {
 		r, _ := s.find("part", j.Engine+"."+p.Code)
 		// A part that is nothing as it would be read says nothing.
 		if value := s.write(l, r.format, p.Contribution, false); strings.ContainsAny(value, "123456789") {
@@ -176,10 +177,12 @@ func (w *writer) say(about, code, group, key string, what is) {
 	}
 }
 
+// another stands in reasons for a member who is not the one that a score is of.
+const another = "another_member"
+
 // reasons adds the reasons of a score, or of one of its offers, and what they are of. What
 // is known of another member of the household is not for this one to hear.
 func (w *writer) reasons(engine, of string, r *reasons) {
-	const another = "another_member"
 	switch {
 	case r.Of == another || r.Whose == another:
 		w.say("reason", another, "another", "", nil)
@@ -190,6 +193,26 @@ func (w *writer) reasons(engine, of string, r *reasons) {
 	for i := range r.Top {
 		w.add("reason", r.Top[i].Code, w.s.Reason(w.l, engine, &r.Top[i]))
 	}
+}
+
+// told are the parts of a number that are for this customer to hear: not those of another
+// member's details, and of churn none where one chance holds for many.
+func (j *said) told() []part {
+	if j.Engine == "churn" && (j.Reasons.Of == another || j.Basis != "own") {
+		return nil
+	}
+	return j.Explained.Parts
+}
+
+// ends reports whether all of the customer's own policies are known to end: else it is
+// another member's notice that the relation's end is known by, and not for this one to hear.
+func (j *said) ends() bool {
+	for _, p := range j.Policies {
+		if p.EndsOn == "" {
+			return false
+		}
+	}
+	return len(j.Policies) > 0
 }
 
 // about is the branch of the policy, or the group of the offer, that the reasons are of; ""
@@ -229,6 +252,10 @@ func (j *said) basis() string {
 func (w *writer) summary(j *said) {
 	if j.Status != "scored" {
 		w.say("summary", j.Status, "status", j.Status, nil)
+		return
+	}
+	if j.EndsOn != "" && !j.ends() {
+		w.say("summary", j.Engine, "ending", "another", nil)
 		return
 	}
 	what := is{}

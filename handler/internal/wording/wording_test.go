@@ -93,6 +93,27 @@ func TestSentencesAreFit(t *testing.T) {
 	}
 }
 
+// TestNothingOfAnotherMember: whose age, or notice, made a household's chance what it is
+// nobody else hears.
+func TestNothingOfAnotherMember(t *testing.T) {
+	for name, score := range map[string]string{
+		"reasons": `{"engine":"churn","status":"scored","band":"high","definition":"all","probability":0.2,"basis":"own","policies":[{"policy_id":"t","branch":"travel"}],"reasons":{"of":"another_member","top":[{"code":"age","value":27,"contribution":0.5}]},"explained":{"parts":[{"code":"lapse_level","contribution":0.062}]}}`,
+		"notice":  `{"engine":"churn","status":"scored","band":"high","definition":"all","probability":1,"basis":"own","ends_on":"2027-03-01","policies":[{"policy_id":"t","branch":"travel"}],"reasons":{"of":"another_member","top":[]}}`,
+	} {
+		for _, l := range []Lang{NL, EN} {
+			list, err := Default().Text(l, []byte(score))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range list {
+				if s.About == "part" || strings.Contains(s.Text, "27") || strings.Contains(s.Text, "2027") || strings.Contains(s.Text, "100%") {
+					t.Errorf("%s: %q", name, s.Text)
+				}
+			}
+		}
+	}
+}
+
 // TestNoCauseIsClaimed: a model knows what goes together, so no reason says that what is
 // known of a customer makes anything happen.
 func TestNoCauseIsClaimed(t *testing.T) {
@@ -136,7 +157,7 @@ func TestNumbersRead(t *testing.T) {
 
 // TestPartsOfNothing get no sentence: what rounds to nothing moves nothing.
 func TestPartsOfNothing(t *testing.T) {
-	score := `{"engine":"churn","status":"scored","explained":{"parts":[{"code":"lapse_level","contribution":0.1},{"code":"other_ends","contribution":-0.0001},{"code":"renewal_timing","contribution":0}]}}`
+	score := `{"engine":"churn","basis":"own","status":"scored","explained":{"parts":[{"code":"lapse_level","contribution":0.1},{"code":"other_ends","contribution":-0.0001},{"code":"renewal_timing","contribution":0}]}}`
 	list, err := sentences.Text(EN, []byte(score))
 	if err != nil {
 		t.Fatal(err)
@@ -252,7 +273,9 @@ func TestScores(t *testing.T) {
 	scores := []string{
 		`{"engine":"risk","status":"scored","band":"high","expected_loss":312.4,"loss_ratio":null,"policies":[{"policy_id":"p1","branch":"motor","basis":"blended"}],"reasons":{"of":"p1","top":[{"code":"branch_level","value":1.2,"contribution":0.18},{"code":"development","value":0.9,"contribution":-0.1}]}}`,
 		`{"engine":"churn","status":"scored","band":"low","definition":"one_policy","probability":0.12,"basis":"market"}`,
-		`{"engine":"churn","status":"scored","band":"very_high","definition":"all","probability":1,"basis":"own","ends_on":"2026-12-31","reasons":{"top":[{"code":"tenure","value":38,"contribution":-0.1}]}}`,
+		`{"engine":"churn","status":"scored","band":"very_high","definition":"all","probability":1,"basis":"own","ends_on":"2026-12-31","policies":[{"policy_id":"p","branch":"motor","ends_on":"2026-12-31"}],"reasons":{"top":[{"code":"tenure","value":38,"contribution":-0.1}]}}`,
+		`{"engine":"churn","status":"scored","band":"very_high","definition":"all","probability":1,"basis":"own","ends_on":"2026-12-31","policies":[{"policy_id":"t","branch":"travel"}],"reasons":{"of":"another_member","top":[{"code":"tenure","value":38,"contribution":-0.1}]}}`,
+		`{"engine":"churn","status":"scored","band":"low","definition":"all","probability":0.1,"basis":"blended","reasons":{"top":[]},"explained":{"of":"probability","reference":0.08,"parts":[{"code":"lapse_level","contribution":0.02}]}}`,
 		`{"engine":"clv","status":"scored","band":"high","value":812,"horizon_months":120,"view":"intermediary","segment":{"code":"loss_making","nl":"Verlieslatend","en":"Loss-making"}}`,
 		`{"engine":"clv","status":"scored","band":"high","value":812,"horizon_months":120,"view":"agency","segment":{"code":"ours","nl":"Goud","en":"Gold"}}`,
 		`{"engine":"clv","status":"scored","band":"high","value":812,"horizon_months":6,"view":"insurer","segment":{"code":"core","nl":"Kern","en":"Core"}}`,
@@ -262,7 +285,7 @@ func TestScores(t *testing.T) {
 		`{"engine":"nbp","status":"scored","band":"low","may_contact":true,"contact":[{"channel":"email","allowed":true,"code":"existing_customer"},{"channel":"phone","allowed":false,"code":"no_consent"},{"channel":"fax","allowed":false,"code":"of_old"}],"offers":[{"group":"travel_world","branch":"travel","probability":0.08,"need":"useful","basis":"blended","ask":["birth_year"]},{"group":"motor","branch":"motor","probability":0.03,"need":"essential","basis":"own","ask":[],"reasons":{"of":"motor","top":[{"code":"had_it","contribution":-0.1}]}}],"excluded":[{"group":"boat","code":"held"},{"group":"cyber","code":"segment"}],"reasons":{"of":"travel_world","top":[{"code":"product_group","value":"travel_world","contribution":0.1},{"code":"holds_travel_world","value":0,"contribution":0.2}]}}`,
 		`{"engine":"risk","status":"scored","band":"high","expected_loss":312.4,"loss_ratio":0.6,"signals":[{"code":"claims_in_short_time","number":3},{"code":"house_rule","number":1}],"gaps":[{"code":"household_without_liability","branch":"liability"},{"code":"house_rule","branch":"travel"}],"policies":[{"policy_id":"p0","branch":"travel","basis":"market"},{"policy_id":"p1","branch":"motor","basis":"own"}],"reasons":{"of":"p1","top":[{"code":"claims_36m","value":3,"book":{"median":0,"percentile":96},"contribution":0.41}]}}`,
 		`{"engine":"churn","status":"scored","band":"very_high","definition":"all_essential","probability":0.2371,"basis":"own","explained":{"parts":[{"code":"lapse_level","contribution":0.11},{"code":"renewal_timing","contribution":-0.0031},{"code":"other_ends","contribution":0}]},"reasons":{"top":[{"code":"premium_change","value":0.18,"book":{"median":0.04,"percentile":97},"contribution":0.5}]}}`,
-		`{"engine":"churn","status":"scored","band":"low","definition":"all","probability":0.01,"basis":"own","reasons":{"of":"another_member","top":[{"code":"age","value":51,"contribution":0.5}]}}`,
+		`{"engine":"churn","status":"scored","band":"low","definition":"all","probability":0.01,"basis":"own","reasons":{"of":"another_member","top":[{"code":"age","value":51,"contribution":0.5}]},"explained":{"of":"probability","reference":0.08,"parts":[{"code":"lapse_level","contribution":0.062}]}}`,
 		`{"engine":"churn","status":"objected","definition":"all"}`,
 		`{"engine":"clv","status":"scored","band":"low","value":-1234.5,"horizon_months":120,"view":"intermediary","explained":{"parts":[{"code":"premium","contribution":12.3},{"code":"loss","contribution":-900},{"code":"cost","contribution":0.01},{"code":"survival","contribution":-3}]}}`,
 		`{"engine":"nbp","status":"scored","band":"medium","may_contact":false,"contact":[{"channel":"email","allowed":false,"code":"consent_refused"}],"withheld":"unresolved_complaint","offers":[],"excluded":[{"group":"liability","code":"care_signal"},{"group":"motor","code":"held"}],"explained":{"parts":[{"code":"probability","contribution":1},{"code":"worth","contribution":-1}]}}`,
