@@ -56,8 +56,8 @@ type Result struct {
 
 	Band    score.Band
 	Segment *Segment // nil where there is no value
-	// WithoutChurn is that the book's customers are as likely to lapse as each other as far as
-	// churn can tell: the segment is then of value alone.
+	// WithoutChurn is that churn knows too little to tell the customer from others, and has one
+	// probability for all who are as it, or for the book: the segment is then of value alone.
 	WithoutChurn bool
 
 	// Relation is the sum over those members of the relation that are valued.
@@ -306,7 +306,8 @@ func (e *Engine) Score(in feature.Input, rk *risk.Result, contacts int, wants []
 	e.expect(r)
 	e.draw(v, rates, r)
 	r.Band = e.m.Bands.Of(r.Value)
-	r.Segment, r.WithoutChurn = e.m.segment(&e.s, r.Value, e.ch.Lapsed[12]), e.alike
+	r.WithoutChurn = e.alike || e.ch.Experience.Basis == churn.Blended || e.ch.Experience.Basis == churn.FromMarket
+	r.Segment = e.m.segment(&e.s, r.Value, e.ch.Lapsed[12], r.WithoutChurn)
 	e.members++
 }
 

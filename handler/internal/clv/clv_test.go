@@ -569,6 +569,23 @@ func TestAlikeIsNotAbove(t *testing.T) {
 	}
 }
 
+// TestOneProbabilityForSome: who has the probability of all whom churn knows too little of is
+// in no segment of lapse, wherever that probability lies among the others'.
+func TestOneProbabilityForSome(t *testing.T) {
+	in := scoretest.Input(asOf, person(policy("a", "motor", 100000, 0)))
+	s := settings(Intermediary)
+	s.HorizonMonths = 12
+	for basis, want := range map[churn.Basis]string{churn.Own: "critical", churn.Blended: "core", churn.FromMarket: "core"} {
+		m := still(s)
+		m.Freeze([]float64{0, 10, 100, 150}, []float64{0.01, 0.02, 0.03, 0.04, 0.05})
+		ch := ends(0.01)
+		ch.Experience.Basis = basis
+		if r := scored(s, m, in, claims("a", 0, 0), ch, 0); r.Segment.Code != want || r.WithoutChurn != (basis != churn.Own) {
+			t.Errorf("%s: %s, without churn %v", basis, r.Segment.Code, r.WithoutChurn)
+		}
+	}
+}
+
 // TestSettingsAreChecked: each rule names its field.
 func TestSettingsAreChecked(t *testing.T) {
 	if err := Defaults.Check(); err != nil {

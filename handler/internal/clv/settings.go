@@ -211,14 +211,13 @@ func plainCode(s string) bool {
 
 // segment finds a customer's place in the plane: thresholds are the frozen quantiles. From a
 // quantile on is above it, so that of customers who are all alike none is above the others.
-// Where churn is one for all, segments with bounds of lapse hold nobody.
-func (m *Model) segment(s *Settings, value, lapse float64) *Segment {
-	alike := m.alike()
+// Of whom churn says what it says of all, without, is in no segment with bounds of lapse.
+func (m *Model) segment(s *Settings, value, lapse float64, without bool) *Segment {
 	for i := range s.Segments {
 		g := &s.Segments[i]
 		if g.Losing && value >= 0 ||
 			g.ValueFrom > 0 && value <= at(m.Values, g.ValueFrom) ||
-			alike && (g.LapseFrom > 0 || g.LapseTo > 0) ||
+			without && (g.LapseFrom > 0 || g.LapseTo > 0) ||
 			g.LapseFrom > 0 && lapse <= at(m.Lapses, g.LapseFrom) ||
 			g.LapseTo > 0 && lapse >= at(m.Lapses, g.LapseTo) {
 			continue
@@ -232,8 +231,7 @@ func (m *Model) segment(s *Settings, value, lapse float64) *Segment {
 // four fifths of the book, of whom churn then says one and the same. Our choice.
 const alikeFrom, alikeTo = 0.1, 0.9
 
-// alike reports whether churn has one probability for the book: it had too few lapses to tell
-// its customers apart, or no book.
+// alike reports whether churn has one probability for the book, or there is no book.
 func (m *Model) alike() bool { return at(m.Lapses, alikeFrom) == at(m.Lapses, alikeTo) }
 
 // at is a quantile of a frozen distribution of percentiles; of none, what nobody reaches.
