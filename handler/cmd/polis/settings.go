@@ -36,8 +36,8 @@ func (m *settingsCmd) Run(ctx context.Context) error {
 	})
 }
 
-// settings are those of the tenant's current models, the defaults where there are none
-// that this program can read, with those of the file over them, if one is named.
+// settings are those of the tenant's current models, also where these are of an older format,
+// the defaults where there are none that this program can read, with those of the file over them, if one is named.
 func (s *stack) settings(ctx context.Context, t book.Tenant, file string) (_ scoring.Settings, err error) {
 	base := scoring.DefaultSettings()
 	current, err := s.models.Current(ctx, t.ID)
@@ -45,7 +45,13 @@ func (s *stack) settings(ctx context.Context, t book.Tenant, file string) (_ sco
 	case err == nil:
 		base = current.Settings
 	case errors.Is(err, registry.ErrUnreadable):
-		fmt.Fprintf(os.Stderr, "settings: the defaults, since the current models cannot be read: %v\n", err)
+		of := "those of the current models, which cannot be read otherwise"
+		if old, bad := s.models.Settings(ctx, t.ID); bad == nil {
+			base = old
+		} else {
+			of = "the defaults, since the current models cannot be read"
+		}
+		fmt.Fprintf(os.Stderr, "settings: %s: %v\n", of, err)
 	case !fault.Is(err, fault.Conflict):
 		return base, err
 	}

@@ -349,7 +349,10 @@ func (e *Engine) Score(g *feature.Group, r *Result) {
 		}
 	}
 	e.headline(r)
-	r.Band = e.model.Bands.Of(r.Headline[12])
+	// One chance for many puts nobody above anybody.
+	if b := r.Experience.Basis; b != Blended && b != FromMarket {
+		r.Band = e.model.Bands.Of(r.Headline[12])
+	}
 }
 
 // curves are the relation's own, and what its ends are to policies.

@@ -217,6 +217,19 @@ func TestOwnerStandsForTheRelation(t *testing.T) {
 	}
 }
 
+// TestOneChanceForMany puts nobody above anybody: its band is the lowest, whatever the number.
+func TestOneChanceForMany(t *testing.T) {
+	m := flat(0.03, 0.001, 0.05, 0.001)
+	for basis, want := range map[Basis]score.Band{Own: score.VeryHigh, Blended: score.Low, FromMarket: score.Low} {
+		m.Book.Relations.Basis, m.Book.Policies.Basis = basis, basis
+		for _, g := range []*feature.Group{relation("motor"), relation("motor", "contents")} {
+			if r := scored(m, g); r.Band != want {
+				t.Errorf("%s, %d policies: %v", basis, g.Policies, r.Band)
+			}
+		}
+	}
+}
+
 // TestPoliciesInClosedForm: with hazards that do not change, a policy ends by its own,
 // whatever its relation does; and with its relation where that ends more probably.
 func TestPoliciesInClosedForm(t *testing.T) {

@@ -151,31 +151,57 @@ func (r *Registry) Baseline(ctx context.Context, tenant, version string) (*audit
 // Current is the tenant's current models; fault.Conflict where there are none yet, or none that
 // can be read: see ErrUnreadable.
 func (r *Registry) Current(ctx context.Context, tenant string) (*scoring.Models, error) {
+	version, err := r.currentVersion(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	m, err := r.Version(ctx, tenant, version)
+	if fault.Is(err, fault.NotFound) {
+		err = unreadable(err, version)
+	}
+	return m, err
+}
+
+// Settings are those that a tenant's current models carry, also where the models themselves are
+// of an older format.
+func (r *Registry) Settings(ctx context.Context, tenant string) (scoring.Settings, error) {
+	version, err := r.currentVersion(ctx, tenant)
+	if err != nil {
+		return scoring.Settings{}, err
+	}
+	body, err := r.read(ctx, setName(tenant, version))
+	if err != nil {
+		return scoring.Settings{}, fmt.Errorf("reading models %s: %w", version, err)
+	}
+	if !strings.HasPrefix(digest(body), version) {
+		return scoring.Settings{}, fault.New(fault.Malformed, "models %s were changed since they were published", version)
+	}
+	return scoring.ParseSettings(body)
+}
+
+// currentVersion is which models are current; fault.Conflict where none are.
+func (r *Registry) currentVersion(ctx context.Context, tenant string) (string, error) {
 	r.mu.Lock()
 	c, ok := r.current[tenant]
 	r.mu.Unlock()
 	if !ok || r.now().Sub(c.at) > fresh {
 		body, err := r.read(ctx, currentName(tenant))
 		if fault.Is(err, fault.NotFound) {
-			return nil, fault.New(fault.Conflict, "no models are published for the tenant yet: train them")
+			return "", fault.New(fault.Conflict, "no models are published for the tenant yet: train them")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("finding the current models: %w", err)
+			return "", fmt.Errorf("finding the current models: %w", err)
 		}
 		var p pointer
 		if err := json.Unmarshal(body, &p); err != nil {
-			return nil, unreadable(err, "that are current")
+			return "", unreadable(err, "that are current")
 		}
 		c = current{p.Version, r.now()}
 		r.mu.Lock()
 		r.current[tenant] = c
 		r.mu.Unlock()
 	}
-	m, err := r.Version(ctx, tenant, c.version)
-	if fault.Is(err, fault.NotFound) {
-		err = unreadable(err, c.version)
-	}
-	return m, err
+	return c.version, nil
 }
 
 // Version is a set by its version; fault.NotFound where there is none.

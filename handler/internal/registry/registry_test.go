@@ -2,6 +2,8 @@ package registry_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"iter"
@@ -145,6 +147,37 @@ func TestChangedModelsAreRefused(t *testing.T) {
 	must(t, err)
 	if _, err := r.Current(t.Context(), "t"); !errors.Is(err, ErrUnreadable) {
 		t.Errorf("models that were changed since: %v", err)
+	}
+}
+
+// TestSettingsOutlive the format of the models that carry them, but not a change by others.
+func TestSettingsOutlive(t *testing.T) {
+	blobs := newBlobs(t)
+	m := models(t, day)
+	m.Settings.Churn.OwnEvents = 77
+	var b strings.Builder
+	must(t, m.Save(&b))
+	old := strings.Replace(b.String(), `"format":`, `"format":1`, 1)
+	sum := sha256.Sum256([]byte(old))
+	version := hex.EncodeToString(sum[:])[:16]
+	_, err := blobs.Put(t.Context(), "models/t/"+version+".json", strings.NewReader(old))
+	must(t, err)
+	_, err = blobs.Put(t.Context(), "models/t/current.json", strings.NewReader(`{"version":"`+version+`"}`))
+	must(t, err)
+	r := New(blobs, time.Now)
+	if _, err := r.Current(t.Context(), "t"); !errors.Is(err, ErrUnreadable) {
+		t.Fatalf("models of an older format: %v", err)
+	}
+	if s, err := r.Settings(t.Context(), "t"); err != nil || s.Churn.OwnEvents != 77 {
+		t.Errorf("settings %v, %v", s.Churn.OwnEvents, err)
+	}
+	_, err = blobs.Put(t.Context(), "models/t/"+version+".json", strings.NewReader(b.String()))
+	must(t, err)
+	if _, err := New(blobs, time.Now).Settings(t.Context(), "t"); !fault.Is(err, fault.Malformed) {
+		t.Errorf("settings of models that were changed since: %v", err)
+	}
+	if _, err := r.Settings(t.Context(), "nobody"); !fault.Is(err, fault.Conflict) {
+		t.Errorf("settings of no models: %v", err)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"polis/handler/internal/blob/folder"
 	"polis/handler/internal/book"
 	"polis/handler/internal/bus/sqlitebus"
+	"polis/handler/internal/churn"
 	"polis/handler/internal/event"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feedback"
@@ -92,6 +93,7 @@ func newFixture(t *testing.T) *fixture {
 		return func(func([]*portfolio.Aggregate, error) bool) {}
 	}, train.Options{AsOf: today})
 	must(t, err)
+	m.Churn.Book.Relations.Basis, m.Churn.Book.Policies.Basis = churn.Own, churn.Own // else nobody is likelier to leave than others
 	must(t, models.Publish(t.Context(), f.tenant.ID, m))
 	f.runs = New(f.book, f.docs, queues, models, actions.New(f.book, f.docs), func() time.Time { return f.now })
 	return f

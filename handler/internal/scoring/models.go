@@ -125,6 +125,19 @@ func readSettings(line []byte) (Settings, error) {
 	return s, err
 }
 
+// ParseSettings reads the settings alone of what Save wrote, of this format or of an older one:
+// what a tenant has set outlives the models. What cannot be read, or would not be taken today,
+// is fault.Malformed.
+func ParseSettings(body []byte) (Settings, error) {
+	_, rest, _ := bytes.Cut(body, []byte{'\n'})
+	line, _, _ := bytes.Cut(rest, []byte{'\n'})
+	s, err := readSettings(line)
+	if err == nil {
+		err = s.Check()
+	}
+	return s, fault.Wrap(fault.Malformed, err, "reading the settings of models")
+}
+
 func settingsLine(s Settings) ([]byte, error) {
 	if reflect.DeepEqual(s.Audit, audits(audit.Defaults())) {
 		s.Audit = nil
