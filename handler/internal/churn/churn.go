@@ -231,7 +231,7 @@ func counted(g *feature.Group, whole Definition) (n int) {
 	return n
 }
 
-// Counted is the place in Book.AlongLapse of a relation.
+// Counted is the place in Book.AlongLapse of a relation: 0 where one policy counts.
 func Counted(g *feature.Group, whole Definition) int { return placeOf(counted(g, whole)) }
 
 func placeOf(counted int) int { return min(max(0, counted-1), len(Book{}.AlongLapse)-1) }
@@ -349,8 +349,7 @@ func (e *Engine) Score(g *feature.Group, r *Result) {
 		}
 	}
 	e.headline(r)
-	// One chance for many puts nobody above anybody.
-	if b := r.Experience.Basis; b != Blended && b != FromMarket {
+	if !r.Experience.Alike() { // else nobody is above anybody
 		r.Band = e.model.Bands.Of(r.Headline[12])
 	}
 }
@@ -398,7 +397,7 @@ func (e *Engine) curves(g *feature.Group, whole Definition, r *Result) {
 // relationHazards are those of the relation by month, where needed, and the reasons. A
 // policy of somebody who objects stands for nobody.
 func (e *Engine) relationHazards(g *feature.Group, whole Definition, r *Result, needed bool) {
-	if m, i := Only(g, whole); i >= 0 && !feature.Objects(g.Views[m]) {
+	if m, i := first(g, whole); e.counted == 1 && !feature.Objects(g.Views[m]) {
 		v := g.Views[m]
 		r.Whose, r.Of, r.Experience = m, v.Policies[i].ID, r.PolicyExperience
 		e.reader.PolicyHazards(feature.Input{View: v, Group: g}, &e.held)
@@ -427,21 +426,17 @@ func (e *Engine) relationHazards(g *feature.Group, whole Definition, r *Result, 
 	after(&e.kept, &e.other, r.Fade.Other)
 }
 
-// Only is the place among a relation's members, and among that member's policies, of the only
-// policy in force that counts; a second place of −1 where there are several.
-func Only(g *feature.Group, whole Definition) (member, policy int) {
-	policy = -1
+// first is the place among a relation's members, and among that member's policies, of the
+// first policy in force that counts.
+func first(g *feature.Group, whole Definition) (member, policy int) {
 	for m, v := range g.Views {
 		for i := range v.Policies {
 			if p := &v.Policies[i]; p.InForce(v.AsOf) && whole.Counts(p.Branch) {
-				if policy >= 0 {
-					return 0, -1
-				}
-				member, policy = m, i
+				return m, i
 			}
 		}
 	}
-	return member, policy
+	return 0, 0
 }
 
 // policies scores each policy in force of those who do not object, and multiplies the

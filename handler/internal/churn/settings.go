@@ -144,6 +144,10 @@ type Experience struct {
 	Lapses float64 `json:"lapses"`
 }
 
+// Alike reports whether the book knows too little to tell its customers apart: one probability
+// is that of many.
+func (x *Experience) Alike() bool { return x.Basis == Blended || x.Basis == FromMarket }
+
 func (x *Experience) check() error {
 	if x.Basis != Own && x.Basis != Blended && x.Basis != FromMarket {
 		return fault.New(fault.Malformed, "churn: basis is one of own, blended, market")

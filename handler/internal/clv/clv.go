@@ -306,7 +306,7 @@ func (e *Engine) Score(in feature.Input, rk *risk.Result, contacts int, wants []
 	e.expect(r)
 	e.draw(v, rates, r)
 	r.Band = e.m.Bands.Of(r.Value)
-	r.WithoutChurn = e.alike || e.ch.Experience.Basis == churn.Blended || e.ch.Experience.Basis == churn.FromMarket
+	r.WithoutChurn = e.alike || e.ch.Experience.Alike()
 	r.Segment = e.m.segment(&e.s, r.Value, e.ch.Lapsed[12], r.WithoutChurn)
 	e.members++
 }

@@ -97,8 +97,7 @@ func (f *fitter) hazards(key string, then portfolio.Date) {
 	if ended != 0 {
 		last = 1 + feature.MonthsAhead(then, ended)
 	}
-	_, only := churn.Only(g, d)
-	several := only < 0
+	several := churn.Counted(g, d) > 0
 	if several {
 		f.reader.Hazard(feature.Input{View: g.Primary, Group: g}, &f.row)
 	}
@@ -183,7 +182,6 @@ func sampled(event bool, keep uint64, key string, of ...uint64) (float64, bool) 
 func (f *fitter) policyHazards(key string, d churn.Definition, v, now *portfolio.View, last int, gone portfolio.Date, lapsed bool) {
 	l, then := &f.lapses, v.AsOf
 	counted, ready := churn.Counted(&f.then.group, d), false
-	_, only := churn.Only(&f.then.group, d)
 	keep := f.months(f.looked.policies)
 	for i := range v.Policies {
 		p := &v.Policies[i]
@@ -220,7 +218,7 @@ func (f *fitter) policyHazards(key string, d churn.Definition, v, now *portfolio
 			l.policyLapses += float64(yl * with)
 			l.policyOthers += float64(yo * with)
 			f.apart.policyMonths += 1 - without - with
-			if counts && only >= 0 && ends == k {
+			if counts && counted == 0 && ends == k {
 				l.carry(yl == 1, k != last, with)
 			}
 			if weight, ok := sampled(ends == k, keep.of(&f.reader, k), key, id, uint64(then), uint64(k)); ok {
