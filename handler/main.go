@@ -136,8 +136,8 @@ func serve() error {
 func route(api, calls http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		stack.Grow()
-		if parent := r.Header.Get(trace.Parent); parent != "" {
-			r = r.WithContext(trace.With(r.Context(), parent))
+		if ctx := trace.Asked(r.Context(), r.Header); ctx != r.Context() {
+			r = r.WithContext(ctx)
 		}
 		switch {
 		case r.URL.Path == httpapi.Prefix, strings.HasPrefix(r.URL.Path, httpapi.Prefix+"/"):

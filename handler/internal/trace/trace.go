@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"maps"
+	"net/http"
 	"regexp"
 	"sync"
 
@@ -15,6 +16,10 @@ import (
 
 // Parent is what the context is called as a header and as a message's property.
 const Parent = "traceparent"
+
+// Kept is the header in which the gateway passes on what the caller sent as traceparent: in that
+// one it puts a span of its own.
+const Kept = "Polis-Traceparent"
 
 // version 00, the only one there is: trace, span, flags.
 var form = sync.OnceValue(func() *regexp.Regexp {
@@ -36,6 +41,18 @@ func With(ctx context.Context, parent string) context.Context {
 		return ctx
 	}
 	return context.WithValue(ctx, key{}, parent)
+}
+
+// Asked is a context with the trace of a request: the caller's own where the gateway kept it.
+func Asked(ctx context.Context, h http.Header) context.Context {
+	for _, name := range []string{Kept, Parent} {
+		if parent := h.Get(name); parent != "" {
+			if asked := With(ctx, parent); asked != ctx {
+				return asked
+			}
+		}
+	}
+	return ctx
 }
 
 // Of is the context's traceparent; "" where nobody gave one.

@@ -1,7 +1,10 @@
 package trace
 
 import (
+	"bytes"
 	"context"
+	"net/http"
+	"os"
 	"testing"
 
 	"polis/handler/internal/bus"
@@ -24,6 +27,35 @@ func TestWith(t *testing.T) {
 		if got := Of(With(t.Context(), parent)); got != want {
 			t.Errorf("%q: %q", parent, got)
 		}
+	}
+}
+
+func TestAsked(t *testing.T) {
+	const gateway = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+	for _, c := range []struct{ kept, parent, want string }{
+		{"", "", ""},
+		{"", gateway, gateway},
+		{good, gateway, good},
+		{good, "", good},
+		{"nothing of the kind", gateway, gateway},
+	} {
+		h := http.Header{}
+		h.Set(Kept, c.kept)
+		h.Set(Parent, c.parent)
+		if got := Of(Asked(t.Context(), h)); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
+
+// The gateway's policy and the handler name the same header.
+func TestKept(t *testing.T) {
+	policy, err := os.ReadFile("../../../infra/bicep/modules/policies/service.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(policy, []byte(`<set-header name="`+Kept+`" exists-action="override">`)) {
+		t.Errorf("the gateway's policy sets no %s", Kept)
 	}
 }
 
