@@ -8,7 +8,8 @@
 //   - A policy ends, whether with its relation or by itself.
 //   - The relation ends: all its policies that count by the definition are gone, by a lapse
 //     or by another end. One with a single policy that counts ends as that does, but for the
-//     share of ends after which another that was bought since carries it on. One with several
+//     share of ends after which another that was bought since carries it on; where its
+//     customer objects to profiling, as policies of the book do in the mean. One with several
 //     has hazards of its own; those policies end with it, of the others a share goes along,
 //     all together, and the rest goes on. A relation lapses with the lapse of one of its last
 //     policies: of those that end with it some end otherwise, independently.
@@ -133,12 +134,16 @@ type Result struct {
 	// where one policy alone counts of that policy's, before a share is carried on. Of is its
 	// id, "" in a relation of several; Whose is the place among the group's views of the
 	// member whose features they are, and Another that this is not the one that the result is
-	// for: they are not for that one to hear.
+	// for: they are not for that one to hear. Whose is Nobody where no model was asked when the
+	// relation ends: the end is recorded, or the book's mean stands for it.
 	Reasons score.Reasons
 	Of      string
 	Whose   int
 	Another bool
 }
+
+// Nobody is in Result.Whose where the relation's end is foretold from nobody's features.
+const Nobody = -1
 
 // Ends are the probabilities by the months of Horizons: that there was a lapse, and that
 // no end of any kind has come.
@@ -181,7 +186,7 @@ func (r *Result) Member(in feature.Input, out *Result) {
 	member := slices.Index(in.Group.Views, in.View)
 	policies, branches, top := out.Policies[:0], out.Branches[:0], out.Reasons.Top[:0]
 	*out = *r
-	out.Another = member != r.Whose
+	out.Another = r.Whose != Nobody && member != r.Whose
 	for i := range r.Policies {
 		if r.Policies[i].member == member {
 			policies = append(policies, r.Policies[i])
@@ -325,7 +330,8 @@ func (m *monthly) at(month int, row model.Row) float64 {
 }
 
 // Score fills the result for a relation: the probabilities of several policies that count by
-// its primary member's features, those of a policy by its customer's.
+// its primary member's features, those of a policy by its customer's, and of nobody's who
+// objects.
 func (e *Engine) Score(g *feature.Group, r *Result) {
 	d := e.definition.Of(g)
 	switch {
@@ -370,7 +376,12 @@ func (e *Engine) curves(g *feature.Group, whole Definition, r *Result) {
 	}
 	along := [2]float64{e.model.Book.AlongLapse[n], e.alongOther}
 	r.Alive[0], e.with[counting].stays[0], e.with[beside].stays[0] = 1, 1, 1
-	e.relationHazards(g, whole, r, known == 0)
+	if r.Whose = Nobody; e.counted == 1 {
+		r.Experience = r.PolicyExperience
+	}
+	if known == 0 { // else nothing is to be foretold
+		e.relationHazards(g, whole, r)
+	}
 	var hazards, ended [2]float64 // by a lapse, by anything else
 	for k := 1; k <= Horizon; k++ {
 		switch {
@@ -394,36 +405,48 @@ func (e *Engine) curves(g *feature.Group, whole Definition, r *Result) {
 	}
 }
 
-// relationHazards are those of the relation by month, where needed, and the reasons. A
-// policy of somebody who objects stands for nobody.
-func (e *Engine) relationHazards(g *feature.Group, whole Definition, r *Result, needed bool) {
-	if m, i := first(g, whole); e.counted == 1 && !feature.Objects(g.Views[m]) {
-		v := g.Views[m]
-		r.Whose, r.Of, r.Experience = m, v.Policies[i].ID, r.PolicyExperience
-		e.reader.PolicyHazards(feature.Input{View: v, Group: g}, &e.held)
-		e.reader.PolicyHazard(i, &e.held)
-		if e.explain[1].Explain(e.held, &r.Reasons); !needed {
-			return
-		}
-		e.hazards()
-		ends := [2]float64{1 - e.model.Book.Carried[0], 1 - e.model.Book.Carried[1]}
-		for k := 1; k <= Horizon; k++ {
-			e.lapse[k], e.other[k] = float64(e.single[0][k]*ends[0]), float64(e.single[1][k]*ends[1])
-		}
-		r.Fade.Lapse, r.Fade.Other = float64(r.Fade.PolicyLapse*ends[0]), float64(r.Fade.PolicyOther*ends[1])
+// relationHazards are those of the relation by month, and the reasons.
+func (e *Engine) relationHazards(g *feature.Group, whole Definition, r *Result) {
+	if e.counted == 1 {
+		e.ofOne(g, whole, r)
 		return
 	}
 	r.Whose = slices.Index(g.Views, g.Primary)
 	e.reader.Hazard(feature.Input{View: g.Primary, Group: g}, &e.row)
-	if e.explain[0].Explain(e.row, &r.Reasons); !needed {
-		return
-	}
+	e.explain[0].Explain(e.row, &r.Reasons)
 	for k := 1; k <= Horizon; k++ {
 		e.reader.SetMonth(&e.row, k)
 		e.lapse[k], e.other[k] = e.relation[0].at(k, e.row), e.relation[1].at(k, e.row)
 	}
 	after(&e.kept, &e.lapse, r.Fade.Lapse)
 	after(&e.kept, &e.other, r.Fade.Other)
+}
+
+// ofOne are the relation's hazards where one policy alone counts: the policy's, but for the
+// share that is carried on. Of one of somebody who objects nothing is read, and the book's
+// mean of policies stands for it.
+func (e *Engine) ofOne(g *feature.Group, whole Definition, r *Result) {
+	ends := [2]float64{1 - e.model.Book.Carried[0], 1 - e.model.Book.Carried[1]}
+	r.Fade.Lapse, r.Fade.Other = float64(r.Fade.PolicyLapse*ends[0]), float64(r.Fade.PolicyOther*ends[1])
+	m, i := first(g, whole)
+	v := g.Views[m]
+	if feature.Objects(v) {
+		if !r.Experience.Alike() {
+			r.Experience.Basis = Mean
+		}
+		for k := 1; k <= Horizon; k++ {
+			e.lapse[k], e.other[k] = r.Fade.Lapse, r.Fade.Other
+		}
+		return
+	}
+	r.Whose, r.Of = m, v.Policies[i].ID
+	e.reader.PolicyHazards(feature.Input{View: v, Group: g}, &e.held)
+	e.reader.PolicyHazard(i, &e.held)
+	e.explain[1].Explain(e.held, &r.Reasons)
+	e.hazards()
+	for k := 1; k <= Horizon; k++ {
+		e.lapse[k], e.other[k] = float64(e.single[0][k]*ends[0]), float64(e.single[1][k]*ends[1])
+	}
 }
 
 // first is the place among a relation's members, and among that member's policies, of the

@@ -191,28 +191,59 @@ func TestOnePolicyOneRelation(t *testing.T) {
 }
 
 // TestOwnerStandsForTheRelation: the reasons are those of who owns the only policy that
-// counts, and another member's only for that one to hear; a policy of who objects stands for
-// nobody.
+// counts, and another member's only for that one to hear.
 func TestOwnerStandsForTheRelation(t *testing.T) {
-	m := flat(0.03, 0.001, 0.01, 0.001)
+	r, in := standing(flat(0.03, 0.001, 0.01, 0.001), false)
+	if r.Of != "m" || math.Abs(r.Lapsed[1]-0.01) > near {
+		t.Errorf("of %q, lapsed within a month %v", r.Of, r.Lapsed[1])
+	}
+	var own Result
+	for i, v := range in.Group.Views {
+		in.View = v
+		if r.Member(in, &own); own.Another != (i != r.Whose) {
+			t.Errorf("the reasons of %s are another's: %v", v.ID, own.Another)
+		}
+	}
+}
+
+// standing scores a household in which the only policy that counts is a member's who objects,
+// or not.
+func standing(m *Model, objects bool) (*Result, feature.Input) {
 	start := portfolio.MustDate(2020, 7, 1)
-	for _, objects := range []bool{false, true} {
-		in := scoretest.Input(asOf, customer("c", false, policy("t", "travel", start, 0, ""), policy("l", "legal", start, 0, "")), customer("d", objects, policy("m", "motor", start, 0, "")))
-		var r, own Result
-		New(m).Score(in.Group, &r)
-		want := 0.01
-		if objects {
-			want = 0.03
-		}
-		if (r.Of == "m") == objects || math.Abs(r.Lapsed[1]-want) > near {
-			t.Errorf("objects %v: of %q, lapsed within a month %v", objects, r.Of, r.Lapsed[1])
-		}
-		for i, v := range in.Group.Views {
-			of := in
-			of.View = v
-			if r.Member(of, &own); own.Another != (i != r.Whose) {
-				t.Errorf("objects %v: the reasons of %s are another's: %v", objects, v.ID, own.Another)
+	in := scoretest.Input(asOf,
+		customer("c", false, policy("t", "travel", start, 0, ""), policy("l", "legal", start, 0, "")),
+		customer("d", objects, policy("m", "motor", start, 0, "")))
+	var r Result
+	New(m).Score(in.Group, &r)
+	return &r, in
+}
+
+// TestTheMeanStandsForWhoObjects: where the only policy that counts is of who objects, its
+// relation ends as policies of the book do in the mean, whatever the models would say of it,
+// and beyond the months that are looked at too.
+func TestTheMeanStandsForWhoObjects(t *testing.T) {
+	m := flat(0.03, 0.001, 0.2, 0.1)
+	m.Book.Fade = Fade{Rate: 0.3, Lapse: 0.005, Other: 0.001, PolicyLapse: 0.012, PolicyOther: 0.003}
+	m.Book.Carried = [2]float64{0.1, 0.2}
+	for is, want := range map[Basis]Basis{Own: Mean, Blended: Blended, FromMarket: FromMarket} {
+		m.Book.Relations, m.Book.Policies = Experience{Own, 1, 90}, Experience{is, 0.7, 30}
+		r, in := standing(m, true)
+		const lapse, other = 0.012 * 0.9, 0.003 * 0.8
+		for k := range r.Alive {
+			alive := math.Pow(1-lapse-other, float64(k))
+			if math.Abs(r.Alive[k]-alive) > near || math.Abs(r.Lapsed[k]-(1-alive)*lapse/(lapse+other)) > near {
+				t.Fatalf("%s, month %d: lapsed %v, alive %v", is, k, r.Lapsed[k], r.Alive[k])
 			}
+		}
+		if f, want := r.Force(Horizon, Horizon+12), -12*math.Log(1-lapse-other); math.Abs(f-want) > 1e-3 { // e to its negative, to first order
+			t.Errorf("%s: the fourth year has a force of %v, want %v", is, f, want)
+		}
+		if (r.Experience != Experience{want, 0.7, 30}) || r.Band != score.Low || r.Whose != Nobody || r.Of != "" || len(r.Reasons.Top) != 0 || r.Reasons.Link != 0 {
+			t.Errorf("%s: on %+v, band %s, whose %d, of %q, %+v", is, r.Experience, r.Band, r.Whose, r.Of, r.Reasons)
+		}
+		var own Result
+		if r.Member(in, &own); own.Another {
+			t.Errorf("%s: there are no reasons, and they are another's", is)
 		}
 	}
 }
@@ -391,6 +422,9 @@ func TestEdges(t *testing.T) {
 			t.Errorf("%+v", p)
 		}
 		r = score1(customer("c", false, policy("p", "motor", old, asOf+40, "lapse"), policy("q", "contents", old, asOf+30, "sold"), policy("t", "travel", old, 0, "")))
+		if r.Whose != Nobody || len(r.Reasons.Top) != 0 {
+			t.Errorf("a fact has reasons: %+v", r.Reasons)
+		}
 		if r.EndsOn != asOf+40 || r.Lapsed[1] != 0 || r.Lapsed[2] != 1 || r.Headline[12] != 1 || r.Alive[2] != 0 {
 			t.Errorf("the relation ends on %v: %v", r.EndsOn, r.Lapsed[:4])
 		}

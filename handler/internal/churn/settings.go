@@ -134,6 +134,7 @@ const (
 	Own        Basis = "own"     // the book's alone
 	Blended    Basis = "blended" // the book's and the market's, by credibility
 	FromMarket Basis = "market"  // the book has none
+	Mean       Basis = "mean"    // the book's mean stands for what may not be read
 )
 
 // Experience is a basis, the weight of the book's own in it, and the lapses that this
@@ -144,9 +145,11 @@ type Experience struct {
 	Lapses float64 `json:"lapses"`
 }
 
-// Alike reports whether the book knows too little to tell its customers apart: one probability
-// is that of many.
-func (x *Experience) Alike() bool { return x.Basis == Blended || x.Basis == FromMarket }
+// Alike reports whether customers are not told apart, since the book knows too little or what
+// it knows may not be read: one probability is that of many.
+func (x *Experience) Alike() bool {
+	return x.Basis == Blended || x.Basis == FromMarket || x.Basis == Mean
+}
 
 func (x *Experience) check() error {
 	if x.Basis != Own && x.Basis != Blended && x.Basis != FromMarket {

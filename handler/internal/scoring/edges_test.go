@@ -238,6 +238,41 @@ func edges(t *testing.T) []edge {
 				}
 			},
 		},
+		{
+			name: "the only policy that counts is of another member, who objects", status: all(score.Scored),
+			members: household(
+				person("c", func(a *portfolio.Aggregate) { a.Policies = a.Policies[:1]; a.Policies[0].Branch = "travel" }),
+				person("d", func(a *portfolio.Aggregate) { objects(a); a.Policies = a.Policies[:1] })),
+			says: [...]string{"its own policies", "the mean of the book's policies, without `reasons`; of an own book `basis` is `mean`", "its own value; the segment is without churn", "what one holds is held by all", "as the others say"},
+			check: func(t *testing.T, s *Scorer, sheets []Sheet) {
+				c := &sheets[0]
+				if body := c.AppendJSON(nil, Churn, "t", noon); !bytes.Contains(body, []byte(`"basis":"blended","weight":0.5,`)) || bytes.Contains(body, []byte(`"reasons"`)) || !c.Clv.WithoutChurn {
+					t.Errorf("segment without churn %v, and %s", c.Clv.WithoutChurn, body)
+				}
+				r, mean, every := s.Record(0, Churn, "t"), &s.models.Churn.Book, NewSet(Engines...)
+				if stored, err := DecodeStored(c.AppendStored(nil, &Stored{}, every, every, 1, noon)); err != nil || !c.Reproduces(&stored, Churn) {
+					t.Errorf("it is not made again: %v", err)
+				}
+				if len(r.Models)+len(r.Inputs) != 0 || r.Mean == nil || r.Mean.Lapse != mean.Fade.PolicyLapse || r.Mean.Lapse == 0 || r.Months[0].Lapse != nil || r.Months[0].Lapsed != r.Mean.Lapse {
+					t.Errorf("the record has models, or not the mean: %+v", r.Mean)
+				}
+			},
+		},
+		{
+			name: "notice given for all that counts", status: all(score.Scored),
+			members: one(func(a *portfolio.Aggregate) {
+				for i := range a.Policies {
+					a.Policies[i].EndDate, a.Policies[i].EndReason = asOf+60, "lapse"
+				}
+			}),
+			says: [...]string{"scored while in force", "`ends_on` and probabilities of 0 and 1: a fact, without `reasons`", "the margin until then", "as any other", "as the others say"},
+			check: func(t *testing.T, s *Scorer, sheets []Sheet) {
+				body, r := sheets[0].AppendJSON(nil, Churn, "t", noon), s.Record(0, Churn, "t")
+				if !bytes.Contains(body, []byte(`"ends_on"`)) || bytes.Contains(body, []byte(`"reasons"`)) || len(r.Models) != 0 || r.Mean != nil || r.Months[35].Lapsed != 1 {
+					t.Errorf("%s", body)
+				}
+			},
+		},
 	}
 }
 

@@ -223,6 +223,9 @@ func (sh *Sheet) churn(j *appender) {
 	}
 	j.raw(`]`)
 	j.experience("policy_", &r.PolicyExperience)
+	if r.Whose == churn.Nobody {
+		return
+	}
 	scale, of := "log-odds of a lapse of the relation in the first month", r.Of
 	if of != "" {
 		scale = "log-odds of a lapse of the policy in the first month"

@@ -25,8 +25,10 @@ type Record struct {
 	// Levels are risk's, of the branches of the policies: with them the models' means make
 	// the expected losses.
 	Levels map[string]risk.Branch `json:"levels,omitempty"`
-	// Months are churn's, one after the other.
+	// Months are churn's, one after the other, and Mean what they are by where the book's mean
+	// stands for the relation.
 	Months   []Month  `json:"months,omitempty"`
+	Mean     *Hazards `json:"mean,omitempty"`
 	Settings Settings `json:"settings"`
 	// RestsOn are the decisions that the engine started from.
 	RestsOn []string `json:"rests_on,omitempty"`
@@ -55,13 +57,20 @@ type Contribution struct {
 	Value float64 `json:"contribution"`
 }
 
-// Month is one of the months after the as-of date, as the churn engine sees it.
+// Month is one of the months after the as-of date, as the churn engine sees it. There are no
+// links where no model was asked.
 type Month struct {
-	Month  int     `json:"month"`
-	Lapse  float64 `json:"lapse_link"`
-	Other  float64 `json:"other_end_link"`
-	Lapsed float64 `json:"lapsed"`
-	Alive  float64 `json:"alive"`
+	Month  int      `json:"month"`
+	Lapse  *float64 `json:"lapse_link,omitempty"`
+	Other  *float64 `json:"other_end_link,omitempty"`
+	Lapsed float64  `json:"lapsed"`
+	Alive  float64  `json:"alive"`
+}
+
+// Hazards are the probabilities that a relation which goes on ends in a month.
+type Hazards struct {
+	Lapse float64 `json:"lapse"`
+	Other float64 `json:"other_end"`
 }
 
 // Record tells of the last relation that was scored what an engine's score of its i-th
@@ -125,15 +134,26 @@ func (s *Scorer) recordRisk(in feature.Input, sh *Sheet, r *Record) {
 }
 
 // recordChurn adds what the relation's ends are foretold from: the policy that stands for it,
-// or the one member who does.
+// or the one member who does; of nobody where an end is recorded, or the book's mean stands
+// for what may not be read.
 func (s *Scorer) recordChurn(in feature.Input, sh *Sheet, r *Record) {
+	c := &sh.Churn
+	for k := 1; k <= churn.Horizon; k++ {
+		r.Months = append(r.Months, Month{Month: k, Lapsed: c.Lapsed[k], Alive: c.Alive[k]})
+	}
+	if c.Whose == churn.Nobody {
+		if c.EndsOn == 0 {
+			r.Mean = &Hazards{c.Fade.Lapse, c.Fade.Other}
+		}
+		return
+	}
 	m := s.models.Churn
 	of, fields, names := "primary", m.Schema.HazardFields(), [2]string{"lapse", "other_end"}
 	models, set := [2]score.Model{m.Lapse, m.Other}, s.reader.SetMonth
-	in.View = in.Group.Views[sh.Churn.Whose]
-	if sh.Churn.Of != "" {
-		at := slices.IndexFunc(in.View.Policies, func(p portfolio.PolicyView) bool { return p.ID == sh.Churn.Of })
-		of, fields, names = sh.Churn.Of, m.Schema.PolicyHazardFields(), [2]string{"policy_lapse", "policy_other_end"}
+	in.View = in.Group.Views[c.Whose]
+	if c.Of != "" {
+		at := slices.IndexFunc(in.View.Policies, func(p portfolio.PolicyView) bool { return p.ID == c.Of })
+		of, fields, names = c.Of, m.Schema.PolicyHazardFields(), [2]string{"policy_lapse", "policy_other_end"}
 		models, set = [2]score.Model{m.PolicyLapse, m.PolicyOther}, s.reader.SetPolicyMonth
 		s.reader.PolicyHazards(in, &s.row)
 		s.reader.PolicyHazard(at, &s.row)
@@ -144,11 +164,10 @@ func (s *Scorer) recordChurn(in feature.Input, sh *Sheet, r *Record) {
 	for i, name := range names {
 		r.ask(name, of, models[i], &s.row)
 	}
-	for k := 1; k <= churn.Horizon; k++ {
-		set(&s.row, k)
-		r.Months = append(r.Months, Month{
-			Month: k, Lapse: models[0].Score(s.row, nil), Other: models[1].Score(s.row, nil), Lapsed: sh.Churn.Lapsed[k], Alive: sh.Churn.Alive[k],
-		})
+	for i := range r.Months {
+		set(&s.row, r.Months[i].Month)
+		lapse, other := models[0].Score(s.row, nil), models[1].Score(s.row, nil)
+		r.Months[i].Lapse, r.Months[i].Other = &lapse, &other
 	}
 }
 

@@ -65,7 +65,7 @@ func learnt(t testing.TB) *Models {
 		Churn: &churn.Model{
 			Definition: churn.AllEssential, Lapse: fit(hazard, model.Logistic, 8), Other: model.Constant(hazard, model.Logistic, -7, ""),
 			PolicyLapse: fit(held, model.Logistic, 8), PolicyOther: model.Constant(held, model.Logistic, -6, ""),
-			Book: churn.Book{Relations: churn.Experience{Basis: churn.Own, Weight: 1}, Policies: churn.Experience{Basis: churn.Blended, Weight: 0.5}, AlongLapse: [3]float64{0.3, 0.8, 0.9}, AlongOther: [3]float64{0.2, 0.6, 0.7}},
+			Book: churn.Book{Relations: churn.Experience{Basis: churn.Own, Weight: 1}, Policies: churn.Experience{Basis: churn.Blended, Weight: 0.5}, AlongLapse: [3]float64{0.3, 0.8, 0.9}, AlongOther: [3]float64{0.2, 0.6, 0.7}, Fade: churn.Fade{Lapse: 0.006, Other: 0.001, PolicyLapse: 0.01, PolicyOther: 0.002}},
 		},
 		Nbp: &nbp.Model{Common: model.Constant(offer, model.Logistic, 0, ""), Fitted: map[string]nbp.Fitted{"liability": {Basis: nbp.Own, Weight: 1, Premium: 60}, "travel": {Basis: nbp.Blended, Weight: 0.5, Premium: 90, Shift: -1}}, Groups: map[string]score.Model{"liability": fit(offer, model.Logistic, 8), "travel": model.Constant(offer, model.Logistic, -2, "")}, Premium: map[string]float64{"liability": 60, "travel": 90}},
 	}

@@ -275,6 +275,7 @@ func TestScores(t *testing.T) {
 		`{"engine":"churn","status":"scored","band":"low","definition":"one_policy","probability":0.12,"basis":"market"}`,
 		`{"engine":"churn","status":"scored","band":"very_high","definition":"all","probability":1,"basis":"own","ends_on":"2026-12-31","policies":[{"policy_id":"p","branch":"motor","ends_on":"2026-12-31"}],"reasons":{"top":[{"code":"tenure","value":38,"contribution":-0.1}]}}`,
 		`{"engine":"churn","status":"scored","band":"very_high","definition":"all","probability":1,"basis":"own","ends_on":"2026-12-31","policies":[{"policy_id":"t","branch":"travel"}],"reasons":{"of":"another_member","top":[{"code":"tenure","value":38,"contribution":-0.1}]}}`,
+		`{"engine":"churn","status":"scored","band":"low","definition":"all","probability":0.1,"basis":"mean","explained":{"of":"probability","reference":0.08,"parts":[{"code":"lapse_level","contribution":0.02}]}}`,
 		`{"engine":"churn","status":"scored","band":"low","definition":"all","probability":0.1,"basis":"blended","reasons":{"top":[]},"explained":{"of":"probability","reference":0.08,"parts":[{"code":"lapse_level","contribution":0.02}]}}`,
 		`{"engine":"clv","status":"scored","band":"high","value":812,"horizon_months":120,"view":"intermediary","segment":{"code":"loss_making","nl":"Verlieslatend","en":"Loss-making"}}`,
 		`{"engine":"clv","status":"scored","band":"high","value":812,"horizon_months":120,"view":"agency","segment":{"code":"ours","nl":"Goud","en":"Gold"}}`,
