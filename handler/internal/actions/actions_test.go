@@ -337,6 +337,15 @@ func TestAListIsTheOldOrTheNew(t *testing.T) {
 		t.Errorf("%v, %d items, one that was done is %s", err, len(now.Items), now.Items[500].Status)
 	}
 	gone := now.Items[500].Customer
+	care := slices.IndexFunc(now.Items, func(it Item) bool { return it.Part == Care })
+	for i, left := range map[int]bool{0: now.Items[0].Part == Care, care: true, len(now.Items) - 1: now.Items[len(now.Items)-1].Part == Care} {
+		if err := l.Withdraw(t.Context(), "t", now.Items[i].Customer); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := l.find(t.Context(), "t", &now.Head, now.Items[i].ID); (err == nil) != left {
+			t.Errorf("item %d, of %s, once its customer objects: %v", i, now.Items[i].Part, err)
+		}
+	}
 	if err := l.Forget(t.Context(), "t", gone); err != nil {
 		t.Fatal(err)
 	}

@@ -289,6 +289,16 @@ func (s *Lists) replace(ctx context.Context, tenant string, p *page) error {
 // Forget takes an erased customer off every page there is, also of lists that were replaced
 // or never shown.
 func (s *Lists) Forget(ctx context.Context, tenant, customer string) error {
+	return s.takeOff(ctx, tenant, customer, func(*kept) bool { return true })
+}
+
+// Withdraw takes what is commercial to do for a customer off every page there is: care stays.
+func (s *Lists) Withdraw(ctx context.Context, tenant, customer string) error {
+	return s.takeOff(ctx, tenant, customer, func(k *kept) bool { return k.Part == Commercial })
+}
+
+// takeOff takes those of a customer's items off every page that gone says.
+func (s *Lists) takeOff(ctx context.Context, tenant, customer string, gone func(*kept) bool) error {
 	for d, err := range s.store.Scan(ctx, shared(tenant), pageKey, "") {
 		for {
 			if err != nil {
@@ -299,7 +309,7 @@ func (s *Lists) Forget(ctx context.Context, tenant, customer string) error {
 				return err
 			}
 			n := len(p.items)
-			p.items = slices.DeleteFunc(p.items, func(k kept) bool { return k.Customer == customer })
+			p.items = slices.DeleteFunc(p.items, func(k kept) bool { return k.Customer == customer && gone(&k) })
 			if len(p.items) == n {
 				break
 			}

@@ -176,7 +176,7 @@ func TestObjectionsCutOffAnywhere(t *testing.T) {
 		killed := err != nil
 		o, _, err := w.Object(t.Context(), w.tenant, "c", portfolio.Objection{Objects: true, Source: "phone"})
 		must(t, err)
-		if o != (Objection{"c", true, "phone", asOf}) {
+		if o != (Objection{Customer: "c", Objects: true, Source: "phone", Since: asOf}) {
 			t.Errorf("kill before write %d: %+v", n, o)
 		}
 		rec, err := w.book.Customer(t.Context(), w.tenant, "c")

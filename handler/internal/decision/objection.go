@@ -2,6 +2,7 @@ package decision
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -20,11 +21,14 @@ type Objection struct {
 	Objects  bool           `json:"objects_to_profiling"`
 	Source   string         `json:"source,omitempty"`
 	Since    portfolio.Date `json:"since,omitzero"`
+	// Stale is that the customer's stored scores are still those of before it said so: there are
+	// no models that this program reads. The next run after a training has it.
+	Stale bool `json:"scores_stale,omitempty"`
 }
 
 // Object records that a customer objects to profiling, or withdraws that, and scores it
-// anew where it has scores: from that moment none of them is of a profile. It reports the
-// action that is left, which care for a customer may ask for; "" for none.
+// anew where it has scores: from that moment none of them is of a profile, unless they are
+// Stale. It reports the action that is left, which care for a customer may ask for; "" for none.
 func (d *Decisions) Object(ctx context.Context, t book.Tenant, customer string, o portfolio.Objection) (Objection, string, error) {
 	today := portfolio.DateOf(d.now())
 	if !slices.Contains(Sources, o.Source) {
@@ -51,8 +55,12 @@ func (d *Decisions) Object(ctx context.Context, t book.Tenant, customer string, 
 				return Objection{}, "", err
 			}
 		}
+		out := said(customer, rec.Aggregate, today, t)
 		action, err := d.again(ctx, t, customer, today)
-		return said(customer, rec.Aggregate, today, t), action, err
+		if errors.Is(err, errNoModels) {
+			out.Stale, err = true, nil
+		}
+		return out, action, err
 	}
 }
 
@@ -77,6 +85,9 @@ func said(customer string, a *portfolio.Aggregate, today portfolio.Date, t book.
 	return out
 }
 
+// errNoModels is why a customer cannot be scored anew, and no reason to refuse what it says.
+var errNoModels = errors.New("no models that this program reads")
+
 // again scores a customer anew, with the engines that it has scores of; the superseded
 // ones go to its history.
 func (d *Decisions) again(ctx context.Context, t book.Tenant, customer string, today portfolio.Date) (string, error) {
@@ -85,6 +96,9 @@ func (d *Decisions) again(ctx context.Context, t book.Tenant, customer string, t
 		return "", err
 	}
 	m, err := d.models.Current(ctx, t.ID)
+	if fault.Is(err, fault.Conflict) {
+		return "", errors.Join(errNoModels, err)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -60,6 +60,7 @@ type Lists interface {
 	Record(ctx context.Context, t book.Tenant, date portfolio.Date, item string, r feedback.Reply) (actions.Item, error)
 	Counted(ctx context.Context, tenant string) (*effect.Counted, error)
 	Forget(ctx context.Context, tenant, customer string) error
+	Withdraw(ctx context.Context, tenant, customer string) error
 }
 
 // Imports takes files in and shows what came of them.

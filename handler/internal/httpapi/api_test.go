@@ -45,6 +45,8 @@ import (
 type world struct {
 	t       *testing.T
 	api     http.Handler
+	made    API // what api is made of
+	blobs   *folder.Store
 	check   validator.Validator
 	book    *book.Book
 	runs    *run.Runs
@@ -86,7 +88,7 @@ func newWorld(t *testing.T) *world {
 	keys = append(keys, caller.Key{SHA256: caller.Digest("key-reader"), Tenant: "one", Roles: []caller.Role{caller.ScoresRead}})
 	auth, err := caller.NewKeys(keys)
 	must(t, err)
-	w := &world{t: t, book: b, bus: queues}
+	w := &world{t: t, book: b, bus: queues, blobs: blobs}
 	lists := actions.New(b, docs)
 	w.runs = run.New(b, docs, queues, models, lists, now)
 	w.imports = imports.New(b, docs, blobs, queues, now)
@@ -94,10 +96,11 @@ func newWorld(t *testing.T) *world {
 	w.reports = watch.New(b, blobs, queues, models, now)
 	quotas, err := quota.New(quota.Quota{Chunks: 32, Runs: 2, Imports: 2, Exports: 2, Requests: 100_000}, `{"slow": {"requests": 3}}`, now)
 	must(t, err)
-	w.api = New(API{
+	w.made = API{
 		Auth: auth, Book: b, Scores: scoring.NewService(b, models, now), Runs: w.runs, Lists: lists, Imports: w.imports, Exports: w.exports,
 		Decisions: decision.New(b, models, now), Reports: w.reports, Quotas: quotas, Keep: docs, Now: now, Log: zerolog.Nop(),
-	})
+	}
+	w.api = New(w.made)
 	doc, err := libopenapi.NewDocument(spec)
 	must(t, err)
 	check, errs := validator.NewValidator(doc)

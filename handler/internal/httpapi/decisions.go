@@ -166,10 +166,14 @@ func (a *API) setObjection(w http.ResponseWriter, r *http.Request, c call, objec
 	if err != nil {
 		return err
 	}
-	if objects && action == "" {
-		if err := a.Lists.Forget(r.Context(), c.tenant.ID, id); err != nil {
-			return err
-		}
+	switch {
+	case objects && o.Stale: // what care asked for is not known anew
+		err = a.Lists.Withdraw(r.Context(), c.tenant.ID, id)
+	case objects && action == "":
+		err = a.Lists.Forget(r.Context(), c.tenant.ID, id)
+	}
+	if err != nil {
+		return err
 	}
 	return writeJSON(w, http.StatusOK, o)
 }

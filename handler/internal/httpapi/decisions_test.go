@@ -7,10 +7,13 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"polis/handler/internal/book"
+	"polis/handler/internal/decision"
 	"polis/handler/internal/feedback"
 	"polis/handler/internal/portfolio"
+	"polis/handler/internal/registry"
 )
 
 // scored is a world in which B1 has scores of a run.
@@ -314,6 +317,30 @@ func TestPeople(t *testing.T) {
 	w.want(404, w.json("key-one", "POST", path+"/review", map[string]any{"reason_code": "late"}))
 	if list := w.want(200, w.do("key-one", "GET", "/api/v1/reviews", "", nil)).Body.String(); list != `{"reviews":[]}` {
 		t.Errorf("an erased customer's review is open: %s", list)
+	}
+}
+
+// TestAnObjectionIsHeardWithoutModels: that the models cannot be read is no reason to refuse
+// an objection, and the answer says that the stored scores are those of before.
+func TestAnObjectionIsHeardWithoutModels(t *testing.T) {
+	w := scored(t)
+	_, err := w.blobs.Put(t.Context(), "models/one/current.json", strings.NewReader("damaged"))
+	must(t, err)
+	now := func() time.Time { return noon }
+	w.made.Decisions = decision.New(w.book, registry.New(w.blobs, now), now)
+	w.api = New(w.made)
+	path := "/api/v1/customers/B1/objection"
+	want := `{"customer_id":"B1","objects_to_profiling":true,"source":"letter","since":"2026-03-31"`
+	for range 2 {
+		if got := w.want(200, w.json("key-one", "POST", path, map[string]any{"source": "letter"})).Body.String(); got != want+`,"scores_stale":true}` {
+			t.Errorf("%s", got)
+		}
+	}
+	if got := w.want(200, w.do("key-one", "GET", path, "", nil)).Body.String(); got != want+`}` {
+		t.Errorf("%s", got)
+	}
+	if list := w.want(200, w.do("key-one", "GET", "/api/v1/action-lists/latest", "", nil)).Body.String(); !strings.Contains(list, "resolve_complaint") {
+		t.Errorf("an objection takes care away: %s", list)
 	}
 }
 

@@ -234,7 +234,11 @@ func (r *Registry) Version(ctx context.Context, tenant, version string) (*scorin
 var ErrUnreadable = errors.New("not as this program writes them")
 
 func unreadable(err error, version string) error {
-	return fault.Wrap(fault.Conflict, errors.Join(ErrUnreadable, err), "the tenant's models %s cannot be read: train again", version)
+	why := ErrUnreadable.Error()
+	if f := (*fault.Error)(nil); errors.As(err, &f) {
+		why = f.Detail // of the file's form, and of nobody
+	}
+	return fault.Wrap(fault.Conflict, errors.Join(ErrUnreadable, err), "the tenant's models %s cannot be read (%s): train again", version, why)
 }
 
 func (r *Registry) load(ctx context.Context, name, version string) (*scoring.Models, error) {

@@ -202,6 +202,8 @@ func TestUnreadable(t *testing.T) {
 		must(t, err)
 		if _, err := r.Current(t.Context(), "t"); !errors.Is(err, ErrUnreadable) || !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "train again") {
 			t.Errorf("%s: %v", name, err)
+		} else if f := (*fault.Error)(nil); errors.As(err, &f) && strings.Contains(f.Detail, "(models of ") != (name == "another format") {
+			t.Errorf("%s: the caller is told %q", name, f.Detail)
 		}
 		must(t, r.Publish(t.Context(), "t", models(t, day+1)))
 		if _, err := r.Current(t.Context(), "t"); err != nil {
