@@ -836,4 +836,10 @@ func TestBeforeTheBook(t *testing.T) {
 	if _, _, err := f.runs.Start(t.Context(), f.tenant, today-390, nil, false); err != nil {
 		t.Errorf("on the first day of the book: %v", err)
 	}
+	// Somebody waits for the answer: a large book is not read to its end.
+	for most, kind := range map[int]bool{0: false, 1: true} {
+		if err := f.runs.reaches(t.Context(), f.tenant, portfolio.MustDate(1900, 1, 1), most); fault.Is(err, fault.Invalid) != kind {
+			t.Errorf("of %d relations: %v", most, err)
+		}
+	}
 }
