@@ -204,7 +204,9 @@ func (e *Engine) Score(asOf portfolio.Date, rk *risk.Result, ch *churn.Result, c
 	}
 	// Objections reach this engine as results without a score: what is left is care.
 	leaving := max(0, cv.AtRisk)
-	likely := ch.Status == score.Scored && (ch.Band == score.High || ch.Band == score.VeryHigh)
+	// An end that is recorded is known, be it another member's notice: nobody is likely to leave.
+	known := ch.EndsOn != 0
+	likely := ch.Status == score.Scored && !known && (ch.Band == score.High || ch.Band == score.VeryHigh)
 	switch {
 	case rk.Care.Held() != "":
 		e.care(asOf, &rk.Care, r)
@@ -215,7 +217,7 @@ func (e *Engine) Score(asOf portfolio.Date, rk *risk.Result, ch *churn.Result, c
 	// A low or negative value orders commercial work and is no reason to leave a customer out.
 	case likely:
 		e.beside(asOf, Lapse, leaving, &rk.Care, r)
-	case announced >= e.book.PremiumRise:
+	case announced >= e.book.PremiumRise && !known:
 		e.beside(asOf, Rise, leaving, &rk.Care, r)
 	case e.advice(asOf, &rk.Care, r):
 	case nb.Status == score.Scored && nb.Withheld == "" && len(nb.Offers) > 0 && nb.Offers[0].Probability >= e.book.OfferFrom:

@@ -328,6 +328,20 @@ func TestPriorities(t *testing.T) {
 	}
 }
 
+// TestNoticeIsNoLikelihood: of who is known to leave nothing says that it is likely, or that
+// the premium will rise; what is missing is told all the same.
+func TestNoticeIsNoLikelihood(t *testing.T) {
+	for name, change := range map[string]func(*said){"likely": leaving, "a rise": func(s *said) { s.announced = 0.5 }} {
+		before, after := suggested(change), suggested(func(s *said) { change(s); s.ch.EndsOn = asOf + 30 })
+		if before.Action == "" || after.Action != "" {
+			t.Errorf("%s: %q, and once notice is given %q", name, before.Action, after.Action)
+		}
+	}
+	if r := suggested(func(s *said) { leaving(s); gap(s); s.ch.EndsOn = asOf + 30 }); r.Action != "coverage_advice" {
+		t.Errorf("what is missing: %q", r.Action)
+	}
+}
+
 // TestStatus: what the file says of a customer without a score is still acted on.
 func TestStatus(t *testing.T) {
 	for from, want := range map[score.Status]score.Status{
