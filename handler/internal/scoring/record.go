@@ -36,7 +36,11 @@ type Record struct {
 
 // Inputs are features by name: a number, a name, or null where it is not known.
 type Inputs struct {
-	Of     string         `json:"of"` // a policy's id, customer, an offered group, or primary: the relation's member that stands for it
+	// Of is a policy's id, customer, an offered group, or primary: the relation's member that
+	// stands for it. It is another_member for that one, or its policy, where it is not the
+	// customer; of an offer Whose says so.
+	Of     string         `json:"of"`
+	Whose  string         `json:"whose,omitempty"`
 	Values map[string]any `json:"values"`
 }
 
@@ -160,6 +164,9 @@ func (s *Scorer) recordChurn(in feature.Input, sh *Sheet, r *Record) {
 	} else {
 		s.reader.Hazard(in, &s.row)
 	}
+	if c.Another {
+		of = anotherMember
+	}
 	r.add(of, fields, &s.row)
 	for i, name := range names {
 		r.ask(name, of, models[i], &s.row)
@@ -181,6 +188,7 @@ func (s *Scorer) recordOffers(in feature.Input, sh *Sheet, r *Record) {
 		o := &sh.Nbp.Offers[i]
 		group, row := o.Group.Code, s.nbp.Row(o)
 		r.add(group, s.nbp.Fields(), row)
+		r.Inputs[len(r.Inputs)-1].Whose = sh.whose()
 		if !m.Alone(group) {
 			r.ask("buy", group, m.Common, row)
 		}
@@ -200,7 +208,7 @@ func (r *Record) add(of string, fields []model.Field, row *model.Row) {
 			values[f.Name] = row.Num[i]
 		}
 	}
-	r.Inputs = append(r.Inputs, Inputs{of, values})
+	r.Inputs = append(r.Inputs, Inputs{Of: of, Values: values})
 }
 
 // ask adds what a model says of a row.

@@ -145,6 +145,40 @@ func TestReasonsOfAnotherMember(t *testing.T) {
 	}
 }
 
+// TestRecordOfAnotherMember: a record holds all that its models read, and no id of another
+// member's policy; asked again they answer the same.
+func TestRecordOfAnotherMember(t *testing.T) {
+	s := newScorer(t)
+	learnt := s.models.learnt()
+	motor := person("a", func(a *portfolio.Aggregate) { a.Policies = a.Policies[:1] })
+	travel := person("b", func(a *portfolio.Aggregate) { a.Policies = a.Policies[:1]; a.Policies[0].Branch = "travel" })
+	s.Relation(subjects(household(motor, travel)...), asOf, NewSet(Engines...))
+	for i, of := range []string{"p1a", anotherMember} {
+		r := s.Record(i, Churn, "t")
+		if r.Inputs[0].Of != of || r.Models[0].Of != of {
+			t.Errorf("member %d: inputs of %q", i, r.Inputs[0].Of)
+		}
+		if link, err := r.Again(&r.Models[0], learnt[r.Models[0].Model]); err != nil || link != r.Models[0].Link {
+			t.Errorf("member %d: %v, asked again %v, %v", i, r.Models[0].Link, link, err)
+		}
+		for _, e := range Engines {
+			if body, err := s.Record(i, e, "t").JSON(); err != nil || bytes.Contains(body, []byte(`"p1`+[]string{"b", "a"}[i]+`"`)) {
+				t.Errorf("%v: %s of member %d names another's policy", err, e, i)
+			}
+		}
+	}
+	rich := person("a", func(a *portfolio.Aggregate) { a.Policies[0].AnnualPremium = 900000 })
+	s.Relation(subjects(household(rich, person("b", nil))...), asOf, NewSet(Engines...))
+	for i, whose := range []string{"", anotherMember} {
+		if in := s.Record(i, Nbp, "t").Inputs; in[0].Whose != "" || in[1].Whose != whose {
+			t.Errorf("member %d: offers by the features of %q", i, in[1].Whose)
+		}
+		if of := s.Record(i, Churn, "t").Inputs[0].Of; (of == anotherMember) != (i == 1) {
+			t.Errorf("member %d: inputs of %q", i, of)
+		}
+	}
+}
+
 // TestPartedRelations: a score as of a date on which a household was whole says so once
 // somebody has left it, and is the same score.
 func TestPartedRelations(t *testing.T) {
