@@ -498,11 +498,16 @@ func (s *Sentences) comparison(l Lang, group string, r *Reason) string {
 			return ""
 		}
 		key, what["book"] = ".number", s.write(l, f.format, *r.Book.Median, true)
-		switch {
-		case *r.Book.Median == 0 && f.format == "count":
-			key = ".zero" // nothing is less
-		case f.text[l].missing != "":
+		if f.text[l].missing != "" {
 			key = ".those" // the book's are of those who have it
+		}
+		// Nothing is less, as it is read.
+		switch least := s.write(l, f.format, 0, true); f.format {
+		case "count", "months", "decimal_years":
+			if what["book"] != least {
+				break
+			}
+			key = map[string]string{".number": ".zero", ".those": ".those_zero"}[key]
 		}
 	case string:
 		common := s.text(l, f.format, r.Code, r.Book.Common)

@@ -246,6 +246,10 @@ func TestReasons(t *testing.T) {
 		say("churn", "origin", "direct", map[string]any{"common": "direct", "share": 0.7}, -0.2)
 		say("risk", "attribute_fuel", "electric", map[string]any{"common": "petrol", "share": 0.7}, 0.2)
 		say("risk", "attribute_vehicle_year", 2007.0, map[string]any{"median": 2015}, 0.2)
+		say("churn", "carriers", 0.0, map[string]any{"median": 0}, -0.2)
+		say("churn", "silence", 59.0, map[string]any{"median": 0.2}, 0.2)
+		say("churn", "last_contact", 3.0, map[string]any{"median": 0.2}, 0.2)
+		say("churn", "last_contact", 3.0, map[string]any{"median": 1.2}, 0.2)
 		say("churn", "not listed", 3.0, nil, -0.2)
 		golden(t, "reasons."+l.String()+".txt", b.String())
 	}
