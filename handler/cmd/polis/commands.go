@@ -351,6 +351,9 @@ func printTop(w io.Writer, l *actions.List, n int) error {
 		if it.About != "" {
 			reason += " (" + it.About + ")"
 		}
+		if len(it.New) > 0 {
+			reason += ", new: " + strings.Join(it.New, ", ")
+		}
 		for _, also := range it.Also {
 			reason += ", also " + also.Action
 			if also.About != "" {

@@ -60,6 +60,7 @@ type Candidate struct {
 	Also     Also           `json:"also,omitzero"`      // advice beside what is commercial
 	Instead  bool           `json:"instead,omitempty"`  // of what is owed, where the score suggests something else that is not shown
 	Cause    feedback.Cause `json:"cause,omitzero"`     // of what is owed
+	New      []string       `json:"new,omitempty"`      // in its cause, since somebody last replied to the same
 	// Channels are those by which the customer may be approached with something commercial.
 	Channels []string `json:"channels,omitempty"`
 }
@@ -185,6 +186,7 @@ type Item struct {
 	Action    string             `json:"action"`
 	About     string             `json:"about,omitempty"`
 	Also      []Beside           `json:"also,omitempty"` // what is to be spoken of as well
+	New       []string           `json:"new,omitempty"`  // why it is back after a reply: see feedback.History.News
 	Priority  float64            `json:"priority"`
 	Opened    portfolio.Date     `json:"opened_on"`
 	Due       portfolio.Date     `json:"due_on,omitzero"`
@@ -299,7 +301,7 @@ func Make(tenant string, head Head, before *List, top *Top, f *feedback.Settings
 	for _, c := range top.Ranked() {
 		it := Item{
 			ID: c.matter().itemID(head.Date), Customer: c.Customer, Relation: c.Relation, Part: c.Part, Action: c.Action, About: c.About,
-			Priority: c.Priority, Opened: head.Date, Due: c.Due, Status: feedback.Open, Channels: c.Channels, instead: c.Instead, cause: c.Cause,
+			Priority: c.Priority, Opened: head.Date, Due: c.Due, Status: feedback.Open, Channels: c.Channels, instead: c.Instead, cause: c.Cause, New: c.New,
 		}
 		if c.Also.Action != "" {
 			it.Also = []Beside{{c.Also.Action, c.Also.About}}

@@ -69,6 +69,36 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
+// TestNews: what is back after a reply says what was not there then.
+func TestNews(t *testing.T) {
+	asked := Cause{Rules: []string{"claims", "death"}, Complaints: 1, Claims: 3}
+	for name, tc := range map[string]struct {
+		now  Cause
+		want []string
+	}{
+		"the same":                   {asked, nil},
+		"fewer":                      {Cause{Rules: []string{"claims"}}, nil},
+		"another rule, and a claim":  {Cause{Rules: []string{"claims", "payment"}, Claims: 4}, []string{"payment"}},
+		"the same rule, and a claim": {Cause{Rules: []string{"claims"}, Claims: 4}, []string{NewClaim}},
+		"both":                       {Cause{Rules: asked.Rules, Complaints: 2, Claims: 4}, []string{NewComplaint, NewClaim}},
+	} {
+		s := suggested("care", "", Reply{Outcome: Done, At: on(monday)})
+		s.Cause = asked
+		h := History{[]Suggestion{s}}
+		if got := h.News(&Owed{Action: "care", Cause: tc.now}); !slices.Equal(got, tc.want) {
+			t.Errorf("%s: %v", name, got)
+		}
+		if got := h.News(&Owed{Action: "care", About: "contents", Cause: tc.now}); got != nil {
+			t.Errorf("%s, of something else: %v", name, got)
+		}
+		s.Replies = nil
+		h = History{[]Suggestion{s}}
+		if got := h.News(&Owed{Action: "care", Cause: tc.now}); got != nil {
+			t.Errorf("%s, and nothing was said: %v", name, got)
+		}
+	}
+}
+
 // TestSettled: what is owed rests as anything does, but no longer than it can be put off where it
 // does not wait its turn, and only while nothing asks for it that did not.
 func TestSettled(t *testing.T) {

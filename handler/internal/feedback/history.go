@@ -131,9 +131,34 @@ func (c Cause) IsZero() bool { return len(c.Rules) == 0 }
 
 // beyond reports whether there is something that was not there before.
 func (c *Cause) beyond(before *Cause) bool {
-	return c.Complaints > before.Complaints || c.Claims > before.Claims ||
-		slices.ContainsFunc(c.Rules, func(code string) bool { return !slices.Contains(before.Rules, code) })
+	return len(c.since(before)) > 0
 }
+
+// since are the codes of what was not there before: rules of care, and where no rule is new
+// NewComplaint or NewClaim.
+func (c *Cause) since(before *Cause) (codes []string) {
+	for _, code := range c.Rules {
+		if !slices.Contains(before.Rules, code) {
+			codes = append(codes, code)
+		}
+	}
+	if len(codes) > 0 {
+		return codes
+	}
+	if c.Complaints > before.Complaints {
+		codes = append(codes, NewComplaint)
+	}
+	if c.Claims > before.Claims {
+		codes = append(codes, NewClaim)
+	}
+	return codes
+}
+
+// What is new where the same rules ask again.
+const (
+	NewComplaint = "new_complaint"
+	NewClaim     = "new_claim"
+)
 
 // History is what was suggested for a customer and what people said of it, as it is stored
 // with the customer: suggestions by the day they were opened.
@@ -262,6 +287,16 @@ func (h *History) Settled(q *Quiet, o *Owed, on portfolio.Date) bool {
 		q = &bounded
 	}
 	return outcome != nil && on < outcome.quietUntil(q) || judged != nil && on < judged.against(q)
+}
+
+// News is what asks for something owed that did not when the same was last replied to: why it
+// is suggested again; nothing where nobody replied.
+func (h *History) News(o *Owed) []string {
+	_, _, last := h.last(func(s *Suggestion) bool { return s.Action == o.Action && s.About == o.About })
+	if last == nil || last.Cause.IsZero() {
+		return nil
+	}
+	return o.Cause.since(&last.Cause)
 }
 
 // last are the last outcome and the last judgement of suggestions, and the suggestion of which

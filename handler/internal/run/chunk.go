@@ -351,12 +351,13 @@ func (w *worker) owed(relation string, i int, sh *scoring.Sheet) *actions.Candid
 		o := &all[k]
 		cause := feedback.Cause{Rules: o.Rules, Complaints: complaints, Claims: claims}
 		advice := defend.IsAdvice(o.Trigger)
-		if w.said[i].Settled(&w.feedback.Quiet, &feedback.Owed{Action: o.Action, About: o.About, Cause: cause, AtOnce: !advice}, w.run.AsOf) {
+		owed := feedback.Owed{Action: o.Action, About: o.About, Cause: cause, AtOnce: !advice}
+		if w.said[i].Settled(&w.feedback.Quiet, &owed, w.run.AsOf) {
 			continue
 		}
 		c := &actions.Candidate{
 			Customer: w.alive[i].ID, Relation: relation, Part: actions.Care, Action: o.Action, About: o.About, Priority: o.Priority, Due: o.Due,
-			Chance: sh.Chance(o.About), Cause: cause,
+			Chance: sh.Chance(o.About), Cause: cause, New: w.said[i].News(&owed),
 		}
 		if advice {
 			c.Part = actions.Advice

@@ -445,7 +445,7 @@ func TestCareIsNotSilenced(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
 			it := f.night(today)[id]
-			if it.Action != "resolve_complaint" || it.Part != actions.Care {
+			if it.Action != "resolve_complaint" || it.Part != actions.Care || it.New != nil {
 				t.Fatalf("%+v", it)
 			}
 			f.say(today, it, reply)
@@ -454,7 +454,7 @@ func TestCareIsNotSilenced(t *testing.T) {
 			}
 			f.change(id, complain(1))
 			again, there := f.night(today + 2)[id]
-			if !there || again.Action != "resolve_complaint" || again.ID == it.ID || again.Opened != today+2 {
+			if !there || again.Action != "resolve_complaint" || again.ID == it.ID || again.Opened != today+2 || len(again.New) == 0 {
 				t.Errorf("of another complaint the list says %+v", again)
 			}
 		})
