@@ -733,6 +733,7 @@ func TestKnownRatingFactors(t *testing.T) {
 
 func TestDelicateCovers(t *testing.T) {
 	for _, cover := range []string{
+		"slachtoffers", "patiënten", "brandwonden", "gewonden", "AD&D", "med pay", "MedPay", "doodsoorzaak",
 		"OIV", "WEGAM", "wegas", "smartegeld", "ongevallen opvarenden", "werknemersschade", "arbeidsongeval", "verwonding", "gebitsschade", "death & dismemberment", "geneesmiddelen", "dokterskosten",
 		"medische kosten", "geneeskundige_kosten", "Lichamelijk letsel", "letsel-inzittenden", "ziektekosten", "Bodily Injury", "bodily-injury", "BODILY_INJURY", "bodilyInjury", "overlijden", "Blijvende invaliditeit", "smartengeld",
 		"accidental death", "permanent_disability", "injury", "letselschade", "income", "verzuim", "Schadeverzekering Inzittenden", strings.Repeat("x ", 100) + "letsel",
@@ -746,7 +747,7 @@ func TestDelicateCovers(t *testing.T) {
 		}
 	}
 	for _, cover := range []string{
-		"", "liability", "glass", "fire", "theft", "storm", "collision", "material damage", "water", "legal expenses", "assistance", "own_damage", "aanrijding", "hagel", "é",
+		"", "liability", "glass", "fire", "theft", "storm", "collision", "brandschade", "gewone schade", "add-on", "material damage", "water", "legal expenses", "assistance", "own_damage", "aanrijding", "hagel", "é",
 		"tandem", "tandwiel", "boiler", "office", "beperkt casco", "man-made", "bicycle", "bijtende stoffen", "zorgeloos", "verzorgd wonen pakket", "mondiaal", "paal", "bisque", "opzet", "glasbreuk", "dak", "brand",
 		"sovereign", "savings", "svink", "ovaal", "zahnrad", "zahnriemen", "lebensmittel", "corporate", "passage", "sanitair", "storm en neerslag", "letter of credit", "injection", "business interruption", "bedrijfsschade",
 		"inkomensderving", "pensionstal", "ovaal", "rechtsbijstand", "inbraak", "vandalisme", "ruitschade", "pechhulp", "kortsluiting", "waterschade", "kinderwagen", "elektrische installatie", "hospitality equipment", "fine arts", "optical equipment", "levenloze have", "huurdersbelang", "tandwielkast", "zorgplicht", "keuken",
