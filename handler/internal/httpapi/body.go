@@ -68,10 +68,75 @@ func decode(body []byte, v any) error {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return fault.New(fault.Malformed, "there is more after the JSON value")
 	}
+	if fields := unclear(body); len(fields) > 0 {
+		return &fault.Error{Kind: fault.Invalid, Detail: "the body does not fit", Fields: fields}
+	}
 	if r, ok := v.(interface{ NoteGiven(body []byte) error }); ok {
 		return r.NoteGiven(body)
 	}
 	return nil
+}
+
+// unclear tells of what encoding/json takes without a word, and callers mean otherwise: a name
+// that an object has twice, of which the last would count, and null in a list, which would
+// count as nothing. The body is JSON.
+func unclear(body []byte) (out []fault.Field) {
+	type level struct {
+		names map[string]bool // of an object; nil in a list
+		name  string          // under which its next value stands
+		at    int             // place in a list
+	}
+	var levels []level
+	pointer := func() string {
+		var b strings.Builder
+		for i := range levels {
+			b.WriteByte('/')
+			if l := &levels[i]; l.names != nil {
+				b.WriteString(escapePointer.Replace(l.name))
+			} else {
+				b.WriteString(strconv.Itoa(l.at))
+			}
+		}
+		return b.String()
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	named := false // the name of a value has come
+	for len(out) < maxMisfits {
+		token, err := d.Token()
+		if err != nil {
+			return out
+		}
+		if n := len(levels); n > 0 && levels[n-1].names != nil && !named {
+			if name, ok := token.(string); ok {
+				l := &levels[n-1]
+				if l.name = name; l.names[name] {
+					out = append(out, fault.Field{Pointer: pointer(), Detail: "is given twice"})
+				}
+				l.names[name], named = true, true
+				continue
+			}
+		}
+		named = false
+		switch token {
+		case json.Delim('{'):
+			levels = append(levels, level{names: map[string]bool{}})
+			continue
+		case json.Delim('['):
+			levels = append(levels, level{})
+			continue
+		case json.Delim('}'), json.Delim(']'):
+			levels = levels[:len(levels)-1]
+		case nil:
+			if n := len(levels); n > 0 && levels[n-1].names == nil {
+				out = append(out, fault.Field{Pointer: pointer(), Detail: "is null"})
+			}
+		}
+		if n := len(levels); n > 0 && levels[n-1].names == nil {
+			levels[n-1].at++
+		}
+	}
+	return out
 }
 
 func strict(body []byte) *json.Decoder {

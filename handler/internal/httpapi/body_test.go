@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -38,6 +39,9 @@ func TestPointers(t *testing.T) {
 		"several":                       {new(portfolio.Aggregate), `{"contacts":[{"contacted_at":"secret"}],"claims":[{"paid":0.001},{"paid":true}]}`, []string{"/contacts/0/contacted_at", "/claims/0/paid", "/claims/1/paid"}},
 		"a batch":                       {new(scoring.Request), `{"aggregates":[{"customers":[]},{"claims":[{"loss_date":"secret"}]}]}`, []string{"/aggregates/1/claims/0/loss_date"}},
 		"an engine":                     {new(runRequest), `{"engines":["risk","secret"]}`, []string{"/engines/1"}},
+		"a name twice":                  {new(portfolio.Aggregate), `{"customers":[{"customer_id":"C","segment":"a"},{"segment":"b","customer_id":"C","customer_id":"secret"}],"customers":[]}`, []string{"/customers/1/customer_id", "/customers"}},
+		"null in a list":                {new(scoring.WhatIfRequest), `{"customers":["a",null],"changes_percent":[5,{},null]}`, []string{"/changes_percent/1"}},
+		"only null in lists":            {new(scoring.WhatIfRequest), `{"as_of":null,"customers":["a",null],"changes_percent":[5,null,3,null]}`, []string{"/customers/1", "/changes_percent/1", "/changes_percent/3"}},
 		"case is folded, as it decodes": {new(portfolio.Aggregate), `{"Policies":[{"START_DATE":"secret"}]}`, []string{"/Policies/0/START_DATE"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,6 +81,15 @@ func TestPointersOfRules(t *testing.T) {
 	}
 	for i := range want {
 		want[i] = "/aggregates/1" + want[i]
+	}
+	double := aggregate("B1")
+	for _, rows := range []string{"customers", "policies"} {
+		list := double[rows].([]any)
+		double[rows] = append(list, list[0])
+	}
+	twice := []string{fmt.Sprintf("/customers/%d/customer_id", len(double["customers"].([]any))-1), fmt.Sprintf("/policies/%d/policy_id", len(double["policies"].([]any))-1)}
+	if out := w.json("key-one", "PUT", "/api/v1/customers/B1", double); out.Code != 422 || !slices.Equal(told(out.Body.Bytes()), twice) {
+		t.Errorf("%d %s, want %q", out.Code, out.Body, twice)
 	}
 	out = w.json("key-one", "POST", "/api/v1/risk/scores", map[string]any{"aggregates": []any{aggregate("A"), bad}})
 	if got := told(out.Body.Bytes()); out.Code != 422 || !slices.Equal(got, want) {

@@ -51,6 +51,7 @@ func TestWhatIf(t *testing.T) {
 		"all of it":       map[string]any{"customers": []string{"C1"}, "changes_percent": []float64{-100}},
 		"a day to come":   map[string]any{"customers": []string{"C1"}, "changes_percent": []float64{5}, "as_of": "2100-01-01"},
 		"too many":        map[string]any{"customers": []string{"C1"}, "changes_percent": make([]float64, 21)},
+		"no number":       map[string]any{"customers": []string{"C1"}, "changes_percent": []any{5, nil}},
 		"an unknown name": map[string]any{"customers": []string{"C1"}, "changes": []float64{5}},
 	} {
 		if rec := w.json("key-one", http.MethodPost, "/api/v1/churn/what-ifs", body); rec.Code/100 != 4 {
