@@ -528,6 +528,25 @@ func TestTablesKeepWhatTheyKeep(t *testing.T) {
 	}
 }
 
+// TestAFleetIsOneCustomer: it has most of a book's policies, and is one of its customers.
+func TestAFleetIsOneCustomer(t *testing.T) {
+	var vehicles [][]portfolio.Policy
+	var book [][]*portfolio.Aggregate
+	for i := range 100 {
+		vehicles = append(vehicles, policy(fmt.Sprint("v", i), "motor", then-400, 0, ""))
+		if i < 40 {
+			book = append(book, []*portfolio.Aggregate{customer(policy("p", "motor", then-portfolio.Date(400+i), 0, ""))})
+		}
+	}
+	m, err := Fit(t.Context(), source(append(book, []*portfolio.Aggregate{customer(vehicles...)})...), Options{AsOf: asOf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Usual.Customers["essential_beside"]; len(got.Quantiles) == 0 || got.Median() != 0 {
+		t.Errorf("beside a policy half of the customers have %v", got.Quantiles)
+	}
+}
+
 // TestTheBookIsFrozen finds what is usual in a book in its models.
 func TestTheBookIsFrozen(t *testing.T) {
 	var book [][]*portfolio.Aggregate

@@ -68,6 +68,7 @@ func (f *fitter) usual(u *usual, key string, keep int) {
 			if p := &v.Policies[i]; p.InForce(f.o.AsOf) && !feature.Objects(v) {
 				f.reader.PolicyHazard(i, &f.row)
 				add(u.customers, u.lapsing[:len(u.lapsing)-1], shared, &f.row) // the calendar is the relation's
+				break                                                          // one a customer: a fleet is not half of them
 			}
 		}
 		if inForce {
