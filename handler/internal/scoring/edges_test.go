@@ -259,6 +259,30 @@ func edges(t *testing.T) []edge {
 			},
 		},
 		{
+			name: "a suspended policy", status: all(score.Scored),
+			members: one(func(a *portfolio.Aggregate) { a.Policies[0].Status = portfolio.Suspended }),
+			says:    [...]string{"as in force; a rule of care asks for it", "as in force", "as in force, with the premium that is recorded", "as in force: held", "as the others say"},
+			check: func(t *testing.T, s *Scorer, sheets []Sheet) {
+				if !fired(&sheets[0], "suspended") {
+					t.Error("nobody asks why it is suspended")
+				}
+				was, every := make([][]byte, len(Engines)), NewSet(Engines...)
+				for i, e := range Engines {
+					was[i] = sheets[0].appendBody(nil, e)
+				}
+				loss := sheets[0].Risk.Loss
+				active := s.Relation(subjects(person("c", nil)), asOf, every)
+				for i, e := range Engines {
+					if e != Risk && e != Defend && !bytes.Equal(was[i], active[0].appendBody(nil, e)) {
+						t.Errorf("%s is not as of one in force: %s", e, was[i])
+					}
+				}
+				if loss != active[0].Risk.Loss {
+					t.Errorf("a loss of %v, in force of %v", loss, active[0].Risk.Loss)
+				}
+			},
+		},
+		{
 			name: "notice given for all that counts", status: all(score.Scored),
 			members: one(func(a *portfolio.Aggregate) {
 				for i := range a.Policies {
