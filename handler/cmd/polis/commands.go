@@ -313,6 +313,9 @@ type topCmd struct {
 }
 
 func (m *topCmd) Run(ctx context.Context) error {
+	if m.N < 0 {
+		return fault.New(fault.Invalid, "-n is how many to show, from 0 on")
+	}
 	return m.there(func(s *stack) error {
 		if _, err := s.found(ctx, m.Tenant); err != nil {
 			return err

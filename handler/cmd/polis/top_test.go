@@ -29,6 +29,9 @@ func TestTop(t *testing.T) {
 	run("train", "--tenant", "book", "--as-of", "2026-03-31", "--data", data)
 	run("run", "--tenant", "book", "--as-of", "2026-03-31", "--data", data)
 
+	if code, _, stderr := polis(t, "", "top", "--tenant", "book", "--n=-2", "--data", data); code == 0 || !strings.Contains(stderr, "from 0 on") {
+		t.Errorf("fewer than none: exit code %d: %s", code, stderr)
+	}
 	item := regexp.MustCompile(`(?m)^ +(\d+)  (\w+) +(\S+) +(\w+) +due `)
 	top := func(part string) [][]string {
 		return item.FindAllStringSubmatch(run("top", "--tenant", "book", "-n", "5000", "--part", part, "--data", data), -1)

@@ -82,6 +82,15 @@ func TestPointersOfRules(t *testing.T) {
 	for i := range want {
 		want[i] = "/aggregates/1" + want[i]
 	}
+	for _, path := range []string{"risk/scores", "churn/what-ifs"} {
+		body := map[string]any{"customers": []string{"B1", "B2", "B1"}}
+		if path == "churn/what-ifs" {
+			body["changes_percent"] = []float64{5}
+		}
+		if out := w.json("key-one", "POST", "/api/v1/"+path, body); out.Code != 422 || !slices.Equal(told(out.Body.Bytes()), []string{"/customers/2"}) {
+			t.Errorf("%s: %d %s", path, out.Code, out.Body)
+		}
+	}
 	double := aggregate("B1")
 	for _, rows := range []string{"customers", "policies"} {
 		list := double[rows].([]any)

@@ -143,7 +143,7 @@ func (q *Request) check(today portfolio.Date) error {
 	if q.AsOf == 0 {
 		q.AsOf = today
 	}
-	var fields []fault.Field
+	fields := twice("/customers", q.Customers)
 	sent := map[string]bool{}
 	for i := range q.Aggregates {
 		a := &q.Aggregates[i]
@@ -156,9 +156,20 @@ func (q *Request) check(today portfolio.Date) error {
 		a.Normalise(q.AsOf)
 	}
 	if len(fields) > 0 {
-		return &fault.Error{Kind: fault.Invalid, Detail: "rows break rules", Fields: fields[:min(len(fields), 100)]}
+		return &fault.Error{Kind: fault.Invalid, Detail: "the request breaks rules", Fields: fields[:min(len(fields), 100)]}
 	}
 	return nil
+}
+
+// twice finds the ids of a list that stand before in it: who asks for one customer twice means
+// another.
+func twice(pointer string, ids []string) (out []fault.Field) {
+	for i, id := range ids {
+		if slices.Contains(ids[:i], id) {
+			out = append(out, fault.Field{Pointer: pointer + "/" + strconv.Itoa(i), Detail: "is asked for before it"})
+		}
+	}
+	return out
 }
 
 // Declined are the offers that a customer declined, of its feedback as it is stored.

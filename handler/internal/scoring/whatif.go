@@ -143,6 +143,7 @@ func (q *WhatIfRequest) check(today portfolio.Date) error {
 	if n := len(q.Customers); n < 1 || n > MaxItems {
 		bad("/customers", "has from 1 to 100 items")
 	}
+	fields = append(fields, twice("/customers", q.Customers[:min(len(q.Customers), MaxItems)])...)
 	if n := len(q.Changes); n < 1 || n > MaxChanges {
 		bad("/changes_percent", "has from 1 to 20 items")
 	}
