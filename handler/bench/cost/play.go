@@ -223,7 +223,7 @@ func play(ctx context.Context, docs store.Store, w *wire, stored func() int64, t
 
 // measure does something and adds jobs of it: of what was asked with meters of chunks, where there are any, and of the rest.
 func (p *player) measure(ctx context.Context, chunks int, work, rest string, do func(context.Context) error) error {
-	own := store.NewMeter(0)
+	own := store.NewMeter()
 	p.wire.take()
 	messages, sends := p.bus.messages, p.bus.sends
 	if err := do(store.Metered(ctx, own)); err != nil {

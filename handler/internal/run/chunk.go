@@ -50,19 +50,29 @@ func (r *Runs) Work(ctx context.Context, req ChunkRequest) error {
 	if err != nil {
 		return err
 	}
-	has := func(key string) bool {
-		return slices.ContainsFunc(there, func(d store.Document) bool { return d.Key == key })
+	find := func(key string) int {
+		return slices.IndexFunc(there, func(d store.Document) bool { return d.Key == key })
 	}
-	if has(doneKey + run.ID) {
+	if find(doneKey+run.ID) >= 0 {
 		return r.settle(ctx, run)
 	}
-	if !has(own) {
-		if err := r.score(ctx, t, run, req.Bucket); err != nil {
+	spent := req.Spent
+	if i := find(own); i >= 0 {
+		var c chunk
+		if err := json.Unmarshal(there[i].Body, &c); err != nil {
+			return fault.Wrap(fault.Internal, err, "decoding a chunk's record")
+		}
+		spent += c.spent()
+	} else {
+		meter := store.NewMeterWithin(Allowance(req.Bucket, run.width(), run.Chunks, spent))
+		err := r.score(store.Metered(ctx, meter), t, run, req.Bucket, meter)
+		spent += int(meter.Retries.Load())
+		if err != nil {
 			err = fmt.Errorf("scoring chunk %d of run %s: %w", req.Bucket, run.ID, err)
-			return errors.Join(err, r.pass(ctx, run, req.Bucket, err))
+			return errors.Join(err, r.pass(ctx, run, req.Bucket, spent, err))
 		}
 	}
-	if err := r.follow(ctx, run, req.Bucket); err != nil {
+	if err := r.follow(ctx, run, req.Bucket, spent); err != nil {
 		return err
 	}
 	if others, err := r.othersDone(ctx, run, req.Bucket); err != nil || !others {
@@ -101,8 +111,8 @@ func chunkDocument(kind string, run Run, bucket int) string {
 
 // score scores a bucket's customers in one pass and records the chunk as done. A
 // repeat after a kill finds what it wrote before by the run's mark and counts it as
-// changed by this run, so the tally is the same.
-func (r *Runs) score(ctx context.Context, t book.Tenant, run Run, bucket int) error {
+// changed by this run, so the tally is the same. The meter is the context's.
+func (r *Runs) score(ctx context.Context, t book.Tenant, run Run, bucket int, meter *store.Meter) error {
 	models, err := r.models.Version(ctx, t.ID, run.Model)
 	if err != nil {
 		return err
@@ -111,8 +121,6 @@ func (r *Runs) score(ctx context.Context, t book.Tenant, run Run, bucket int) er
 	if err != nil {
 		return err
 	}
-	meter := store.NewMeter(Retries)
-	ctx = store.Metered(ctx, meter)
 	w := &worker{
 		meter: meter,
 		runs:  r, run: run, scorer: scorer, out: r.book.Writer(t, bucket), started: r.now(),
@@ -150,10 +158,6 @@ func (r *Runs) score(ctx context.Context, t book.Tenant, run Run, bucket int) er
 	}
 	return w.record(ctx)
 }
-
-// Retries are how many times a chunk may ask the store again, over all its calls: one that is
-// refused more often is left to the queue, which waits longer.
-const Retries = 100
 
 // worker is the state of one chunk's pass.
 type worker struct {

@@ -22,7 +22,7 @@ import (
 // that creates the record: whoever comes second finds it there, and only makes sure
 // that the event is sent.
 func (r *Runs) complete(ctx context.Context, run Run) error {
-	meter := store.NewMeter(0)
+	meter := store.NewMeter()
 	asked := store.Metered(ctx, meter)
 	done, err := r.doneChunks(asked, run)
 	if err != nil {

@@ -52,15 +52,15 @@ func (r *Run) width() int {
 
 // ask sends for chunks. Asking again for one that is on its way is harmless: a duplicate is
 // dropped by the bus, or finds the chunk done.
-func (r *Runs) ask(ctx context.Context, run Run, buckets ...int) error {
-	msgs := make([]bus.Message, 0, len(buckets))
-	for _, bucket := range buckets {
-		body, err := json.Marshal(ChunkRequest{run.Tenant, run.ID, bucket})
+func (r *Runs) ask(ctx context.Context, chunks ...ChunkRequest) error {
+	msgs := make([]bus.Message, 0, len(chunks))
+	for _, req := range chunks {
+		body, err := json.Marshal(req)
 		if err != nil {
 			return fault.Wrap(fault.Internal, err, "encoding a chunk request")
 		}
 		msgs = append(msgs, bus.Message{
-			ID: fmt.Sprintf("%s/%s/%d", run.Tenant, run.ID, bucket), Body: body, ContentType: "application/json", Subject: "run.chunk",
+			ID: fmt.Sprintf("%s/%s/%d", req.Tenant, req.Run, req.Bucket), Body: body, ContentType: "application/json", Subject: "run.chunk",
 		})
 	}
 	if err := r.bus.Send(ctx, ChunkQueue, msgs...); err != nil {
@@ -70,10 +70,10 @@ func (r *Runs) ask(ctx context.Context, run Run, buckets ...int) error {
 }
 
 // follow sends for the next chunk of a lane. If that is done already, its message finds so and
-// follows on.
-func (r *Runs) follow(ctx context.Context, run Run, bucket int) error {
+// follows on. It is told what its lane has spent of the run's retries.
+func (r *Runs) follow(ctx context.Context, run Run, bucket, spent int) error {
 	if next, ok := Next(bucket, run.width(), run.Chunks); ok {
-		return r.ask(ctx, run, next)
+		return r.ask(ctx, ChunkRequest{run.Tenant, run.ID, next, spent})
 	}
 	return nil
 }
@@ -81,9 +81,9 @@ func (r *Runs) follow(ctx context.Context, run Run, bucket int) error {
 // pass sends for the next chunk of a lane whose present one failed for good: it goes to the dead
 // letters, and the others must not wait until somebody has looked at it. What fails for a
 // passing reason holds its lane, since more of the same would only press on what is down.
-func (r *Runs) pass(ctx context.Context, run Run, bucket int, why error) error {
+func (r *Runs) pass(ctx context.Context, run Run, bucket, spent int, why error) error {
 	if fault.Is(why, fault.Unavailable) || fault.Is(why, fault.Cancelled) {
 		return nil
 	}
-	return r.follow(ctx, run, bucket)
+	return r.follow(ctx, run, bucket, spent)
 }

@@ -127,7 +127,7 @@ func TestAFailedChunkPassesItsLaneOn(t *testing.T) {
 		f.runs = f.runs.WithWidth(func(string) int { return 1 })
 		p := f.start(today, false)
 		f.runs.models = failing{f.runs.models, fault.New(why, "no models")}
-		err := f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, 0})
+		err := f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, 0, 0})
 		if !fault.Is(err, why) {
 			t.Errorf("%v: %v", why, err)
 		}

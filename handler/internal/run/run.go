@@ -93,6 +93,7 @@ type Cost struct {
 	DocumentsWrote int64   `json:"documents_written"`
 	BytesWritten   int64   `json:"bytes_written"`
 	Retries        int64   `json:"retries"`
+	Throttled      int64   `json:"throttled"`     // of the retries: they take nothing from the run's budget
 	Units          float64 `json:"request_units"` // 0 where the store does not charge
 	PerThousand    float64 `json:"request_units_per_1000_customers"`
 }
@@ -101,7 +102,7 @@ func costOf(m *store.Meter) Cost {
 	return Cost{
 		Queries: m.Queries.Load(), DocumentsRead: m.Documents.Load() + m.Reads.Load(), BytesRead: m.BytesRead.Load(),
 		Batches: m.Batches.Load(), DocumentsWrote: m.Writes.Load(), BytesWritten: m.BytesWritten.Load(),
-		Retries: m.Retries.Load() + m.Throttles.Load(), Units: m.Units(),
+		Retries: m.Retries.Load() + m.Throttles.Load(), Throttled: m.Throttles.Load(), Units: m.Units(),
 	}
 }
 
@@ -113,6 +114,7 @@ func (c *Cost) add(o *Cost) {
 	c.DocumentsWrote += o.DocumentsWrote
 	c.BytesWritten += o.BytesWritten
 	c.Retries += o.Retries
+	c.Throttled += o.Throttled
 	c.Units += o.Units
 }
 
@@ -365,6 +367,7 @@ type ChunkRequest struct {
 	Tenant string `json:"tenant"`
 	Run    string `json:"run_id"`
 	Bucket int    `json:"bucket"`
+	Spent  int    `json:"retries_spent,omitempty"` // by the chunks of its lane that are done: see Allowance
 }
 
 // send asks for the first chunk of each lane that is not done: see Next.
@@ -380,7 +383,15 @@ func (r *Runs) send(ctx context.Context, p Progress) error {
 		// Killed between the last chunk's record and the completion.
 		return r.complete(ctx, p.Run)
 	}
-	return r.ask(ctx, p.Run, First(p.width(), p.Chunks, func(b int) bool { return done[b] != nil })...)
+	var ask []ChunkRequest
+	for _, bucket := range First(p.width(), p.Chunks, func(b int) bool { return done[b] != nil }) {
+		spent := 0
+		for b := bucket - p.width(); b >= 0; b -= p.width() {
+			spent += done[b].spent()
+		}
+		ask = append(ask, ChunkRequest{p.Tenant, p.ID, bucket, spent})
+	}
+	return r.ask(ctx, ask...)
 }
 
 // Get finds a run and how far it is.

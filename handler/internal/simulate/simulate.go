@@ -192,7 +192,7 @@ func Run(s Settings) (*Result, error) {
 		m.tenants = append(m.tenants, tn)
 		m.at(0, func() {
 			for _, b := range run.First(width, t.Buckets, tn.isDone) {
-				m.send(tn, b)
+				m.send(tn, b, 0)
 			}
 		})
 	}
@@ -280,13 +280,14 @@ func (t *tenant) isDone(b int) bool { return t.done[b] }
 type message struct {
 	of         *tenant
 	bucket     int
+	spent      int // retries, by the chunks before it in its lane
 	deliveries int
 }
 
-func (m *machine) send(t *tenant, bucket int) {
+func (m *machine) send(t *tenant, bucket, spent int) {
 	t.underWay++
 	t.Most = max(t.Most, t.underWay)
-	m.queue = append(m.queue, &message{of: t, bucket: bucket})
+	m.queue = append(m.queue, &message{of: t, bucket: bucket, spent: spent})
 	m.deliver()
 }
 
@@ -457,7 +458,7 @@ func (m *machine) recorded(w *work) {
 	m.leave(w)
 	t.underWay--
 	if next, ok := run.Next(w.bucket, t.width, t.Buckets); ok {
-		m.send(t, next)
+		m.send(t, next, w.spent+w.retries)
 	}
 	m.deliver()
 }
@@ -503,7 +504,7 @@ func (m *machine) try(w *work, attempt int, waited time.Duration, units, latency
 		case w.gone():
 		case wait < 0:
 			then()
-		case !again || !throttled && w.retries == run.Retries:
+		case !again || !throttled && w.retries >= run.Allowance(w.bucket, w.of.width, w.of.Buckets, w.spent):
 			m.out.GivenUp++
 			m.leave(w)
 			m.again(w.message)

@@ -27,7 +27,7 @@ func TestCounted(t *testing.T) {
 	}
 	c := Counted(s)
 	defer func() { _ = c.Close() }()
-	m := NewMeter(0)
+	m := NewMeter()
 	ctx := Metered(t.Context(), m)
 	ops := []Op{{Document: Document{Key: "a", Body: []byte("123")}}, {Document: Document{Key: "b", Body: []byte("45")}}}
 	if err := c.Write(ctx, partition, ops); err != nil {

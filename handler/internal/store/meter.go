@@ -13,11 +13,15 @@ type Meter struct {
 	Retries, Throttles                         atomic.Int64 // throttles: retries of what was throttled
 	milliunits                                 atomic.Int64
 
-	allowance int64 // retries, at most; 0: any number
+	bounded   bool
+	allowance int64 // retries, at most, where it is bounded
 }
 
-// NewMeter is a meter that allows so many retries; 0 is any number.
-func NewMeter(retries int) *Meter { return &Meter{allowance: int64(retries)} }
+// NewMeter is a meter that allows any number of retries.
+func NewMeter() *Meter { return &Meter{} }
+
+// NewMeterWithin is a meter that allows so many retries, and none for 0.
+func NewMeterWithin(retries int) *Meter { return &Meter{bounded: true, allowance: int64(retries)} }
 
 // Charge adds request units: Cosmos DB's measure of what a request costs.
 func (m *Meter) Charge(units float64) {
@@ -40,7 +44,7 @@ func (m *Meter) Retry() bool {
 		return true
 	}
 	n := m.Retries.Add(1)
-	return m.allowance == 0 || n <= m.allowance
+	return !m.bounded || n <= m.allowance
 }
 
 // Throttle counts a retry of what was throttled, of which there are as many as it takes.

@@ -160,7 +160,7 @@ func TestRetriesRunOut(t *testing.T) {
 	down := cosmosfake.Fault{Status: 503, RetryAfter: time.Millisecond}
 	var plan script
 	s := open(t, &cosmosfake.Account{Faults: plan.next})
-	meter := store.NewMeter(3)
+	meter := store.NewMeterWithin(3)
 	ctx := store.Metered(t.Context(), meter)
 	for range 3 {
 		plan.faults = []cosmosfake.Fault{down}
@@ -184,7 +184,7 @@ func TestThrottled(t *testing.T) {
 	var plan script
 	account := &cosmosfake.Account{Faults: plan.next}
 	s := open(t, account)
-	meter := store.NewMeter(1)
+	meter := store.NewMeterWithin(1)
 	ctx := store.Metered(t.Context(), meter)
 	plan.faults = busy
 	if err := s.Write(ctx, partition, []store.Op{op(store.Put, "a", "1")}); err != nil {
@@ -226,7 +226,7 @@ func TestCharges(t *testing.T) {
 	var asked float64
 	var plan script
 	s := open(t, &cosmosfake.Account{Faults: plan.next, Asked: func(_ string, ru float64) { asked += ru }})
-	meter := store.NewMeter(0)
+	meter := store.NewMeter()
 	ctx := store.Metered(t.Context(), meter)
 	body := bytes.Repeat([]byte("x"), 4<<10)
 	if err := s.Write(ctx, partition, []store.Op{{Document: store.Document{Key: "a", Body: body}}}); err != nil {

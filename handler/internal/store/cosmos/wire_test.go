@@ -61,7 +61,7 @@ func TestWire(t *testing.T) {
 	}
 	for after, want := range map[string]int{"": store.MaxOps, key(89): 10} {
 		var keys []string
-		meter := store.NewMeter(0)
+		meter := store.NewMeter()
 		for d, err := range s.Scan(store.Metered(t.Context(), meter), in, "b\x1f", after) {
 			if err != nil {
 				t.Fatal(err)
