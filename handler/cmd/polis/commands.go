@@ -209,6 +209,10 @@ func (m *trainCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		base, err := s.models.Base(ctx, t.ID) // before the settings are read that are learnt with
+		if err != nil {
+			return err
+		}
 		settings, err := s.settings(ctx, t, m.Settings)
 		if err != nil {
 			return err
@@ -237,7 +241,7 @@ func (m *trainCmd) Run(ctx context.Context) error {
 			}
 		}
 		var left []feature.LeftOut
-		models, err := s.train(ctx, newProgress(os.Stderr), t, on, train.Options{Bring: brought, Settings: &settings, LeftOut: func(l []feature.LeftOut) { left = l }})
+		models, err := s.train(ctx, newProgress(os.Stderr), t, on, base, train.Options{Bring: brought, Settings: &settings, LeftOut: func(l []feature.LeftOut) { left = l }})
 		if err != nil {
 			return err
 		}

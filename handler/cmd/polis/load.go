@@ -22,6 +22,7 @@ import (
 	"polis/handler/internal/fault"
 	"polis/handler/internal/intake"
 	"polis/handler/internal/portfolio"
+	"polis/handler/internal/registry"
 	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
 	"polis/handler/internal/train"
@@ -106,8 +107,9 @@ func (s *stack) notOlder(ctx context.Context, t book.Tenant, asOf portfolio.Date
 	return nil
 }
 
-// train learns and publishes a tenant's models, those aside that are brought in.
-func (s *stack) train(ctx context.Context, p *progress, t book.Tenant, asOf portfolio.Date, o train.Options) (*scoring.Models, error) {
+// train learns and publishes a tenant's models, those aside that are brought in; none if others were
+// published since the base.
+func (s *stack) train(ctx context.Context, p *progress, t book.Tenant, asOf portfolio.Date, base registry.Base, o train.Options) (*scoring.Models, error) {
 	st := p.stage("train")
 	stages := map[string]bool{}
 	o.AsOf, o.Ends, o.BranchNames = asOf, t.EndTable(), t.Branches
@@ -118,7 +120,7 @@ func (s *stack) train(ctx context.Context, p *progress, t book.Tenant, asOf port
 	o.Baseline = new(audit.Baseline)
 	m, err := train.Fit(ctx, watch.Relations(s.book, t), o)
 	if err == nil {
-		err = s.models.PublishWith(ctx, t.ID, m, o.Baseline)
+		err = s.models.PublishOver(ctx, t.ID, base, m, o.Baseline)
 	}
 	if err != nil {
 		st.abort()

@@ -196,8 +196,12 @@ func (m *localCmd) work(ctx context.Context, s *stack, t book.Tenant, api client
 	if err := m.fill(ctx, s, p, t, on); err != nil {
 		return err
 	}
+	base, err := s.models.Base(ctx, t.ID)
+	if err != nil {
+		return err
+	}
 	if _, err := s.models.Current(ctx, t.ID); fault.Is(err, fault.Conflict) {
-		if _, err := s.train(ctx, p, t, on, train.Options{}); err != nil {
+		if _, err := s.train(ctx, p, t, on, base, train.Options{}); err != nil {
 			return err
 		}
 	} else if err != nil {

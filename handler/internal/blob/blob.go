@@ -34,6 +34,10 @@ type Store interface {
 	// Create is Put, but fails with fault.Conflict where the blob is there already.
 	Create(ctx context.Context, name string, r io.Reader) (Info, error)
 
+	// Replace is Put, but fails with fault.Conflict where the blob is not the one of the ETag: it was
+	// replaced meanwhile, or is not there.
+	Replace(ctx context.Context, name, etag string, r io.Reader) (Info, error)
+
 	// List yields the blobs whose name starts with prefix, in name order.
 	List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 

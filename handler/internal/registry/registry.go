@@ -72,16 +72,47 @@ type pointer struct {
 	Baseline  string    `json:"baseline_sha256,omitempty"`
 }
 
-// Publish stores the models and makes them the tenant's current ones, without a baseline:
-// see PublishWith.
+// Base is which models were current when others began to be made; the zero Base is that none were.
+type Base struct{ etag string }
+
+// Base is the tenant's at present. What Current and Settings say afterwards is of these models or
+// of later ones.
+func (r *Registry) Base(ctx context.Context, tenant string) (Base, error) {
+	r.mu.Lock()
+	delete(r.current, tenant)
+	r.mu.Unlock()
+	f, info, err := r.blobs.Open(ctx, currentName(tenant))
+	if fault.Is(err, fault.NotFound) {
+		return Base{}, nil
+	}
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return Base{}, fmt.Errorf("finding the current models: %w", err)
+	}
+	return Base{info.ETag}, nil
+}
+
+// Publish is PublishWith without a baseline.
 func (r *Registry) Publish(ctx context.Context, tenant string, m *scoring.Models) error {
 	return r.PublishWith(ctx, tenant, m, nil)
 }
 
-// PublishWith stores the models and the baseline of the book that they were trained on, if
-// there is one, and makes them the tenant's current ones. The set is there before anything
-// points to it.
+// PublishWith is PublishOver whichever models are current at present.
 func (r *Registry) PublishWith(ctx context.Context, tenant string, m *scoring.Models, b *audit.Baseline) error {
+	base, err := r.Base(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	return r.PublishOver(ctx, tenant, base, m, b)
+}
+
+// PublishOver stores the models and the baseline of the book that they were trained on, if
+// there is one, and makes them the tenant's current ones. The set is there before anything
+// points to it. If others were published since the base, whose settings and data these do not know,
+// it is fault.Conflict, and those stay.
+func (r *Registry) PublishOver(ctx context.Context, tenant string, base Base, m *scoring.Models, b *audit.Baseline) error {
 	var buf bytes.Buffer
 	if err := m.Save(&buf); err != nil {
 		return err
@@ -105,7 +136,15 @@ func (r *Registry) PublishWith(ctx context.Context, tenant string, m *scoring.Mo
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "encoding the current version")
 	}
-	if _, err := r.blobs.Put(ctx, currentName(tenant), bytes.NewReader(body)); err != nil {
+	if base.etag == "" {
+		_, err = r.blobs.Create(ctx, currentName(tenant), bytes.NewReader(body))
+	} else {
+		_, err = r.blobs.Replace(ctx, currentName(tenant), base.etag, bytes.NewReader(body))
+	}
+	if fault.Is(err, fault.Conflict) {
+		return fault.Wrap(fault.Conflict, err, "other models of the tenant were published since these began to be trained: train again, so that nothing of those is lost")
+	}
+	if err != nil {
 		return fmt.Errorf("publishing models: %w", err)
 	}
 	r.mu.Lock()

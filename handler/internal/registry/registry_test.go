@@ -67,7 +67,7 @@ var day = portfolio.MustDate(2026, 3, 31)
 func TestPublished(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	blobs := newBlobs(t)
-	writer, reader := New(blobs, time.Now), New(blobs, func() time.Time { return now })
+	writer, reader := New(blobs.Store, time.Now), New(blobs, func() time.Time { return now })
 	if _, err := reader.Current(t.Context(), "t"); !fault.Is(err, fault.Conflict) {
 		t.Fatalf("before anything is published: %v", err)
 	}
@@ -269,5 +269,27 @@ func TestBaselines(t *testing.T) {
 	}
 	if c, err := New(blobs, time.Now).Current(t.Context(), "t"); err != nil || c.Version != later.Version {
 		t.Errorf("%v, %v", c, err)
+	}
+}
+
+// Of two that began with the same models, or with none, the first is published, and the other is told.
+func TestOverlappingPublications(t *testing.T) {
+	r := New(newBlobs(t), time.Now)
+	var before Base
+	for i := range 3 {
+		base, err := r.Base(t.Context(), "t")
+		must(t, err)
+		if before != (Base{}) && base == before {
+			t.Error("the base is the same after others were published")
+		}
+		first, second := models(t, day+portfolio.Date(2*i)), models(t, day+portfolio.Date(2*i+1))
+		must(t, r.PublishOver(t.Context(), "t", base, first, nil))
+		if err := r.PublishOver(t.Context(), "t", base, second, nil); !fault.Is(err, fault.Conflict) {
+			t.Errorf("round %d: the second: %v", i, err)
+		}
+		if m, err := r.Current(t.Context(), "t"); err != nil || m.Version != first.Version {
+			t.Errorf("round %d: the first is not current (%v)", i, err)
+		}
+		before = base
 	}
 }

@@ -1,7 +1,7 @@
 package run
 
-// RetriesPerChunk makes a run's budget of retries: so many a chunk of it: whatever the store refuses, the run asks
-// again no more often than that, and then leaves each refusal to the queue. Our choice: a chunk of
+// RetriesPerChunk, times a run's chunks, is its budget of retries: whatever the store refuses, the
+// run asks again no more often than that, and then leaves each refusal to the queue. Our choice: a chunk of
 // 19,000 customers whose scores are all written, with those that they supersede, asks some 400 times
 // (store.MaxOps a batch), of which twenty fail where 5% do; with what this allows one in eight may.
 // What is throttled does not count: see store.Meter.

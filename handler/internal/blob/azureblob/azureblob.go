@@ -73,8 +73,10 @@ func wrap(ctx context.Context, err error, doing string) error {
 		return fault.New(fault.NotFound, "no such blob")
 	case bloberror.HasCode(err, bloberror.ContainerNotFound):
 		return fault.Wrap(fault.Unconfigured, err, "%s: the container is not there", doing)
-	case bloberror.HasCode(err, bloberror.BlobAlreadyExists, bloberror.ConditionNotMet):
+	case bloberror.HasCode(err, bloberror.BlobAlreadyExists):
 		return fault.New(fault.Conflict, "the blob exists already")
+	case bloberror.HasCode(err, bloberror.ConditionNotMet):
+		return fault.New(fault.Conflict, "the blob was written by another")
 	case errors.As(err, &r) && (r.StatusCode == http.StatusUnauthorized || r.StatusCode == http.StatusForbidden):
 		return fault.Wrap(fault.Unconfigured, err, "%s", doing)
 	case errors.As(err, &r) && r.StatusCode == http.StatusNotFound:
@@ -133,6 +135,15 @@ func (s *Store) Put(ctx context.Context, name string, r io.Reader) (blob.Info, e
 // Create implements blob.Store.
 func (s *Store) Create(ctx context.Context, name string, r io.Reader) (blob.Info, error) {
 	return s.write(ctx, name, r, &sdk.AccessConditions{ModifiedAccessConditions: &sdk.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)}})
+}
+
+// Replace implements blob.Store.
+func (s *Store) Replace(ctx context.Context, name, etag string, r io.Reader) (blob.Info, error) {
+	i, err := s.write(ctx, name, r, &sdk.AccessConditions{ModifiedAccessConditions: &sdk.ModifiedAccessConditions{IfMatch: to.Ptr(azcore.ETag(`"` + etag + `"`))}})
+	if fault.Is(err, fault.NotFound) {
+		err = fault.New(fault.Conflict, "the blob was deleted by another")
+	}
+	return i, err
 }
 
 // A blob of up to a block is one request; a larger one is sent block by block, two at a time,

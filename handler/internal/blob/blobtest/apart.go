@@ -46,6 +46,11 @@ func (a apart) Create(ctx context.Context, name string, r io.Reader) (blob.Info,
 	return a.out(i), err
 }
 
+func (a apart) Replace(ctx context.Context, name, etag string, r io.Reader) (blob.Info, error) {
+	i, err := a.Store.Replace(ctx, a.in(name), etag, r)
+	return a.out(i), err
+}
+
 func (a apart) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, error] {
 	return func(yield func(blob.Info, error) bool) {
 		for i, err := range a.Store.List(ctx, a.folder+prefix) {

@@ -20,19 +20,21 @@ import (
 // Run tests a blob store. The function opens an empty one.
 func Run(t *testing.T, open func(t *testing.T) blob.Store) {
 	for name, test := range map[string]func(*suite){
-		"put and open":    testPutAndOpen,
-		"create":          testCreate,
-		"delete":          testDelete,
-		"names":           testNames,
-		"list":            testList,
-		"list and change": testListAndChange,
-		"etags":           testETags,
-		"whole":           testWhole,
-		"failed reader":   testFailedReader,
-		"open while put":  testOpenWhilePut,
-		"one create wins": testOneCreateWins,
-		"cancelled":       testCancelled,
-		"streams":         testStreams,
+		"put and open":     testPutAndOpen,
+		"create":           testCreate,
+		"replace":          testReplace,
+		"one replace wins": testOneReplaceWins,
+		"delete":           testDelete,
+		"names":            testNames,
+		"list":             testList,
+		"list and change":  testListAndChange,
+		"etags":            testETags,
+		"whole":            testWhole,
+		"failed reader":    testFailedReader,
+		"open while put":   testOpenWhilePut,
+		"one create wins":  testOneCreateWins,
+		"cancelled":        testCancelled,
+		"streams":          testStreams,
 	} {
 		t.Run(name, func(t *testing.T) { test(&suite{T: t, blobs: open(t)}) })
 	}
@@ -131,6 +133,67 @@ func testCreate(s *suite) {
 	s.is("a/b", "three")
 	if got := s.list(""); !slices.Equal(got, []string{"a/b"}) {
 		s.Errorf("there are %q", got)
+	}
+}
+
+func testReplace(s *suite) {
+	replace := func(etag, body string) (blob.Info, error) {
+		return s.blobs.Replace(s.Context(), "a/b", etag, strings.NewReader(body))
+	}
+	if _, err := replace("x", "none"); !fault.Is(err, fault.Conflict) {
+		s.Errorf("replacing what is not there: %v", err)
+	}
+	s.missing("a/b")
+	first := s.put("a/b", "one")
+	second, err := replace(first.ETag, "two")
+	if err != nil {
+		s.Fatal(err)
+	}
+	if got := s.is("a/b", "two"); got.ETag != second.ETag {
+		s.Errorf("Replace says %+v, Open says %+v", second, got)
+	}
+	for _, etag := range []string{first.ETag, "x"} {
+		if _, err := replace(etag, "three"); !fault.Is(err, fault.Conflict) {
+			s.Errorf("replacing what was replaced: %v", err)
+		}
+	}
+	s.is("a/b", "two")
+	failed := errors.New("failed")
+	if _, err := s.blobs.Replace(s.Context(), "a/b", second.ETag, iotest.ErrReader(failed)); !errors.Is(err, failed) {
+		s.Errorf("replacing from a reader that fails: %v", err)
+	}
+	if _, err := s.blobs.Replace(s.Context(), "../a", "x", strings.NewReader("x")); !fault.Is(err, fault.Invalid) {
+		s.Errorf("a name that is none: %v", err)
+	}
+	s.is("a/b", "two")
+}
+
+func testOneReplaceWins(s *suite) {
+	const n = 8
+	etag := s.put("a", "start").ETag
+	for range 5 {
+		infos, errs := make([]blob.Info, n), make([]error, n)
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() {
+				infos[i], errs[i] = s.blobs.Replace(s.Context(), "a", etag, strings.NewReader(fmt.Sprint(i)))
+			})
+		}
+		wg.Wait()
+		won := 0
+		for i, err := range errs {
+			switch {
+			case err == nil:
+				won++
+				etag = infos[i].ETag
+				s.is("a", fmt.Sprint(i))
+			case !fault.Is(err, fault.Conflict):
+				s.Error(err)
+			}
+		}
+		if won != 1 {
+			s.Fatalf("%d replaced the same blob", won)
+		}
 	}
 }
 

@@ -145,6 +145,58 @@ func (s *Store) Create(ctx context.Context, name string, r io.Reader) (blob.Info
 	return s.write(ctx, name, r, s.root.Link)
 }
 
+// Replace implements blob.Store. A file system has no rename on a condition, so that those who
+// replace blobs, also in other processes, take turns by a file that each creates while it looks and
+// renames. A Put in that moment is replaced all the same: what is replaced is only ever replaced.
+func (s *Store) Replace(ctx context.Context, name, etag string, r io.Reader) (blob.Info, error) {
+	return s.write(ctx, name, r, func(from, to string) error {
+		unlock, err := s.lock(ctx)
+		if err != nil {
+			return err
+		}
+		fi, err := s.root.Stat(to)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), err == nil && info(to, fi).ETag != etag:
+			err = fault.New(fault.Conflict, "the blob was written by another")
+		case err == nil:
+			err = s.root.Rename(from, to)
+		}
+		return errors.Join(err, unlock())
+	})
+}
+
+// replacing is the file that whoever replaces a blob holds; it is held for a look and a rename, so
+// that one that has been there for longer than stale was its killed holder's.
+var replacing = path.Join(Partial, "replacing")
+
+const (
+	stale = 10 * time.Second
+	pause = 5 * time.Millisecond // between looks whether the file is gone
+)
+
+func (s *Store) lock(ctx context.Context) (unlock func() error, err error) {
+	for {
+		f, err := s.root.OpenFile(replacing, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err == nil {
+			return func() error { return s.root.Remove(replacing) }, f.Close()
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		if fi, err := s.root.Stat(replacing); err == nil && time.Since(fi.ModTime()) > stale {
+			if err := s.root.Remove(replacing); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, err
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
 // write writes to a file apart and lets publish put it in its place, so that a reader
 // sees all or nothing, whenever the writer is killed.
 func (s *Store) write(ctx context.Context, name string, r io.Reader, publish func(from, to string) error) (blob.Info, error) {
