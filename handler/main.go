@@ -108,12 +108,17 @@ func serve() error {
 	if err != nil {
 		return err
 	}
+	after, err := exports.ParseAfter(cfg.ExportAfter)
+	if err != nil {
+		return err
+	}
 	customers := book.New(docs)
 	lists := actions.New(customers, docs)
 	traced := trace.Sender(queues)
 	runs := run.New(customers, docs, traced, models, lists, time.Now).WithWidth(quotas.Width)
 	loads := imports.New(customers, docs, blobs, traced, time.Now)
-	tables := exports.New(exports.NewMaker(customers, runs, lists, models, time.Now), docs, blobs, traced, time.Now)
+	tables := exports.New(exports.NewMaker(customers, runs, lists, models, time.Now), docs, blobs, traced, time.Now).WithAfter(after)
+	runs = runs.WithExports(tables)
 	scores := scoring.NewService(customers, models, time.Now)
 	decisions := decision.New(customers, models, time.Now)
 	reports := watch.New(customers, blobs, traced, models, time.Now)

@@ -39,6 +39,8 @@ type Config struct {
 	QuotaMinute  int         `envconfig:"POLIS_QUOTA_REQUESTS" default:"6000"`
 	QuotaTenants string      `envconfig:"POLIS_QUOTA_TENANTS"` // of some, as JSON
 
+	ExportAfter string `envconfig:"POLIS_EXPORT_AFTER_RUNS"` // tenants whose runs are exported, as JSON: see exports.After
+
 	ClientID string `envconfig:"AZURE_CLIENT_ID"` // of a user-assigned identity
 
 	StandinFolder string `envconfig:"POLIS_STANDINS"` // where stand-ins play Azure's part: see package parts

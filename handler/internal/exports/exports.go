@@ -44,6 +44,7 @@ type Exports struct {
 	blobs blob.Store
 	bus   bus.Sender
 	now   func() time.Time
+	after After
 }
 
 // New is the exports that a maker makes.
@@ -51,7 +52,7 @@ func New(m *Maker, s store.Store, blobs blob.Store, sender bus.Sender, now func(
 	if m == nil || s == nil || blobs == nil || sender == nil || now == nil {
 		panic("exports: a dependency is missing")
 	}
-	return &Exports{m, s, blobs, sender, now}
+	return &Exports{maker: m, store: s, blobs: blobs, bus: sender, now: now}
 }
 
 const prefix = "export\x1f"
@@ -72,16 +73,20 @@ type Request struct {
 
 // Start asks for an export.
 func (x *Exports) Start(ctx context.Context, t book.Tenant) (Export, error) {
-	now := x.now().UTC()
-	e := Export{ID: now.Format("20060102T150405") + "-" + strings.ToLower(rand.Text()[:8]), Status: "waiting", Created: now, Expires: now.Add(Keep)}
-	if err := x.put(ctx, t.ID, e, store.Create, ""); err != nil {
+	return x.ask(ctx, t.ID, x.now().UTC(), strings.ToLower(rand.Text()[:8]))
+}
+
+// ask records that an export waits, unless that is recorded already, and sends for the work.
+func (x *Exports) ask(ctx context.Context, tenant string, at time.Time, mark string) (Export, error) {
+	e := Export{ID: at.Format("20060102T150405") + "-" + mark, Status: "waiting", Created: at, Expires: at.Add(Keep)}
+	if err := x.put(ctx, tenant, e, store.Create, ""); err != nil && !fault.Is(err, fault.Conflict) {
 		return Export{}, err
 	}
-	body, err := json.Marshal(Request{t.ID, e.ID})
+	body, err := json.Marshal(Request{tenant, e.ID})
 	if err != nil {
 		return Export{}, fault.Wrap(fault.Internal, err, "encoding an export's request")
 	}
-	return e, x.bus.Send(ctx, Queue, bus.Message{ID: t.ID + "/export/" + e.ID, Body: body, ContentType: "application/json", Subject: "export"})
+	return e, x.bus.Send(ctx, Queue, bus.Message{ID: tenant + "/export/" + e.ID, Body: body, ContentType: "application/json", Subject: "export"})
 }
 
 func (x *Exports) put(ctx context.Context, tenant string, e Export, verb store.Verb, etag string) error {

@@ -59,6 +59,7 @@ type world struct {
 	docs   *sqlite.Store
 	blobs  *mortal
 	tenant book.Tenant
+	models *registry.Registry
 	sent   []bus.Message
 }
 
@@ -123,6 +124,7 @@ func newWorld(t *testing.T) *world {
 	w.book = book.New(docs)
 	must(t, w.book.CreateTenant(t.Context(), w.tenant))
 	models := registry.New(files, clock)
+	w.models = models
 	lists := actions.New(w.book, docs)
 	runs := run.New(w.book, docs, w, models, lists, clock)
 	w.maker = NewMaker(w.book, runs, lists, accepted{models}, clock)

@@ -115,8 +115,21 @@ func (r *Runs) listed(ctx context.Context, run Run, done map[int]*chunk, now tim
 // settle does what is left to do for a run that is recorded as completed. A kill may
 // have come before any of it, so whoever meets such a run does it again.
 func (r *Runs) settle(ctx context.Context, run Run) error {
-	if err := r.announce(ctx, run); err != nil {
+	d, err := r.store.Get(ctx, shared(run.Tenant), doneKey+run.ID)
+	if err != nil {
 		return err
+	}
+	var sum Summary
+	if err := json.Unmarshal(d.Body, &sum); err != nil {
+		return fault.Wrap(fault.Internal, err, "decoding a run's summary")
+	}
+	if err := r.announce(ctx, run, &sum); err != nil {
+		return err
+	}
+	if r.exporter != nil {
+		if err := r.exporter.AfterRun(ctx, run, sum.CompletedAt); err != nil {
+			return fmt.Errorf("asking for the export of run %s: %w", run.ID, err)
+		}
 	}
 	return r.tidy(ctx, run)
 }
@@ -210,16 +223,8 @@ const CompletedEvent = "polis.run.completed"
 
 // announce sends the run's one event. Its id is the run's, so a second one is dropped
 // by the bus or by whoever receives it.
-func (r *Runs) announce(ctx context.Context, run Run) error {
-	d, err := r.store.Get(ctx, shared(run.Tenant), doneKey+run.ID)
-	if err != nil {
-		return err
-	}
+func (r *Runs) announce(ctx context.Context, run Run, sum *Summary) error {
 	id := run.Tenant + "/" + run.ID + "/completed"
-	var sum Summary
-	if err := json.Unmarshal(d.Body, &sum); err != nil {
-		return fault.Wrap(fault.Internal, err, "decoding a run's summary")
-	}
 	told := event.Event{
 		ID: id, Tenant: run.Tenant, Type: CompletedEvent, Subject: run.ID, Time: sum.CompletedAt,
 		Data: map[string]any{"run_id": run.ID, "as_of": run.AsOf, "engines": run.Engines, "summary": sum},

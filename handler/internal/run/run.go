@@ -144,6 +144,21 @@ type Runs struct {
 	lists  *actions.Lists
 	now    func() time.Time
 	width  func(tenant string) int
+
+	exporter Exporter // nil where none is made
+}
+
+// Exporter asks for the export of a run that is completed, where its tenant wants one. It is asked at
+// least once, and must take asking again for the same.
+type Exporter interface {
+	AfterRun(ctx context.Context, r Run, completed time.Time) error
+}
+
+// WithExports is the runs that are exported when they are completed.
+func (r *Runs) WithExports(x Exporter) *Runs {
+	more := *r
+	more.exporter = x
+	return &more
 }
 
 // WithWidth is the runs with widths by tenant, at least 1, instead of DefaultWidth. Runs that were started keep
@@ -159,7 +174,7 @@ func New(b *book.Book, s store.Store, sender bus.Sender, m Models, l *actions.Li
 	if b == nil || s == nil || sender == nil || m == nil || l == nil || now == nil {
 		panic("run: a dependency is missing")
 	}
-	return &Runs{b, s, sender, m, l, now, func(string) int { return DefaultWidth }}
+	return &Runs{book: b, store: s, bus: sender, models: m, lists: l, now: now, width: func(string) int { return DefaultWidth }}
 }
 
 const (
