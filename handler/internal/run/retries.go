@@ -1,6 +1,6 @@
 package run
 
-// RetriesPerChunk, times a run's chunks, is its budget of retries: whatever the store refuses, the
+// RetriesPerChunk are a run's budget of retries, times its chunks: whatever the store refuses, the
 // run asks again no more often than that, and then leaves each refusal to the queue. Our choice: a chunk of
 // 19,000 customers whose scores are all written, with those that they supersede, asks some 400 times
 // (store.MaxOps a batch), of which twenty fail where 5% do; with what this allows one in eight may.
