@@ -71,32 +71,26 @@ func New(s Services) invoke.Functions {
 		f.Timers[capital(e)+"Nightly"] = s.nightly
 	}
 	f.Timers["DriftMonthly"] = s.monthly
-	f.Queues["ImportWork"] = func(ctx context.Context, m invoke.Message) error {
-		var q imports.Request
-		if err := decode(m.Body, &q); err != nil {
-			return err
-		}
-		return s.Imports.Work(ctx, q)
-	}
-	f.Queues["ExportWork"] = func(ctx context.Context, m invoke.Message) error {
-		var q exports.Request
-		if err := decode(m.Body, &q); err != nil {
-			return err
-		}
-		return s.Exports.Work(ctx, q)
-	}
-	f.Queues["RunChunks"] = func(ctx context.Context, m invoke.Message) error {
-		var q run.ChunkRequest
-		if err := decode(m.Body, &q); err != nil {
-			return err
-		}
-		return s.Runs.Work(ctx, q)
-	}
+	f.Queues["ImportWork"] = work(s.Imports.Work)
+	f.Queues["ExportWork"] = work(s.Exports.Work)
+	f.Queues["RunChunks"] = work(s.Runs.Work)
 	return f
 }
 
-// decode reads a message's JSON, strictly: a field that we do not know may be one that
-// the sender counts on.
+// work is a queue of messages that Polis sends to itself. While one version takes over from
+// another each reads what the other sent, so fields that it does not know are passed over.
+func work[T any](do func(context.Context, T) error) invoke.Queue {
+	return func(ctx context.Context, m invoke.Message) error {
+		var q T
+		if err := json.Unmarshal(m.Body, &q); err != nil {
+			return fault.New(fault.Malformed, "the message is not the JSON that this queue takes")
+		}
+		return do(ctx, q)
+	}
+}
+
+// decode reads a caller's JSON, strictly: a field that we do not know may be one that the
+// sender counts on.
 func decode(body []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()

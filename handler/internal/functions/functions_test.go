@@ -1,11 +1,13 @@
 package functions
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,7 +15,9 @@ import (
 	"polis/handler/internal/deadletter"
 	"polis/handler/internal/event"
 	"polis/handler/internal/exports"
+	"polis/handler/internal/fault"
 	"polis/handler/internal/imports"
+	"polis/handler/internal/invoke"
 	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
 	"polis/infra/estate"
@@ -85,6 +89,21 @@ func TestFunctionsOfTheFolder(t *testing.T) {
 	}
 }
 
+// What Polis sends to itself is read by the version before as well as by the next.
+func TestAFieldOfAnotherVersion(t *testing.T) {
+	for _, q := range []string{`{"bucket":3,"of_tomorrow":{"a":1}}`, `{"bucket":3}`} {
+		bucket := 0
+		if err := work(func(_ context.Context, q run.ChunkRequest) error { bucket = q.Bucket; return nil })(t.Context(), invoke.Message{Body: []byte(q)}); err != nil || bucket != 3 {
+			t.Errorf("%s: bucket %d, %v", q, bucket, err)
+		}
+	}
+	for _, q := range []string{``, `[]`, `{"bucket":"3"}`, `{"bucket":3} {}`} {
+		if err := work(func(context.Context, run.ChunkRequest) error { return nil })(t.Context(), invoke.Message{Body: []byte(q)}); !fault.Is(err, fault.Malformed) {
+			t.Errorf("%s: %v", q, err)
+		}
+	}
+}
+
 // TestEstate holds what the code names to what the estate in Azure has, both ways: queues
 // and topics that it sends to, queues that its functions receive from, and schedules.
 func TestEstate(t *testing.T) {
@@ -110,6 +129,14 @@ func TestEstate(t *testing.T) {
 	}
 	for name := range want {
 		t.Errorf("the estate has neither queue nor topic %s", name)
+	}
+	// Who sends to what: workers and clocks complete runs too, and ask for what comes after one.
+	for queue, want := range map[string][]string{imports.Queue: {"api"}, exports.Queue: {"api", "clock", "work"}, run.ChunkQueue: {"api", "clock", "work"}} {
+		for _, q := range needs.Bus.Queues {
+			if q.Name == queue && !slices.Equal(q.SentBy, want) {
+				t.Errorf("the estate lets %v send to %s, the code has %v do it", q.SentBy, queue, want)
+			}
+		}
 	}
 	if needs.Bus.DuplicateWindow != fmt.Sprintf("PT%.0fM", sqlitebus.DuplicateWindow.Minutes()) {
 		t.Errorf("the estate remembers ids for %s, the embedded bus for %s", needs.Bus.DuplicateWindow, sqlitebus.DuplicateWindow)

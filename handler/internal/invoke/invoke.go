@@ -135,8 +135,9 @@ func (h *handler) call(r *http.Request, name string, queue Queue, timer Timer, l
 func (h *handler) message(ctx context.Context, name string, queue Queue, m Message, log zerolog.Logger) error {
 	err := queue(trace.With(ctx, m.Parent), m)
 	switch fault.KindOf(err) {
-	case fault.Internal, fault.Unavailable, fault.Cancelled:
-		return err // nil, or worth another try
+	case fault.Internal, fault.Unavailable, fault.Cancelled, fault.Unconfigured:
+		// Nil, or worth another try: a right or a setting that is missing is no fault of the message.
+		return err
 	}
 	var f *fault.Error
 	reason := "cannot succeed"

@@ -146,6 +146,7 @@ func TestWhatFailsAndHow(t *testing.T) {
 		{"invalid", fault.New(fault.Invalid, "no"), 200, 1},
 		{"unknown tenant", fault.New(fault.NotFound, "no such tenant"), 200, 1},
 		{"the store is away", fault.New(fault.Unavailable, "busy"), 500, 0},
+		{"a right that is missing", fault.New(fault.Unconfigured, "refused"), 500, 0},
 		{"cut off", fault.Wrap(fault.Cancelled, context.Canceled, "scoring"), 500, 0},
 		{"ours", context.DeadlineExceeded, 500, 0},
 	} {

@@ -3,7 +3,6 @@ package run
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -68,8 +67,12 @@ func (r *Runs) Work(ctx context.Context, req ChunkRequest) error {
 		err := r.score(store.Metered(ctx, meter), t, run, req.Bucket, meter)
 		spent += int(meter.Retries.Load())
 		if err != nil {
-			err = fmt.Errorf("scoring chunk %d of run %s: %w", req.Bucket, run.ID, err)
-			return errors.Join(err, r.pass(ctx, run, req.Bucket, spent, err))
+			// Where the lane cannot be passed on, that is what counts: a message that goes to the
+			// dead letters would take the lane with it, and one that comes again tries both again.
+			if lost := r.pass(ctx, run, req.Bucket, spent, err); lost != nil {
+				return fmt.Errorf("passing on the lane of a chunk that failed: %w", lost)
+			}
+			return fmt.Errorf("scoring chunk %d of run %s: %w", req.Bucket, run.ID, err)
 		}
 	}
 	if err := r.follow(ctx, run, req.Bucket, spent); err != nil {

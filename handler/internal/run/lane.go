@@ -82,7 +82,8 @@ func (r *Runs) follow(ctx context.Context, run Run, bucket, spent int) error {
 // letters, and the others must not wait until somebody has looked at it. What fails for a
 // passing reason holds its lane, since more of the same would only press on what is down.
 func (r *Runs) pass(ctx context.Context, run Run, bucket, spent int, why error) error {
-	if fault.Is(why, fault.Unavailable) || fault.Is(why, fault.Cancelled) {
+	switch fault.KindOf(why) {
+	case fault.Unavailable, fault.Cancelled, fault.Unconfigured:
 		return nil
 	}
 	return r.follow(ctx, run, bucket, spent)

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"polis/handler/internal/book"
+	"polis/handler/internal/bus"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/scoring"
 	"polis/handler/internal/store"
@@ -122,7 +123,7 @@ func (m onlyModels) Version(context.Context, string, string) (*scoring.Models, e
 // A chunk that fails for good does not hold up those behind it, and one that fails for a passing
 // reason does.
 func TestAFailedChunkPassesItsLaneOn(t *testing.T) {
-	for why, passes := range map[fault.Kind]bool{fault.Internal: true, fault.Unavailable: false, fault.Cancelled: false} {
+	for why, passes := range map[fault.Kind]bool{fault.Internal: true, fault.Unavailable: false, fault.Cancelled: false, fault.Unconfigured: false} {
 		f := newFixture(t)
 		f.runs = f.runs.WithWidth(func(string) int { return 1 })
 		p := f.start(today, false)
@@ -145,6 +146,35 @@ type failing struct {
 }
 
 func (f failing) Version(context.Context, string, string) (*scoring.Models, error) { return nil, f.err }
+
+// A chunk that fails for good while the bus is away comes again: in the dead letters it would
+// take its lane with it.
+func TestALaneThatCannotBePassedOnWaits(t *testing.T) {
+	f := newFixture(t)
+	f.runs = f.runs.WithWidth(func(string) int { return 1 })
+	p := f.start(today, false)
+	models, wire := f.runs.models, f.runs.bus
+	f.runs.models = failing{models, fault.New(fault.Invalid, "no such model")}
+	f.runs.bus = deaf{}
+	req := ChunkRequest{f.tenant.ID, p.ID, 0, 0}
+	if err := f.runs.Work(t.Context(), req); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("while the bus is away: %v", err)
+	}
+	f.runs.bus = wire
+	if err := f.runs.Work(t.Context(), req); !fault.Is(err, fault.Invalid) {
+		t.Errorf("afterwards: %v", err)
+	}
+	if live, _, err := f.bus.Depth(t.Context(), ChunkQueue); err != nil || live != 2 {
+		t.Errorf("%d messages in the queue, %v", live, err)
+	}
+}
+
+// deaf is a bus that is away.
+type deaf struct{}
+
+func (deaf) Send(context.Context, string, ...bus.Message) error {
+	return fault.New(fault.Unavailable, "the bus is away")
+}
 
 // A run of before there were lanes goes on as it began: all chunks are sent for.
 func TestARunWithoutLanes(t *testing.T) {

@@ -58,11 +58,11 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2026-03-15' = {
     locations: [for (l, i) in locations: { locationName: l, failoverPriority: i, isZoneRedundant: zones }]
     enableAutomaticFailover: several
     enableMultipleWriteLocations: false
-    // docs/adr/009: with two regions at most 300 s of writes are lost with one of them. Runs and
-    // interactive reads ask for less, each request for itself, and pay for less.
+    // docs/adr/009: with two regions at most 300 s of writes are lost with one of them. Either level
+    // reads what was written before in the region of writes; runs ask for less, and pay for less.
     consistencyPolicy: several
       ? { defaultConsistencyLevel: 'BoundedStaleness', maxIntervalInSeconds: 300, maxStalenessPrefix: 100000 }
-      : { defaultConsistencyLevel: 'Session' }
+      : { defaultConsistencyLevel: 'Strong' }
     capabilities: serverless ? [{ name: 'EnableServerless' }] : []
     backupPolicy: { type: 'Continuous', continuousModeProperties: { tier: 'Continuous30Days' } }
     disableLocalAuth: true
