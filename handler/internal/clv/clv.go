@@ -57,7 +57,8 @@ type Result struct {
 	Band    score.Band
 	Segment *Segment // nil where there is no value
 	// WithoutChurn is that churn knows too little to tell the customer from others, and has one
-	// probability for all who are as it, or for the book: the segment is then of value alone.
+	// probability for all who are as it, or for the book; or that the relation's end is recorded:
+	// the segment is then of value alone.
 	WithoutChurn bool
 
 	// Relation is the sum over those members of the relation that are valued.
@@ -306,7 +307,8 @@ func (e *Engine) Score(in feature.Input, rk *risk.Result, contacts int, wants []
 	e.expect(r)
 	e.draw(v, rates, r)
 	r.Band = e.m.Bands.Of(r.Value)
-	r.WithoutChurn = e.alike || e.ch.Experience.Alike()
+	// An end that is recorded is a fact: it puts nobody among those who are likelier to leave.
+	r.WithoutChurn = e.alike || e.ch.Experience.Alike() || e.ch.EndsOn != 0
 	r.Segment = e.m.segment(&e.s, r.Value, e.ch.Lapsed[12], r.WithoutChurn)
 	e.members++
 }

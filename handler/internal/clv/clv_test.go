@@ -586,6 +586,22 @@ func TestOneProbabilityForSome(t *testing.T) {
 	}
 }
 
+// TestAKnownEndIsNoLikelihood: nor is who has given notice.
+func TestAKnownEndIsNoLikelihood(t *testing.T) {
+	in := scoretest.Input(asOf, person(policy("a", "motor", 100000, 0)))
+	s := settings(Intermediary)
+	s.HorizonMonths = 12
+	for known, want := range map[portfolio.Date]string{0: "critical", asOf.AddMonths(5): "core"} {
+		m := still(s)
+		m.Freeze([]float64{0, 10, 100, 150}, []float64{0.01, 0.02, 0.03, 0.04, 0.05})
+		ch := ends(0.01)
+		ch.EndsOn = known
+		if r := scored(s, m, in, claims("a", 0, 0), ch, 0); r.Segment.Code != want || r.WithoutChurn != (known != 0) {
+			t.Errorf("%v: %s, without churn %v", known, r.Segment.Code, r.WithoutChurn)
+		}
+	}
+}
+
 // TestSettingsAreChecked: each rule names its field.
 func TestSettingsAreChecked(t *testing.T) {
 	if err := Defaults.Check(); err != nil {

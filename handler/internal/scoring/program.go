@@ -11,7 +11,7 @@ import (
 // the rows are not what they were. It is raised on purpose: a test compares scores of a
 // models' file that does not change, and fails where they moved and the number did not. Scores
 // that were stored before there were numbers are of program 0.
-const Program = 4
+const Program = 5
 
 // Build is the version of the program's module and the revision that it was built from, as far
 // as the build says; "" where it does not. It names the source, which Program does not, and

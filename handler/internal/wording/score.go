@@ -204,15 +204,18 @@ func (j *said) told() []part {
 	return j.Explained.Parts
 }
 
-// ends reports whether all of the customer's own policies are known to end: else it is
-// another member's notice that the relation's end is known by, and not for this one to hear.
-func (j *said) ends() bool {
+// ends is the day on which the last of the customer's own policies is known to end; "" where one
+// of them goes on. The relation's end may be known by another member's notice, which is not for
+// this one to hear.
+func (j *said) ends() string {
+	last := ""
 	for _, p := range j.Policies {
 		if p.EndsOn == "" {
-			return false
+			return ""
 		}
+		last = max(last, p.EndsOn) // as text days come in their order
 	}
-	return len(j.Policies) > 0
+	return last
 }
 
 // about is the branch of the policy, or the group of the offer, that the reasons are of; ""
@@ -254,7 +257,7 @@ func (w *writer) summary(j *said) {
 		w.say("summary", j.Status, "status", j.Status, nil)
 		return
 	}
-	if j.EndsOn != "" && !j.ends() {
+	if j.EndsOn != "" && j.ends() == "" {
 		w.say("summary", j.Engine, "ending", "another", nil)
 		return
 	}
@@ -270,7 +273,7 @@ func (w *writer) summary(j *said) {
 	case "churn":
 		switch {
 		case j.EndsOn != "":
-			key, standing, what["on"] = "churn.ending", false, day(w.l, j.EndsOn)
+			key, standing, what["on"] = "churn.ending", false, day(w.l, j.ends())
 		case j.Definition == "one_policy" || j.Definition == "one_branch":
 			key = "churn." + j.Definition
 		}

@@ -114,6 +114,24 @@ func TestNothingOfAnotherMember(t *testing.T) {
 	}
 }
 
+// TestAKnownEndIsOnesOwn: of a household each member is told when its own policies end, and not
+// when another's do, which the relation's end goes by.
+func TestAKnownEndIsOnesOwn(t *testing.T) {
+	for policies, want := range map[string]string{
+		`{"policy_id":"a","branch":"motor","ends_on":"2027-02-01"}`:                                                               "1 February 2027",
+		`{"policy_id":"b","branch":"motor","ends_on":"2027-02-01"},{"policy_id":"a","branch":"home","ends_on":"2026-12-15"}`:      "1 February 2027",
+		`{"policy_id":"a","branch":"motor","ends_on":"2027-05-01"},{"policy_id":"b","branch":"liability","ends_on":"2027-02-01"}`: "1 May 2027",
+	} {
+		list, err := Default().Text(EN, []byte(`{"engine":"churn","status":"scored","band":"high","definition":"all","probability":1,"basis":"own","ends_on":"2027-05-01","policies":[`+policies+`],"reasons":{"of":"another_member","top":[]}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list) == 0 || !strings.Contains(list[0].Text, want) {
+			t.Errorf("%s: %+v, want %s", policies, list, want)
+		}
+	}
+}
+
 // TestNoCauseIsClaimed: a model knows what goes together, so no reason says that what is
 // known of a customer makes anything happen.
 func TestNoCauseIsClaimed(t *testing.T) {
