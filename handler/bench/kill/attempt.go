@@ -164,13 +164,17 @@ func (w *world) collect(ctx context.Context, s *state) error {
 		}
 	}
 	for _, topic := range []string{event.Queue, functions.ResultQueue} {
+		all := topic + "/Subscriptions/all"
 		for {
-			got, err := w.bus.Receive(ctx, topic+"/Subscriptions/all", 100, time.Minute, 0)
+			// Nothing within a moment does not mean that there is nothing.
+			if live, _, err := w.bus.Depth(ctx, all); err != nil {
+				return err
+			} else if live == 0 {
+				break
+			}
+			got, err := w.bus.Receive(ctx, all, 100, time.Minute, 0)
 			if err != nil {
 				return err
-			}
-			if len(got) == 0 {
-				break
 			}
 			for _, d := range got {
 				if err := s.message(topic, d.ID, d.Body); err != nil {
