@@ -250,9 +250,14 @@ type matter struct{ customer, action, about string }
 func (c *Candidate) matter() matter { return matter{c.Customer, c.Action, c.About} }
 
 // itemID is the same for the same matter opened on the same day, so that a repeated run makes
-// the same list.
-func (m matter) itemID(opened portfolio.Date) string {
-	sum := sha256.Sum256([]byte(m.customer + "\x1f" + m.action + "\x1f" + m.about + "\x1f" + opened.String()))
+// the same list; but where what is new brings it back after a reply, that is another item, whose
+// reply is another one too.
+func (c *Candidate) itemID(opened portfolio.Date) string {
+	of := c.Customer + "\x1f" + c.Action + "\x1f" + c.About + "\x1f" + opened.String()
+	if len(c.New) > 0 {
+		of += fmt.Sprintf("\x1f%q\x1f%d\x1f%d", c.Cause.Rules, c.Cause.Complaints, c.Cause.Claims)
+	}
+	sum := sha256.Sum256([]byte(of))
 	return hex.EncodeToString(sum[:8])
 }
 
@@ -275,11 +280,15 @@ func Make(tenant string, head Head, before *List, top *Top, f *feedback.Settings
 			}
 		}
 	}
+	goesOn := func(c *Candidate) (place, bool) {
+		was, there := old[c.matter()]
+		return was, there && (was.Status == feedback.Open || len(c.New) == 0)
+	}
 	held := func(c *Candidate) bool {
 		if c.Part.Owed() {
 			return false
 		}
-		if was, lives := old[c.matter()]; lives { // its lot has fallen
+		if was, lives := goesOn(c); lives { // its lot has fallen
 			return was.held
 		}
 		return f.Effects.HeldOut(tenant, c.Customer, c.Action, head.Date)
@@ -291,7 +300,7 @@ func Make(tenant string, head Head, before *List, top *Top, f *feedback.Settings
 	}
 	for _, part := range [...][]Candidate{top.care, top.advice, top.commercial} {
 		for i := range part {
-			if was, lives := old[part[i].matter()]; lives && was.Due != 0 {
+			if was, lives := goesOn(&part[i]); lives && was.Due != 0 {
 				part[i].Due = min(part[i].Due, was.Due)
 			}
 		}
@@ -300,13 +309,13 @@ func Make(tenant string, head Head, before *List, top *Top, f *feedback.Settings
 	l.Snooze = f.Snooze
 	for _, c := range top.Ranked() {
 		it := Item{
-			ID: c.matter().itemID(head.Date), Customer: c.Customer, Relation: c.Relation, Part: c.Part, Action: c.Action, About: c.About,
+			ID: c.itemID(head.Date), Customer: c.Customer, Relation: c.Relation, Part: c.Part, Action: c.Action, About: c.About,
 			Priority: c.Priority, Opened: head.Date, Due: c.Due, Status: feedback.Open, Channels: c.Channels, instead: c.Instead, cause: c.Cause, New: c.New,
 		}
 		if c.Also.Action != "" {
 			it.Also = []Beside{{c.Also.Action, c.Also.About}}
 		}
-		if was, lives := old[c.matter()]; lives {
+		if was, lives := goesOn(&c); lives {
 			it.ID, it.Opened, it.Judgement = was.ID, was.Opened, was.Judgement
 		}
 		out := held(&c)

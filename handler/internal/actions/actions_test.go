@@ -82,6 +82,28 @@ func TestWhatAnItemIs(t *testing.T) {
 	}
 }
 
+// TestWhatComesBackIsAnotherItem: what is new brings an item back on the day of the reply too,
+// and the reply to that one is not the reply to the first.
+func TestWhatComesBackIsAnotherItem(t *testing.T) {
+	care := func(claims int, news ...string) *Top {
+		return topOf(Candidate{Customer: "c1", Relation: "c:c1", Part: Care, Action: "care_review", Cause: feedback.Cause{Rules: []string{"claims"}, Claims: claims}, New: news})
+	}
+	first := Make("t", Head{Date: monday, Run: "r1"}, nil, care(3), &none)
+	first.Items[0].Status = feedback.Done
+	second := Make("t", Head{Date: monday, Run: "r1"}, first, care(4, "new_claim"), &none)
+	it := second.Items[0]
+	if it.ID == first.Items[0].ID || it.Status != feedback.Open || len(second.opened) != 1 || second.opened[0].Item != it.ID || second.opened[0].Cause.Claims != 4 {
+		t.Errorf("a fourth claim brings back %+v, suggested %+v", it, second.opened)
+	}
+	if again := Make("t", Head{Date: monday, Run: "r1"}, second, care(4, "new_claim"), &none); again.Items[0].ID != it.ID {
+		t.Error("a repeated run makes another item")
+	}
+	second.Items[0].Status = feedback.Done
+	if third := Make("t", Head{Date: monday, Run: "r1"}, second, care(5, "new_claim"), &none); third.Items[0].ID == it.ID || third.Items[0].ID == first.Items[0].ID {
+		t.Error("a fifth claim brings back an item that was replied to")
+	}
+}
+
 // TestItemsOfOld: those of a list from before an item's id said what it is about live on by the
 // id they have. Where it was opened for something else, what is said of it is kept under what
 // it is about now.

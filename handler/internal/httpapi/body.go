@@ -110,10 +110,11 @@ func unclear(body []byte) (out []fault.Field) {
 		if n := len(levels); n > 0 && levels[n-1].names != nil && !named {
 			if name, ok := token.(string); ok {
 				l := &levels[n-1]
-				if l.name = name; l.names[name] {
+				folded := strings.ToLower(name) // as it decodes
+				if l.name = name; l.names[folded] {
 					out = append(out, fault.Field{Pointer: pointer(), Detail: "is given twice"})
 				}
-				l.names[name], named = true, true
+				l.names[folded], named = true, true
 				continue
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -27,22 +26,23 @@ func TestPointers(t *testing.T) {
 		body string
 		want []string
 	}{
-		"an amount":                     {new(portfolio.Aggregate), strings.Replace(aggregateOf, "%s", `{"annual_premium":"secret"}`, 1), []string{"/policies/2/annual_premium"}},
-		"a date":                        {new(portfolio.Aggregate), strings.Replace(aggregateOf, "%s", `{"start_date":"secret"}`, 1), []string{"/policies/2/start_date"}},
-		"another kind of JSON":          {new(portfolio.Aggregate), strings.Replace(aggregateOf, "%s", `{"notice_months":1234567.5}`, 1), []string{"/policies/2/notice_months"}},
-		"of the version":                {new(portfolio.Aggregate), strings.Replace(aggregateOf, "%s", `{"recorded_at":"secret"}`, 1), []string{"/policies/2/recorded_at"}},
-		"no field":                      {new(portfolio.Aggregate), strings.Replace(aggregateOf, "%s", `{"a/b~c":"secret"}`, 1), []string{"/policies/2/a~1b~0c"}},
-		"no row":                        {new(portfolio.Aggregate), strings.Replace(aggregateOf, "%s", `"secret"`, 1), []string{"/policies/2"}},
-		"no rows":                       {new(portfolio.Aggregate), `{"claims":{"secret":1}}`, []string{"/claims"}},
-		"no object":                     {new(portfolio.Aggregate), `["secret"]`, []string{""}},
-		"a list in a row":               {new(portfolio.Aggregate), `{"customers":[{"consents":[{},{"given":"secret"}]}]}`, []string{"/customers/0/consents/1/given"}},
-		"several":                       {new(portfolio.Aggregate), `{"contacts":[{"contacted_at":"secret"}],"claims":[{"paid":0.001},{"paid":true}]}`, []string{"/contacts/0/contacted_at", "/claims/0/paid", "/claims/1/paid"}},
-		"a batch":                       {new(scoring.Request), `{"aggregates":[{"customers":[]},{"claims":[{"loss_date":"secret"}]}]}`, []string{"/aggregates/1/claims/0/loss_date"}},
-		"an engine":                     {new(runRequest), `{"engines":["risk","secret"]}`, []string{"/engines/1"}},
-		"a name twice":                  {new(portfolio.Aggregate), `{"customers":[{"customer_id":"C","segment":"a"},{"segment":"b","customer_id":"C","customer_id":"secret"}],"customers":[]}`, []string{"/customers/1/customer_id", "/customers"}},
-		"null in a list":                {new(scoring.WhatIfRequest), `{"customers":["a",null],"changes_percent":[5,{},null]}`, []string{"/changes_percent/1"}},
-		"only null in lists":            {new(scoring.WhatIfRequest), `{"as_of":null,"customers":["a",null],"changes_percent":[5,null,3,null]}`, []string{"/customers/1", "/changes_percent/1", "/changes_percent/3"}},
-		"case is folded, as it decodes": {new(portfolio.Aggregate), `{"Policies":[{"START_DATE":"secret"}]}`, []string{"/Policies/0/START_DATE"}},
+		"an amount":                      {new(portfolio.Aggregate), strings.Replace(aggregateOf, "%s", `{"annual_premium":"secret"}`, 1), []string{"/policies/2/annual_premium"}},
+		"a date":                         {new(portfolio.Aggregate), strings.Replace(aggregateOf, "%s", `{"start_date":"secret"}`, 1), []string{"/policies/2/start_date"}},
+		"another kind of JSON":           {new(portfolio.Aggregate), strings.Replace(aggregateOf, "%s", `{"notice_months":1234567.5}`, 1), []string{"/policies/2/notice_months"}},
+		"of the version":                 {new(portfolio.Aggregate), strings.Replace(aggregateOf, "%s", `{"recorded_at":"secret"}`, 1), []string{"/policies/2/recorded_at"}},
+		"no field":                       {new(portfolio.Aggregate), strings.Replace(aggregateOf, "%s", `{"a/b~c":"secret"}`, 1), []string{"/policies/2/a~1b~0c"}},
+		"no row":                         {new(portfolio.Aggregate), strings.Replace(aggregateOf, "%s", `"secret"`, 1), []string{"/policies/2"}},
+		"no rows":                        {new(portfolio.Aggregate), `{"claims":{"secret":1}}`, []string{"/claims"}},
+		"no object":                      {new(portfolio.Aggregate), `["secret"]`, []string{""}},
+		"a list in a row":                {new(portfolio.Aggregate), `{"customers":[{"consents":[{},{"given":"secret"}]}]}`, []string{"/customers/0/consents/1/given"}},
+		"several":                        {new(portfolio.Aggregate), `{"contacts":[{"contacted_at":"secret"}],"claims":[{"paid":0.001},{"paid":true}]}`, []string{"/contacts/0/contacted_at", "/claims/0/paid", "/claims/1/paid"}},
+		"a batch":                        {new(scoring.Request), `{"aggregates":[{"customers":[]},{"claims":[{"loss_date":"secret"}]}]}`, []string{"/aggregates/1/claims/0/loss_date"}},
+		"an engine":                      {new(runRequest), `{"engines":["risk","secret"]}`, []string{"/engines/1"}},
+		"a name twice":                   {new(portfolio.Aggregate), `{"customers":[{"customer_id":"C","segment":"a"},{"segment":"b","customer_id":"C","customer_id":"secret"}],"customers":[]}`, []string{"/customers/1/customer_id", "/customers"}},
+		"a name twice, in other letters": {new(scoring.Request), `{"as_of":"2026-03-31","As_Of":"2025-03-31"}`, []string{"/As_Of"}},
+		"null in a list":                 {new(scoring.WhatIfRequest), `{"customers":["a",null],"changes_percent":[5,{},null]}`, []string{"/changes_percent/1"}},
+		"only null in lists":             {new(scoring.WhatIfRequest), `{"as_of":null,"customers":["a",null],"changes_percent":[5,null,3,null]}`, []string{"/customers/1", "/changes_percent/1", "/changes_percent/3"}},
+		"case is folded, as it decodes":  {new(portfolio.Aggregate), `{"Policies":[{"START_DATE":"secret"}]}`, []string{"/Policies/0/START_DATE"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := decode([]byte(c.body), c.into)
@@ -82,6 +82,12 @@ func TestPointersOfRules(t *testing.T) {
 	for i := range want {
 		want[i] = "/aggregates/1" + want[i]
 	}
+	// What Polis keeps it takes back, and scores: two rows of a version come of two imports of a day.
+	kept := aggregate("B2")
+	kept["policies"] = append(kept["policies"].([]any), kept["policies"].([]any)[0])
+	if out := w.json("key-one", "PUT", "/api/v1/customers/B2", kept); out.Code != 201 {
+		t.Errorf("two rows of a version: %d %s", out.Code, out.Body)
+	}
 	for _, path := range []string{"risk/scores", "churn/what-ifs"} {
 		body := map[string]any{"customers": []string{"B1", "B2", "B1"}}
 		if path == "churn/what-ifs" {
@@ -90,15 +96,6 @@ func TestPointersOfRules(t *testing.T) {
 		if out := w.json("key-one", "POST", "/api/v1/"+path, body); out.Code != 422 || !slices.Equal(told(out.Body.Bytes()), []string{"/customers/2"}) {
 			t.Errorf("%s: %d %s", path, out.Code, out.Body)
 		}
-	}
-	double := aggregate("B1")
-	for _, rows := range []string{"customers", "policies"} {
-		list := double[rows].([]any)
-		double[rows] = append(list, list[0])
-	}
-	twice := []string{fmt.Sprintf("/customers/%d/customer_id", len(double["customers"].([]any))-1), fmt.Sprintf("/policies/%d/policy_id", len(double["policies"].([]any))-1)}
-	if out := w.json("key-one", "PUT", "/api/v1/customers/B1", double); out.Code != 422 || !slices.Equal(told(out.Body.Bytes()), twice) {
-		t.Errorf("%d %s, want %q", out.Code, out.Body, twice)
 	}
 	out = w.json("key-one", "POST", "/api/v1/risk/scores", map[string]any{"aggregates": []any{aggregate("A"), bad}})
 	if got := told(out.Body.Bytes()); out.Code != 422 || !slices.Equal(got, want) {

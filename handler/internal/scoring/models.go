@@ -129,13 +129,44 @@ func readSettings(line []byte) (Settings, error) {
 // what a tenant has set outlives the models. What cannot be read, or would not be taken today,
 // is fault.Malformed.
 func ParseSettings(body []byte) (Settings, error) {
-	_, rest, _ := bytes.Cut(body, []byte{'\n'})
+	head, rest, _ := bytes.Cut(body, []byte{'\n'})
 	line, _, _ := bytes.Cut(rest, []byte{'\n'})
+	var f struct {
+		Format int `json:"format"`
+	}
+	if json.Unmarshal(head, &f) == nil && f.Format < 6 {
+		line = ofRelations(line)
+	}
 	s, err := readSettings(line)
 	if err == nil {
 		err = s.Check()
 	}
 	return s, fault.Wrap(fault.Malformed, err, "reading the settings of models")
+}
+
+// ofRelations is a line of settings of before format 6, by the names of now: churn's market had
+// its lapse and other of relations. Its rates of policies were of those whose relation goes on,
+// which nothing goes by any more: those of now are as this program comes with them.
+func ofRelations(line []byte) []byte {
+	var all, churn, market map[string]json.RawMessage
+	if json.Unmarshal(line, &all) != nil || json.Unmarshal(all["churn"], &churn) != nil || json.Unmarshal(churn["market"], &market) != nil {
+		return line
+	}
+	for was, is := range map[string]string{"lapse": "relation_lapse", "other": "relation_other"} {
+		if rate, ok := market[was]; ok {
+			market[is] = rate
+			delete(market, was)
+		}
+	}
+	churn["market"] = marshalled(market)
+	all["churn"] = marshalled(churn)
+	return marshalled(all)
+}
+
+// marshalled is JSON of what was read from JSON, which cannot fail.
+func marshalled(v map[string]json.RawMessage) json.RawMessage {
+	b, _ := json.Marshal(v)
+	return b
 }
 
 func settingsLine(s Settings) ([]byte, error) {

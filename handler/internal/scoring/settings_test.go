@@ -3,6 +3,7 @@ package scoring
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -186,6 +187,22 @@ func TestNoModelsOfWhatMayNotBe(t *testing.T) {
 		}
 		if _, err := New(m); err == nil {
 			t.Errorf("%s: is scored with", name)
+		}
+	}
+}
+
+// TestSettingsOfBeforeFormat6: what was said of relations stays of relations.
+func TestSettingsOfBeforeFormat6(t *testing.T) {
+	const line = `{"churn":{"definition":"all","market":{"lapse":0.2,"other":0.03,"policy_lapse":0.07,"policy_other":0.04,"fade":0.4}}}`
+	want := DefaultSettings()
+	want.Churn.Definition = "all"
+	now := want
+	want.Churn.Market.RelationLapse, want.Churn.Market.RelationOther, want.Churn.Market.Fade = 0.2, 0.03, 0.4
+	now.Churn.Market.Lapse, now.Churn.Market.Other, now.Churn.Market.Fade = 0.2, 0.03, 0.4
+	for format, want := range map[int]Settings{5: want, 6: now} {
+		got, err := ParseSettings(fmt.Appendf(nil, "{\"format\":%d}\n%s\n{}\n", format, line))
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("of format %d: %v, churn %+v; want %+v", format, err, got.Churn, want.Churn)
 		}
 	}
 }
