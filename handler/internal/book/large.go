@@ -129,13 +129,16 @@ func (b *Book) read(ctx context.Context, p store.Partition, key string) (store.D
 			return d, true, nil
 		}
 		if tries == maxReads {
-			return d, false, fault.New(fault.Unavailable, "a customer's aggregate is there in part")
+			return d, false, errInPart
 		}
 	}
 }
 
 // maxReads is how often a large aggregate may be replaced by others while it is read.
 const maxReads = 5
+
+// errInPart is of an aggregate whose parts are not there, however often it is read.
+var errInPart = fault.New(fault.Unavailable, "a customer's aggregate is there in part")
 
 // partsOf are the keys of all parts under a key, also those that no head names.
 func partsOf(ctx context.Context, s store.Store, p store.Partition, key string) (keys []string, err error) {

@@ -317,6 +317,54 @@ func TestFleetReplacedWhileRead(t *testing.T) {
 	}
 }
 
+// refusing is a store whose point reads are refused once it is told so.
+type refusing struct {
+	store.Store
+	refuse bool
+}
+
+func (s *refusing) Get(ctx context.Context, p store.Partition, key string) (store.Document, error) {
+	if s.refuse {
+		return store.Document{}, fault.New(fault.Unavailable, "the store is away")
+	}
+	return s.Store.Get(ctx, p, key)
+}
+
+// TestFleetWhileTheStoreIsAway: what cannot be read for a moment is no damage, and the scan breaks
+// off for another time. Where parts stay away it goes on, with a member that is damaged.
+func TestFleetWhileTheStoreIsAway(t *testing.T) {
+	b, m, tenant := newBook(t)
+	must(t, b.Put(t.Context(), tenant, fleet("", 2000, 10), ""))
+	scan := func(s store.Store) (members int, damage, err error) {
+		for rel, err := range New(s).Relations(t.Context(), tenant, tenant.RelationBucket("c:F"), nil) {
+			if err != nil {
+				return members, damage, err
+			}
+			for _, x := range rel.Members {
+				members++
+				damage = x.Err
+			}
+		}
+		return members, damage, nil
+	}
+	away := &refusing{Store: m}
+	replace := func() {
+		r, err := New(m).Customer(t.Context(), tenant, "F")
+		must(t, err)
+		must(t, b.Put(t.Context(), tenant, fleet("", 2000, 9), r.ETag))
+		away.refuse = true
+	}
+	if members, damage, err := scan(&between{away, replace}); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("a store that is away: %d members, damage %v, error %v", members, damage, err)
+	}
+	parts, err := partsOf(t.Context(), m, tenant.partition("c:F"), memberKey("c:F", "F", kindAggregate))
+	must(t, err)
+	must(t, m.Write(t.Context(), tenant.partition("c:F"), []store.Op{{Verb: store.Delete, Document: store.Document{Key: parts[0]}}}))
+	if members, damage, err := scan(m); err != nil || members != 1 || damage == nil {
+		t.Errorf("without a part: %d members, damage %v, error %v", members, damage, err)
+	}
+}
+
 func TestTooLargeForParts(t *testing.T) {
 	b, m, tenant := newBook(t)
 	if err := b.Put(t.Context(), tenant, fleet("", 4000, 40), ""); !fault.Is(err, fault.TooLarge) {

@@ -2,6 +2,7 @@ package book
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"strings"
 
@@ -113,9 +114,10 @@ func (b *Book) give(ctx context.Context, p store.Partition, rel *Relation, yield
 	kept := rel.Members[:0]
 	for _, m := range rel.Members {
 		if len(m.Body) != m.bytes && m.parts != none {
-			// It was replaced between its head and its parts.
+			// It was replaced between its head and its parts. Only parts that stay away are damage: what
+			// the store refuses now it gives another time.
 			d, ok, err := b.read(store.Fresh(ctx), p, memberKey(rel.Key, m.ID, kindAggregate))
-			if err != nil && !fault.Is(err, fault.Unavailable) {
+			if err != nil && !errors.Is(err, errInPart) {
 				yield(nil, err)
 				return false
 			}
