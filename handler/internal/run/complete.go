@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -47,7 +48,11 @@ func (r *Runs) complete(ctx context.Context, run Run) error {
 		case last != nil && last.AsOf > run.AsOf:
 			sum.NoList = past
 		default:
-			if ops, err = r.listed(asked, run, done, now); err != nil {
+			ops, err = r.listed(asked, run, done, now)
+			if errors.Is(err, errTidied) {
+				return r.settle(ctx, run)
+			}
+			if err != nil {
 				return fmt.Errorf("making the action list of run %s: %w", run.ID, err)
 			}
 		}
@@ -92,7 +97,7 @@ func (r *Runs) listed(ctx context.Context, run Run, done map[int]*chunk, now tim
 		head.Advice.Due += done[bucket].Advice
 	}
 	head.Commercial.Due = head.Due - head.Care.Due - head.Advice.Due
-	list, err := r.list(ctx, t, head, &m.Settings.Feedback)
+	list, err := r.list(ctx, t, head, run.Chunks, &m.Settings.Feedback)
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +121,9 @@ func (r *Runs) listed(ctx context.Context, run Run, done map[int]*chunk, now tim
 // have come before any of it, so whoever meets such a run does it again.
 func (r *Runs) settle(ctx context.Context, run Run) error {
 	d, err := r.store.Get(ctx, shared(run.Tenant), doneKey+run.ID)
+	if fault.Is(err, fault.NotFound) {
+		return fault.Wrap(fault.Unavailable, err, "run %s is completed, and its record cannot be seen yet", run.ID)
+	}
 	if err != nil {
 		return err
 	}
@@ -171,9 +179,15 @@ func readPart(d store.Document) (part []actions.Candidate, err error) {
 	return part, fault.Wrap(fault.Internal, err, "decoding a chunk's actions")
 }
 
+// errTidied is of a run whose chunks are all done and of whose shares of the list some are gone:
+// somebody else has completed it at the same moment, and tidies up. A list of what is left would
+// suggest things to customers who are on no list.
+var errTidied = errors.New("the run's shares of the list are gone")
+
 // list merges the chunks' shares into the tenant's list of the date.
-func (r *Runs) list(ctx context.Context, t book.Tenant, head actions.Head, f *feedback.Settings) (*actions.List, error) {
+func (r *Runs) list(ctx context.Context, t book.Tenant, head actions.Head, chunks int, f *feedback.Settings) (*actions.List, error) {
 	top := actions.NewTop(&f.List)
+	shares := 0
 	for d, err := range r.store.Scan(ctx, shared(t.ID), partKey+head.Run+"\x1f", "") {
 		if err != nil {
 			return nil, err
@@ -182,9 +196,13 @@ func (r *Runs) list(ctx context.Context, t book.Tenant, head actions.Head, f *fe
 		if err != nil {
 			return nil, err
 		}
+		shares++
 		for _, c := range part {
 			top.Add(c)
 		}
+	}
+	if shares < chunks {
+		return nil, errTidied
 	}
 	before, err := r.lists.Latest(ctx, t.ID)
 	if fault.Is(err, fault.NotFound) {

@@ -328,6 +328,57 @@ func TestTheLastChunkCompletes(t *testing.T) {
 	}
 }
 
+// before calls somebody before the first scan of a kind of documents.
+type before struct {
+	store.Store
+	kind string
+	call func()
+}
+
+func (s *before) Scan(ctx context.Context, p store.Partition, prefix, after string) iter.Seq2[store.Document, error] {
+	if call := s.call; call != nil && strings.HasPrefix(prefix, s.kind) {
+		s.call = nil
+		call()
+	}
+	return s.Store.Scan(ctx, p, prefix, after)
+}
+
+// TestTwoComplete: who comes to complete a run while another has done so, and is tidying up, makes no
+// list of what is left. Where nobody has, what is missing is looked for again.
+func TestTwoComplete(t *testing.T) {
+	for _, completed := range []bool{true, false} {
+		f := newFixture(t)
+		p := f.start(today, false)
+		for bucket := range f.tenant.Buckets - 1 {
+			must(t, f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, bucket, 0}))
+		}
+		docs := f.docs.Store
+		var want map[string]string
+		f.docs.Store = &before{docs, partKey, func() {
+			left, err := docs.Get(t.Context(), shared(f.tenant.ID), chunkDocument(partKey, p.Run, 0))
+			must(t, err)
+			gone := store.Op{Verb: store.Delete, Document: store.Document{Key: chunkDocument(partKey, p.Run, 1)}}
+			if !completed {
+				must(t, docs.Write(t.Context(), shared(f.tenant.ID), []store.Op{gone}))
+			} else {
+				must(t, f.runs.complete(t.Context(), p.Run))
+				want = f.contents()
+				left.ETag = "" // it is not tidied away yet
+				must(t, docs.Write(t.Context(), shared(f.tenant.ID), []store.Op{{Document: left}}))
+			}
+		}}
+		err := f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, f.tenant.Buckets - 1, 0})
+		if !completed {
+			if !fault.Is(err, fault.Unavailable) {
+				t.Errorf("a share is missing, and nobody completed the run: %v", err)
+			}
+			continue
+		}
+		must(t, err)
+		same(t, f.contents(), want)
+	}
+}
+
 func TestTwoAtTheSameChunk(t *testing.T) {
 	f := newFixture(t)
 	p := f.start(today, false)
