@@ -73,7 +73,7 @@ func New(s Services) invoke.Functions {
 	f.Timers["DriftMonthly"] = s.monthly
 	f.Queues["ImportWork"] = work(s.Imports.Work)
 	f.Queues["ExportWork"] = work(s.Exports.Work)
-	f.Queues["RunChunks"] = work(s.Runs.Work)
+	f.Queues["RunChunks"] = s.chunk
 	return f
 }
 
@@ -87,6 +87,14 @@ func work[T any](do func(context.Context, T) error) invoke.Queue {
 		}
 		return do(ctx, q)
 	}
+}
+
+// chunk works a chunk of a run, which has fewer retries the more often it came in vain.
+func (s Services) chunk(ctx context.Context, m invoke.Message) error {
+	return work(func(ctx context.Context, q run.ChunkRequest) error {
+		q.Before = max(0, m.Deliveries-1)
+		return s.Runs.Work(ctx, q)
+	})(ctx, m)
 }
 
 // decode reads a caller's JSON, strictly: a field that we do not know may be one that the

@@ -10,6 +10,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +26,8 @@ type Message struct {
 	ID     string
 	Body   []byte
 	Parent string // the trace that it is of, as its sender said
+
+	Deliveries int // how often it has come, this time included; 0 where that is not known
 }
 
 // Queue answers messages. What can never succeed is an error of a kind other than
@@ -160,10 +163,23 @@ func (e envelope) messages() ([]Message, error) {
 		if _, batch := e.Metadata["MessageIdArray"]; batch {
 			return batchOf(unquote(raw))
 		}
-		return []Message{{ID: id, Body: unquote(body), Parent: e.parent()}}, nil
+		return []Message{{ID: id, Body: unquote(body), Parent: e.parent(), Deliveries: e.deliveries()}}, nil
 	}
 	return nil, nil
 }
+
+// deliveries is the host's count, or what a message's own property of that name has put in
+// its place: no queue delivers more often than maxDeliveries.
+func (e envelope) deliveries() int {
+	n, err := strconv.Atoi(text(e.Metadata["DeliveryCount"]))
+	if err != nil {
+		return 0
+	}
+	return max(0, min(n, maxDeliveries))
+}
+
+// maxDeliveries bounds what is believed of a count of deliveries: our queues' own is 10.
+const maxDeliveries = 100
 
 // parent is the trace context among a message's own properties: under its name by the W3C, or
 // the one that clients for .NET give it.

@@ -114,6 +114,24 @@ func TestTrace(t *testing.T) {
 	}
 }
 
+// TestDeliveries: how often a message has come is what the host says, within reason.
+func TestDeliveries(t *testing.T) {
+	for metadata, want := range map[string]int{
+		`{"DeliveryCount":3}`: 3, `{"DeliveryCount":"3"}`: 3, `{"DeliveryCount":"\"9\""}`: 9,
+		`{"DeliveryCount":1000000000}`: maxDeliveries, `{"DeliveryCount":-4}`: 0, `{"DeliveryCount":"x"}`: 0, `{}`: 0,
+	} {
+		got := -1
+		f := Functions{Queues: map[string]Queue{"Work": func(_ context.Context, m Message) error {
+			got = m.Deliveries
+			return nil
+		}}}
+		call(New(f, &letters{}, zerolog.Nop()), "/Work", "application/json", `{"Data":{"message":"{}"},"Metadata":`+metadata+`}`)
+		if got != want {
+			t.Errorf("%s: %d, want %d", metadata, got, want)
+		}
+	}
+}
+
 func TestOnlyTheHostCalls(t *testing.T) {
 	h, got, _ := setup(nil)
 	stranger := httptest.NewRequest(http.MethodPost, "/Work", strings.NewReader(`{"Data":{"m":"x"}}`))

@@ -33,6 +33,7 @@ type chunk struct {
 // Work does one chunk, unless it is done, sends for the next of its lane, and completes the run
 // if that was the last one. A request for what cannot be found is fault.NotFound: it will never succeed.
 func (r *Runs) Work(ctx context.Context, req ChunkRequest) error {
+	ctx = store.Allowing(ctx, FewestRetries)
 	t, err := r.book.Tenant(ctx, req.Tenant)
 	if err != nil {
 		return err
@@ -56,6 +57,7 @@ func (r *Runs) Work(ctx context.Context, req ChunkRequest) error {
 		return r.settle(ctx, run)
 	}
 	spent := req.Spent
+	allowance := func() int { return Allowance(req.Bucket, run.width(), run.Chunks, spent) }
 	if i := find(own); i >= 0 {
 		var c chunk
 		if err := json.Unmarshal(there[i].Body, &c); err != nil {
@@ -63,8 +65,11 @@ func (r *Runs) Work(ctx context.Context, req ChunkRequest) error {
 		}
 		spent += c.spent()
 	} else {
-		meter := store.NewMeterWithin(Allowance(req.Bucket, run.width(), run.Chunks, spent))
-		err := r.score(store.Metered(ctx, meter), t, run, req.Bucket, meter)
+		for range req.Before {
+			spent += allowance()
+		}
+		meter := store.NewMeter()
+		err := r.score(store.Allowing(store.Metered(ctx, meter), allowance()), t, run, req.Bucket, meter)
 		spent += int(meter.Retries.Load())
 		if err != nil {
 			// Where the lane cannot be passed on, that is what counts: a message that goes to the

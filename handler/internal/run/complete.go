@@ -23,6 +23,7 @@ import (
 // that creates the record: whoever comes second finds it there, and only makes sure
 // that the event is sent.
 func (r *Runs) complete(ctx context.Context, run Run) error {
+	ctx = store.Allowing(ctx, toComplete(run.Chunks))
 	meter := store.NewMeter()
 	asked := store.Metered(ctx, meter)
 	done, err := r.doneChunks(asked, run)

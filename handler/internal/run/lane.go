@@ -73,7 +73,7 @@ func (r *Runs) ask(ctx context.Context, chunks ...ChunkRequest) error {
 // follows on. It is told what its lane has spent of the run's retries.
 func (r *Runs) follow(ctx context.Context, run Run, bucket, spent int) error {
 	if next, ok := Next(bucket, run.width(), run.Chunks); ok {
-		return r.ask(ctx, ChunkRequest{run.Tenant, run.ID, next, spent})
+		return r.ask(ctx, ChunkRequest{Tenant: run.Tenant, Run: run.ID, Bucket: next, Spent: spent})
 	}
 	return nil
 }

@@ -128,7 +128,7 @@ func TestAFailedChunkPassesItsLaneOn(t *testing.T) {
 		f.runs = f.runs.WithWidth(func(string) int { return 1 })
 		p := f.start(today, false)
 		f.runs.models = failing{f.runs.models, fault.New(why, "no models")}
-		err := f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, 0, 0})
+		err := f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, 0, 0, 0})
 		if !fault.Is(err, why) {
 			t.Errorf("%v: %v", why, err)
 		}
@@ -156,7 +156,7 @@ func TestALaneThatCannotBePassedOnWaits(t *testing.T) {
 	models, wire := f.runs.models, f.runs.bus
 	f.runs.models = failing{models, fault.New(fault.Invalid, "no such model")}
 	f.runs.bus = deaf{}
-	req := ChunkRequest{f.tenant.ID, p.ID, 0, 0}
+	req := ChunkRequest{f.tenant.ID, p.ID, 0, 0, 0}
 	if err := f.runs.Work(t.Context(), req); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("while the bus is away: %v", err)
 	}

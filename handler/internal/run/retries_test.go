@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,26 +15,34 @@ import (
 	"polis/handler/internal/store"
 )
 
-// However its chunks' retries fall, a run takes no more than its budget, and no chunk more than one
-// may; who was spared leaves what it did not take to those behind it.
+// However its chunks' retries fall, and however often their messages come, a run takes no more than its
+// budget and the least for each delivery, and no delivery more than one may; who was spared leaves what
+// it did not take to those behind it.
 func TestARunsBudget(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		chunks, width := rapid.IntRange(1, 200).Draw(t, "chunks"), rapid.IntRange(1, 40).Draw(t, "width")
-		total := 0
+		total, deliveries := 0, 0
 		for lane := range min(width, chunks) {
 			spent, before := 0, 0
 			for b, ok := lane, true; ok; b, ok = Next(b, width, chunks) {
 				most := Allowance(b, width, chunks, spent)
 				before += RetriesPerChunk
-				if most > MostRetries || spent <= before-RetriesPerChunk && most < RetriesPerChunk {
+				if most > MostRetries || most < FewestRetries || spent <= before-RetriesPerChunk && most < RetriesPerChunk {
 					t.Fatalf("chunk %d may retry %d times, with %d spent", b, most, spent)
 				}
-				spent += rapid.IntRange(0, most).Draw(t, "retries")
+				for range rapid.IntRange(0, 9).Draw(t, "deliveries in vain") {
+					total += rapid.IntRange(0, Allowance(b, width, chunks, spent)).Draw(t, "retries in vain")
+					spent += Allowance(b, width, chunks, spent)
+					deliveries++
+				}
+				retries := rapid.IntRange(0, Allowance(b, width, chunks, spent)).Draw(t, "retries")
+				spent += retries
+				total += retries
+				deliveries++
 			}
-			total += spent
 		}
-		if total > chunks*RetriesPerChunk {
-			t.Fatalf("%d retries of a run of %d chunks", total, chunks)
+		if total > chunks*RetriesPerChunk+deliveries*FewestRetries {
+			t.Fatalf("%d retries of a run of %d chunks, in %d deliveries", total, chunks, deliveries)
 		}
 	})
 }
@@ -46,7 +55,7 @@ type refusing struct {
 
 func (s *refusing) Write(ctx context.Context, p store.Partition, ops []store.Op) error {
 	for range s.times {
-		if m := store.MeterOf(ctx); m != nil && p.Bucket >= 0 && !m.Retry() {
+		if p.Bucket >= 0 && !store.Retry(ctx) {
 			return fault.New(fault.Unavailable, "refused")
 		}
 	}
@@ -94,15 +103,89 @@ func TestWhatAChunkSpentIsToldToTheNext(t *testing.T) {
 	if !slices.Equal(tell.spent[2], []int{spent, spent}) || !slices.Equal(tell.spent[1], []int{0}) {
 		t.Errorf("when it comes again, and when the run is joined: %v, want %d", tell.spent, spent)
 	}
-	out := ChunkRequest{f.tenant.ID, p.ID, 2, 2 * RetriesPerChunk}
+	docs.times = FewestRetries + 1
+	out := ChunkRequest{f.tenant.ID, p.ID, 2, 2 * RetriesPerChunk, 0}
 	if err := f.runs.Work(t.Context(), out); !fault.Is(err, fault.Unavailable) {
-		t.Errorf("a chunk that may not retry, of a store that refuses once: %v", err)
+		t.Errorf("a chunk of a lane that has nothing left, of a store that refuses more often than the least: %v", err)
 	}
 	if len(tell.spent[4]) != 0 {
 		t.Error("a chunk that was given up sent for the next")
 	}
-	docs.times = 0
+	docs.times = 2
 	must(t, f.runs.Work(t.Context(), out))
+}
+
+// What deliveries before this one spent is not known, and is taken to be all that they might; a refusal
+// or two are no reason to do the chunk again.
+func TestADeliveryAmongMany(t *testing.T) {
+	for before, may := range map[int]int{0: 2*RetriesPerChunk - 1, 1: FewestRetries, 9: FewestRetries} {
+		f := newFixture(t)
+		f.runs = f.runs.WithWidth(func(string) int { return 2 })
+		p := f.start(today, false)
+		docs := &refusing{f.docs.Store, may + 1}
+		if before == 0 { // of a lane of two chunks one has 100
+			docs.times = MostRetries + 1
+		}
+		f.docs.Store = docs
+		req := ChunkRequest{f.tenant.ID, p.ID, 0, 0, before}
+		if err := f.runs.Work(t.Context(), req); !fault.Is(err, fault.Unavailable) {
+			t.Errorf("after %d deliveries: %v", before, err)
+		}
+		docs.times = may / 2 // it writes twice: scores, and its record
+		must(t, f.runs.Work(t.Context(), req))
+	}
+}
+
+// grudging is a store whose calls of a kind are refused as long as there is a retry left.
+type grudging struct {
+	store.Store
+	of    func(key string) bool
+	tries int
+}
+
+func (s *grudging) try(ctx context.Context, key string) error {
+	if !s.of(key) {
+		return nil
+	}
+	for store.Retry(ctx) {
+		if s.tries++; s.tries > 10_000 {
+			break
+		}
+	}
+	return fault.New(fault.Unavailable, "refused")
+}
+
+func (s *grudging) Get(ctx context.Context, p store.Partition, key string) (store.Document, error) {
+	if err := s.try(ctx, key); err != nil {
+		return store.Document{}, err
+	}
+	return s.Store.Get(ctx, p, key)
+}
+
+func (s *grudging) Write(ctx context.Context, p store.Partition, ops []store.Op) error {
+	if err := s.try(ctx, ops[len(ops)-1].Key); err != nil {
+		return err
+	}
+	return s.Store.Write(ctx, p, ops)
+}
+
+// What is asked for a message besides its chunk has a bound of its own, and so has the completion.
+func TestAllCallsAreBounded(t *testing.T) {
+	for kind, most := range map[string]int{runKey: FewestRetries, doneKey: toComplete(4)} {
+		f := newFixture(t)
+		p := f.start(today, false)
+		for bucket := range f.tenant.Buckets - 1 {
+			must(t, f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, bucket, 0, 0}))
+		}
+		docs := &grudging{Store: f.docs.Store, of: func(key string) bool { return strings.HasPrefix(key, kind) }}
+		f.docs.Store = docs
+		if err := f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, f.tenant.Buckets - 1, 0, 0}); !fault.Is(err, fault.Unavailable) {
+			t.Errorf("%q: %v", kind, err)
+		}
+		if docs.tries != most {
+			t.Errorf("%q was asked for again %d times, want %d", kind, docs.tries, most)
+		}
+	}
 }
 
 // told notes what the requests for chunks say.

@@ -383,6 +383,7 @@ type ChunkRequest struct {
 	Run    string `json:"run_id"`
 	Bucket int    `json:"bucket"`
 	Spent  int    `json:"retries_spent,omitempty"` // by the chunks of its lane that are done: see Allowance
+	Before int    `json:"-"`                       // how often it came before, and was not settled
 }
 
 // send asks for the first chunk of each lane that is not done: see Next.
@@ -404,7 +405,7 @@ func (r *Runs) send(ctx context.Context, p Progress) error {
 		for b := bucket - p.width(); b >= 0; b -= p.width() {
 			spent += done[b].spent()
 		}
-		ask = append(ask, ChunkRequest{p.Tenant, p.ID, bucket, spent})
+		ask = append(ask, ChunkRequest{Tenant: p.Tenant, Run: p.ID, Bucket: bucket, Spent: spent})
 	}
 	return r.ask(ctx, ask...)
 }

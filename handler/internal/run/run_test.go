@@ -241,7 +241,7 @@ func TestARunScoresEverybodyOnce(t *testing.T) {
 		t.Errorf("a timer starts another run of a date that is done: %s %s", again.ID, again.Status)
 	}
 	for bucket := range f.tenant.Buckets { // the broker may bring a message twice
-		must(t, f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, bucket, 0}))
+		must(t, f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, bucket, 0, 0}))
 	}
 	same(t, f.contents(), before)
 	events, err := f.bus.Peek(t.Context(), event.Queue, false, 10)
@@ -318,7 +318,7 @@ func TestTheLastChunkCompletes(t *testing.T) {
 		f := newFixture(t)
 		p := f.start(today, false)
 		for i, bucket := range order {
-			must(t, f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, bucket, 0}))
+			must(t, f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, bucket, 0, 0}))
 			now, err := f.runs.Get(t.Context(), f.tenant.ID, p.ID)
 			must(t, err)
 			if last := i == len(order)-1; last != (now.Status == "completed") {
@@ -350,7 +350,7 @@ func TestTwoComplete(t *testing.T) {
 		f := newFixture(t)
 		p := f.start(today, false)
 		for bucket := range f.tenant.Buckets - 1 {
-			must(t, f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, bucket, 0}))
+			must(t, f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, bucket, 0, 0}))
 		}
 		docs := f.docs.Store
 		var want map[string]string
@@ -367,7 +367,7 @@ func TestTwoComplete(t *testing.T) {
 				must(t, docs.Write(t.Context(), shared(f.tenant.ID), []store.Op{{Document: left}}))
 			}
 		}}
-		err := f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, f.tenant.Buckets - 1, 0})
+		err := f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, f.tenant.Buckets - 1, 0, 0})
 		if !completed {
 			if !fault.Is(err, fault.Unavailable) {
 				t.Errorf("a share is missing, and nobody completed the run: %v", err)
@@ -386,7 +386,7 @@ func TestTwoAtTheSameChunk(t *testing.T) {
 	for bucket := range f.tenant.Buckets {
 		for range 2 {
 			wg.Go(func() {
-				if err := f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, bucket, 0}); err != nil {
+				if err := f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, p.ID, bucket, 0, 0}); err != nil {
 					t.Errorf("chunk %d: %v", bucket, err)
 				}
 			})
@@ -696,7 +696,7 @@ func TestCareIsTheSameForAnyPremium(t *testing.T) {
 
 // work does the first chunk of a run that has others.
 func (f *fixture) work(ctx context.Context, p Progress) error {
-	return f.runs.Work(ctx, ChunkRequest{f.tenant.ID, p.ID, 0, 0})
+	return f.runs.Work(ctx, ChunkRequest{f.tenant.ID, p.ID, 0, 0, 0})
 }
 
 // candidates are those of a run's first chunk.
@@ -745,7 +745,7 @@ func TestDeclinedOffers(t *testing.T) {
 func TestUnknownWorkNeverSucceeds(t *testing.T) {
 	f := newFixture(t)
 	p := f.start(today, false)
-	for _, q := range []ChunkRequest{{"nobody", p.ID, 0, 0}, {f.tenant.ID, "no-run", 0, 0}, {f.tenant.ID, p.ID, -1, 0}, {f.tenant.ID, p.ID, 4, 0}} {
+	for _, q := range []ChunkRequest{{"nobody", p.ID, 0, 0, 0}, {f.tenant.ID, "no-run", 0, 0, 0}, {f.tenant.ID, p.ID, -1, 0, 0}, {f.tenant.ID, p.ID, 4, 0, 0}} {
 		if err := f.runs.Work(t.Context(), q); !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v: a kind that would be tried for ever", q, err)
 		}
@@ -841,14 +841,14 @@ func TestCatchingUp(t *testing.T) {
 		f := newFixture(t)
 		f.now = noon.Add(11 * time.Hour)
 		yesterday := f.start(today, false)
-		must(t, f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, yesterday.ID, 0, 0}))
+		must(t, f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, yesterday.ID, 0, 0, 0}))
 		f.now = noon.Add(13 * time.Hour)
 		now := f.start(today+1, false)
 		for bucket := range tc.chunks {
-			must(t, f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, now.ID, bucket, 0}))
+			must(t, f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, now.ID, bucket, 0, 0}))
 		}
 		for bucket := range f.tenant.Buckets {
-			must(t, f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, yesterday.ID, bucket, 0}))
+			must(t, f.runs.Work(t.Context(), ChunkRequest{f.tenant.ID, yesterday.ID, bucket, 0, 0}))
 		}
 		if s := f.finished(yesterday.ID).Summary; (s.NoList == "") != tc.listed {
 			t.Errorf("%d chunks of today's: %+v", tc.chunks, s)

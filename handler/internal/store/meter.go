@@ -12,16 +12,10 @@ type Meter struct {
 	BytesRead, BytesWritten                    atomic.Int64 // of keys and bodies
 	Retries, Throttles                         atomic.Int64 // throttles: retries of what was throttled
 	milliunits                                 atomic.Int64
-
-	bounded   bool
-	allowance int64 // retries, at most, where it is bounded
 }
 
-// NewMeter is a meter that allows any number of retries.
+// NewMeter is a meter that has counted nothing.
 func NewMeter() *Meter { return &Meter{} }
-
-// NewMeterWithin is a meter that allows so many retries, and none for 0.
-func NewMeterWithin(retries int) *Meter { return &Meter{bounded: true, allowance: int64(retries)} }
 
 // Charge adds request units: Cosmos DB's measure of what a request costs.
 func (m *Meter) Charge(units float64) {
@@ -36,15 +30,6 @@ func (m *Meter) Units() float64 {
 		return 0
 	}
 	return float64(m.milliunits.Load()) / 1000
-}
-
-// Retry counts a retry, and reports whether there is one left.
-func (m *Meter) Retry() bool {
-	if m == nil {
-		return true
-	}
-	n := m.Retries.Add(1)
-	return !m.bounded || n <= m.allowance
 }
 
 // Throttle counts a retry of what was throttled, of which there are as many as it takes.

@@ -160,8 +160,8 @@ func TestRetriesRunOut(t *testing.T) {
 	down := cosmosfake.Fault{Status: 503, RetryAfter: time.Millisecond}
 	var plan script
 	s := open(t, &cosmosfake.Account{Faults: plan.next})
-	meter := store.NewMeterWithin(3)
-	ctx := store.Metered(t.Context(), meter)
+	meter := store.NewMeter()
+	ctx := store.Allowing(store.Metered(t.Context(), meter), 3)
 	for range 3 {
 		plan.faults = []cosmosfake.Fault{down}
 		if err := s.Write(ctx, partition, []store.Op{op(store.Put, "a", "1")}); err != nil {
@@ -184,8 +184,8 @@ func TestThrottled(t *testing.T) {
 	var plan script
 	account := &cosmosfake.Account{Faults: plan.next}
 	s := open(t, account)
-	meter := store.NewMeterWithin(1)
-	ctx := store.Metered(t.Context(), meter)
+	meter := store.NewMeter()
+	ctx := store.Allowing(store.Metered(t.Context(), meter), 1)
 	plan.faults = busy
 	if err := s.Write(ctx, partition, []store.Op{op(store.Put, "a", "1")}); err != nil {
 		t.Errorf("throttled as often as a call is tried: %v", err)

@@ -94,7 +94,7 @@ func (s *Store) tried(ctx context.Context, doing string, call func(context.Conte
 			again = waited <= s.patience
 			meter.Throttle()
 		} else {
-			again = attempt < s.attempts && wait <= s.patience && meter.Retry()
+			again = attempt < s.attempts && wait <= s.patience && store.Retry(ctx)
 		}
 		if !again {
 			return fault.Wrap(fault.Unavailable, err, "%s", doing)
