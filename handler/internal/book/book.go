@@ -337,6 +337,11 @@ func (b *Book) Put(ctx context.Context, t Tenant, a *portfolio.Aggregate, etag s
 		return err
 	}
 	if err := w.Flush(ctx); err != nil {
+		if fault.Is(err, fault.Conflict) { // it may have been erased meanwhile
+			if lost := b.deleteParts(ctx, t, relation, id); lost != nil {
+				return lost
+			}
+		}
 		return err
 	}
 	_, err = b.Settle(ctx, t, place)

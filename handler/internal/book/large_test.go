@@ -374,3 +374,75 @@ func TestTooLargeForParts(t *testing.T) {
 		t.Errorf("it left %d documents", len(left))
 	}
 }
+
+// beforePart calls somebody before a part is written.
+type beforePart struct {
+	store.Store
+	call func()
+}
+
+func (s *beforePart) Write(ctx context.Context, p store.Partition, ops []store.Op) error {
+	if call := s.call; call != nil && len(ops) == 1 && strings.Contains(ops[0].Key, sep+"F"+sep+partKind) {
+		s.call = nil
+		call()
+	}
+	return s.Store.Write(ctx, p, ops)
+}
+
+// TestFleetErasedWhileWritten: nothing stays of a large customer who is erased while another is
+// writing it, whether that one is refused or killed before; and parts that are being written
+// for one who comes anew are let be.
+func TestFleetErasedWhileWritten(t *testing.T) {
+	largeBooks(t, func(t *testing.T, b *Book, m *mortal, tenant Tenant) {
+		for left, name := range []string{"killed after a part", "refused"} {
+			must(t, b.Put(t.Context(), tenant, fleet("", 2000, 10), ""))
+			r, err := b.Customer(t.Context(), tenant, "F")
+			must(t, err)
+			w := New(&beforePart{m, func() {
+				_, err := b.Erase(t.Context(), tenant, "F")
+				must(t, err)
+				if name != "refused" {
+					m.left = left + 1
+				}
+			}})
+			err = w.Put(t.Context(), tenant, fleet("", 2000, 14), r.ETag)
+			m.left = immortal
+			n := partsIn(t, m, tenant)
+			if name == "refused" && (!fault.Is(err, fault.Conflict) || n > 0) {
+				t.Errorf("%s: %v, and %d parts are left", name, err, n)
+			}
+			if name != "refused" && n != left+1 {
+				t.Fatalf("%s: %d parts are left", name, n)
+			}
+			sweep(t, b, tenant)
+			for _, key := range everything(t, m, tenant) {
+				if strings.Contains(key, sep+"F") {
+					t.Errorf("%s: of one that is erased there is still %q", name, key)
+				}
+			}
+		}
+		w := New(&beforePart{m, func() {}})
+		s := w.store.(*beforePart)
+		s.call = func() { s.call = func() { sweep(t, b, tenant) } } // before the second: the first is there
+		must(t, w.Put(t.Context(), tenant, fleet("", 2000, 10), ""))
+		if !bytes.Equal(seen(t, b, tenant), encoded(fleet("", 2000, 10))) {
+			t.Error("a sweep took what was being written")
+		}
+	})
+}
+
+// sweep deletes what scans find that is nobody's, as a run does.
+func sweep(t *testing.T, b *Book, tenant Tenant) {
+	t.Helper()
+	for bucket := range tenant.Buckets {
+		var orphans []string
+		for _, err := range b.Relations(t.Context(), tenant, bucket, func(key string) { orphans = append(orphans, key) }) {
+			must(t, err)
+		}
+		w := b.Writer(tenant, bucket)
+		for _, key := range orphans {
+			must(t, b.DeleteOrphan(t.Context(), tenant, w, key))
+		}
+		must(t, w.Flush(t.Context()))
+	}
+}

@@ -43,7 +43,7 @@ type Relation struct {
 // Relations yields the relations of a bucket in key order, each with all its members,
 // in one pass over the bucket. What is there of a customer whose aggregate is gone (a
 // run was writing scores while it was erased) is no member: the keys go to orphan, if
-// not nil, for the caller to delete.
+// not nil, for the caller to delete by DeleteOrphan once the scan has ended.
 func (b *Book) Relations(ctx context.Context, t Tenant, bucket int, orphan func(key string)) iter.Seq2[*Relation, error] {
 	return b.scan(ctx, store.Partition{Tenant: t.ID, Bucket: bucket}, "b"+sep, orphan)
 }
@@ -81,8 +81,8 @@ func (b *Book) scan(ctx context.Context, p store.Partition, prefix string, orpha
 			n := len(rel.Members)
 			if kind != kindAggregate {
 				switch {
-				case strings.HasPrefix(kind, partKind):
-					if n > 0 && rel.Members[n-1].ID == id && strings.HasPrefix(kind, rel.Members[n-1].parts) {
+				case n > 0 && rel.Members[n-1].ID == id && strings.HasPrefix(kind, partKind):
+					if strings.HasPrefix(kind, rel.Members[n-1].parts) { // others no head names
 						rel.Members[n-1].Body = append(rel.Members[n-1].Body, d.Body...)
 					}
 				case n > 0 && rel.Members[n-1].ID == id && kind == kindScores:

@@ -157,7 +157,7 @@ func (r *Runs) score(ctx context.Context, t book.Tenant, run Run, bucket int, me
 		}
 	}
 	for _, key := range orphans {
-		if err := w.out.DeleteKey(ctx, key); err != nil {
+		if err := r.book.DeleteOrphan(ctx, t, w.out, key); err != nil {
 			return err
 		}
 	}
