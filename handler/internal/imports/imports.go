@@ -103,7 +103,7 @@ func (m *Imports) Start(ctx context.Context, t book.Tenant, u Upload) (Import, e
 	if !seen["customers"] {
 		return Import{}, invalid("/customers", "is required")
 	}
-	if err := m.put(ctx, t.ID, i, store.Create); err != nil {
+	if err := m.put(ctx, t.ID, i, store.Create, ""); err != nil {
 		return Import{}, err
 	}
 	return i, m.ask(ctx, t.ID, i.ID)
@@ -183,12 +183,12 @@ func (s sent) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (m *Imports) put(ctx context.Context, tenant string, i Import, verb store.Verb) error {
+func (m *Imports) put(ctx context.Context, tenant string, i Import, verb store.Verb, etag string) error {
 	body, err := json.Marshal(i)
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "encoding an import")
 	}
-	return m.store.Write(ctx, partition(tenant), []store.Op{{Verb: verb, Document: store.Document{Key: key(i.ID), Body: body, Expires: i.Created.Add(keep)}}})
+	return m.store.Write(ctx, partition(tenant), []store.Op{{Verb: verb, Document: store.Document{Key: key(i.ID), Body: body, ETag: etag, Expires: i.Created.Add(keep)}}})
 }
 
 func (m *Imports) ask(ctx context.Context, tenant, id string) error {
@@ -201,14 +201,20 @@ func (m *Imports) ask(ctx context.Context, tenant, id string) error {
 
 // Get finds an import.
 func (m *Imports) Get(ctx context.Context, tenant, id string) (Import, error) {
+	i, _, err := m.get(ctx, tenant, id)
+	return i, err
+}
+
+func (m *Imports) get(ctx context.Context, tenant, id string) (Import, string, error) {
 	d, err := m.store.Get(ctx, partition(tenant), key(id))
 	if fault.Is(err, fault.NotFound) {
-		return Import{}, fault.New(fault.NotFound, "no such import")
+		return Import{}, "", fault.New(fault.NotFound, "no such import")
 	}
 	if err != nil {
-		return Import{}, err
+		return Import{}, "", err
 	}
-	return read(d)
+	i, err := read(d)
+	return i, d.ETag, err
 }
 
 func read(d store.Document) (Import, error) {
@@ -250,13 +256,14 @@ func (m *Imports) Report(ctx context.Context, tenant, id string) (io.ReadCloser,
 }
 
 // Work does an import that waits, and forgets its files: what they say is in the book.
-// Repeated after a kill it begins anew, and what had landed costs no write.
+// Repeated after a kill it begins anew, and what had landed costs no write. Where two are at
+// it, since one lost its lock, what the first of them records stands.
 func (m *Imports) Work(ctx context.Context, q Request) error {
 	t, err := m.book.Tenant(ctx, q.Tenant)
 	if err != nil {
 		return err
 	}
-	i, err := m.Get(ctx, t.ID, q.Import)
+	i, etag, err := m.get(ctx, t.ID, q.Import)
 	if err != nil {
 		return err
 	}
@@ -265,6 +272,15 @@ func (m *Imports) Work(ctx context.Context, q Request) error {
 	}
 	sum, err := m.load(ctx, t, i)
 	switch {
+	case fault.Is(err, fault.NotFound): // another has recorded it, and is forgetting the files
+		now, lost := m.Get(ctx, t.ID, i.ID)
+		if lost != nil {
+			return lost
+		}
+		if now.Status == "waiting" {
+			return err
+		}
+		return m.forget(ctx, t.ID, i.ID)
 	case err == nil:
 		i.Status, i.Summary = "completed", &sum
 	case fault.Is(err, fault.Malformed), fault.Is(err, fault.Invalid), fault.Is(err, fault.TooLarge):
@@ -274,7 +290,11 @@ func (m *Imports) Work(ctx context.Context, q Request) error {
 		return err
 	}
 	i.Completed = m.now().UTC()
-	if err := m.put(ctx, t.ID, i, store.Put); err != nil {
+	err = m.put(ctx, t.ID, i, store.Replace, etag)
+	if fault.Is(err, fault.Conflict) { // recorded by another
+		return m.Work(ctx, q)
+	}
+	if err != nil {
 		return err
 	}
 	return m.forget(ctx, t.ID, i.ID)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"mime/multipart"
 	"path/filepath"
 	"slices"
@@ -56,7 +57,26 @@ func (c *cut) Write(ctx context.Context, p store.Partition, ops []store.Op) erro
 // clinging is a blob store that deletes so many and then fails; below zero it goes on.
 type clinging struct {
 	blob.Store
-	left int
+	left  int
+	lists func() // called once before a list, or
+	opens func() // before a blob is opened
+}
+
+func once(call *func()) {
+	if c := *call; c != nil {
+		*call = nil
+		c()
+	}
+}
+
+func (c *clinging) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, error] {
+	once(&c.lists)
+	return c.Store.List(ctx, prefix)
+}
+
+func (c *clinging) Open(ctx context.Context, name string) (io.ReadCloser, blob.Info, error) {
+	once(&c.opens)
+	return c.Store.Open(ctx, name)
 }
 
 func (c *clinging) Delete(ctx context.Context, name string) error {
@@ -90,7 +110,7 @@ func newWorld(t *testing.T) *world {
 	blobs, err := folder.Open(t.TempDir())
 	must(t, err)
 	t.Cleanup(func() { blobs.Close() })
-	w := &world{blobs: &clinging{blobs, -1}, docs: &cut{Store: s}, tenant: book.Tenant{ID: "t", Buckets: 4}}
+	w := &world{blobs: &clinging{Store: blobs, left: -1}, docs: &cut{Store: s}, tenant: book.Tenant{ID: "t", Buckets: 4}}
 	w.docs.left.Store(-1)
 	w.book = book.New(w.docs)
 	w.Imports = New(w.book, w.docs, w.blobs, w, func() time.Time { return noon })
@@ -239,6 +259,29 @@ func TestKilledAnywhere(t *testing.T) {
 		}
 		if err == nil {
 			return
+		}
+	}
+}
+
+// TestTwoAtOnce: of two who do the same import, since one lost its lock, the second finds that it
+// is done, wherever it is when the first records so and forgets the files.
+func TestTwoAtOnce(t *testing.T) {
+	for name, at := range map[string]func(*world, func()){
+		"before it looks for files": func(w *world, other func()) { w.blobs.lists = other },
+		"before it opens one":       func(w *world, other func()) { w.blobs.opens = other },
+		"when it has read one":      func(w *world, other func()) { w.blobs.opens = func() { w.blobs.opens = other } },
+	} {
+		w := newWorld(t)
+		i, err := w.Start(t.Context(), w.tenant, upload(t, customers, policies))
+		must(t, err)
+		at(w, func() { must(t, w.Work(t.Context(), Request{"t", i.ID})) })
+		if err := w.Work(t.Context(), Request{"t", i.ID}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		done, err := w.Get(t.Context(), "t", i.ID)
+		must(t, err)
+		if done.Status != "completed" || done.Summary.Customers.Created != 2 || !slices.Equal(w.files(t), []string{"report.ndjson"}) {
+			t.Errorf("%s: %+v, %v", name, done, w.files(t))
 		}
 	}
 }
