@@ -245,6 +245,8 @@ var auditAccount = 'staudit${first4}${token}'
 var backupGroup = 'rg-${base}-backup'
 var backupVault = 'kv-backup-${first4}-${token}'
 var backupAccount = 'stbackup${first4}${token}'
+var copied = { documents: 'cosmos', blobs: 'blobs', whole: 'whole' }
+var dataBlobs = filter(estate.blobs, b => b.account == 'data')[0]
 // Copies lie where the originals do not: in the second region, and are replicated back.
 var backupRegion = standbyLocation
 var inCore = '${subscription().id}/resourceGroups/${coreGroup}/providers'
@@ -412,6 +414,7 @@ module storage 'modules/storage.bicep' = {
       estate.blobs,
       b =>
         concat(
+          backups ? [{ container: b.name, identity: programs.backup, role: 'Storage Blob Data Reader' }] : [],
           map(
             filter(apps, a => contains(b.writtenBy, a.role)),
             a => { container: b.name, identity: a.identity, role: 'Storage Blob Data Contributor' }
@@ -855,11 +858,15 @@ module copies 'modules/storage.bicep' = if (backups) {
       name: 'backup'
       identityId: ids.backupKeysIdentity
     }
-    containers: [{ name: 'cosmos', immutableDays: environment == 'prod' ? 3653 : 7 }]
-    expire: [{ prefix: 'cosmos/', days: environment == 'prod' ? 3660 : 30 }]
+    containers: map(items(copied), c => { name: c.value, immutableDays: environment == 'prod' ? 3653 : 7 })
+    expire: map(items(copied), c => { prefix: '${c.value}/', days: environment == 'prod' ? 3660 : 30 })
     cool: { cool: 30, cold: 90 }
     pointInTime: false
-    access: [{ container: 'cosmos', identity: programs.backup, role: 'Storage Blob Data Contributor' }]
+    access: concat(
+      map(items(copied), c => { container: c.value, identity: programs.backup, role: 'Storage Blob Data Contributor' }),
+      // A drill asks which copy is whole, and reads none itself.
+      [{ container: copied.whole, identity: programs.deploy, role: 'Storage Blob Data Reader' }]
+    )
     identityGroup: coreGroup
   }
   dependsOn: [backupKeys, identities]
@@ -873,7 +880,7 @@ module backup 'modules/backup.bicep' = if (backups) {
     tags: tags
     workspaceId: ids.workspace
     private: private
-    storage: { name: backupAccount, container: 'cosmos' }
+    storage: union({ name: backupAccount }, copied)
     identity: programs.backup
     coreGroup: coreGroup
     source: {
@@ -881,10 +888,13 @@ module backup 'modules/backup.bicep' = if (backups) {
       database: estate.documents.database
       container: estate.documents.containers[0].name
     }
-    blobs: { account: dataAccount, containers: map(filter(estate.blobs, b => b.account == 'data'), b => b.name) }
-    key: {
-      uri: 'https://${backupVault}${az.environment().suffixes.keyvaultDns}/keys/backup'
-      identityId: ids.backupKeysIdentity
+    blobs: {
+      account: dataAccount
+      container: dataBlobs.name
+      prefixes: map(filter(dataBlobs.prefixes, p => p.?copied != null), p => {
+        folder: substring(p.name, 0, length(p.name) - 1)
+        days: p.copied == 'whole' ? 36525 : 8 // a century; a week, and a day more for a run that is late
+      })
     }
   }
   dependsOn: [copies, cosmos, storage]
@@ -893,7 +903,7 @@ module backup 'modules/backup.bicep' = if (backups) {
 // What holds copies, and not the group: the drill makes an account there each month, and deletes it.
 module archiveLock 'modules/lock-copies.bicep' = if (backups && locked) {
   scope: archive
-  params: { account: backupAccount, keyVault: backupVault, backupVault: 'bvault-${base}-${token}' }
+  params: { account: backupAccount, keyVault: backupVault }
   dependsOn: [backup, backupKeys]
 }
 

@@ -73,10 +73,12 @@ type Blobs struct {
 }
 
 // Prefix begins the names of blobs of one kind. KeepDays: deleted so many days after they
-// were last written; 0: never.
+// were last written; 0: never. Copied: what a weekly copy takes of them, which is kept for ten
+// years: "whole", "new" (written since the last), or nothing.
 type Prefix struct {
 	Name     string `json:"name"`
 	KeepDays int    `json:"keepDays"`
+	Copied   string `json:"copied"`
 	Why      string `json:"why"`
 }
 

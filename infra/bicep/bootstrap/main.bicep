@@ -68,7 +68,6 @@ var given = [
   'b7e6dc6d-f1e8-4753-8033-0f276bb0955b' // Storage Blob Data Owner
   'ba92f5b4-2d11-453d-a403-e96b0029c9fe' // Storage Blob Data Contributor
   '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1' // Storage Blob Data Reader
-  'e5e2a7ff-d759-4cd2-bb51-3152d37e2eb1' // Storage Account Backup Contributor
   '4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0' // Azure Service Bus Data Receiver
   '69a216fc-b8fb-44d8-bc22-1f3c2cd27a39' // Azure Service Bus Data Sender
   '3913510d-42f4-4e42-8a64-420c390055eb' // Monitoring Metrics Publisher
@@ -156,7 +155,6 @@ resource deployer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
           'Microsoft.CognitiveServices/*'
           'Microsoft.Consumption/budgets/*'
           'Microsoft.DataFactory/*'
-          'Microsoft.DataProtection/*'
           'Microsoft.DevCenter/*'
           'Microsoft.DevOpsInfrastructure/*'
           'Microsoft.DocumentDB/*'

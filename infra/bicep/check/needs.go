@@ -155,6 +155,8 @@ var platform = map[string]string{
 	"sthost/azure-webjobs-secrets": "the host's own secrets, which no function uses",
 	"staudit/evidence":             "what drills and restores showed",
 	"stbackup/cosmos":              "weekly copies of documents",
+	"stbackup/blobs":               "weekly copies of blobs",
+	"stbackup/whole":               "which of them came to their end",
 }
 
 func blobs(e *Estate, needs *estate.Estate) []Finding {

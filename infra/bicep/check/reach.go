@@ -31,7 +31,6 @@ var logged = map[string]string{
 	"Microsoft.Web/serverfarms":                                 "",
 	"Microsoft.Web/sites":                                       "",
 	"Microsoft.DataFactory/factories":                           "",
-	"Microsoft.DataProtection/backupVaults":                     "",
 	"Microsoft.App/managedEnvironments":                         "",
 	"Microsoft.DevCenter/devcenters":                            "",
 	"Microsoft.DevCenter/projects":                              "logs by its dev center",
@@ -380,7 +379,7 @@ func locks(e *Estate) []Finding {
 	var out []Finding
 	for _, r := range e.Resources {
 		group, _, _ := strings.Cut(strings.ToLower(r.ID), "/providers/")
-		holds := r.Type == "Microsoft.DocumentDB/databaseAccounts" || r.Type == "Microsoft.DataProtection/backupVaults" ||
+		holds := r.Type == "Microsoft.DocumentDB/databaseAccounts" ||
 			r.Type == "Microsoft.KeyVault/vaults" || r.Type == "Microsoft.ServiceBus/namespaces" ||
 			r.Type == "Microsoft.Storage/storageAccounts" && !strings.HasPrefix(r.Name, "sthost")
 		if holds && !locked[group] && !locked[strings.ToLower(r.ID)] {

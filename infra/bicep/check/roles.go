@@ -13,7 +13,6 @@ var roleNames = map[string]string{
 	"b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
 	"ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
 	"2a2b9908-6ea1-4ae2-8e65-a410df84e7d1": "Storage Blob Data Reader",
-	"e5e2a7ff-d759-4cd2-bb51-3152d37e2eb1": "Storage Account Backup Contributor",
 	"4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0": "Azure Service Bus Data Receiver",
 	"69a216fc-b8fb-44d8-bc22-1f3c2cd27a39": "Azure Service Bus Data Sender",
 	"3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
@@ -36,7 +35,6 @@ func (g grant) String() string { return g.who + " | " + g.role + " | " + g.on }
 var (
 	ofIdentity = regexp.MustCompile(`/userAssignedIdentities/id-polis-[a-z]+-(?:[a-z]{3}-)?(.+?)-(?:blue-|green-)?[a-z0-9]{5}'`)
 	ofPolicy   = regexp.MustCompile(`policyAssignments', 'polis-[a-z]+-([a-z-]+)'|policyAssignments/polis-[a-z]+-([a-z-]+)'`)
-	ofVault    = regexp.MustCompile(`backupVaults`)
 	ofUser     = regexp.MustCompile(`^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$`) // a parameter's
 	account    = regexp.MustCompile(`/storageAccounts/(st[a-z]+?)(?:weu|neu)?(?:dev|stag|prod)[a-z0-9]{5}$`)
 )
@@ -82,9 +80,6 @@ func principal(id string) string {
 	}
 	if m := ofPolicy.FindStringSubmatch(id); m != nil {
 		return "policy " + m[1] + m[2]
-	}
-	if ofVault.MatchString(id) {
-		return "backup vault"
 	}
 	if ofUser.MatchString(id) {
 		return "a user's workload"

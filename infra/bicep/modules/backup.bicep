@@ -1,4 +1,4 @@
-metadata description = 'Weekly copies of documents and blobs, kept for ten years, unchangeable, with keys of their own, in a group of their own.'
+metadata description = 'Weekly copies of documents and blobs, kept for ten years, unchangeable, with a key of their own, in a group of their own.'
 
 import { Tags } from 'types.bicep'
 
@@ -17,8 +17,8 @@ param workspaceId string
 @description('Whether everything is reached by private endpoints alone.')
 param private bool
 
-@description('The copies\' storage account and its containers.')
-param storage { name: string, container: string }
+@description('The copies\' storage account and its containers: of documents, of blobs, and of what says that a copy is whole.')
+param storage { name: string, documents: string, blobs: string, whole: string }
 
 @description('The identity that copies, in the group of identities.')
 param identity string
@@ -29,15 +29,16 @@ param coreGroup string
 @description('The Cosmos DB account that is copied, and its database and container.')
 param source { account: string, database: string, container: string }
 
-@description('The storage account whose blobs are copied, and the containers.')
-param blobs { account: string, containers: string[] }
+@description('The storage account and container whose blobs are copied, and which: those below a prefix that were written in so many days.')
+param blobs { account: string, container: string, prefixes: { folder: string, days: int }[] }
 
-@description('The backup vault\'s key; null for Microsoft\'s own.')
-param key { uri: string, identityId: string }?
-
-// ISO 8601: Sundays at three in the morning, from the first one after this was written.
-var weekly = 'R/2026-12-06T03:00:00+00:00/P1W'
-var tenYears = 'P10Y'
+// Where a run writes: a day may have two.
+var run = '@concat(formatDateTime(pipeline().TriggerTime, \'yyyy-MM-dd\'), \'/\', pipeline().RunId)'
+var fromData = {
+  endpoint: data.properties.primaryEndpoints.blob
+  container: blobs.container
+  folder: { type: 'Expression', value: '@item().folder' }
+}
 
 resource user 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
   name: identity
@@ -83,6 +84,11 @@ resource factory 'Microsoft.DataFactory/factories@2018-06-01' = {
       name: 'copies'
       properties: { groupId: 'blob', privateLinkResourceId: copies.id }
     }
+
+    resource toData 'managedPrivateEndpoints' = {
+      name: 'data'
+      properties: { groupId: 'blob', privateLinkResourceId: data.id }
+    }
   }
 
   resource runtime 'integrationRuntimes' = {
@@ -113,9 +119,10 @@ resource factory 'Microsoft.DataFactory/factories@2018-06-01' = {
     name: 'files'
     properties: {
       type: 'AzureBlobStorage'
+      parameters: { endpoint: { type: 'String' } }
       connectVia: { type: 'IntegrationRuntimeReference', referenceName: runtime.name }
       typeProperties: {
-        serviceEndpoint: copies.properties.primaryEndpoints.blob
+        serviceEndpoint: '@{linkedService().endpoint}'
         accountKind: 'StorageV2'
         credential: { type: 'CredentialReference', referenceName: credential.name }
       }
@@ -141,11 +148,15 @@ resource factory 'Microsoft.DataFactory/factories@2018-06-01' = {
     properties: {
       type: 'Json'
       parameters: { folder: { type: 'String' } }
-      linkedServiceName: { type: 'LinkedServiceReference', referenceName: files.name }
+      linkedServiceName: {
+        type: 'LinkedServiceReference'
+        referenceName: files.name
+        parameters: { endpoint: copies.properties.primaryEndpoints.blob }
+      }
       typeProperties: {
         location: {
           type: 'AzureBlobStorageLocation'
-          container: storage.container
+          container: storage.documents
           folderPath: { type: 'Expression', value: '@dataset().folder' }
         }
         compression: { type: 'gzip' }
@@ -153,22 +164,44 @@ resource factory 'Microsoft.DataFactory/factories@2018-06-01' = {
     }
   }
 
+  resource bytes 'datasets' = {
+    name: 'bytes'
+    properties: {
+      type: 'Binary'
+      parameters: { endpoint: { type: 'String' }, container: { type: 'String' }, folder: { type: 'String' } }
+      linkedServiceName: {
+        type: 'LinkedServiceReference'
+        referenceName: files.name
+        parameters: { endpoint: '@dataset().endpoint' }
+      }
+      typeProperties: {
+        location: {
+          type: 'AzureBlobStorageLocation'
+          container: { type: 'Expression', value: '@dataset().container' }
+          folderPath: { type: 'Expression', value: '@dataset().folder' }
+        }
+      }
+    }
+  }
+
+  // A run writes where no other has: what it wrote cannot be changed, so a second try begins anew, in a
+  // folder of its own, and no activity is tried twice. What is whole says so in a container of its own.
   resource out 'pipelines' = {
     name: 'backup'
     properties: {
-      description: 'Copies all documents to a folder of today\'s date.'
+      description: 'Copies documents and blobs to a folder of today\'s date and of this run, and writes down that they are whole.'
       concurrency: 1
       activities: [
         {
-          name: 'copy'
+          name: 'documents'
           type: 'Copy'
-          policy: { timeout: '0.12:00:00', retry: 2, retryIntervalInSeconds: 600 }
+          policy: { timeout: '0.12:00:00', retry: 0 }
           typeProperties: {
             source: { type: 'CosmosDbSqlApiSource', preferredRegions: [], detectDatetime: false } // bytes stay bytes
             sink: {
               type: 'JsonSink'
               storeSettings: { type: 'AzureBlobStorageWriteSettings' }
-              formatSettings: { type: 'JsonWriteSettings' }
+              formatSettings: { type: 'JsonWriteSettings', filePattern: 'setOfObjects' } // a document a line: anything reads it
             }
           }
           inputs: [
@@ -186,9 +219,111 @@ resource factory 'Microsoft.DataFactory/factories@2018-06-01' = {
             {
               type: 'DatasetReference'
               referenceName: folder.name
-              parameters: { folder: { type: 'Expression', value: '@formatDateTime(utcNow(), \'yyyy-MM-dd\')' } }
+              parameters: { folder: { type: 'Expression', value: run } }
             }
           ]
+        }
+        {
+          name: 'blobs'
+          type: 'ForEach'
+          typeProperties: {
+            isSequential: true
+            items: { type: 'Expression', value: '@json(\'${string(blobs.prefixes)}\')' }
+            activities: [
+              {
+                name: 'are-there-any' // a folder that nothing has been written to is none, and copying it fails
+                type: 'GetMetadata'
+                policy: { timeout: '0.00:10:00', retry: 2, retryIntervalInSeconds: 60 }
+                typeProperties: {
+                  dataset: { type: 'DatasetReference', referenceName: bytes.name, parameters: fromData }
+                  fieldList: ['exists']
+                  storeSettings: { type: 'AzureBlobStorageReadSettings', recursive: true }
+                  formatSettings: { type: 'BinaryReadSettings' }
+                }
+              }
+              {
+                name: 'if-any'
+                type: 'IfCondition'
+                dependsOn: [{ activity: 'are-there-any', dependencyConditions: ['Succeeded'] }]
+                typeProperties: {
+                  expression: { type: 'Expression', value: '@activity(\'are-there-any\').output.exists' }
+                  ifTrueActivities: [
+                    {
+                      name: 'copy'
+                      type: 'Copy'
+                      policy: { timeout: '0.12:00:00', retry: 0 }
+                      typeProperties: {
+                        source: {
+                          type: 'BinarySource'
+                          storeSettings: {
+                            type: 'AzureBlobStorageReadSettings'
+                            recursive: true
+                            modifiedDatetimeStart: {
+                              type: 'Expression'
+                              value: '@formatDateTime(addDays(utcNow(), mul(-1, item().days)), \'yyyy-MM-ddTHH:mm:ssZ\')'
+                            }
+                          }
+                          formatSettings: { type: 'BinaryReadSettings' }
+                        }
+                        sink: {
+                          type: 'BinarySink'
+                          storeSettings: { type: 'AzureBlobStorageWriteSettings', copyBehavior: 'PreserveHierarchy' }
+                        }
+                        validateDataConsistency: true // sizes and digests are compared
+                      }
+                      inputs: [{ type: 'DatasetReference', referenceName: bytes.name, parameters: fromData }]
+                      outputs: [
+                        {
+                          type: 'DatasetReference'
+                          referenceName: bytes.name
+                          parameters: {
+                            endpoint: copies.properties.primaryEndpoints.blob
+                            container: storage.blobs
+                            folder: {
+                              type: 'Expression'
+                              value: '@concat(formatDateTime(pipeline().TriggerTime, \'yyyy-MM-dd\'), \'/\', pipeline().RunId, \'/\', item().folder)'
+                            }
+                          }
+                        }
+                      ]
+                    }
+                  ]
+                }
+              }
+            ]
+          }
+        }
+        {
+          name: 'whole'
+          type: 'WebActivity'
+          dependsOn: [
+            { activity: 'documents', dependencyConditions: ['Succeeded'] }
+            { activity: 'blobs', dependencyConditions: ['Succeeded'] }
+          ]
+          policy: { timeout: '0.00:10:00', retry: 2, retryIntervalInSeconds: 60, secureInput: false }
+          typeProperties: {
+            method: 'PUT'
+            url: {
+              type: 'Expression'
+              value: '@concat(\'${copies.properties.primaryEndpoints.blob}${storage.whole}/\', formatDateTime(pipeline().TriggerTime, \'yyyy-MM-dd\'), \'/\', pipeline().RunId, \'.json\')'
+            }
+            headers: {
+              'x-ms-blob-type': 'BlockBlob'
+              'x-ms-version': '2021-08-06'
+              'x-ms-date': { type: 'Expression', value: '@formatDateTime(utcNow(), \'R\')' }
+              'Content-Type': 'application/json'
+            }
+            body: {
+              type: 'Expression'
+              value: '@concat(\'{"run":"\', pipeline().RunId, \'","read":\', string(activity(\'documents\').output.rowsRead), \',"written":\', string(activity(\'documents\').output.rowsCopied), \'}\')'
+            }
+            authentication: {
+              type: 'UserAssignedManagedIdentity'
+              resource: 'https://storage.azure.com/'
+              credential: { type: 'CredentialReference', referenceName: credential.name }
+            }
+            connectVia: { type: 'IntegrationRuntimeReference', referenceName: runtime.name }
+          }
         }
       ]
     }
@@ -241,6 +376,56 @@ resource factory 'Microsoft.DataFactory/factories@2018-06-01' = {
     }
   }
 
+  resource blobsBack 'pipelines' = {
+    name: 'restore-blobs'
+    properties: {
+      description: 'Copies the blobs of a folder into a container that this identity may write to.'
+      concurrency: 1
+      parameters: { folder: { type: 'String' }, endpoint: { type: 'String' }, container: { type: 'String' } }
+      activities: [
+        {
+          name: 'copy'
+          type: 'Copy'
+          policy: { timeout: '0.12:00:00', retry: 2, retryIntervalInSeconds: 600 }
+          typeProperties: {
+            source: {
+              type: 'BinarySource'
+              storeSettings: { type: 'AzureBlobStorageReadSettings', recursive: true }
+              formatSettings: { type: 'BinaryReadSettings' }
+            }
+            sink: {
+              type: 'BinarySink'
+              storeSettings: { type: 'AzureBlobStorageWriteSettings', copyBehavior: 'PreserveHierarchy' }
+            }
+            validateDataConsistency: true
+          }
+          inputs: [
+            {
+              type: 'DatasetReference'
+              referenceName: bytes.name
+              parameters: {
+                endpoint: copies.properties.primaryEndpoints.blob
+                container: storage.blobs
+                folder: { type: 'Expression', value: '@pipeline().parameters.folder' }
+              }
+            }
+          ]
+          outputs: [
+            {
+              type: 'DatasetReference'
+              referenceName: bytes.name
+              parameters: {
+                endpoint: { type: 'Expression', value: '@pipeline().parameters.endpoint' }
+                container: { type: 'Expression', value: '@pipeline().parameters.container' }
+                folder: ''
+              }
+            }
+          ]
+        }
+      ]
+    }
+  }
+
   // Azure makes triggers stopped: scripts/deploy starts it.
   resource clock 'triggers' = {
     name: 'weekly'
@@ -268,108 +453,5 @@ resource factoryLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
     logAnalyticsDestinationType: 'Dedicated'
     logs: [{ categoryGroup: 'allLogs', enabled: true }]
     metrics: [{ category: 'AllMetrics', enabled: true }]
-  }
-}
-
-// 2025-01-01: the types of later versions have lost the parameters of blob backups.
-resource vault 'Microsoft.DataProtection/backupVaults@2025-01-01' = {
-  name: 'bvault-${suffix}'
-  location: location
-  tags: tags
-  identity: key == null
-    ? { type: 'SystemAssigned' }
-    : { type: 'SystemAssigned,UserAssigned', userAssignedIdentities: { '${key!.identityId}': {} } }
-  properties: {
-    storageSettings: [{ datastoreType: 'VaultStore', type: 'GeoRedundant' }]
-    securitySettings: {
-      // Unlocked can still be undone: docs/bootstrap.md says when and how to lock it for good.
-      immutabilitySettings: { state: 'Unlocked' }
-      softDeleteSettings: { state: 'On', retentionDurationInDays: 30 }
-      encryptionSettings: key == null
-        ? null
-        : {
-            state: 'Enabled'
-            infrastructureEncryption: 'Enabled'
-            keyVaultProperties: { keyUri: key!.uri }
-            kekIdentity: { identityType: 'UserAssigned', identityId: key!.identityId }
-          }
-    }
-    monitoringSettings: { azureMonitorAlertSettings: { alertsForAllJobFailures: 'Enabled' } }
-    featureSettings: { crossRegionRestoreSettings: { state: 'Enabled' } }
-  }
-
-  resource tenYearsOfWeeks 'backupPolicies' = {
-    name: 'weekly-ten-years'
-    properties: {
-      objectType: 'BackupPolicy'
-      datasourceTypes: ['Microsoft.Storage/storageAccounts/blobServices']
-      policyRules: [
-        {
-          objectType: 'AzureBackupRule'
-          name: 'weekly'
-          backupParameters: { objectType: 'AzureBackupParams', backupType: 'Discrete' }
-          dataStore: { objectType: 'DataStoreInfoBase', dataStoreType: 'VaultStore' }
-          trigger: {
-            objectType: 'ScheduleBasedTriggerContext'
-            schedule: { repeatingTimeIntervals: [weekly], timeZone: 'UTC' }
-            taggingCriteria: [{ isDefault: true, taggingPriority: 99, tagInfo: { tagName: 'Default' } }]
-          }
-        }
-        {
-          objectType: 'AzureRetentionRule'
-          name: 'Default'
-          isDefault: true
-          lifecycles: [
-            {
-              deleteAfter: { objectType: 'AbsoluteDeleteOption', duration: tenYears }
-              sourceDataStore: { objectType: 'DataStoreInfoBase', dataStoreType: 'VaultStore' }
-              targetDataStoreCopySettings: []
-            }
-          ]
-        }
-      ]
-    }
-  }
-
-  resource dataBlobs 'backupInstances' = {
-    name: 'data-blobs'
-    properties: {
-      objectType: 'BackupInstance'
-      friendlyName: 'data-blobs'
-      dataSourceInfo: {
-        objectType: 'Datasource'
-        resourceID: data.id
-        resourceName: data.name
-        resourceType: 'Microsoft.Storage/storageAccounts'
-        resourceUri: data.id
-        resourceLocation: data.location
-        datasourceType: 'Microsoft.Storage/storageAccounts/blobServices'
-      }
-      policyInfo: {
-        policyId: tenYearsOfWeeks.id
-        policyParameters: {
-          backupDatasourceParametersList: [
-            { objectType: 'BlobBackupDatasourceParameters', containersList: blobs.containers }
-          ]
-        }
-      }
-    }
-    dependsOn: [mayRead]
-  }
-}
-
-module mayRead 'backup-access.bicep' = {
-  scope: resourceGroup(coreGroup)
-  params: { account: blobs.account, principalId: vault.identity.principalId, vaultName: 'bvault-${suffix}' }
-}
-
-resource vaultLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
-  scope: vault
-  name: 'to-workspace'
-  properties: {
-    workspaceId: workspaceId
-    logAnalyticsDestinationType: 'Dedicated'
-    logs: [{ categoryGroup: 'allLogs', enabled: true }]
-    metrics: [{ category: 'Health', enabled: true }]
   }
 }

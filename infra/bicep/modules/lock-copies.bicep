@@ -6,9 +6,6 @@ param account string
 @description('The vault of the key that encrypts them.')
 param keyVault string
 
-@description('The vault of the blobs\' copies.')
-param backupVault string
-
 var why = {
   level: 'CanNotDelete'
   notes: 'Holds what brings data back. docs/bootstrap.md says how to take an environment down.'
@@ -18,8 +15,6 @@ resource copies 'Microsoft.Storage/storageAccounts@2026-09-01' existing = { name
 
 resource keys 'Microsoft.KeyVault/vaults@2026-05-15' existing = { name: keyVault }
 
-resource vault 'Microsoft.DataProtection/backupVaults@2025-01-01' existing = { name: backupVault }
-
 resource copiesLock 'Microsoft.Authorization/locks@2020-05-01' = {
   scope: copies
   name: 'not-by-accident'
@@ -28,12 +23,6 @@ resource copiesLock 'Microsoft.Authorization/locks@2020-05-01' = {
 
 resource keysLock 'Microsoft.Authorization/locks@2020-05-01' = {
   scope: keys
-  name: 'not-by-accident'
-  properties: why
-}
-
-resource vaultLock 'Microsoft.Authorization/locks@2020-05-01' = {
-  scope: vault
   name: 'not-by-accident'
   properties: why
 }

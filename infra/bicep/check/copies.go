@@ -1,0 +1,154 @@
+package check
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"polis/infra/estate"
+)
+
+// Days of a weekly copy: ten years that nobody can change it for, and how far back it looks for
+// what is new. "Whole" looks back a century.
+const (
+	keptDays = 3653
+	newDays  = 8
+)
+
+// copies holds the weekly copies to what ten years ask of them. What is written cannot be
+// changed, so a run that is tried again would meet its own remains: each writes into a folder of
+// its own, none of its copying is tried twice, and it says that it is whole only when all is. Azure
+// fails over no account that an object replication is of, and a vault's copies of blobs are one.
+func copies(e *Estate, needs *estate.Estate) []Finding {
+	var out []Finding
+	for _, kind := range []string{"Microsoft.DataProtection/backupVaults/backupInstances", "Microsoft.Storage/storageAccounts/objectReplicationPolicies"} {
+		for _, r := range e.Of(kind) {
+			out = append(out, Finding{Resource: r.ID, Says: "keeps an account from failing over"})
+		}
+	}
+	if !Promises[e.Environment].Standby {
+		return out
+	}
+	var pipeline Resource
+	for _, p := range e.Of("Microsoft.DataFactory/factories/pipelines") {
+		if strings.HasSuffix(p.Name, "/backup") {
+			pipeline = p
+		}
+	}
+	if pipeline.ID == "" {
+		return append(out, Finding{Resource: "the estate", Says: "copies nothing"})
+	}
+	out = append(out, unchangeable(e)...)
+	var all []any
+	for _, a := range pipeline.List("properties.activities") {
+		activity := Resource{raw: a.(map[string]any)}
+		all = append(all, inside(activity)...)
+		if activity.Is("type", "ForEach") {
+			out = append(out, same(pipeline.ID, folders(activity), copied(needs))...)
+		}
+	}
+	for _, a := range all {
+		activity := Resource{raw: a.(map[string]any)}
+		if !activity.Is("type", "Copy") {
+			continue
+		}
+		if !activity.Is("policy.retry", 0) {
+			out = append(out, Finding{Resource: pipeline.ID, Says: activity.Text("name") + " is tried twice where it cannot overwrite"})
+		}
+		if to := activity.Text("outputs.0.parameters.folder.value"); !strings.Contains(to, "pipeline().RunId") {
+			out = append(out, Finding{Resource: pipeline.ID, Says: activity.Text("name") + " writes where another run may have"})
+		}
+	}
+	return append(out, whole(pipeline)...)
+}
+
+// whole holds the last activity of a run to wait for all others.
+func whole(pipeline Resource) []Finding {
+	list := pipeline.List("properties.activities")
+	var others []string
+	for i, a := range list {
+		activity := Resource{raw: a.(map[string]any)}
+		if !activity.Is("type", "WebActivity") {
+			others = append(others, activity.Text("name"))
+			continue
+		}
+		var waits []string
+		for k := range activity.List("dependsOn") {
+			at := fmt.Sprintf("dependsOn.%d.", k)
+			if activity.Is(at+"dependencyConditions.0", "Succeeded") {
+				waits = append(waits, activity.Text(at+"activity"))
+			}
+		}
+		for k, o := range list {
+			if name := text(o.(map[string]any)["name"]); k != i && !slices.Contains(waits, name) {
+				return []Finding{{Resource: pipeline.ID, Says: "says that it is whole before " + name + " is"}}
+			}
+		}
+		return nil
+	}
+	return []Finding{{Resource: pipeline.ID, Says: fmt.Sprintf("never says that %v are whole", others)}}
+}
+
+// unchangeable holds each container of the copies to be so, for as long as they are kept.
+func unchangeable(e *Estate) []Finding {
+	var out []Finding
+	for _, c := range e.Of("Microsoft.Storage/storageAccounts/blobServices/containers") {
+		if !strings.HasPrefix(c.Name, "stbackup") {
+			continue
+		}
+		p, ok := e.At(c.ID + "/immutabilityPolicies/default")
+		if days, _ := p.Get("properties.immutabilityPeriodSinceCreationInDays").(float64); !ok || days < keptDays {
+			out = append(out, Finding{Resource: c.ID, Says: "can be changed before ten years are over"})
+		}
+	}
+	return out
+}
+
+// inside are an activity and those that it holds.
+func inside(activity Resource) []any {
+	out := []any{activity.raw}
+	for _, path := range []string{"typeProperties.activities", "typeProperties.ifTrueActivities"} {
+		for _, a := range activity.List(path) {
+			out = append(out, inside(Resource{raw: a.(map[string]any)})...)
+		}
+	}
+	return out
+}
+
+// folders are what a loop goes over, "models 36525".
+func folders(loop Resource) []string {
+	list := strings.TrimSuffix(strings.TrimPrefix(loop.Text("typeProperties.items.value"), "@json('"), "')")
+	var items []struct {
+		Folder string
+		Days   int
+	}
+	if err := json.Unmarshal([]byte(list), &items); err != nil {
+		return []string{"no list: " + err.Error()}
+	}
+	var out []string
+	for _, i := range items {
+		how := "new"
+		if i.Days != newDays {
+			how = "whole"
+		}
+		if i.Days < newDays {
+			how = fmt.Sprintf("of %d days", i.Days)
+		}
+		out = append(out, i.Folder+"/ "+how)
+	}
+	return out
+}
+
+// copied are the prefixes that the estate wants copied, and how.
+func copied(needs *estate.Estate) []string {
+	var out []string
+	for _, b := range needs.Blobs {
+		for _, p := range b.Prefixes {
+			if p.Copied != "" {
+				out = append(out, p.Name+" "+p.Copied)
+			}
+		}
+	}
+	return out
+}
