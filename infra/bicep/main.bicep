@@ -796,8 +796,9 @@ module watch 'modules/sentinel.bicep' = if (sentinel) {
     has: { edge: edge, private: private }
     deployer: programs.deploy
     deployers: deployers
+    apps: take(identities.outputs.principals, length(apps)) // which are first
   }
-  dependsOn: [monitoring, identities]
+  dependsOn: [monitoring]
 }
 
 module guard 'modules/guard.bicep' = {

@@ -86,52 +86,60 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	log := h.log.With().Str("invocation", id).Str("function", name).Logger()
 	started := time.Now()
-	err := h.call(r, name, queue, timer, log)
+	oldest, err := h.call(r, name, queue, timer, log)
 	status := http.StatusOK
 	if err != nil {
 		status = http.StatusInternalServerError
 		log.Warn().Err(err).Msg("the call failed: the host will try again")
 	}
-	log.Info().Int("status", status).Float64("ms", float64(time.Since(started).Microseconds())/1000).Msg("invocation")
+	said := log.Info().Int("status", status).Float64("ms", float64(time.Since(started).Microseconds())/1000)
+	if !oldest.IsZero() {
+		// The platform says how many messages wait, and not for how long: an alert reads it here.
+		said = said.Float64("waited_s", max(0, started.Sub(oldest).Seconds()))
+	}
+	said.Msg("invocation")
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	// Always an object: on null or nothing the host would wait until its time-out.
 	_, _ = io.WriteString(w, `{"Outputs":{},"Logs":[],"ReturnValue":""}`)
 }
 
-func (h *handler) call(r *http.Request, name string, queue Queue, timer Timer, log zerolog.Logger) (err error) {
+// call answers a call, and says since when the oldest of its messages had waited; zero where it
+// brought none or the host does not say.
+func (h *handler) call(r *http.Request, name string, queue Queue, timer Timer, log zerolog.Logger) (oldest time.Time, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fault.New(fault.Internal, "the call broke off")
 		}
 	}()
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		return fault.New(fault.Unsupported, "a call is application/json")
+		return oldest, fault.New(fault.Unsupported, "a call is application/json")
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxEnvelope+1))
 	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "reading a call")
+		return oldest, fault.Wrap(fault.Unavailable, err, "reading a call")
 	}
 	if len(body) > maxEnvelope {
-		return fault.New(fault.TooLarge, "a call of more than %d bytes", maxEnvelope)
+		return oldest, fault.New(fault.TooLarge, "a call of more than %d bytes", maxEnvelope)
 	}
 	var e envelope
 	if err := json.Unmarshal(body, &e); err != nil {
-		return fault.New(fault.Malformed, "a call that is no envelope")
+		return oldest, fault.New(fault.Malformed, "a call that is no envelope")
 	}
 	if timer != nil {
-		return timer(r.Context())
+		return oldest, timer(r.Context())
 	}
+	oldest = e.oldest()
 	messages, err := e.messages()
 	if err != nil {
-		return err
+		return oldest, err
 	}
 	for _, m := range messages {
 		if err := h.message(r.Context(), name, queue, m, log); err != nil {
-			return err
+			return oldest, err
 		}
 	}
-	return nil
+	return oldest, nil
 }
 
 // message answers one message, and puts what can never succeed aside.
@@ -180,6 +188,25 @@ func (e envelope) deliveries() int {
 
 // maxDeliveries bounds what is believed of a count of deliveries: our queues' own is 10.
 const maxDeliveries = 100
+
+// oldest is when the first of the messages was put on its queue: by its first sending, however
+// often it was given back since.
+func (e envelope) oldest() time.Time {
+	all := []json.RawMessage{e.Metadata["EnqueuedTimeUtc"]}
+	if list, batch := e.Metadata["EnqueuedTimeUtcArray"]; batch && json.Unmarshal(unquote(list), &all) != nil {
+		return time.Time{}
+	}
+	var first time.Time
+	for _, raw := range all {
+		s := text(raw)
+		// UTC, with or without saying so: that differs between versions of the extension.
+		t, err := time.Parse("2006-01-02T15:04:05.999999999", strings.TrimSuffix(strings.TrimSuffix(s, "+00:00"), "Z"))
+		if err == nil && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}
 
 // parent is the trace context among a message's own properties: under its name by the W3C, or
 // the one that clients for .NET give it.

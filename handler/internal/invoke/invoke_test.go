@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -215,4 +216,49 @@ func FuzzEnvelope(f *testing.F) {
 			t.Errorf("an answer that is no object: %q", b)
 		}
 	})
+}
+
+// TestWaited: the log says for how long the oldest message of a call had waited, in the forms
+// that hosts write times, and nothing where the host does not say.
+func TestWaited(t *testing.T) {
+	ago := func(d time.Duration) string { return time.Now().UTC().Add(-d).Format("2006-01-02T15:04:05.999") }
+	for name, c := range map[string]struct {
+		metadata string
+		from, to float64 // seconds; 0, 0: nothing is said
+	}{
+		"plain":      {`{"MessageId":"1","EnqueuedTimeUtc":"` + ago(time.Hour) + `"}`, 3600, 3660},
+		"in a text":  {`{"MessageId":"1","EnqueuedTimeUtc":` + twice(ago(time.Hour)+"Z") + `}`, 3600, 3660},
+		"an offset":  {`{"EnqueuedTimeUtc":"` + ago(2*time.Hour) + `+00:00"}`, 7200, 7260},
+		"a batch":    {`{"MessageIdArray":["1","2"],"EnqueuedTimeUtcArray":["` + ago(time.Minute) + `","` + ago(time.Hour) + `"]}`, 3600, 3660},
+		"a clock":    {`{"EnqueuedTimeUtc":"` + ago(-time.Hour) + `"}`, 0, 0.001},
+		"nothing":    {`{"MessageId":"1"}`, 0, 0},
+		"no time":    {`{"EnqueuedTimeUtc":"yesterday"}`, 0, 0},
+		"no batch":   {`{"MessageIdArray":["1"],"EnqueuedTimeUtcArray":7}`, 0, 0},
+		"no objects": {`{"EnqueuedTimeUtc":{"at":1}}`, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var said bytes.Buffer
+			f := Functions{Queues: map[string]Queue{"Work": func(context.Context, Message) error { return nil }}}
+			data := `"\"{}\""`
+			if strings.Contains(c.metadata, "Array") {
+				data = `["{}","{}"]`
+			}
+			call(New(f, &letters{}, zerolog.New(&said)), "/Work", "application/json", `{"Data":{"m":`+data+`},"Metadata":`+c.metadata+`}`)
+			var line struct {
+				Waited *float64 `json:"waited_s"`
+				Status int      `json:"status"`
+			}
+			if err := json.Unmarshal(said.Bytes(), &line); err != nil || line.Status != 200 {
+				t.Fatalf("%v: %s", err, said.Bytes())
+			}
+			switch {
+			case c.to == 0:
+				if line.Waited != nil {
+					t.Errorf("says %v", *line.Waited)
+				}
+			case line.Waited == nil || *line.Waited < c.from || *line.Waited > c.to:
+				t.Errorf("says %s", said.Bytes())
+			}
+		})
+	}
 }

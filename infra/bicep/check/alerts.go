@@ -9,12 +9,21 @@ import (
 	"strings"
 )
 
-// Signals are what alerts may look at: metrics by the type that emits them, tables of the
-// workspace, and what the handler says in its log. A metric that is misspelt is no error to
-// Azure: it is an alert that never fires.
+// Signals are what alerts may look at, as Microsoft's references have it: metrics by the type that
+// emits them, tables of the workspace with those of their columns that are of use, and places in
+// the EU that probes ask from (Zurich is France South's old name). What is misspelt here is often
+// no error to Azure: it is an alert that never fires.
 type Signals struct {
-	Metrics map[string][]string `json:"metrics"`
-	Tables  []string            `json:"tables"`
+	Metrics map[string]map[string]Metric `json:"metrics"`
+	Tables  map[string][]string          `json:"tables"`
+	Places  []string                     `json:"places"`
+}
+
+// Metric is what a metric is measured in, how it may be added up, and what it can be split by.
+type Metric struct {
+	Unit         string   `json:"unit"` // Percent, Count, Seconds or MilliSeconds
+	Aggregations []string `json:"aggregations"`
+	Dimensions   []string `json:"dimensions"`
 }
 
 var (
@@ -23,6 +32,7 @@ var (
 	union    = regexp.MustCompile(`\bunion (?:isfuzzy=true )?([A-Za-z, ]+)\|`)
 	said     = regexp.MustCompile(`Message has(?:_any)? (?:'([^']+)'|\(([^)]*)\))`)
 	quoted   = regexp.MustCompile(`'([^']+)'`)
+	filled   = regexp.MustCompile(`^\[(?:replace\()+'((?:[^']|'')*)'`)
 	function = regexp.MustCompile(`'([A-Z][A-Za-z]+(?:Nightly|Monthly|Chunks|Work))'`)
 )
 
@@ -55,7 +65,7 @@ func charts(e *Estate, r Resource, signals Signals) []Finding {
 			name := m.Metric[strings.LastIndex(m.Metric, "-")+1:]
 			known := false
 			for space, names := range signals.Metrics {
-				known = known || strings.EqualFold(space, m.Namespace) && slices.Contains(names, name)
+				known = known || strings.EqualFold(space, m.Namespace) && names[name].Unit != ""
 			}
 			if !known {
 				out = append(out, Finding{Resource: r.ID, Says: "shows a metric that nobody emits: " + m.Metric})
@@ -120,8 +130,10 @@ func alerts(e *Estate, p Project) []Finding {
 			continue
 		}
 		space, name := a.Text("properties.criteria.allOf.0.metricNamespace"), a.Text("properties.criteria.allOf.0.metricName")
-		if !slices.Contains(signals.Metrics[space], name) {
+		if m := signals.Metrics[space][name]; m.Unit == "" {
 			out = append(out, Finding{Resource: a.ID, Says: "looks at a metric that nobody emits: " + space + " " + name})
+		} else {
+			out = append(out, m.measures(a)...)
 		}
 		if d := a.List("properties.criteria.allOf.0.dimensions.0.values"); a.Is("properties.criteria.allOf.0.dimensions.0.name", "EntityName") && !slices.Contains(d, any("*")) {
 			var looked, queues []string
@@ -136,6 +148,17 @@ func alerts(e *Estate, p Project) []Finding {
 		scope, ok := e.At(a.Text("properties.scopes.0"))
 		if !ok || !strings.EqualFold(scope.Type, space) {
 			out = append(out, Finding{Resource: a.ID, Says: "looks at a resource that is not there, or of another type"})
+		}
+	}
+	for _, a := range e.Of("Microsoft.SecurityInsights/alertRules") {
+		if len(a.List("properties.entityMappings")) == 0 {
+			out = append(out, Finding{Resource: a.ID, Says: "makes incidents that are about nobody"})
+		}
+		for i := range a.List("properties.entityMappings") {
+			column := a.Text(fmt.Sprintf("properties.entityMappings.%d.fieldMappings.0.columnName", i))
+			if column == "" || !strings.Contains(a.Text("properties.query"), column) {
+				out = append(out, Finding{Resource: a.ID, Says: "makes incidents about what its query does not find: " + column})
+			}
 		}
 	}
 	watched := "" // what alerts ask the log
@@ -153,13 +176,16 @@ func alerts(e *Estate, p Project) []Finding {
 	}
 	for _, r := range e.Resources {
 		for _, q := range queriesOf(r) {
-			if strings.HasPrefix(q, "[replace(") {
-				q = strings.ReplaceAll(q, "''", "'") // the list of who deploys is put in at deployment
+			if m := filled.FindStringSubmatch(q); m != nil {
+				q = strings.ReplaceAll(m[1], "''", "'") // lists of principals are put in at deployment
 			}
 			for _, t := range tablesOf(q) {
-				if !slices.Contains(signals.Tables, t) {
+				if signals.Tables[t] == nil {
 					out = append(out, Finding{Resource: r.ID, Says: "asks a table that is not there: " + t})
 				}
+			}
+			for _, says := range columns(q, signals.Tables) {
+				out = append(out, Finding{Resource: r.ID, Says: says})
 			}
 			for _, o := range p.API.operations(q) {
 				out = append(out, Finding{Resource: r.ID, Says: "asks for an operation that API Management has not, or spells otherwise: " + o})
@@ -188,11 +214,43 @@ func alerts(e *Estate, p Project) []Finding {
 	return out
 }
 
+// measures holds an alert to how its metric is measured: a way of adding up that the metric has, and
+// a threshold in its unit, which the alert's own words say in seconds or per cent.
+func (m Metric) measures(a Resource) []Finding {
+	var out []Finding
+	const at = "properties.criteria.allOf.0."
+	if how := a.Text(at + "timeAggregation"); !slices.Contains(m.Aggregations, how) {
+		out = append(out, Finding{Resource: a.ID, Says: "adds up in a way that its metric has not: " + how})
+	}
+	for i := range a.List(at + "dimensions") {
+		if d := a.Text(fmt.Sprintf("%sdimensions.%d.name", at, i)); !slices.Contains(m.Dimensions, d) {
+			out = append(out, Finding{Resource: a.ID, Says: "splits by what its metric has not: " + d})
+		}
+	}
+	threshold, _ := a.Get(at + "threshold").(float64)
+	var words []string
+	switch m.Unit {
+	case "Percent": // or what is left of it
+		words = []string{fmt.Sprintf("%g%%", threshold), fmt.Sprintf("%g%%", 100-threshold)}
+	case "Seconds":
+		words = []string{fmt.Sprintf("%g s", threshold)}
+	case "MilliSeconds":
+		words = []string{fmt.Sprintf("%g s", threshold/1000)}
+	default:
+		return out
+	}
+	said := a.Text("properties.description")
+	if !slices.ContainsFunc(words, func(w string) bool { return strings.Contains(" "+said, " "+w) }) {
+		out = append(out, Finding{Resource: a.ID, Says: fmt.Sprintf("says something else than its threshold, %s", words[0])})
+	}
+	return out
+}
+
 var minutes = regexp.MustCompile(`^PT(\d+)M$`)
 
 // probes holds probes from outside to be judged over as long as each place takes to ask once: over
 // less, too few have reported for an alert that wants several, and it never fires.
-func probes(e *Estate) []Finding {
+func probes(e *Estate, in []string) []Finding {
 	var out []Finding
 	for _, a := range e.Of("Microsoft.Insights/metricAlerts") {
 		test, ok := e.At(a.Text("properties.criteria.webTestId"))
@@ -209,6 +267,11 @@ func probes(e *Estate) []Finding {
 		}
 		every, _ := test.Get("properties.Frequency").(float64)
 		places := float64(len(test.List("properties.Locations")))
+		for i := range test.List("properties.Locations") {
+			if p := test.Text(fmt.Sprintf("properties.Locations.%d.Id", i)); !slices.Contains(in, p) {
+				out = append(out, Finding{Resource: test.ID, Says: "asks from a place that is not there, or not in the EU: " + p})
+			}
+		}
 		if window < every || every == 0 {
 			out = append(out, Finding{Resource: a.ID, Says: fmt.Sprintf("looks at %.0f s of a probe that asks every %.0f s", window, every)})
 		}

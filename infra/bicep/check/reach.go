@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -129,6 +130,25 @@ var doors = map[string]string{
 	"Microsoft.Insights/privateLinkScopes":  "azuremonitor",
 }
 
+var zone = regexp.MustCompile(`privatelink\.[a-z0-9.{}-]+[a-z0-9}]`)
+
+// zonesOf are the private zones that a name of a sub-resource is looked up in (Microsoft's page
+// "Azure private endpoint private DNS zone values"): in another one the public name is found, which
+// is closed.
+var zonesOf = map[string][]string{
+	"Sql":       {"privatelink.documents.azure.com"},
+	"blob":      {"privatelink.blob.core.windows.net"},
+	"namespace": {"privatelink.servicebus.windows.net"},
+	"vault":     {"privatelink.vaultcore.azure.net"},
+	"sites":     {"privatelink.azurewebsites.net"},
+	"Gateway":   {"privatelink.azure-api.net"},
+	"account":   {"privatelink.openai.azure.com"},
+	"azuremonitor": {
+		"privatelink.agentsvc.azure-automation.net", "privatelink.blob.core.windows.net", "privatelink.monitor.azure.com",
+		"privatelink.ods.opinsights.azure.com", "privatelink.oms.opinsights.azure.com",
+	},
+}
+
 // inOneRegion are types whose resources serve one region only: the other has its own.
 var inOneRegion = map[string]bool{"Microsoft.Web/sites": true, "Microsoft.ApiManagement/service": true}
 
@@ -151,8 +171,16 @@ func endpoints(e *Estate) []Finding {
 		if !strings.HasSuffix(p.Text("properties.subnet.id"), "/snet-data") {
 			out = append(out, Finding{Resource: p.ID, Says: "does not lie in the data subnet"})
 		}
-		if g, ok := e.At(p.ID + "/privateDnsZoneGroups/names"); !ok || len(g.List("properties.privateDnsZoneConfigs")) == 0 {
-			out = append(out, Finding{Resource: p.ID, Says: "has no name"})
+		g, _ := e.At(p.ID + "/privateDnsZoneGroups/names")
+		var named []string
+		for i := range g.List("properties.privateDnsZoneConfigs") {
+			id := g.Text(fmt.Sprintf("properties.privateDnsZoneConfigs.%d.properties.privateDnsZoneId", i))
+			// A suffix that is the cloud's is put in at deployment.
+			named = append(named, strings.ReplaceAll(zone.FindString(id), "{0}", "core.windows.net"))
+		}
+		sort.Strings(named)
+		if want := zonesOf[p.Text("properties.privateLinkServiceConnections.0.properties.groupIds.0")]; len(named) == 0 || !slices.Equal(named, want) {
+			out = append(out, Finding{Resource: p.ID, Says: fmt.Sprintf("has its names in %v, where nobody looks for them", named)})
 		}
 	}
 	for _, r := range e.Resources {

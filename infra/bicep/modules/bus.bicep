@@ -62,7 +62,7 @@ resource namespace 'Microsoft.ServiceBus/namespaces@2026-01-01' = {
     publicNetworkAccess: private ? 'Disabled' : 'Enabled'
     zoneRedundant: true // the platform's own wherever a region has zones
     premiumMessagingPartitions: premium ? 1 : null
-    // Asynchronous, and never more than the recovery point behind: beyond that senders are slowed.
+    // Asynchronous, and never more than the recovery point behind: beyond that sending is held up or refused.
     geoDataReplication: !premium || empty(standbyLocation)
       ? null
       : {

@@ -16,3 +16,6 @@ resource made 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = [
     properties: { isolationScope: 'None' }
   }
 ]
+
+@description('Their object ids, in the same order: what logs call them by.')
+output principals string[] = [for (i, n) in identities: made[n].properties.principalId]

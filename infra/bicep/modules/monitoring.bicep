@@ -19,7 +19,9 @@ param private bool
 param logsPerDay int
 
 // Online for 90 days, then in the archive for a year.
+@export()
 var online = 90
+@export()
 var kept = online + 365
 
 // The tables that hold what happened. What only measures (metrics) is not archived.
@@ -30,6 +32,7 @@ var archived = [
   'AppDependencies'
   'AppAvailabilityResults'
   'AzureActivity'
+  'AzureDiagnostics' // what Front Door saw and its firewall blocked
   'AZFWApplicationRule'
   'AZFWNetworkRule'
   'ApiManagementGatewayLogs'

@@ -1,5 +1,7 @@
 metadata description = 'Sentinel over the workspace, with analytics rules for this system: sentinel.json says what each looks for.'
 
+import { online, kept } from 'monitoring.bicep'
+
 @description('The workspace\'s name.')
 param workspaceName string
 
@@ -12,6 +14,9 @@ param deployer string
 @description('Object ids of other principals that deploy.')
 param deployers string[]
 
+@description('Object ids of the apps: what deploys an app writes its package as the app.')
+param apps string[]
+
 var all = loadJsonContent('../sentinel.json')
 var there = filter(all, a => empty(a.when) || has[?a.when] == true)
 
@@ -22,12 +27,23 @@ resource deploys 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' e
 var principals = concat(deployers, [deploys.properties.principalId])
 // As KQL writes a list.
 var known = '\'${join(principals, '\', \'')}\''
+var running = '\'${join(apps, '\', \'')}\''
 
 resource sentinel 'Microsoft.SecurityInsights/onboardingStates@2025-09-01' = {
   scope: workspace
   name: 'default'
   properties: {}
 }
+
+// The tables that Sentinel brings: incidents are looked up for as long as what they were about.
+resource tables 'Microsoft.OperationalInsights/workspaces/tables@2026-03-01' = [
+  for t in ['SecurityIncident', 'SecurityAlert']: {
+    parent: workspace
+    name: t
+    properties: { retentionInDays: online, totalRetentionInDays: kept }
+    dependsOn: [sentinel]
+  }
+]
 
 resource rules 'Microsoft.SecurityInsights/alertRules@2025-09-01' = [
   for a in there: {
@@ -40,7 +56,12 @@ resource rules 'Microsoft.SecurityInsights/alertRules@2025-09-01' = [
       severity: a.severity
       enabled: true
       tactics: a.tactics
-      query: replace(a.query, 'DEPLOYERS', known)
+      query: replace(replace(a.query, 'DEPLOYERS', known), 'APPS', running)
+      // Whom and what an incident is about: those of one are put together.
+      entityMappings: map(a.entities, e => {
+        entityType: e.type
+        fieldMappings: [{ identifier: e.is, columnName: e.column }]
+      })
       queryFrequency: a.frequency
       queryPeriod: a.period
       triggerOperator: 'GreaterThan'
