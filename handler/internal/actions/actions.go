@@ -364,36 +364,6 @@ func (h *Head) Of(p Part) *Count {
 	return &h.Commercial
 }
 
-// All are the list's items, shown or not.
-func (l *List) All() []*Item {
-	all := make([]*Item, 0, len(l.Items)+len(l.held))
-	for _, items := range [...][]Item{l.Items, l.held} {
-		for i := range items {
-			all = append(all, &items[i])
-		}
-	}
-	return all
-}
-
-// Keep leaves out those items, shown or not, of which keep says no.
-func (l *List) Keep(keep func(*Item) bool) {
-	dropped := map[string]bool{}
-	of := func(items []Item) []Item {
-		out := items[:0]
-		for i := range items {
-			if it := items[i]; keep(&it) {
-				out = append(out, it)
-			} else {
-				dropped[it.ID] = true
-			}
-		}
-		return out
-	}
-	l.Items, l.held = of(l.Items), of(l.held)
-	l.opened = slices.DeleteFunc(l.opened, func(s feedback.Suggestion) bool { return dropped[s.Item] })
-	l.number()
-}
-
 // Lists reads and writes lists, and what people say of them.
 type Lists struct {
 	book  *book.Book
@@ -512,23 +482,6 @@ func (s *Lists) remember(ctx context.Context, t book.Tenant, it *Item, r feedbac
 			}
 			return anything, err
 		})
-	})
-}
-
-// Remember keeps with its customers what a list suggests that was not suggested before. What
-// was kept already, by a run that was cut off, stays as it is.
-func (s *Lists) Remember(ctx context.Context, t book.Tenant, l *List) error {
-	where := map[string]*Item{}
-	for _, it := range l.All() {
-		where[it.ID] = it
-	}
-	of := make([]book.Who, len(l.opened))
-	for i := range l.opened {
-		it := where[l.opened[i].Item]
-		of[i] = book.Who{Relation: it.Relation, ID: it.Customer}
-	}
-	return s.book.ChangeFeedback(ctx, t, of, func(i int, body []byte) ([]byte, error) {
-		return changed(body, func(h *feedback.History) (bool, error) { return h.Suggest(l.opened[i]), nil })
 	})
 }
 

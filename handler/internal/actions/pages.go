@@ -1,11 +1,13 @@
 package actions
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"hash"
 	"iter"
 	"slices"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"polis/handler/internal/deflate"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feedback"
+	"polis/handler/internal/intake/spill"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/store"
 )
@@ -63,41 +66,82 @@ func readPage(d store.Document) (*page, error) {
 	return p, fault.Wrap(fault.Internal, err, "decoding a page of a list")
 }
 
-// pages parts a list, and names the version that its items make.
-func (l *List) pages() ([]store.Document, error) {
+// pager parts a list into pages as its items come, in scratch files until it is known what they say in all: their
+// keys have that.
+type pager struct {
+	Head
+	out    *spill.File // of pages, and of suggestions
+	writer *spill.Writer
+	page   page
+	size   int   // of its items, about
+	last   int   // the rank of the last item
+	ends   []int // by page, the rank of its last item
+	sum    hash.Hash
+}
+
+// The partitions of a pager's file.
+const (
+	pages = iota
+	suggestions
+)
+
+// newPager is the pages of a list of which the head says what is due; what is listed is counted anew.
+func newPager(h Head) (*pager, error) {
+	out, err := spill.New("", pageBlock/4)
+	if err != nil {
+		return nil, err
+	}
+	h.Listed, h.Care.Listed, h.Advice.Listed, h.Commercial.Listed = 0, 0, 0, 0
+	return &pager{Head: h, out: out, writer: out.Writer(), sum: sha256.New()}, nil
+}
+
+func (p *pager) close() error { return p.out.Close() }
+
+// add adds an item after those before it, of which those that are held out come last.
+func (p *pager) add(it *drafted) error {
 	const fields = 500 // bytes of an item without its score, about
-	var pages []store.Document
-	var ends []int // by page, the rank of its last item
-	var p page
-	sum, size := sha256.New(), 0
-	end := func() error {
-		plain, err := p.encode()
-		sum.Write(plain)
-		pages, ends = append(pages, p.Document), append(ends, p.items[len(p.items)-1].Rank)
-		p, size = page{items: p.items[:0]}, 0
+	size := len(it.Score) + fields
+	if p.size+size > pageBytes && len(p.page.items) > 0 {
+		if err := p.turn(); err != nil {
+			return err
+		}
+	}
+	p.last++
+	it.Rank = p.last
+	if !it.Held {
+		p.Listed++
+		p.Of(it.Part).Listed++
+	}
+	p.page.items, p.size = append(p.page.items, it.kept), p.size+size
+	if it.Suggested == nil {
+		return nil
+	}
+	return appendTo(p.writer, suggestions, &suggested{it.Relation, it.Customer, *it.Suggested})
+}
+
+// turn ends a page.
+func (p *pager) turn() error {
+	plain, err := p.page.encode()
+	if err != nil {
 		return err
 	}
-	for k, items := range [...][]Item{l.Items, l.held} {
-		for _, it := range items {
-			if size += len(it.Score) + fields; size > pageBytes && len(p.items) > 0 {
-				if err := end(); err != nil {
-					return nil, err
-				}
-				size = len(it.Score) + fields
-			}
-			p.items = append(p.items, kept{Item: it, Held: k == 1, Cause: it.cause})
+	_, _ = p.sum.Write(plain) // a hash takes all
+	p.ends = append(p.ends, p.last)
+	err = p.writer.Append(pages, p.page.Body)
+	clear(p.page.items)
+	p.page, p.size = page{items: p.page.items[:0]}, 0
+	return err
+}
+
+// end ends the last page, and names the version that the items make.
+func (p *pager) end() error {
+	if len(p.page.items) > 0 {
+		if err := p.turn(); err != nil {
+			return err
 		}
 	}
-	if len(p.items) > 0 {
-		if err := end(); err != nil {
-			return nil, err
-		}
-	}
-	l.Version = hex.EncodeToString(sum.Sum(nil)[:8])
-	for i := range pages {
-		pages[i].Key = l.pageKey(ends[i])
-	}
-	return pages, nil
+	p.Version = hex.EncodeToString(p.sum.Sum(nil)[:8])
+	return p.writer.Flush()
 }
 
 // pageKey is the key of the page that ends with a rank: those of pages with later items are
@@ -106,27 +150,28 @@ func (h *Head) pageKey(last int) string { return fmt.Sprintf("%s%08d", h.pagesKe
 
 func (h *Head) pagesKey() string { return pageKey + h.Date.String() + "\x1f" + h.Version + "\x1f" }
 
-// Write stores a list's pages, and returns the write of its head, by which the list is there:
-// the caller adds it to a batch of its own, so that a list and the run that made it appear
-// together. Until then the date's list is the one it was. Pages are named by what they say:
-// a repeat finds those that were written, also with what people have replied meanwhile, and
-// those that no head names expire.
-func (s *Lists) Write(ctx context.Context, tenant string, l *List, now time.Time) (store.Op, error) {
-	pages, err := l.pages()
+// write stores a list's pages, and returns the write of its head.
+func (s *Lists) write(ctx context.Context, tenant string, p *pager, now time.Time) (store.Op, error) {
+	var buf []byte
+	n := 0
+	err := p.out.Read(pages, pageBlock, &buf, func(piece []byte) error {
+		var docs []store.Document
+		for len(piece) > 0 {
+			var body []byte
+			body, piece = spill.Next(piece)
+			docs = append(docs, store.Document{Key: p.pageKey(p.ends[n]), Body: bytes.Clone(body), Expires: now.Add(keep)})
+			n++
+		}
+		return s.create(ctx, tenant, docs)
+	})
 	if err != nil {
 		return store.Op{}, err
 	}
-	for i := range pages {
-		pages[i].Expires = now.Add(keep)
-	}
-	if err := s.create(ctx, tenant, pages); err != nil {
-		return store.Op{}, err
-	}
-	body, err := json.Marshal(l.Head)
+	body, err := json.Marshal(p.Head)
 	if err != nil {
 		return store.Op{}, fault.Wrap(fault.Internal, err, "encoding a list's head")
 	}
-	return store.Op{Document: store.Document{Key: headKey + l.Date.String(), Body: body, Expires: now.Add(keep)}}, nil
+	return store.Op{Document: store.Document{Key: headKey + p.Date.String(), Body: body, Expires: now.Add(keep)}}, nil
 }
 
 // create stores documents, as many at a time as the store takes. Those that are there stay as
@@ -199,30 +244,6 @@ func (s *Lists) Newest(ctx context.Context, tenant string) (Head, error) {
 		return Head{}, fault.New(fault.NotFound, "no action list yet: a run makes one")
 	}
 	return heads[0], nil
-}
-
-// Latest reads all items of the newest list, without the scores that they come from, since it is
-// for making the next; fault.NotFound where there is none yet.
-func (s *Lists) Latest(ctx context.Context, tenant string) (*List, error) {
-	h, err := s.Newest(ctx, tenant)
-	if err != nil {
-		return nil, err
-	}
-	l := &List{Head: h}
-	for p, err := range s.from(ctx, tenant, &h, 0) {
-		if err != nil {
-			return nil, err
-		}
-		for i := range p.items {
-			k := &p.items[i]
-			if k.Score = nil; k.Held {
-				l.held = append(l.held, k.Item)
-			} else {
-				l.Items = append(l.Items, k.Item)
-			}
-		}
-	}
-	return l, nil
 }
 
 // from yields a list's pages that have items beyond a rank.

@@ -15,6 +15,7 @@ import (
 	"polis/handler/internal/event"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feedback"
+	"polis/handler/internal/portfolio"
 	"polis/handler/internal/scoring"
 	"polis/handler/internal/store"
 )
@@ -98,18 +99,11 @@ func (r *Runs) listed(ctx context.Context, run Run, done map[int]*chunk, now tim
 		head.Advice.Due += done[bucket].Advice
 	}
 	head.Commercial.Due = head.Due - head.Care.Due - head.Advice.Due
-	list, err := r.list(ctx, t, head, run.Chunks, &m.Settings.Feedback)
-	if err != nil {
-		return nil, err
-	}
-	op, err := r.lists.Write(ctx, run.Tenant, list, now)
+	op, err := r.list(ctx, t, head, run.Chunks, &m.Settings.Feedback, now)
 	if err != nil {
 		return nil, err
 	}
 	ops := []store.Op{op}
-	if err := r.lists.Remember(ctx, t, list); err != nil {
-		return nil, err
-	}
 	counted := effect.Counted{AsOf: run.AsOf, Run: run.ID, Settings: m.Settings.Feedback}
 	for bucket := range run.Chunks {
 		counted.Tally.Add(&done[bucket].Counted)
@@ -186,55 +180,54 @@ func readPart(d store.Document) (part []actions.Candidate, err error) {
 var errTidied = errors.New("the run's shares of the list are gone")
 
 // list merges the chunks' shares into the tenant's list of the date.
-func (r *Runs) list(ctx context.Context, t book.Tenant, head actions.Head, chunks int, f *feedback.Settings) (*actions.List, error) {
-	top := actions.NewTop(&f.List)
+func (r *Runs) list(ctx context.Context, t book.Tenant, head actions.Head, chunks int, f *feedback.Settings, now time.Time) (op store.Op, err error) {
+	draft, err := actions.NewDraft(t.ID, head, f)
+	if err != nil {
+		return op, err
+	}
+	defer func() { err = errors.Join(err, draft.Close()) }()
 	shares := 0
 	for d, err := range r.store.Scan(ctx, shared(t.ID), partKey+head.Run+"\x1f", "") {
 		if err != nil {
-			return nil, err
+			return op, err
 		}
 		part, err := readPart(d)
 		if err != nil {
-			return nil, err
+			return op, err
 		}
 		shares++
 		for _, c := range part {
-			top.Add(c)
+			if err := draft.Add(c); err != nil {
+				return op, err
+			}
 		}
 	}
 	if shares < chunks {
-		return nil, errTidied
+		return op, errTidied
 	}
-	before, err := r.lists.Latest(ctx, t.ID)
-	if fault.Is(err, fault.NotFound) {
-		err = nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	list := actions.Make(t.ID, head, before, top, f)
-	items := list.All()
+	return r.lists.Publish(ctx, t, draft, now, func(ctx context.Context, items []*actions.Item) ([]bool, error) {
+		return r.scores(ctx, t, head.Date, items)
+	})
+}
+
+// scores gives items the scores that they come from. A customer erased since its chunk was scored
+// has no score, and no place on the list.
+func (r *Runs) scores(ctx context.Context, t book.Tenant, asOf portfolio.Date, items []*actions.Item) ([]bool, error) {
 	of := make([]book.Who, len(items))
 	for i, it := range items {
 		of[i] = book.Who{Relation: it.Relation, ID: it.Customer}
 	}
-	scored := make([]bool, len(items)) // each by its own: buckets are read side by side
-	err = r.book.Scores(ctx, t, of, func(i int, scores []byte) {
+	there := make([]bool, len(items)) // each by its own: buckets are read side by side
+	err := r.book.Scores(ctx, t, of, func(i int, scores []byte) {
 		stored, err := scoring.DecodeStored(scores)
 		// A run of a later date that is under way has scored some already: it will list them.
-		if err == nil && stored.Has(scoring.Defend) && !stored.After(head.Date).Has(scoring.Defend) {
-			if scored[i] = true; !items[i].Instead() {
+		if err == nil && stored.Has(scoring.Defend) && !stored.After(asOf).Has(scoring.Defend) {
+			if there[i] = true; !items[i].Instead() {
 				items[i].Score = stored.AppendJSON(nil, scoring.Defend, t.ID, items[i].Customer)
 			}
 		}
 	})
-	// A customer erased since its chunk was scored has no score, and no place here.
-	there := make(map[string]bool, len(items))
-	for i := range items {
-		there[items[i].Customer] = scored[i]
-	}
-	list.Keep(func(it *actions.Item) bool { return there[it.Customer] })
-	return list, err
+	return there, err
 }
 
 // CompletedEvent is the type of the event that says that a run is completed.

@@ -223,6 +223,17 @@ func (f *fixture) finished(id string) Progress {
 	return p
 }
 
+// listed is the newest list, as it is shown.
+func (f *fixture) listed() actions.List {
+	f.t.Helper()
+	lists := actions.New(f.book, f.docs)
+	h, err := lists.Newest(f.t.Context(), f.tenant.ID)
+	must(f.t, err)
+	items, _, err := lists.Items(f.t.Context(), f.tenant.ID, &h, "", 0, 10*customers)
+	must(f.t, err)
+	return actions.List{Head: h, Items: items}
+}
+
 func TestARunScoresEverybodyOnce(t *testing.T) {
 	f := newFixture(t)
 	p := f.start(today, false)
@@ -416,17 +427,15 @@ func TestFeedbackKeepsQuiet(t *testing.T) {
 	f.start(today, false)
 	must(t, f.drain(t.Context()))
 	lists := actions.New(f.book, f.docs)
-	l, err := lists.Latest(t.Context(), f.tenant.ID)
-	must(t, err)
+	l := f.listed()
 	if len(l.Items) < customers/4 || l.Items[0].Action != "resolve_complaint" {
 		t.Fatalf("%d items, first %s", len(l.Items), l.Items[0].Action)
 	}
-	_, err = lists.Record(t.Context(), f.tenant, today, l.Items[0].ID, feedback.Reply{Outcome: feedback.Done, At: noon})
+	_, err := lists.Record(t.Context(), f.tenant, today, l.Items[0].ID, feedback.Reply{Outcome: feedback.Done, At: noon})
 	must(t, err)
 	f.start(today+1, false)
 	must(t, f.drain(t.Context()))
-	next, err := lists.Latest(t.Context(), f.tenant.ID)
-	must(t, err)
+	next := f.listed()
 	if len(next.Items) != len(l.Items)-1 {
 		t.Errorf("%d items, %d after one was done", len(l.Items), len(next.Items))
 	}
@@ -446,8 +455,7 @@ func (f *fixture) night(on portfolio.Date) map[string]actions.Item {
 	f.now = noon.AddDate(0, 0, int(on-today))
 	f.start(on, false)
 	must(f.t, f.drain(f.t.Context()))
-	l, err := actions.New(f.book, f.docs).Latest(f.t.Context(), f.tenant.ID)
-	must(f.t, err)
+	l := f.listed()
 	if l.Date != on {
 		f.t.Fatalf("the list is of %s, not of %s", l.Date, on)
 	}
@@ -599,8 +607,7 @@ func TestJudgements(t *testing.T) {
 	f.start(today, false)
 	must(t, f.drain(t.Context()))
 	lists := actions.New(f.book, f.docs)
-	l, err := lists.Latest(t.Context(), f.tenant.ID)
-	must(t, err)
+	l := f.listed()
 	judged := map[string]int{}
 	for _, it := range l.Items {
 		rec, err := f.book.Customer(t.Context(), f.tenant, it.Customer)
@@ -660,8 +667,7 @@ func TestCareIsTheSameForAnyPremium(t *testing.T) {
 		}
 		f.start(today, false)
 		must(t, f.drain(t.Context()))
-		l, err := actions.New(f.book, f.docs).Latest(t.Context(), f.tenant.ID)
-		must(t, err)
+		l := f.listed()
 		if l.Care.Due != l.Care.Listed || l.Advice.Due != l.Advice.Listed || l.Care.Due+l.Advice.Due < customers/4 || l.Due != l.Care.Due+l.Advice.Due+l.Commercial.Due || l.Listed != len(l.Items) {
 			t.Errorf("counts are %+v", l.Head)
 		}
@@ -714,14 +720,22 @@ func (f *fixture) candidates(p Progress) (out []actions.Candidate) {
 func TestDeclinedOffers(t *testing.T) {
 	f := newFixture(t)
 	lists := actions.New(f.book, f.docs)
-	top := actions.NewTop(&feedback.List{MaxAdvice: 1})
-	top.Add(actions.Candidate{Customer: "c01", Relation: "c:c01", Action: "offer", About: "travel", Priority: 3})
-	top.Add(actions.Candidate{Customer: "c01", Relation: "c:c01", Action: "coverage_advice", About: "liability", Priority: 2})
-	top.Add(actions.Candidate{Customer: "c01", Relation: "c:c01", Action: "retention_call", Priority: 1})
-	l := actions.Make(f.tenant.ID, actions.Head{Date: today - 20, Run: "r"}, nil, top, &feedback.Settings{})
-	op, err := lists.Write(t.Context(), f.tenant.ID, l, noon)
+	draft, err := actions.NewDraft(f.tenant.ID, actions.Head{Date: today - 20, Run: "r"}, &feedback.Settings{List: feedback.List{MaxAdvice: 1}})
+	must(t, err)
+	defer draft.Close()
+	for _, c := range []actions.Candidate{
+		{Customer: "c01", Relation: "c:c01", Action: "offer", About: "travel", Priority: 3},
+		{Customer: "c01", Relation: "c:c01", Action: "coverage_advice", About: "liability", Priority: 2},
+		{Customer: "c01", Relation: "c:c01", Action: "retention_call", Priority: 1},
+	} {
+		must(t, draft.Add(c))
+	}
+	op, err := lists.Publish(t.Context(), f.tenant, draft, noon, func(_ context.Context, items []*actions.Item) ([]bool, error) {
+		return slices.Repeat([]bool{true}, len(items)), nil
+	})
 	must(t, err)
 	must(t, f.docs.Write(t.Context(), shared(f.tenant.ID), []store.Op{op}))
+	l := f.listed()
 	record := func(item int, o feedback.Outcome, on portfolio.Date) error {
 		_, err := lists.Record(t.Context(), f.tenant, today-20, l.Items[item].ID, feedback.Reply{Outcome: o, At: on.Time()})
 		return err
@@ -779,8 +793,7 @@ func TestAPastDateLeavesTheLatest(t *testing.T) {
 	f.start(today, false)
 	must(t, f.drain(t.Context()))
 	lists := actions.New(f.book, f.docs)
-	listed, err := lists.Latest(t.Context(), f.tenant.ID)
-	must(t, err)
+	listed := f.listed()
 	counted, err := lists.Counted(t.Context(), f.tenant.ID)
 	must(t, err)
 	before, err := f.book.Customer(t.Context(), f.tenant, "c01")
@@ -803,8 +816,8 @@ func TestAPastDateLeavesTheLatest(t *testing.T) {
 	if _, err := lists.Head(t.Context(), f.tenant.ID, today-100); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a past date has a list: %v", err)
 	}
-	if l, err := lists.Latest(t.Context(), f.tenant.ID); err != nil || l.Date != listed.Date || l.Run != listed.Run {
-		t.Errorf("%v: the latest list is another", err)
+	if l := f.listed(); l.Date != listed.Date || l.Run != listed.Run {
+		t.Error("the latest list is another")
 	}
 	if c, err := lists.Counted(t.Context(), f.tenant.ID); err != nil || c.Run != counted.Run {
 		t.Errorf("%v: a past date is counted", err)

@@ -30,7 +30,7 @@ type extent struct {
 // partition in memory. The file has no name where the system allows that, so a
 // killed process leaves nothing behind.
 func New(dir string, block int) (*File, error) {
-	f, err := os.CreateTemp(dir, "polis-import-*")
+	f, err := os.CreateTemp(dir, "polis-scratch-*")
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "making a scratch file")
 	}
