@@ -82,11 +82,34 @@ func (x *Exports) ask(ctx context.Context, tenant string, at time.Time, mark str
 	if err := x.put(ctx, tenant, e, store.Create, ""); err != nil && !fault.Is(err, fault.Conflict) {
 		return Export{}, err
 	}
-	body, err := json.Marshal(Request{tenant, e.ID})
+	return e, x.send(ctx, tenant, e.ID)
+}
+
+// send sends for the work.
+func (x *Exports) send(ctx context.Context, tenant, id string) error {
+	body, err := json.Marshal(Request{tenant, id})
 	if err != nil {
-		return Export{}, fault.Wrap(fault.Internal, err, "encoding an export's request")
+		return fault.Wrap(fault.Internal, err, "encoding an export's request")
 	}
-	return e, x.bus.Send(ctx, Queue, bus.Message{ID: tenant + "/export/" + e.ID, Body: body, ContentType: "application/json", Subject: "export"})
+	return x.bus.Send(ctx, Queue, bus.Message{ID: tenant + "/export/" + id, Body: body, ContentType: "application/json", Subject: "export"})
+}
+
+// Resend sends again for the work of the tenant's exports that wait and were created in a span of time: a kill
+// after one was recorded and before its message was sent would leave it waiting for ever. One whose message is
+// on its way all the same is made once.
+func (x *Exports) Resend(ctx context.Context, tenant string, from, to time.Time) error {
+	all, err := x.List(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	for _, e := range all {
+		if e.Status == "waiting" && !e.Created.Before(from) && e.Created.Before(to) {
+			if err := x.send(ctx, tenant, e.ID); err != nil {
+				return fmt.Errorf("sending again for an export: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 func (x *Exports) put(ctx context.Context, tenant string, e Export, verb store.Verb, etag string) error {

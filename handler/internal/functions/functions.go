@@ -164,8 +164,8 @@ func quote(s string) string {
 	return string(b)
 }
 
-// nightly joins or starts the run of every tenant for today, and tells of reviews that are
-// overdue. All engines' timers do the same: the first makes the run, with all engines, and
+// nightly joins or starts the run of every tenant for today, sends again for what has waited for too
+// long, and tells of reviews that are overdue. All engines' timers do the same: the first makes the run, with all engines, and
 // a chunk is read once for all. A tenant without models has nothing to be scored with yet,
 // and is passed over.
 func (s Services) nightly(ctx context.Context) error {
@@ -178,11 +178,30 @@ func (s Services) nightly(ctx context.Context) error {
 		if err != nil && !untrained(err) {
 			failed = errors.Join(failed, fmt.Errorf("tenant %s: %w", t.ID, err)) // the others go on
 		}
+		if err := s.resend(ctx, t.ID); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("tenant %s: %w", t.ID, err))
+		}
 		if err := s.overdue(ctx, t); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("tenant %s: %w", t.ID, err))
 		}
 	}
 	return failed
+}
+
+// What was asked for and recorded, and is not done after stuck, is sent for again, by the nights that
+// come until it is given up. Our choice: whatever a tenant may ask for takes minutes once it is worked
+// (docs/scale.md), so that after two hours its message was most likely never sent; and what did not get
+// done in three nights lies in the dead letters, or will there.
+const (
+	stuck   = 2 * time.Hour
+	givenUp = 72 * time.Hour
+)
+
+// resend sends again for runs, imports and exports that a kill left between their record and their message. All
+// messages have the ids that they would have had.
+func (s Services) resend(ctx context.Context, tenant string) error {
+	from, to := s.Now().Add(-givenUp), s.Now().Add(-stuck)
+	return errors.Join(s.Runs.Resend(ctx, tenant, from, to), s.Imports.Resend(ctx, tenant, from, to), s.Exports.Resend(ctx, tenant, from, to))
 }
 
 // untrained reports whether a tenant has no models yet; models that cannot be read must not go

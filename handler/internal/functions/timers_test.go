@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"mime/multipart"
 	"net/http/httptest"
 	"path/filepath"
 	"slices"
@@ -26,7 +27,9 @@ import (
 	"polis/handler/internal/deadletter"
 	"polis/handler/internal/decision"
 	"polis/handler/internal/event"
+	"polis/handler/internal/exports"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/imports"
 	"polis/handler/internal/invoke"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/registry"
@@ -44,10 +47,13 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// outbox keeps what is sent, by queue.
+// outbox keeps what is sent, by queue; under "down" there is something while nothing can be sent.
 type outbox map[string][]bus.Message
 
 func (o outbox) Send(_ context.Context, queue string, msgs ...bus.Message) error {
+	if o["down"] != nil {
+		return fault.New(fault.Unavailable, "killed")
+	}
 	o[queue] = append(o[queue], msgs...)
 	return nil
 }
@@ -99,9 +105,11 @@ func newHouse(t *testing.T, tenants ...string) *house {
 			must(t, models.PublishWith(t.Context(), id, m, base))
 		}
 	}
+	lists := actions.New(b, docs)
+	runs := run.New(b, docs, h.sent, models, lists, clock)
 	h.docs, h.blobs, h.models = docs, blobs, models
 	h.Services = Services{
-		Book: b, Runs: run.New(b, docs, h.sent, models, actions.New(b, docs), clock), Scores: scoring.NewService(b, models, clock),
+		Book: b, Runs: runs, Imports: imports.New(b, docs, blobs, h.sent, clock), Exports: exports.New(exports.NewMaker(b, runs, lists, models, clock), docs, blobs, h.sent, clock), Scores: scoring.NewService(b, models, clock),
 		Decisions: decision.New(b, models, clock), Reports: watch.New(b, blobs, h.sent, models, clock), Bus: h.sent, Now: clock, Log: zerolog.New(&h.log),
 	}
 	handler := invoke.New(New(h.Services), deadletter.New(blobs, clock), zerolog.Nop())
@@ -278,5 +286,79 @@ func TestOverdueReviews(t *testing.T) {
 	fire()
 	if n := h.events(OverdueEvent)["a"]; n != 2 {
 		t.Errorf("%d events, with one of a second review", n)
+	}
+}
+
+// TestNeverSentFor: what a kill left between its record and its message, of a date and engines that nobody
+// asks for again, is sent for by the night that comes, under the ids that it would have had; what is done,
+// what was asked for a moment ago and what three nights did not help is left alone.
+func TestNeverSentFor(t *testing.T) {
+	h := newHouse(t, "a")
+	tenant, err := h.Book.Tenant(t.Context(), "a")
+	must(t, err)
+	var form bytes.Buffer
+	w := multipart.NewWriter(&form)
+	f, err := w.CreateFormField("customers")
+	must(t, err)
+	_, err = io.WriteString(f, "customer_id,birth_year\nC1,1980\n")
+	must(t, err)
+	must(t, w.Close())
+	ask := func() {
+		t.Helper()
+		_, _, run := h.Runs.Start(t.Context(), tenant, portfolio.DateOf(h.now)-1, []scoring.Engine{scoring.Risk}, false)
+		_, load := h.Imports.Start(t.Context(), tenant, multipart.NewReader(bytes.NewReader(form.Bytes()), w.Boundary()))
+		_, export := h.Exports.Start(t.Context(), tenant)
+		for _, err := range []error{run, load, export} {
+			if (err != nil) != (h.sent["down"] != nil) {
+				t.Fatal(err)
+			}
+		}
+	}
+	queues := []string{run.ChunkQueue, imports.Queue, exports.Queue}
+	again := func() (ids []string) { // of what is not the night's own
+		t.Helper()
+		clear(h.sent)
+		if code := h.host("RiskNightly"); code != 200 {
+			t.Errorf("a night: %d", code)
+		}
+		for _, q := range queues {
+			for _, m := range h.sent[q] {
+				if !strings.Contains(m.ID, "-all-") {
+					ids = append(ids, m.ID)
+				}
+			}
+		}
+		return ids
+	}
+	ask()
+	var want []string
+	for _, q := range queues {
+		want = append(want, h.sent[q][0].ID)
+	}
+	for _, q := range queues { // done: nobody asks for it again
+		must(t, New(h.Services).Queues[map[string]string{run.ChunkQueue: "RunChunks", imports.Queue: "ImportWork", exports.Queue: "ExportWork"}[q]](t.Context(), invoke.Message{Body: h.sent[q][0].Body}))
+	}
+	h.now = h.now.AddDate(0, 0, 1)
+	if got := again(); len(got) > 0 {
+		t.Errorf("what is done is sent for again: %q", got)
+	}
+	h.sent["down"] = []bus.Message{}
+	ask()
+	delete(h.sent, "down")
+	if got := again(); len(got) > 0 {
+		t.Errorf("what was asked for a moment ago is sent for again: %q", got)
+	}
+	for night := range 4 {
+		h.now = h.now.Add(23 * time.Hour)
+		got := again()
+		if night == 3 {
+			if len(got) > 0 {
+				t.Errorf("after three nights: %q", got)
+			}
+			break
+		}
+		if len(got) != len(want) || got[0] != "a/2026-03-31-risk-1/0" || !strings.HasPrefix(got[1], "a/20260401T120000-") || !strings.HasPrefix(got[2], "a/export/20260401T120000-") {
+			t.Errorf("night %d sends for %q", night, got)
+		}
 	}
 }

@@ -199,6 +199,24 @@ func (m *Imports) ask(ctx context.Context, tenant, id string) error {
 	return m.bus.Send(ctx, Queue, bus.Message{ID: tenant + "/" + id, Body: body, ContentType: "application/json", Subject: "import"})
 }
 
+// Resend asks again for the work of the tenant's imports that wait and were created in a span of time:
+// a kill after one was recorded and before its message was sent would leave it waiting for ever.
+// One whose message is on its way all the same is done once.
+func (m *Imports) Resend(ctx context.Context, tenant string, from, to time.Time) error {
+	all, err := m.List(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	for _, i := range all {
+		if i.Status == "waiting" && !i.Created.Before(from) && i.Created.Before(to) {
+			if err := m.ask(ctx, tenant, i.ID); err != nil {
+				return fmt.Errorf("asking again for an import: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
 // Get finds an import.
 func (m *Imports) Get(ctx context.Context, tenant, id string) (Import, error) {
 	i, _, err := m.get(ctx, tenant, id)

@@ -204,32 +204,48 @@ func prefix(asOf portfolio.Date, engines []scoring.Engine) string {
 // has under way: it is stuck, and must not keep the tenant out for ever.
 const Forgotten = 24 * time.Hour
 
-// open counts the runs that are not completed.
-func (r *Runs) open(ctx context.Context, tenant string) (int, error) {
+// open are the runs that are not completed and were created in a span of time.
+func (r *Runs) open(ctx context.Context, tenant string, from, to time.Time) ([]Run, error) {
 	done := map[string]bool{}
 	for d, err := range r.store.Scan(ctx, shared(tenant), doneKey, "") {
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		done[strings.TrimPrefix(d.Key, doneKey)] = true
 	}
-	n := 0
+	var open []Run
 	for d, err := range r.store.Scan(ctx, shared(tenant), runKey, "") {
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		if done[strings.TrimPrefix(d.Key, runKey)] {
 			continue
 		}
 		run, err := decodeRun(tenant, d)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		if r.now().Sub(run.Created) < Forgotten {
-			n++
+		if !run.Created.Before(from) && run.Created.Before(to) {
+			open = append(open, run)
 		}
 	}
-	return n, nil
+	return open, nil
+}
+
+// Resend sends again for the chunks of the tenant's runs that are not completed and were created in a span of
+// time: a kill after one was recorded and before its messages were sent would leave it waiting
+// for somebody who asks for the same. Chunks that are on their way all the same are recorded once.
+func (r *Runs) Resend(ctx context.Context, tenant string, from, to time.Time) error {
+	open, err := r.open(ctx, tenant, from, to)
+	if err != nil {
+		return err
+	}
+	for _, run := range open {
+		if err := r.send(ctx, Progress{Run: run, Status: "running"}); err != nil {
+			return fmt.Errorf("going on with run %s: %w", run.ID, err)
+		}
+	}
+	return nil
 }
 
 // Start is StartWithin without a bound: what timers do.
@@ -258,12 +274,12 @@ func (r *Runs) StartWithin(ctx context.Context, t book.Tenant, asOf portfolio.Da
 			return p, false, r.send(ctx, p)
 		}
 		if most > 0 {
-			open, err := r.open(ctx, t.ID)
+			open, err := r.open(ctx, t.ID, r.now().Add(-Forgotten), r.now().Add(time.Hour)) // also by a clock that is ahead
 			if err != nil {
 				return Progress{}, false, err
 			}
-			if open >= most {
-				return Progress{}, false, fault.Later(time.Minute, "%d runs of the tenant are open, and %d may be", open, most)
+			if len(open) >= most {
+				return Progress{}, false, fault.Later(time.Minute, "%d runs of the tenant are open, and %d may be", len(open), most)
 			}
 		}
 		m, err := r.models.Current(ctx, t.ID)
