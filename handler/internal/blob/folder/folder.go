@@ -64,8 +64,8 @@ func (s *Store) sweep(now time.Time) error {
 	}
 	for _, e := range entries {
 		fi, err := e.Info()
-		if err == nil && now.Sub(fi.ModTime()) > abandoned {
-			err = s.root.Remove(path.Join(Partial, e.Name()))
+		if name := path.Join(Partial, e.Name()); err == nil && name != replacing && now.Sub(fi.ModTime()) > abandoned {
+			err = s.root.Remove(name)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // finished, or swept by another process
 			return err
@@ -146,7 +146,7 @@ func (s *Store) Create(ctx context.Context, name string, r io.Reader) (blob.Info
 }
 
 // Replace implements blob.Store. A file system has no rename on a condition, so that those who
-// replace blobs, also in other processes, take turns by a file that each creates while it looks and
+// replace blobs, also in other processes, take turns by a file that each locks while it looks and
 // renames. A Put in that moment is replaced all the same: what is replaced is only ever replaced.
 func (s *Store) Replace(ctx context.Context, name, etag string, r io.Reader) (blob.Info, error) {
 	return s.write(ctx, name, r, func(from, to string) error {
@@ -165,29 +165,21 @@ func (s *Store) Replace(ctx context.Context, name, etag string, r io.Reader) (bl
 	})
 }
 
-// replacing is the file that whoever replaces a blob holds; it is held for a look and a rename, so
-// that one that has been there for longer than stale was its killed holder's.
+// replacing is the file whose lock whoever replaces a blob holds, for a look and a rename. It is the operating
+// system's lock, which is gone with its holder, however that ends; the file stays.
 var replacing = path.Join(Partial, "replacing")
 
-const (
-	stale = 10 * time.Second
-	pause = 5 * time.Millisecond // between looks whether the file is gone
-)
+// pause is how long one waits between looks whether the lock is free.
+const pause = 5 * time.Millisecond
 
 func (s *Store) lock(ctx context.Context) (unlock func() error, err error) {
 	for {
-		f, err := s.root.OpenFile(replacing, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if err == nil {
-			return func() error { return s.root.Remove(replacing) }, f.Close()
-		}
-		if !errors.Is(err, fs.ErrExist) {
+		held, err := tryLock(s.root)
+		if err != nil {
 			return nil, err
 		}
-		if fi, err := s.root.Stat(replacing); err == nil && time.Since(fi.ModTime()) > stale {
-			if err := s.root.Remove(replacing); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return nil, err
-			}
-			continue
+		if held != nil {
+			return held.Close, nil
 		}
 		select {
 		case <-ctx.Done():

@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -183,4 +184,69 @@ func TestStoreApart(t *testing.T) {
 		n++
 		return blobtest.Apart(s, fmt.Sprint("test-", n))
 	})
+}
+
+// TestReplaceTakesTurns: of those who replace the same content one succeeds, also where another was killed
+// while it replaced, which left its file; and who holds the lock holds it, however long that takes and
+// whoever opens the store meanwhile.
+func TestReplaceTakesTurns(t *testing.T) {
+	for range 100 {
+		dir := t.TempDir()
+		s := open(t, dir)
+		was, err := s.Put(t.Context(), "m", strings.NewReader("old"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lock, long := filepath.Join(dir, filepath.FromSlash(replacing)), time.Now().Add(-2*abandoned)
+		if err := errors.Join(os.WriteFile(lock, nil, 0o600), os.Chtimes(lock, long, long)); err != nil {
+			t.Fatal(err)
+		}
+		results := make(chan error)
+		const writers = 8
+		for i := range writers {
+			go func() {
+				_, err := s.Replace(t.Context(), "m", was.ETag, strings.NewReader(strings.Repeat("x", i)))
+				results <- err
+			}()
+		}
+		won := 0
+		for range writers {
+			switch err := <-results; {
+			case err == nil:
+				won++
+			case !fault.Is(err, fault.Conflict):
+				t.Errorf("one who came late: %v", err)
+			}
+		}
+		if won != 1 {
+			t.Fatalf("%d of %d replaced the same content", won, writers)
+		}
+	}
+
+	dir := t.TempDir()
+	s := open(t, dir)
+	was, err := s.Put(t.Context(), "m", strings.NewReader("old"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := s.lock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, long := filepath.Join(dir, filepath.FromSlash(replacing)), time.Now().Add(-2*abandoned)
+	if err := os.Chtimes(lock, long, long); err != nil {
+		t.Fatal(err)
+	}
+	other := open(t, dir)
+	short, cancel := context.WithTimeout(t.Context(), 10*pause)
+	defer cancel()
+	if _, err := other.Replace(short, "m", was.ETag, strings.NewReader("new")); !fault.Is(err, fault.Cancelled) {
+		t.Errorf("while another holds the lock: %v", err)
+	}
+	if err := unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Replace(t.Context(), "m", was.ETag, strings.NewReader("new")); err != nil {
+		t.Errorf("once the lock is free: %v", err)
+	}
 }
