@@ -129,7 +129,7 @@ func serve() error {
 	})
 	calls := invoke.New(functions.New(functions.Services{
 		Book: customers, Runs: runs, Imports: loads, Exports: tables, Scores: scores, Decisions: decisions, Reports: reports, Bus: traced, Now: time.Now, Log: log,
-	}), deadletter.New(blobs, time.Now), log)
+	}), deadletter.New(blobs, time.Now), invoke.NewBackoff(traced, functions.Queues(), time.Now), log)
 
 	server := &http.Server{Handler: route(api, calls), ReadHeaderTimeout: 30 * time.Second}
 	go func() { failed <- server.Serve(l) }()

@@ -7,6 +7,17 @@ import (
 	"time"
 )
 
+// Properties of Polis's own.
+const (
+	// OriginalID holds a message's id where it cannot go by that: what is sent again within the duplicate
+	// window needs another.
+	OriginalID = "polis-id"
+	// Tries counts how often a message was sent again for later, and Since is when it was first put on its
+	// queue. A replay begins anew.
+	Tries = "polis-tries"
+	Since = "polis-since"
+)
+
 // Message is what a sender puts on a queue.
 type Message struct {
 	ID            string // the sender's; a second message with an ID seen within the duplicate window is dropped

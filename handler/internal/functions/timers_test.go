@@ -112,7 +112,7 @@ func newHouse(t *testing.T, tenants ...string) *house {
 		Book: b, Runs: runs, Imports: imports.New(b, docs, blobs, h.sent, clock), Exports: exports.New(exports.NewMaker(b, runs, lists, models, clock), docs, blobs, h.sent, clock), Scores: scoring.NewService(b, models, clock),
 		Decisions: decision.New(b, models, clock), Reports: watch.New(b, blobs, h.sent, models, clock), Bus: h.sent, Now: clock, Log: zerolog.New(&h.log),
 	}
-	handler := invoke.New(New(h.Services), deadletter.New(blobs, clock), zerolog.Nop())
+	handler := invoke.New(New(h.Services), deadletter.New(blobs, clock), invoke.NewBackoff(h.sent, Queues(), clock), zerolog.Nop())
 	h.host = func(name string) int {
 		r := httptest.NewRequest("POST", "/"+name, strings.NewReader(`{"Data":{"timer":{"IsPastDue":false}},"Metadata":{}}`))
 		r.Header.Set("X-Azure-Functions-InvocationId", "1")

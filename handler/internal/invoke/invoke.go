@@ -16,6 +16,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"polis/handler/internal/bus"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/trace"
 )
@@ -26,12 +27,18 @@ type Message struct {
 	ID     string
 	Body   []byte
 	Parent string // the trace that it is of, as its sender said
+	Tries  int    // how often it was sent again for later, since it failed for a passing reason
 
-	Deliveries int // how often it has come, this time included; 0 where that is not known
+	Deliveries int // how often it has come, this time included, and what it was sent again as; 0 where that is not known
+
+	sequence string      // its number in the queue, a redelivery's too; "" where the host does not say
+	since    string      // when it was first put on the queue, as the host writes times
+	sent     bus.Message // as its sender sent it, but for its body
 }
 
-// Queue answers messages. What can never succeed is an error of a kind other than
-// Unavailable, Cancelled or Internal: it goes to the dead letters.
+// Queue answers messages. What fails for a passing reason is Unavailable, or Unconfigured (a right or a setting
+// that is missing is no fault of the message), and comes again: see Backoff. What can never succeed is
+// an error of a kind other than these, Cancelled or Internal: it goes to the dead letters.
 type Queue func(ctx context.Context, m Message) error
 
 // Timer answers the tick of a schedule.
@@ -54,17 +61,18 @@ type Functions struct {
 const maxEnvelope = 16 << 20
 
 // New answers the host's calls.
-func New(f Functions, dead DeadLetters, log zerolog.Logger) http.Handler {
-	if dead == nil {
-		panic("invoke: no dead letters")
+func New(f Functions, dead DeadLetters, later *Backoff, log zerolog.Logger) http.Handler {
+	if dead == nil || later == nil {
+		panic("invoke: no dead letters or no back-off")
 	}
-	return &handler{f, dead, log}
+	return &handler{f, dead, later, log}
 }
 
 type handler struct {
-	f    Functions
-	dead DeadLetters
-	log  zerolog.Logger
+	f     Functions
+	dead  DeadLetters
+	later *Backoff
+	log   zerolog.Logger
 }
 
 // envelope is what the host sends.
@@ -142,13 +150,22 @@ func (h *handler) call(r *http.Request, name string, queue Queue, timer Timer, l
 	return oldest, nil
 }
 
-// message answers one message, and puts what can never succeed aside.
+// message answers one message, sends again for later what failed for a passing reason, and puts what
+// can never succeed aside.
 func (h *handler) message(ctx context.Context, name string, queue Queue, m Message, log zerolog.Logger) error {
-	err := queue(trace.With(ctx, m.Parent), m)
+	ctx = trace.With(ctx, m.Parent)
+	err := queue(ctx, m)
+	if passing(err) {
+		sent, lost := h.later.again(ctx, name, &m)
+		if sent {
+			log.Warn().Err(err).Int("tries", m.Tries).Dur("wait_ms", Wait(m.Tries)).Msg("a message is sent again for later")
+			return nil
+		}
+		return errors.Join(err, lost)
+	}
 	switch fault.KindOf(err) {
-	case fault.Internal, fault.Unavailable, fault.Cancelled, fault.Unconfigured:
-		// Nil, or worth another try: a right or a setting that is missing is no fault of the message.
-		return err
+	case fault.Internal, fault.Cancelled:
+		return err // nil, or worth another try
 	}
 	var f *fault.Error
 	reason := "cannot succeed"
@@ -165,13 +182,12 @@ func (e envelope) messages() ([]Message, error) {
 	if len(e.Data) != 1 {
 		return nil, fault.New(fault.Malformed, "an envelope with %d values, one is expected", len(e.Data))
 	}
-	id := text(e.Metadata["MessageId"])
 	for _, raw := range e.Data {
 		body := raw
 		if _, batch := e.Metadata["MessageIdArray"]; batch {
 			return batchOf(unquote(raw))
 		}
-		return []Message{{ID: id, Body: unquote(body), Parent: e.parent(), Deliveries: e.deliveries()}}, nil
+		return []Message{e.message(unquote(body))}, nil
 	}
 	return nil, nil
 }
@@ -190,9 +206,9 @@ func (e envelope) deliveries() int {
 const maxDeliveries = 100
 
 // oldest is when the first of the messages was put on its queue: by its first sending, however
-// often it was given back since.
+// often it was given back or sent again since.
 func (e envelope) oldest() time.Time {
-	all := []json.RawMessage{e.Metadata["EnqueuedTimeUtc"]}
+	all := []json.RawMessage{e.Metadata["EnqueuedTimeUtc"], e.properties()[bus.Since]}
 	if list, batch := e.Metadata["EnqueuedTimeUtcArray"]; batch && json.Unmarshal(unquote(list), &all) != nil {
 		return time.Time{}
 	}
@@ -208,19 +224,43 @@ func (e envelope) oldest() time.Time {
 	return first
 }
 
-// parent is the trace context among a message's own properties: under its name by the W3C, or
-// the one that clients for .NET give it.
-func (e envelope) parent() string {
-	var properties map[string]json.RawMessage
-	if json.Unmarshal(unquote(e.Metadata["ApplicationProperties"]), &properties) != nil {
-		return ""
+// properties are a message's own; none where they are not there or are not as they should be.
+func (e envelope) properties() (p map[string]json.RawMessage) {
+	if json.Unmarshal(unquote(e.Metadata["ApplicationProperties"]), &p) != nil {
+		return nil
 	}
-	for _, name := range []string{trace.Parent, "Diagnostic-Id"} {
-		if p := text(properties[name]); p != "" {
-			return p
-		}
+	return p
+}
+
+// message is the one message of an envelope.
+func (e envelope) message(body []byte) Message {
+	m := Message{ID: text(e.Metadata["MessageId"]), Body: body, Deliveries: e.deliveries(), sequence: text(e.Metadata["SequenceNumber"]), since: text(e.Metadata["EnqueuedTimeUtc"])}
+	m.sent = bus.Message{ContentType: text(e.Metadata["ContentType"]), Subject: text(e.Metadata["Subject"]), CorrelationID: text(e.Metadata["CorrelationId"])}
+	if m.sent.Subject == "" {
+		m.sent.Subject = text(e.Metadata["Label"]) // what older hosts call it
 	}
-	return ""
+	properties := e.properties()
+	m.sent.Properties = make(map[string]string, len(properties))
+	for name, value := range properties {
+		m.sent.Properties[name] = text(value)
+	}
+	if id := m.sent.Properties[bus.OriginalID]; id != "" {
+		m.ID = id
+	}
+	// The trace context is under its name by the W3C, or the one that clients for .NET give it.
+	if m.Parent = m.sent.Properties[trace.Parent]; m.Parent == "" {
+		m.Parent = m.sent.Properties["Diagnostic-Id"]
+	}
+	if tries, err := strconv.ParseUint(m.sent.Properties[bus.Tries], 10, 16); err == nil {
+		m.Tries = min(int(tries), MostWaits)
+	}
+	if m.Deliveries > 0 {
+		m.Deliveries += m.Tries // each of which came once at least
+	}
+	if first := m.sent.Properties[bus.Since]; first != "" {
+		m.since = first
+	}
+	return m
 }
 
 func batchOf(raw []byte) ([]Message, error) {

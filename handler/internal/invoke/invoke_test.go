@@ -42,7 +42,7 @@ func setup(err error) (http.Handler, *[]string, *letters) {
 			return err
 		}},
 	}
-	return New(f, dead, zerolog.Nop()), &got, dead
+	return New(f, dead, none(), zerolog.Nop()), &got, dead
 }
 
 func call(h http.Handler, path, media, body string) *httptest.ResponseRecorder {
@@ -108,7 +108,7 @@ func TestTrace(t *testing.T) {
 			got = trace.Of(ctx)
 			return nil
 		}}}
-		call(New(f, &letters{}, zerolog.Nop()), "/Work", "application/json", `{"Data":{"message":"{}"},"Metadata":`+metadata+`}`)
+		call(New(f, &letters{}, none(), zerolog.Nop()), "/Work", "application/json", `{"Data":{"message":"{}"},"Metadata":`+metadata+`}`)
 		if got != want {
 			t.Errorf("%s: %q", metadata, got)
 		}
@@ -126,7 +126,7 @@ func TestDeliveries(t *testing.T) {
 			got = m.Deliveries
 			return nil
 		}}}
-		call(New(f, &letters{}, zerolog.Nop()), "/Work", "application/json", `{"Data":{"message":"{}"},"Metadata":`+metadata+`}`)
+		call(New(f, &letters{}, none(), zerolog.Nop()), "/Work", "application/json", `{"Data":{"message":"{}"},"Metadata":`+metadata+`}`)
 		if got != want {
 			t.Errorf("%s: %d, want %d", metadata, got, want)
 		}
@@ -184,7 +184,7 @@ func TestWhatFailsAndHow(t *testing.T) {
 	if w := call(h, "/Tick", "application/json", `{"Data":{"timer":{}},"Metadata":{}}`); w.Code != 500 {
 		t.Errorf("a failed tick is not tried again: %d", w.Code)
 	}
-	h = New(Functions{Queues: map[string]Queue{"Work": func(context.Context, Message) error { panic("no") }}}, &letters{}, zerolog.Nop())
+	h = New(Functions{Queues: map[string]Queue{"Work": func(context.Context, Message) error { panic("no") }}}, &letters{}, none(), zerolog.Nop())
 	if w := call(h, "/Work", "application/json", message); w.Code != 500 {
 		t.Errorf("a panic: %d", w.Code)
 	}
@@ -243,7 +243,7 @@ func TestWaited(t *testing.T) {
 			if strings.Contains(c.metadata, "Array") {
 				data = `["{}","{}"]`
 			}
-			call(New(f, &letters{}, zerolog.New(&said)), "/Work", "application/json", `{"Data":{"m":`+data+`},"Metadata":`+c.metadata+`}`)
+			call(New(f, &letters{}, none(), zerolog.New(&said)), "/Work", "application/json", `{"Data":{"m":`+data+`},"Metadata":`+c.metadata+`}`)
 			var line struct {
 				Waited *float64 `json:"waited_s"`
 				Status int      `json:"status"`

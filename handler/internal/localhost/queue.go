@@ -15,8 +15,7 @@ const (
 	idleLeast = 2 * time.Millisecond
 	idleMost  = 50 * time.Millisecond
 
-	backoffLeast = 50 * time.Millisecond // after a message's first failure, doubling
-	backoffMost  = time.Second
+	faultWait = time.Second // after the bus could not be asked
 
 	settleWait = 5 * time.Second // for settling messages while the host ends
 )
@@ -59,7 +58,7 @@ func (q *queuePump) run(ctx context.Context) error {
 			continue
 		case err != nil && ctx.Err() == nil:
 			q.host.log.Error().Err(err).Str("queue", q.fn.trigger.QueueName).Msg("receive failed")
-			idle = backoffMost
+			idle = faultWait
 		}
 		if !pause(ctx, idle) {
 			return nil
@@ -96,16 +95,13 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // handle calls the function with one message and settles it: complete on
-// success, abandon on failure. The broker counts and dead-letters.
+// success, abandon on failure, at once, as the host in Azure does. The broker counts and dead-letters.
 func (q *queuePump) handle(ctx context.Context, d bus.Delivery) {
 	c := q.host.newCall(q.fn)
 	c.log = c.log.With().Int64("sequence", d.Sequence).Int("attempt", d.Attempt).Logger()
 	keep := q.keepLocked(ctx, c, d)
 	_, err := q.host.invoke(ctx, c, q.envelope(d.Body, deliveryMetadata(d)))
 	c.done(err)
-	if err != nil {
-		pause(ctx, backoff(d.Attempt))
-	}
 	d = keep()
 
 	// The host may be ending: what is settled now need not wait for its lock to run out.
@@ -119,14 +115,6 @@ func (q *queuePump) handle(ctx context.Context, d bus.Delivery) {
 	if err != nil {
 		c.log.Error().Err(err).Msg("the message could not be settled: it comes again when its lock has run out")
 	}
-}
-
-func backoff(attempt int) time.Duration {
-	d := backoffLeast
-	for ; attempt > 1 && d < backoffMost; attempt-- {
-		d *= 2
-	}
-	return min(d, backoffMost)
 }
 
 // keepLocked renews a message's lock until the function it returns is called,

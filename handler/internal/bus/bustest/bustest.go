@@ -338,7 +338,8 @@ func testReplay(s *suite) {
 	if n, err := s.bus.Replay(s.Context(), queue); n != 0 || err != nil {
 		s.Errorf("replayed %d of nothing, %v", n, err)
 	}
-	s.send("a", "b", "c")
+	s.ok(s.bus.Send(s.Context(), queue, bus.Message{ID: "a", Properties: map[string]string{bus.Tries: "10", bus.Since: "2026", "tenant": "t"}}))
+	s.send("b", "c")
 	got := s.receive(3, "a", "b", "c")
 	s.ok(s.bus.DeadLetter(s.Context(), got[0], "r", "d"))
 	s.ok(s.bus.DeadLetter(s.Context(), got[2], "r", "d"))
@@ -352,6 +353,9 @@ func testReplay(s *suite) {
 		if d.Attempt != 1 || d.DeadReason != "" || d.DeadDetail != "" || !d.DeadEnqueued.IsZero() {
 			s.Errorf("replayed: %+v", d)
 		}
+	}
+	if p := again[0].Properties; p[bus.Tries] != "" || p[bus.Since] != "" || p["tenant"] != "t" {
+		s.Errorf("replayed with properties %v", p)
 	}
 	s.ok(s.bus.Complete(s.Context(), got[1])) // another's lock is not touched
 }

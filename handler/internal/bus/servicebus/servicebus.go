@@ -144,19 +144,19 @@ func (b *Bus) receiver(name string, dead bool) (*receiver, error) {
 	return b.receivers[key], nil
 }
 
-// idName is a property that holds a message's id where the message cannot go by it: the client
-// gives one to messages without, and a message that is sent again within the duplicate window
-// needs another.
-const idName = "polis-id"
-
+// The client gives an id to messages without; see also bus.OriginalID.
 func outgoing(m *bus.Message, replay bool) *sdk.Message {
 	out := &sdk.Message{Body: m.Body, ApplicationProperties: map[string]any{}}
 	for k, v := range m.Properties {
 		out.ApplicationProperties[k] = v
 	}
+	if replay {
+		delete(out.ApplicationProperties, bus.Tries)
+		delete(out.ApplicationProperties, bus.Since)
+	}
 	out.MessageID = to.Ptr(m.ID)
 	if m.ID == "" || replay {
-		out.ApplicationProperties[idName] = m.ID
+		out.ApplicationProperties[bus.OriginalID] = m.ID
 		out.MessageID = to.Ptr(rand.Text())
 	}
 	for _, f := range []struct {
@@ -240,7 +240,7 @@ func incoming(m *sdk.ReceivedMessage, queue string, dead bool) bus.Delivery {
 		text, ok := v.(string)
 		switch {
 		case !ok || dead && (k == "DeadLetterReason" || k == "DeadLetterErrorDescription"):
-		case k == idName:
+		case k == bus.OriginalID:
 			d.ID = text
 		default:
 			if d.Properties == nil {

@@ -328,7 +328,7 @@ func (b *Bus) Depth(ctx context.Context, queue string) (live, deadOnes int, err 
 func (b *Bus) Replay(ctx context.Context, queue string) (int, error) {
 	var n int64
 	err := b.file.Write(ctx, func(tx sqlitefile.Tx) (err error) {
-		n, err = tx.Exec(`UPDATE messages SET state = 0, attempts = 0, dead_at = 0, dead_reason = '', dead_detail = ''
+		n, err = tx.Exec(`UPDATE messages SET state = 0, attempts = 0, dead_at = 0, dead_reason = '', dead_detail = '', properties = json_remove(properties, '$."`+bus.Tries+`"', '$."`+bus.Since+`"')
 			WHERE queue = ? AND state = 2`, queue)
 		return err
 	})

@@ -23,7 +23,7 @@ const (
 )
 
 // Patience is how long a call that is throttled waits in all before it is left to the queue, however often it is tried:
-// to be throttled is no fault, and a chunk that was given up would come back at once and begin anew. By
+// to be throttled is no fault, and a chunk that was given up would come back and begin anew. By
 // simulation (docs/scale.md).
 const Patience = 60 * time.Second
 
