@@ -37,6 +37,8 @@ func TestPage(t *testing.T) {
 		{"point reads of chunks", p.job(nightWork).Reads, 0},
 		{"documents written at night: scores, those superseded, and two of each chunk", p.job(nightWork).Writes, 2*int64(p.Changed) + 2*buckets},
 		{"messages of a run: its chunks and its event", p.job(nightRest).Messages, buckets + 1},
+		{"documents that an export writes: that it waits, and that it is there", p.job(exportWork).Writes, 2},
+		{"messages of an export", p.job(exportWork).Messages, 1},
 		{"what a score writes", p.job(singleWork).Writes, 0},
 	} {
 		if tc.got != tc.want {
@@ -46,6 +48,9 @@ func TestPage(t *testing.T) {
 	// Aggregate, scores and perhaps feedback, each once.
 	if d := p.job(nightWork).Documents; d < 2*n || d > 3*n {
 		t.Errorf("a nightly run reads %d documents of %d customers", d, n)
+	}
+	if d, q := p.job(exportWork).Documents, p.job(exportWork).Queries; d < p.job(nightWork).Documents || d > p.job(nightWork).Documents+n/2 || q > buckets+10 {
+		t.Errorf("an export reads %d documents in %d queries, of a book of which a night reads %d", d, q, p.job(nightWork).Documents)
 	}
 	if p.Changed < int(n)/changed || p.Changed > int(n)/10 {
 		t.Errorf("%d of %d customers are written at night", p.Changed, n)

@@ -20,6 +20,7 @@ import (
 	"polis/handler/internal/blob/folder"
 	"polis/handler/internal/book"
 	"polis/handler/internal/bus"
+	"polis/handler/internal/exports"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/intake"
 	"polis/handler/internal/portfolio"
@@ -84,6 +85,7 @@ const (
 	firstRest  = "first run: its start, list and completion"
 	nightWork  = "nightly run: its chunks"
 	nightRest  = "nightly run: its start, list and completion"
+	exportWork = "an export after a run"
 	singleWork = "a score of a stored customer"
 )
 
@@ -147,6 +149,7 @@ func (w *wire) take() (meters []*store.Meter, by map[*store.Meter]traffic) {
 type queues struct {
 	messages, sends int64
 	chunks          []run.ChunkRequest
+	export          exports.Request // the last
 }
 
 // Send implements bus.Sender.
@@ -161,6 +164,11 @@ func (q *queues) Send(_ context.Context, queue string, msgs ...bus.Message) erro
 			}
 			q.chunks = append(q.chunks, c)
 		}
+		if queue == exports.Queue {
+			if err := json.Unmarshal(m.Body, &q.export); err != nil {
+				return fault.Wrap(fault.Internal, err, "reading an export's request")
+			}
+		}
 	}
 	return nil
 }
@@ -172,6 +180,7 @@ type player struct {
 	bus    queues
 	book   *book.Book
 	runs   *run.Runs
+	files  *exports.Exports
 	scores *scoring.Service
 	models *registry.Registry
 	tenant book.Tenant
@@ -190,7 +199,9 @@ func play(ctx context.Context, docs store.Store, w *wire, stored func() int64, t
 	clock := func() time.Time { return p.now }
 	p.book = book.New(p.docs)
 	p.models = registry.New(blobs, clock)
-	p.runs = run.New(p.book, p.docs, &p.bus, p.models, actions.New(p.book, p.docs), clock)
+	lists := actions.New(p.book, p.docs)
+	p.runs = run.New(p.book, p.docs, &p.bus, p.models, lists, clock)
+	p.files = exports.New(exports.NewMaker(p.book, p.runs, lists, p.models, clock), p.docs, blobs, &p.bus, clock).WithAfter(exports.After{tenant: nil})
 	p.scores = scoring.NewService(p.book, p.models, clock)
 	p.tenant = book.Tenant{ID: tenant, Buckets: buckets, Created: p.now}
 	if err := p.book.CreateTenant(ctx, p.tenant); err != nil {
@@ -212,6 +223,7 @@ func play(ctx context.Context, docs store.Store, w *wire, stored func() int64, t
 		func(ctx context.Context) error { return p.run(ctx, firstWork, firstRest) },
 		func(context.Context) error { p.out.Scored = stored(); return nil },
 		p.night,
+		p.export,
 		p.single,
 	} {
 		if err := step(ctx); err != nil {
@@ -337,6 +349,17 @@ func (p *player) night(ctx context.Context) error {
 	}
 	p.now = p.now.AddDate(0, 0, 1)
 	return p.run(ctx, nightWork, nightRest)
+}
+
+// export asks for the export that a tenant may want after each run, and makes it. It is of now, not of the days that
+// are played: the service would have let it expire.
+func (p *player) export(ctx context.Context) error {
+	return p.measure(ctx, 0, "", exportWork, func(ctx context.Context) error {
+		if err := p.files.AfterRun(ctx, run.Run{ID: "the night's", Tenant: p.tenant.ID, Engines: scoring.Engines}, time.Now()); err != nil {
+			return err
+		}
+		return p.files.Work(ctx, p.bus.export)
+	})
 }
 
 // single asks for one engine's score of a customer that is stored, as of today.
