@@ -130,6 +130,7 @@ func start(ctx context.Context, dir, line string, more ...string) (*host, error)
 		"local", "--data", dir, "--root", root, "--stack", stack, "--listen", "127.0.0.1:0", "--customers", strconv.Itoa(customers), "--crashes", "1000",
 	}, more...)
 	h.cmd = exec.CommandContext(ctx, polis, args...)
+	h.cmd.Env = append(os.Environ(), `POLIS_EXPORT_AFTER_RUNS={"sample":["defend"]}`)
 	out, err := h.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -504,10 +505,36 @@ func (h *host) count(ctx context.Context, r run) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := h.exported(ctx, done); err != nil {
+		return "", err
+	}
 	if lost != 0 || duplicated != 0 || dead != 0 || r.Summary.Customers != customers {
 		return "", fmt.Errorf("of %d customers %d lost, %d duplicated, %d dead letters; scored %s", r.Summary.Customers, lost, duplicated, dead, strings.Join(parts, ", "))
 	}
-	return fmt.Sprintf("customers scored: %s; lost %d, duplicated %d; %d runs announced once each", strings.Join(parts, ", "), lost, duplicated, done), nil
+	return fmt.Sprintf("customers scored: %s; lost %d, duplicated %d; %d runs announced and exported once each", strings.Join(parts, ", "), lost, duplicated, done), nil
+}
+
+// exported waits until each completed run has an export, and makes sure that none has two.
+func (h *host) exported(ctx context.Context, runs int) error {
+	var list struct {
+		Exports []struct{ Status string } `json:"exports"`
+	}
+	err := poll(ctx, func() (bool, error) {
+		if err := h.call(ctx, http.MethodGet, "/api/v1/exports", nil, &list); err != nil {
+			return false, err
+		}
+		made := 0
+		for _, x := range list.Exports {
+			if x.Status == "completed" {
+				made++
+			}
+		}
+		return made >= runs && made == len(list.Exports), nil
+	})
+	if err == nil && len(list.Exports) != runs {
+		err = fmt.Errorf("%d exports of %d runs", len(list.Exports), runs)
+	}
+	return err
 }
 
 // events counts announcements of completed runs; one announced twice is an error.
@@ -525,8 +552,10 @@ func (h *host) events(ctx context.Context) (runs, dead int, err error) {
 		if seen[m.ID] {
 			return 0, 0, fmt.Errorf("%s was announced twice", m.ID)
 		}
-		seen[m.ID] = true
+		if seen[m.ID] = true; strings.HasSuffix(m.ID, "/completed") {
+			runs++
+		}
 	}
 	letters, err := h.polis(ctx, "", "peek", "run-chunks", "--dead", "-n", "1000")
-	return len(seen), strings.Count(string(letters), "\n") - 3*len(people), err // those that were sent to end there
+	return runs, strings.Count(string(letters), "\n") - 3*len(people), err // those that were sent to end there
 }
