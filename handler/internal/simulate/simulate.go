@@ -1,7 +1,7 @@
 // Package simulate plays runs of tenants' books over many instances, event by event: the
 // queue, the instances that start and crash, a chunk's reads, scoring and writes, and a
 // store that throttles and fails. Lanes, batches, pages and waits are those of the code
-// (packages run, store and store/cosmos); how long things take is what the settings say. Equal settings and seeds
+// (packages run, invoke, store and store/cosmos); how long things take is what the settings say. Equal settings and seeds
 // give equal results.
 //
 // It is there to choose host.json's concurrency, the number of buckets and of instances, and the width of runs:
@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"polis/handler/internal/fault"
+	"polis/handler/internal/invoke"
 	"polis/handler/internal/run"
 	"polis/handler/internal/store"
 	"polis/handler/internal/store/cosmos"
@@ -282,6 +283,7 @@ type message struct {
 	bucket     int
 	spent      int // retries, by the chunks before it in its lane
 	deliveries int
+	waits      int // how often it was sent again for later
 }
 
 func (m *machine) send(t *tenant, bucket, spent int) {
@@ -472,6 +474,17 @@ func (m *machine) leave(w *work) {
 	}
 }
 
+// later sends a message again for later, as another that was not delivered yet; after the last wait it is put back.
+func (m *machine) later(g *message) {
+	if g.waits == invoke.MostWaits {
+		m.again(g)
+		return
+	}
+	wait := invoke.Wait(g.waits)
+	g.waits, g.deliveries = g.waits+1, 0
+	m.at(m.now+wait.Seconds(), func() { m.again(g) })
+}
+
 // request asks the store, again and again as the adapter does, and goes on when it has answered.
 func (m *machine) request(w *work, units, latency float64, then func()) {
 	m.try(w, 1, 0, units, latency, then)
@@ -507,7 +520,7 @@ func (m *machine) try(w *work, attempt int, waited time.Duration, units, latency
 		case !again || !throttled && w.retries >= run.Allowance(w.bucket, w.of.width, w.of.Buckets, w.spent):
 			m.out.GivenUp++
 			m.leave(w)
-			m.again(w.message)
+			m.later(w.message)
 		default:
 			if m.out.Retries++; !throttled {
 				w.retries++
