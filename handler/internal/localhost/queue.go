@@ -15,7 +15,7 @@ const (
 	idleLeast = 2 * time.Millisecond
 	idleMost  = 50 * time.Millisecond
 
-	faultWait = time.Second // after the bus could not be asked
+	faultWait = time.Second // after the bus could not be asked, or the handler not be reached
 
 	settleWait = 5 * time.Second // for settling messages while the host ends
 )
@@ -95,13 +95,19 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // handle calls the function with one message and settles it: complete on
-// success, abandon on failure, at once, as the host in Azure does. The broker counts and dead-letters.
+// success, abandon on failure, at once where the handler says so, as the host in
+// Azure does. The broker counts and dead-letters.
 func (q *queuePump) handle(ctx context.Context, d bus.Delivery) {
 	c := q.host.newCall(q.fn)
 	c.log = c.log.With().Int64("sequence", d.Sequence).Int("attempt", d.Attempt).Logger()
 	keep := q.keepLocked(ctx, c, d)
 	_, err := q.host.invoke(ctx, c, q.envelope(d.Body, deliveryMetadata(d)))
 	c.done(err)
+	if fault.Is(err, fault.Unavailable) {
+		// The handler has ended, and who starts it again will know in a moment: until then
+		// a message must not lose all its deliveries.
+		pause(ctx, faultWait)
+	}
 	d = keep()
 
 	// The host may be ending: what is settled now need not wait for its lock to run out.
