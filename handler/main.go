@@ -29,6 +29,7 @@ import (
 	"polis/handler/internal/invoke"
 	"polis/handler/internal/parts"
 	"polis/handler/internal/quota"
+	"polis/handler/internal/ready"
 	"polis/handler/internal/registry"
 	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
@@ -123,9 +124,11 @@ func serve() error {
 	decisions := decision.New(customers, models, time.Now)
 	reports := watch.New(customers, blobs, traced, models, time.Now)
 
+	reached := ready.New(time.Now, ready.Part{Name: "documents", Ask: customers.Reachable}, ready.Part{Name: "models", Ask: models.Reachable})
+
 	api := httpapi.New(httpapi.API{
 		Auth: auth, Book: customers, Scores: scores, Runs: runs, Lists: lists, Imports: loads, Exports: tables,
-		Decisions: decisions, Reports: reports, Quotas: quotas, Keep: docs, Now: time.Now, Log: log,
+		Decisions: decisions, Reports: reports, Ready: reached, Quotas: quotas, Keep: docs, Now: time.Now, Log: log,
 	})
 	calls := invoke.New(functions.New(functions.Services{
 		Book: customers, Runs: runs, Imports: loads, Exports: tables, Scores: scores, Decisions: decisions, Reports: reports, Bus: traced, Now: time.Now, Log: log,

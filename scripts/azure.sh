@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Sourced by deploy, switch and drill: asks Azure, or with dry=1 says what it would ask.
+# Sourced by what talks to Azure: asks Azure, or with dry=1 says what it would ask.
 # Nothing here signs anybody in: `az login`, or a pipeline's federated identity, comes first.
 
 say() { printf '%s\n' "$*" >&2; }
@@ -41,10 +41,25 @@ environment() {
 }
 
 # recall finds the last deployment that succeeded: one that failed after it has no outputs, and names
-# are needed then more than ever. $last stays empty where there is none.
+# are needed then more than ever. $last stays empty where there is none. It also counts regions.
 recall() {
-	[ "${dry:-0}" = 1 ] && return
-	last=$(az deployment sub list --query "sort_by([?starts_with(name, '$deployment-') && properties.provisioningState=='Succeeded' && properties.outputs.names != null], &properties.timestamp)[-1].name" --output tsv)
+	if [ "${dry:-0}" = 0 ]; then
+		command -v az >/dev/null || fail "needs the Azure CLI, signed in"
+		last=$(az deployment sub list --query "sort_by([?starts_with(name, '$deployment-') && properties.provisioningState=='Succeeded' && properties.outputs.names != null], &properties.timestamp)[-1].name" --output tsv)
+	fi
+	regions
+}
+
+# regions puts the numbers of the estate's regions into $all. No substitution: a failure ends the script.
+regions() {
+	all=0
+	if [ "${dry:-0}" = 1 ]; then
+		if [ "$env" = prod ]; then all='0 1'; fi
+		return
+	fi
+	[ -n "$last" ] || return 0
+	n=$(az deployment sub show --name "$last" --query "length(properties.outputs.names.value.regions)" --output tsv)
+	if [ "$n" = 2 ]; then all='0 1'; fi
 }
 
 # known reads an output of the last deployment.
@@ -75,14 +90,105 @@ app() {
 
 group() { known "group of region ${1:-0}" "names.value.regions[${1:-0}].group"; }
 
-regions() {
-	if [ "${dry:-0}" = 1 ]; then
-		[ "$env" = prod ] && echo "0 1" || echo 0
-		return
+other() { [ "$1" = blue ] && echo green || echo blue; }
+
+# arm METHOD ID VERSION [BODY]: Azure's management itself, where the CLI has no command without an extension
+# that it would first have to fetch: from the network nothing is fetched.
+arm() {
+	set -- "$1" "/subscriptions/$subscription/resourceGroups/$2?api-version=$3" "${4:-}"
+	if [ -n "$3" ]; then
+		change az rest --method "$1" --url "$2" --body "$3" --output none
+	else
+		change az rest --method "$1" --url "$2" --output none
 	fi
-	[ -n "$last" ] || fail "nothing is deployed yet: scripts/deploy $env"
-	n=$(az deployment sub show --name "$last" --query "length(properties.outputs.names.value.regions)" --output tsv)
-	[ "$n" = 2 ] && echo "0 1" || echo 0
 }
 
-other() { [ "$1" = blue ] && echo green || echo blue; }
+# until_is ASK WANT...: waits until what is asked is one of these, three hours at most; a dry run does not wait.
+until_is() {
+	[ "${dry:-0}" = 1 ] && return
+	query=$1
+	shift
+	for _ in $(seq 1 360); do
+		is=$(eval "$query") || is=''
+		for want in "$@"; do [ "$is" = "$want" ] && return; done
+		sleep 30
+		renew
+	done
+	return 1
+}
+
+# serving puts the colour that serves into $now and its region into $home: workers of one colour run, in one
+# region. The second region is asked first: its workers run only after a failover, and those of a first that
+# was lost may say that they run.
+serving() {
+	home=0
+	if [ "${dry:-0}" = 1 ]; then
+		now=${POLIS_ACTIVE:-blue}
+		return
+	fi
+	now=none
+	[ -n "$last" ] || return 0
+	for home in $(printf '%s\n' $all | sort -r); do
+		for now in blue green; do
+			# The CLI answers for a Flex app as Azure's management does: what others have on top is in properties.
+			state=$(az functionapp show --name "$(app work "$now" "$home")" --resource-group "$(group "$home")" --query properties.state --output tsv)
+			[ "$state" = Running ] && return
+		done
+	done
+	now=none
+}
+
+# stop and start ROLE COLOUR REGION. A package that came while the app stood still may have told the platform
+# nothing of its triggers: that is made good, and takes as long as the host takes to come up.
+stop() { change az functionapp stop --name "$(app "$1" "$2" "$3")" --resource-group "$(group "$3")"; }
+start() {
+	change az functionapp start --name "$(app "$1" "$2" "$3")" --resource-group "$(group "$3")" || return 1
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		arm post "$(group "$3")/providers/Microsoft.Web/sites/$(app "$1" "$2" "$3")/syncfunctiontriggers" 2024-11-01 && return
+		sleep 15
+	done
+	say "$(basename "$0"): the triggers of $1-$2 are not known to the platform"
+	return 1
+}
+
+# publish GROUP APP PACKAGE [still]: what `az functionapp deployment source config-zip` does, without its look at
+# the app at the end, for which it lists host keys, that nobody here may, and waits for apps that stand still.
+# Kudu's states: 4 is there; 6 is there too, but the platform has not been told of triggers, which is as it
+# should be for an app that stands still.
+publish() {
+	site=$(ask "deployment site of $2" az functionapp show --name "$2" --resource-group "$1" --query "properties.hostNameSslStates[?hostType=='Repository'].name | [0]")
+	if [ "${dry:-0}" = 1 ]; then
+		echo "+ curl --data-binary @$3 https://$site/api/publish, and https://$site/api/deployments/latest until it is there${4:+ ($4)}"
+		return
+	fi
+	[ -n "$site" ] || fail "$2 has no deployment site"
+	answer=$(mktemp)
+	token=$(az account get-access-token --query accessToken --output tsv)
+	# A role that was given a minute ago may not hold yet: 400 and 403 pass.
+	for try in 1 2 3 4 5 6; do
+		code=$(kudu -X POST -H 'Content-Type: application/zip' --data-binary "@$3" "https://$site/api/publish?RemoteBuild=false&Deployer=polis")
+		[ "$code" = 202 ] && break
+		[ "$try" = 6 ] || sleep 20
+	done
+	[ "$code" = 202 ] || fail "$2 does not take its package: $code"
+	begun=0
+	for _ in $(seq 1 450); do
+		sleep 2
+		code=$(kudu "https://$site/api/deployments/latest")
+		# A deployment site goes when its work is done, and its answer with it: the CLI takes that for success too.
+		if [ "$code$begun" = 4041 ]; then rm -f "$answer" && return; fi
+		[ "$code" = 202 ] && begun=1
+		case $code:$(sed -n 's/.*"status": *\(-\{0,1\}[0-9]*\).*/\1/p' "$answer" | head -n 1):${4:-} in
+		20[02]:4:*) rm -f "$answer" && return ;;
+		20[02]:6:still) say "$(basename "$0"): $2 has its package; its triggers are told when it starts" && rm -f "$answer" && return ;;
+		20[02]:-1:* | 20[02]:3:* | 20[02]:5:* | 20[02]:6:*) fail "$2: the package is not there: $(cat "$answer")" ;;
+		esac
+	done
+	fail "$2: the package is not there after a quarter of an hour"
+}
+
+# kudu asks an app's deployment site: the status goes out, the answer into $answer. The token comes by
+# standard input, where no list of processes shows it.
+kudu() {
+	printf 'Authorization: Bearer %s' "$token" | curl -sS -o "$answer" -w '%{http_code}' --max-time 300 --tlsv1.2 -H @- "$@" || echo 000
+}

@@ -232,6 +232,7 @@ var programs = union(runner == null ? {} : { runner: 'id-${base}-runner-${token}
   scaler: 'id-${base}-scaler-${token}'
   backup: 'id-${base}-backup-${token}'
   deploy: 'id-${base}-deploy-${token}'
+  drill: 'id-${base}-drill-${token}'
   backupKeys: 'id-${base}-backup-keys-${token}'
 })
 var coreGroup = 'rg-${base}'
@@ -446,7 +447,10 @@ module audit 'modules/storage.bicep' = {
     cool: { cool: 30, cold: 90 }
     pointInTime: false
     immutableDays: environment == 'prod' ? 2557 : 7 // seven years, as accounts are kept
-    access: [{ container: 'evidence', identity: programs.deploy, role: 'Storage Blob Data Contributor' }]
+    access: [
+      { container: 'evidence', identity: programs.deploy, role: 'Storage Blob Data Contributor' }
+      { container: 'evidence', identity: programs.drill, role: 'Storage Blob Data Contributor' }
+    ]
     identityGroup: coreGroup
   }
   dependsOn: [keys, identities]
@@ -598,6 +602,19 @@ module frontdoor 'modules/frontdoor.bicep' = if (edge) {
   }
   dependsOn: [gateway]
 }
+
+module edgeEgress 'modules/edge-egress.bicep' = [
+  for (r, i) in regions: if (edge && private) {
+    scope: stamps[i]
+    params: {
+      suffix: '${base}-${r.short}-${token}'
+      prefix: r.network
+      agents: agents != null
+      host: frontdoor!.outputs.host
+    }
+    dependsOn: [network]
+  }
+]
 
 module api 'modules/api.bicep' = [
   for (r, i) in regions: if (edge) {
@@ -796,6 +813,7 @@ module watch 'modules/sentinel.bicep' = if (sentinel) {
     has: { edge: edge, private: private }
     deployer: programs.deploy
     deployers: deployers
+    driller: programs.drill
     apps: take(identities.outputs.principals, length(apps)) // which are first
   }
   dependsOn: [monitoring]
@@ -865,8 +883,11 @@ module copies 'modules/storage.bicep' = if (backups) {
     pointInTime: false
     access: concat(
       map(items(copied), c => { container: c.value, identity: programs.backup, role: 'Storage Blob Data Contributor' }),
-      // A drill asks which copy is whole, and reads none itself.
-      [{ container: copied.whole, identity: programs.deploy, role: 'Storage Blob Data Reader' }]
+      // A drill, by hand or by the pipeline, asks which copy is whole, and reads none itself.
+      map(
+        [programs.deploy, programs.drill],
+        p => { container: copied.whole, identity: p, role: 'Storage Blob Data Reader' }
+      )
     )
     identityGroup: coreGroup
   }

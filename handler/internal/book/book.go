@@ -206,6 +206,15 @@ func (b *Book) Tenants(ctx context.Context) iter.Seq2[Tenant, error] {
 	}
 }
 
+// Reachable reads the first tenant of the directory, or finds that there is none: either way the
+// store has answered.
+func (b *Book) Reachable(ctx context.Context) error {
+	for _, err := range b.Tenants(ctx) {
+		return err
+	}
+	return nil
+}
+
 func (t Tenant) partition(key string) store.Partition {
 	return store.Partition{Tenant: t.ID, Bucket: portfolio.Bucket(key, t.Buckets)}
 }

@@ -98,6 +98,11 @@ type Reports interface {
 	List(ctx context.Context, tenant string, max int) ([]watch.Head, error)
 }
 
+// Ready says whether what requests need can be reached.
+type Ready interface {
+	Ask(ctx context.Context) error
+}
+
 // API is what the routes need. All of it is required.
 type API struct {
 	Auth      caller.Authenticator
@@ -109,6 +114,7 @@ type API struct {
 	Exports   Exports
 	Decisions Decisions
 	Reports   Reports
+	Ready     Ready
 	Quotas    *quota.Quotas
 	Keep      store.Store // idempotency records
 	Now       func() time.Time
@@ -141,6 +147,7 @@ func routes() []route {
 	words := []string{"lang"}
 	list := []route{
 		{"GET /api/health", "Health", "", false, false, nil, (*API).health},
+		{"GET /api/ready", "Ready", "", false, false, nil, (*API).ready},
 		{"GET /api/openapi.yaml", "OpenApi", "", false, false, nil, (*API).openAPI},
 		{"GET /api/docs", "Docs", "", false, false, nil, (*API).docs},
 		{"POST /api/v1/imports", "Imports", caller.PortfolioWrite, true, false, nil, (*API).startImport},
@@ -189,7 +196,7 @@ func routes() []route {
 
 // New is the API's handler. It panics where something that it needs is missing.
 func New(a API) http.Handler {
-	if a.Auth == nil || a.Book == nil || a.Scores == nil || a.Runs == nil || a.Lists == nil || a.Imports == nil || a.Exports == nil || a.Decisions == nil || a.Reports == nil || a.Quotas == nil || a.Keep == nil || a.Now == nil {
+	if a.Auth == nil || a.Book == nil || a.Scores == nil || a.Runs == nil || a.Lists == nil || a.Imports == nil || a.Exports == nil || a.Decisions == nil || a.Reports == nil || a.Ready == nil || a.Quotas == nil || a.Keep == nil || a.Now == nil {
 		panic("httpapi: a dependency is missing")
 	}
 	mux := http.NewServeMux()
@@ -263,7 +270,7 @@ func checkQuery(r *http.Request, takes []string) error {
 type callerKey struct{}
 
 // public are the paths that need no caller.
-var public = map[string]bool{Prefix + "/health": true, Prefix + "/openapi.yaml": true, Prefix + "/docs": true}
+var public = map[string]bool{Prefix + "/health": true, Prefix + "/ready": true, Prefix + "/openapi.yaml": true, Prefix + "/docs": true}
 
 // observe is around everything: a caller before any route, a problem for what no route
 // takes, a log line a request without anything that could identify a person.

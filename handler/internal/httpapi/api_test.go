@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -32,6 +33,7 @@ import (
 	"polis/handler/internal/imports"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/quota"
+	"polis/handler/internal/ready"
 	"polis/handler/internal/registry"
 	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
@@ -54,6 +56,7 @@ type world struct {
 	exports *exports.Exports
 	reports *watch.Reports
 	bus     *sqlitebus.Bus
+	broken  error // what /ready meets, besides documents and models
 }
 
 var noon = time.Date(2026, 3, 31, 12, 0, 0, 0, time.UTC)
@@ -98,7 +101,7 @@ func newWorld(t *testing.T) *world {
 	must(t, err)
 	w.made = API{
 		Auth: auth, Book: b, Scores: scoring.NewService(b, models, now), Runs: w.runs, Lists: lists, Imports: w.imports, Exports: w.exports,
-		Decisions: decision.New(b, models, now), Reports: w.reports, Quotas: quotas, Keep: docs, Now: now, Log: zerolog.Nop(),
+		Decisions: decision.New(b, models, now), Reports: w.reports, Ready: w.ready(models), Quotas: quotas, Keep: docs, Now: now, Log: zerolog.Nop(),
 	}
 	w.api = New(w.made)
 	doc, err := libopenapi.NewDocument(spec)
@@ -109,6 +112,12 @@ func newWorld(t *testing.T) *world {
 	}
 	w.check = check
 	return w
+}
+
+// ready asks what the handler asks, and w.broken.
+func (w *world) ready(models *registry.Registry) *ready.Ready {
+	return ready.New(time.Now, ready.Part{Name: "documents", Ask: w.book.Reachable}, ready.Part{Name: "models", Ask: models.Reachable},
+		ready.Part{Name: "what breaks", Ask: func(context.Context) error { return w.broken }})
 }
 
 func nobody(context.Context) iter.Seq2[[]*portfolio.Aggregate, error] {
@@ -141,7 +150,7 @@ func (w *world) do(key, method, path, media string, body []byte, header ...strin
 	}
 	out := httptest.NewRecorder()
 	w.api.ServeHTTP(out, request())
-	if out.Code >= 500 {
+	if out.Code >= 500 && w.broken == nil {
 		w.t.Errorf("%s %s: %d %s", method, path, out.Code, out.Body)
 	}
 	if out.Code == http.StatusMethodNotAllowed || out.Code == http.StatusNotFound && !strings.HasPrefix(path, "/api/v1/") {
@@ -248,7 +257,7 @@ func TestTheMainJob(t *testing.T) {
 		}
 		return out
 	}
-	for _, p := range []string{"/api/health", "/api/openapi.yaml", "/api/docs"} {
+	for _, p := range []string{"/api/health", "/api/ready", "/api/openapi.yaml", "/api/docs"} {
 		expect(200, w.do("", "GET", p, "", nil))
 	}
 	media, body := upload(t, "as_of", "2026-03-31", "customers", customersCSV, "policies", policiesCSV)
@@ -838,5 +847,18 @@ func TestBranchesUnderOtherNames(t *testing.T) {
 	}
 	if got := w.do("key-one", "GET", "/api/v1/customers/X2", "", nil); !strings.Contains(got.Body.String(), `"branch":"life"`) {
 		t.Errorf("kept as %s", got.Body)
+	}
+}
+
+// TestNotReady: who asks without a token learns that it is not, and no more; the log has the part.
+func TestNotReady(t *testing.T) {
+	w := newWorld(t)
+	w.broken = errors.New("account cosno-secret does not answer")
+	out := w.do("", "GET", "/api/ready", "", nil)
+	if want := `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"not ready"}`; out.Code != 503 || out.Body.String() != want {
+		t.Errorf("%d %s", out.Code, out.Body)
+	}
+	if out := w.do("", "GET", "/api/health", "", nil); out.Code != 200 {
+		t.Errorf("health asks as well: %d", out.Code)
 	}
 }

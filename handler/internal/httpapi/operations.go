@@ -28,6 +28,15 @@ func (a *API) health(w http.ResponseWriter, _ *http.Request, _ call) error {
 	return writeBody(w, http.StatusOK, "application/health+json", []byte(`{"status":"pass","serviceId":"polis"}`))
 }
 
+// ready answers who has no token: what does not answer is for the log alone.
+func (a *API) ready(w http.ResponseWriter, r *http.Request, c call) error {
+	if err := a.Ready.Ask(r.Context()); err != nil {
+		a.Log.Error().Err(err).Msg("not ready")
+		return err
+	}
+	return a.health(w, r, c)
+}
+
 func (a *API) openAPI(w http.ResponseWriter, _ *http.Request, _ call) error {
 	return writeBody(w, http.StatusOK, "application/yaml", spec)
 }

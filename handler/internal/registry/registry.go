@@ -309,6 +309,16 @@ func (r *Registry) Warm(ctx context.Context, max int) {
 	}
 }
 
+// Reachable asks the blobs for models of nobody: that there are none is an answer. A container that
+// is not there, or may not be read, is none.
+func (r *Registry) Reachable(ctx context.Context) error {
+	_, err := r.read(ctx, "models/of-nobody.json")
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	return err
+}
+
 func (r *Registry) read(ctx context.Context, name string) (_ []byte, err error) {
 	f, info, err := r.blobs.Open(ctx, name)
 	if err != nil {

@@ -293,3 +293,14 @@ func TestOverlappingPublications(t *testing.T) {
 		before = base
 	}
 }
+
+// TestReachable: that nobody has models is an answer, and a store that breaks down is none.
+func TestReachable(t *testing.T) {
+	blobs := newBlobs(t)
+	r := New(blobs, time.Now)
+	must(t, r.Reachable(t.Context()))
+	blobs.broken.Store(true)
+	if err := r.Reachable(t.Context()); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("a store out of order: %v", err)
+	}
+}

@@ -37,6 +37,12 @@ param federated { name: string, issuer: string, subject: string }[]
 @description('Which jobs may sign in as an identity that sees what a deployment would change and can change nothing: those of pull requests.')
 param planners { name: string, issuer: string, subject: string }[] = []
 
+@description('Which jobs may sign in as an identity that does drills, and can neither deploy nor give rights.')
+param drillers { name: string, issuer: string, subject: string }[] = []
+
+@description('The second region, where copies are kept; empty where there are none.')
+param standbyLocation string = ''
+
 @description('Groups of people; each may ask for its role for eight hours.')
 param people People = {}
 
@@ -78,6 +84,20 @@ var given = [
   scalerRole
   joinerRole
 ]
+// What shows contents or opens something, and what `*/read` would include.
+var seesNot = [
+  'Microsoft.DocumentDB/databaseAccounts/readonlykeys/*'
+  'Microsoft.Insights/logs/*'
+  'Microsoft.OperationalInsights/workspaces/query/*'
+  'Microsoft.OperationalInsights/workspaces/search/*'
+  'Microsoft.OperationalInsights/workspaces/sharedKeys/*'
+]
+var keys = [
+  'Microsoft.DocumentDB/databaseAccounts/listKeys/*'
+  'Microsoft.DocumentDB/databaseAccounts/readonlykeys/*'
+  'Microsoft.DocumentDB/databaseAccounts/listConnectionStrings/*'
+  'Microsoft.DocumentDB/databaseAccounts/regenerateKey/*'
+]
 var scalerRole = guid(subscription().id, base, 'app-scaler')
 var joinerRole = guid(subscription().id, base, 'pool-joiner')
 
@@ -97,6 +117,84 @@ module plan 'deployer.bicep' = if (!empty(planners)) {
   params: { name: 'id-${base}-plan-${token}', location: location, tags: tags, federated: planners }
 }
 
+module drill 'deployer.bicep' = if (!empty(drillers)) {
+  scope: core
+  params: { name: 'id-${base}-drill-${token}', location: location, tags: tags, federated: drillers }
+}
+
+// Drills come by a schedule, with nobody to approve them: they move regions, start and stop apps, and see metrics.
+resource driller 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(subscription().id, base, 'driller')
+  properties: {
+    roleName: 'Polis driller (${environment})'
+    description: 'Does drills: changes which region is first, starts and stops apps.'
+    type: 'CustomRole'
+    assignableScopes: [subscription().id]
+    permissions: [
+      {
+        actions: [
+          '*/read'
+          'Microsoft.Cdn/profiles/originGroups/origins/write'
+          'Microsoft.DocumentDB/databaseAccounts/failoverPriorityChange/action'
+          'Microsoft.ServiceBus/namespaces/failover/action'
+          'Microsoft.Storage/storageAccounts/failover/action'
+          'Microsoft.Web/sites/start/action'
+          'Microsoft.Web/sites/stop/action'
+          'Microsoft.Web/sites/syncfunctiontriggers/action'
+        ]
+        notActions: seesNot
+        dataActions: []
+        notDataActions: []
+      }
+    ]
+  }
+}
+
+resource mayDrill 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(drillers)) {
+  name: guid(subscription().id, base, 'drill')
+  properties: {
+    roleDefinitionId: driller.id
+    principalId: drill!.outputs.principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+// An account for an hour, a copy read into it: in the group of the copies alone, which templates fill later.
+resource rehearser 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(subscription().id, base, 'rehearser')
+  properties: {
+    roleName: 'Polis rehearser (${environment})'
+    description: 'Reads a copy back into an account of its own, and makes copies.'
+    type: 'CustomRole'
+    assignableScopes: [subscription().id]
+    permissions: [
+      {
+        actions: [
+          'Microsoft.DataFactory/factories/managedVirtualNetworks/managedPrivateEndpoints/*'
+          'Microsoft.DataFactory/factories/pipelines/createrun/action'
+          'Microsoft.DocumentDB/databaseAccounts/*'
+          'Microsoft.Insights/diagnosticSettings/*'
+          'Microsoft.Resources/deployments/*'
+        ]
+        notActions: keys
+        dataActions: []
+        notDataActions: []
+      }
+    ]
+  }
+}
+
+resource archive 'Microsoft.Resources/resourceGroups@2025-04-01' = if (!empty(standbyLocation)) {
+  name: 'rg-${base}-backup'
+  location: empty(standbyLocation) ? location : standbyLocation
+  tags: tags
+}
+
+module mayRehearse 'assigned.bicep' = if (!empty(drillers) && !empty(standbyLocation)) {
+  scope: archive
+  params: { principalId: drill!.outputs.principalId, roleDefinitionId: rehearser.id }
+}
+
 // A pull request brings the script that runs: it reads what there is, and neither logs nor keys.
 resource planner 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(subscription().id, base, 'planner')
@@ -112,13 +210,7 @@ resource planner 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
           'Microsoft.Resources/deployments/validate/action'
           'Microsoft.Resources/deployments/whatIf/action'
         ]
-        notActions: [
-          'Microsoft.DocumentDB/databaseAccounts/readonlykeys/*'
-          'Microsoft.Insights/logs/*'
-          'Microsoft.OperationalInsights/workspaces/query/*'
-          'Microsoft.OperationalInsights/workspaces/search/*'
-          'Microsoft.OperationalInsights/workspaces/sharedKeys/*'
-        ]
+        notActions: seesNot
         dataActions: []
         notDataActions: []
       }
@@ -172,12 +264,11 @@ resource deployer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
           'Microsoft.Storage/*'
           'Microsoft.Web/*'
         ]
-        notActions: [
+        // Nor a way in of its own that nobody approves: who may sign in as it is said here alone.
+        notActions: concat(keys, [
           'Microsoft.CognitiveServices/accounts/listKeys/action'
-          'Microsoft.DocumentDB/databaseAccounts/listKeys/*'
-          'Microsoft.DocumentDB/databaseAccounts/readonlykeys/*'
-          'Microsoft.DocumentDB/databaseAccounts/listConnectionStrings/*'
-          'Microsoft.DocumentDB/databaseAccounts/regenerateKey/*'
+          'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/delete'
+          'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/write'
           'Microsoft.OperationalInsights/workspaces/sharedKeys/*'
           'Microsoft.ServiceBus/namespaces/authorizationRules/*'
           'Microsoft.ServiceBus/namespaces/queues/authorizationRules/*'
@@ -185,7 +276,7 @@ resource deployer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
           'Microsoft.Storage/storageAccounts/regenerateKey/action'
           'Microsoft.Web/sites/host/listKeys/action'
           'Microsoft.Web/sites/publishxml/action'
-        ]
+        ])
         dataActions: []
         notDataActions: []
       }
@@ -280,6 +371,9 @@ module eligible 'eligible.bicep' = {
 
 @description('Who plans; empty where nobody does.')
 output planClientId string = plan.?outputs.clientId ?? ''
+
+@description('Who does drills; empty where nobody does.')
+output drillClientId string = drill.?outputs.clientId ?? ''
 
 @description('Who deploys, for the pipelines\' settings: a client id is no secret.')
 output clientId string = identity.outputs.clientId

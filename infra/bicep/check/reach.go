@@ -286,6 +286,15 @@ func egress(e *Estate) []Finding {
 			}
 		}
 	}
+	// Deployments and drills are judged by what the edge answers to whoever deploys, in each network.
+	if p := Promises[e.Environment]; p.Private && p.Edge {
+		for _, n := range e.Of("Microsoft.Network/firewallPolicies") {
+			g, ok := e.At(n.ID + "/ruleCollectionGroups/edge")
+			if !ok || !strings.HasSuffix(g.Text("properties.ruleCollections.0.rules.0.targetFqdns.0"), ".outputs.host.value]") {
+				out = append(out, Finding{Resource: n.ID, Says: "does not let who deploys ask the edge"})
+			}
+		}
+	}
 	for _, s := range e.Of("Microsoft.Web/sites") {
 		if Promises[e.Environment].Private && !strings.HasSuffix(s.Text("properties.virtualNetworkSubnetId"), "/snet-application") {
 			out = append(out, Finding{Resource: s.ID, Says: "does not go out by the network"})

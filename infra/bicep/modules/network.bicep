@@ -1,6 +1,6 @@
 metadata description = 'A region\'s network: five subnets, deny by default, and a firewall that lets out what is on a list.'
 
-import { Tags } from 'types.bicep'
+import { Tags, managementRange, agentRange } from 'types.bicep'
 
 @description('Ends the names of this region\'s resources.')
 param suffix string
@@ -44,11 +44,11 @@ var zoneList = zones ? ['1', '2', '3'] : []
 var frontend = '${prefix}.0.0/24'
 var application = '${prefix}.2.0/23'
 var data = '${prefix}.4.0/24'
-var management = '${prefix}.6.0/23'
+var management = managementRange(prefix)
 var firewallRange = '${prefix}.8.0/26'
 var firewallManagement = '${prefix}.8.64/26'
 var gateway = '${prefix}.9.0/27'
-var agentRange = '${prefix}.9.32/27'
+var agentSubnet = agentRange(prefix)
 var firewallAddress = '${prefix}.8.4' // Azure gives the firewall the first address after its own four
 
 // Nothing that is not named comes in or goes out: the platform's own defaults would let
@@ -171,7 +171,7 @@ var rules = union(
             direction: 'Inbound'
             access: 'Allow'
             protocol: 'Tcp'
-            sourceAddressPrefixes: concat([frontend, application, management], agents ? [agentRange] : [], visitors)
+            sourceAddressPrefixes: concat([frontend, application, management], agents ? [agentSubnet] : [], visitors)
             sourcePortRange: '*'
             destinationAddressPrefix: data
             destinationPortRanges: ['443', '5671']
@@ -337,7 +337,7 @@ resource vnet 'Microsoft.Network/virtualNetworks@2026-03-01' = {
             {
               name: 'snet-agents'
               properties: {
-                addressPrefix: agentRange
+                addressPrefix: agentSubnet
                 defaultOutboundAccess: false
                 networkSecurityGroup: { id: groups[groupOf.?agents ?? 0].id }
                 routeTable: { id: routes.id }
@@ -434,7 +434,7 @@ resource egress 'Microsoft.Network/firewallPolicies/ruleCollectionGroups@2026-03
             ruleType: 'NetworkRule'
             name: 'sign-in-and-telemetry'
             ipProtocols: ['TCP']
-            sourceAddresses: concat([frontend, application, management], agents ? [agentRange] : [])
+            sourceAddresses: concat([frontend, application, management], agents ? [agentSubnet] : [])
             destinationAddresses: ['AzureActiveDirectory', 'AzureMonitor']
             destinationPorts: ['443']
           }
@@ -450,7 +450,7 @@ resource egress 'Microsoft.Network/firewallPolicies/ruleCollectionGroups@2026-03
             ruleType: 'NetworkRule'
             name: 'the-runner-deploys'
             ipProtocols: ['TCP']
-            sourceAddresses: concat([management], agents ? [agentRange] : [])
+            sourceAddresses: concat([management], agents ? [agentSubnet] : [])
             destinationAddresses: ['AzureResourceManager', 'MicrosoftContainerRegistry', 'AzureFrontDoor.FirstParty']
             destinationPorts: ['443']
           }
@@ -490,7 +490,7 @@ resource egress 'Microsoft.Network/firewallPolicies/ruleCollectionGroups@2026-03
                   ruleType: 'ApplicationRule'
                   name: 'the-agents-ask-for-work'
                   protocols: [{ protocolType: 'Https', port: 443 }, { protocolType: 'Http', port: 80 }]
-                  sourceAddresses: [agentRange]
+                  sourceAddresses: [agentSubnet]
                   targetFqdns: hosts.agents
                 }
               ]

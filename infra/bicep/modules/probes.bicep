@@ -38,7 +38,7 @@ var probes = [
   }
   {
     name: 'deep-down'
-    path: '/api/health'
+    path: '/api/ready'
     seconds: 900
     severity: 0
     says: 'The edge answers, and Polis behind it does not.'

@@ -14,6 +14,9 @@ param deployer string
 @description('Object ids of other principals that deploy.')
 param deployers string[]
 
+@description('The identity of drills: that the database account changes with them is no surprise.')
+param driller string
+
 @description('Object ids of the apps: what deploys an app writes its package as the app.')
 param apps string[]
 
@@ -24,9 +27,12 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' existin
 
 resource deploys 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = { name: deployer }
 
+resource drills 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = { name: driller }
+
 var principals = concat(deployers, [deploys.properties.principalId])
 // As KQL writes a list.
 var known = '\'${join(principals, '\', \'')}\''
+var drilling = '\'${drills.properties.principalId}\''
 var running = '\'${join(apps, '\', \'')}\''
 
 resource sentinel 'Microsoft.SecurityInsights/onboardingStates@2025-09-01' = {
@@ -56,7 +62,7 @@ resource rules 'Microsoft.SecurityInsights/alertRules@2025-09-01' = [
       severity: a.severity
       enabled: true
       tactics: a.tactics
-      query: replace(replace(a.query, 'DEPLOYERS', known), 'APPS', running)
+      query: replace(replace(replace(a.query, 'DEPLOYERS', known), 'DRILLS', drilling), 'APPS', running)
       // Whom and what an incident is about: those of one are put together.
       entityMappings: map(a.entities, e => {
         entityType: e.type

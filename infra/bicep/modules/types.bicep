@@ -143,3 +143,12 @@ type Contacts = {
   @description('Phone numbers for severities 0 and 1, country code apart.')
   sms: { country: string, number: string }[]
 }
+
+// Where deployments come from, within a network's /16: its own rules name these ranges, and so does the way to the edge.
+@export()
+@description('The subnet of the runner.')
+func managementRange(prefix string) string => '${prefix}.6.0/23'
+
+@export()
+@description('The subnet of a pool\'s machines.')
+func agentRange(prefix string) string => '${prefix}.9.32/27'

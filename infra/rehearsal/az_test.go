@@ -1,0 +1,396 @@
+package rehearsal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jmespath/go-jmespath"
+)
+
+// cli is what the Azure CLI's help says: command to options, the names of one option in one string,
+// those that must be there with a !.
+type cli struct {
+	Version  string              `json:"azure_cli"`
+	Commands map[string][]string `json:"commands"`
+}
+
+// said is a failure as the CLI shows it.
+type said struct {
+	status int
+	says   string
+}
+
+func (s said) Error() string { return s.says }
+
+func refuse(format string, args ...any) error { return said{1, fmt.Sprintf(format, args...)} }
+
+// command is one call of az: the command, and options by their first name.
+type command struct {
+	name    string
+	options map[string][]string
+}
+
+func (c command) one(option string) string { return strings.Join(c.options[option], " ") }
+
+func (c *cli) parse(args []string) (command, error) {
+	n := slices.IndexFunc(args, func(a string) bool { return strings.HasPrefix(a, "-") })
+	if n < 0 {
+		n = len(args)
+	}
+	name := strings.Join(args[:n], " ")
+	known, ok := c.Commands[name]
+	if !ok {
+		return command{}, said{2, fmt.Sprintf("'%s' is misspelled or not recognized by the system.", name)}
+	}
+	first := map[string]string{}
+	for _, o := range known {
+		names := strings.Fields(strings.TrimPrefix(o, "!"))
+		for _, alias := range names {
+			first[alias] = names[0]
+		}
+	}
+	cmd, at := command{name, map[string][]string{}}, ""
+	for _, a := range args[n:] {
+		if strings.HasPrefix(a, "-") {
+			if at, ok = first[a]; !ok {
+				return command{}, said{2, "unrecognized arguments: " + a}
+			}
+			if _, twice := cmd.options[at]; !twice {
+				cmd.options[at] = nil
+			}
+			continue
+		}
+		cmd.options[at] = append(cmd.options[at], a)
+	}
+	for _, o := range known {
+		if names, must := strings.CutPrefix(o, "!"); must {
+			if _, there := cmd.options[strings.Fields(names)[0]]; !there {
+				return command{}, said{2, "the following arguments are required: " + names}
+			}
+		}
+	}
+	return cmd, nil
+}
+
+// az plays the CLI: it does in the world what is asked, and prints what the CLI would.
+func az(w *world, args []string, out io.Writer) error {
+	body, err := os.ReadFile(filepath.Join(w.Testdata, "az-2.91.0.json"))
+	if err != nil {
+		return err
+	}
+	var c cli
+	if err := json.Unmarshal(body, &c); err != nil {
+		return err
+	}
+	cmd, err := c.parse(args)
+	if err != nil {
+		return err
+	}
+	answer, err := w.do(cmd)
+	if err != nil {
+		return err
+	}
+	if answer == nil || cmd.one("--output") == "none" {
+		return nil
+	}
+	// As the CLI's: through JSON, so that a query sees what a person would.
+	if body, err = json.Marshal(answer); err != nil {
+		return err
+	}
+	var value any
+	if err := json.Unmarshal(body, &value); err != nil {
+		return err
+	}
+	if q := cmd.one("--query"); q != "" {
+		if value, err = jmespath.Search(q, value); err != nil {
+			return said{2, "argument --query: invalid jmespath_type value: " + q}
+		}
+	}
+	if cmd.one("--output") != "tsv" {
+		return json.NewEncoder(out).Encode(value)
+	}
+	return tsv(out, value)
+}
+
+// tsv prints as the CLI does: rows by line, cells by tab, nothing for nothing.
+func tsv(out io.Writer, value any) error {
+	var rows []any
+	switch v := value.(type) {
+	case nil:
+		return nil
+	case []any:
+		rows = v
+	default:
+		rows = []any{v}
+	}
+	for _, row := range rows {
+		cells, ok := row.([]any)
+		if !ok {
+			cells = []any{row}
+		}
+		var line []string
+		for _, cell := range cells {
+			if n, ok := cell.(float64); ok && n == float64(int64(n)) {
+				cell = int64(n)
+			}
+			line = append(line, fmt.Sprint(cell))
+		}
+		if _, err := fmt.Fprintln(out, strings.Join(line, "\t")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var (
+	parameter = regexp.MustCompile(`\b(active|creating)=(\w+)`)
+	made      = regexp.MustCompile(`-t\d{8}$`) // of an account for an hour: when
+)
+
+// do is the commands that scripts use, and one that they must not.
+func (w *world) do(c command) (any, error) {
+	name, group := c.one("--name"), c.one("--resource-group")
+	switch c.name {
+	case "account show":
+		return object{"id": "11111111"}, nil
+	case "account get-access-token":
+		return object{"accessToken": token, "tokenType": "Bearer"}, nil
+	case "deployment sub list":
+		return w.deployments(), nil
+	case "deployment sub show":
+		for _, d := range w.deployments() {
+			if d["name"] == name {
+				return d, nil
+			}
+		}
+		return nil, refuse("Deployment '%s' could not be found.", name)
+	case "deployment sub what-if":
+		w.did("what-if")
+		return nil, nil
+	case "deployment sub create":
+		return w.create(c)
+	case "deployment group create":
+		target, _ := strings.CutPrefix(c.options["--parameters"][0], "name=")
+		w.Waiting = append(w.Waiting, target)
+		w.did("account for an hour")
+		return object{}, nil
+	case "resource list":
+		there := []object{}
+		for range w.Gateways {
+			there = append(there, object{"tags": object{"app": "polis", "environment": w.Env}})
+		}
+		return there, nil
+	case "group show":
+		return object{"name": name, "tags": object{"app": "polis"}}, nil
+	case "functionapp list-flexconsumption-locations":
+		return []object{{"name": "westeurope"}, {"name": "northeurope"}}, nil
+	case "functionapp show":
+		return w.show(name, group)
+	case "functionapp start", "functionapp stop":
+		a, err := w.app(name, group)
+		if err != nil {
+			return nil, err
+		}
+		a.Running = c.name == "functionapp start"
+		w.did(strings.TrimPrefix(c.name, "functionapp ") + " " + a.title())
+		return nil, nil
+	case "functionapp scale config always-ready set":
+		a, err := w.app(name, group)
+		if err != nil {
+			return nil, err
+		}
+		w.did("ready " + c.one("--settings") + " " + a.title())
+		return object{}, nil
+	case "functionapp deployment source config-zip":
+		// After the package it lists host keys, which the deployment identity may not.
+		return nil, refuse("Failed to fetch host key to check for function app status")
+	case "network private-endpoint-connection list":
+		if !slices.Contains(w.Waiting, name) {
+			return []object{}, nil
+		}
+		who := "adf-polis-" + w.Env + "-abc"
+		if c.one("--type") == "Microsoft.ApiManagement/service" {
+			who = "Front Door of polis-" + w.Env + "-abc"
+		}
+		return []object{pending(name, who), pending("stranger", "please")}, nil
+	case "network private-endpoint-connection approve":
+		at := slices.Index(w.Waiting, c.one("--id"))
+		if at < 0 {
+			return nil, refuse("resource not found")
+		}
+		w.Waiting = slices.Delete(w.Waiting, at, at+1)
+		w.did("approve " + made.ReplaceAllString(c.one("--id"), "-tTIME"))
+		return object{}, nil
+	case "cosmosdb failover-priority-change":
+		w.did("documents " + c.one("--failover-policies"))
+		return object{}, nil
+	case "cosmosdb offline-region":
+		w.did("documents without " + c.one("--region"))
+		return object{}, nil
+	case "cosmosdb show":
+		return object{"provisioningState": "Succeeded", "identity": object{"userAssignedIdentities": object{"id-keys": object{}}}}, nil
+	case "cosmosdb restore":
+		if c.one("--disable-local-auth") != "true" || c.one("--public-network-access") != "DISABLED" {
+			return nil, refuse("(RequestDisallowedByPolicy) Resource '%s' was disallowed by policy.", c.one("--target-database-account-name"))
+		}
+		w.did("restore documents to " + c.one("--restore-timestamp"))
+		return object{}, nil
+	case "cosmosdb delete":
+		w.did("account deleted")
+		return nil, nil
+	case "storage account failover":
+		if strings.HasPrefix(name, "staudit") {
+			return nil, refuse("(AccountImmutabilityPolicyEnabled) The account cannot be failed over.")
+		}
+		w.did("blobs " + c.one("--failover-type"))
+		return object{}, nil
+	case "storage blob restore":
+		w.did("restore blobs to " + c.one("--time-to-restore"))
+		return object{}, nil
+	case "storage blob list":
+		if name := c.one("--account-name") + "/" + c.one("--container-name"); name != "stbackup1abc/whole" || c.one("--auth-mode") != "login" {
+			return nil, refuse("AuthorizationPermissionMismatch: %s", name)
+		}
+		return w.whole(c.one("--prefix")), nil
+	case "storage blob upload":
+		if w.Lost == 0 {
+			return nil, refuse("the storage account does not answer")
+		}
+		file := c.one("--file")
+		if _, err := os.Stat(file); err != nil {
+			return nil, err
+		}
+		w.did("evidence " + strings.Split(c.one("--name"), "/")[0])
+		return object{}, nil
+	case "monitor metrics list":
+		return w.metrics(c), nil
+	case "rest":
+		return w.rest(strings.ToLower(c.one("--method")), c.one("--uri"), c.one("--body"), c.one("--headers"))
+	}
+	return nil, errors.New("the rehearsal does not know what " + c.name + " does")
+}
+
+func pending(id, says string) object {
+	return object{"id": id, "name": id, "properties": object{"privateLinkServiceConnectionState": object{"status": "Pending", "description": says}}}
+}
+
+func (w *world) create(c command) (any, error) {
+	values := map[string]string{}
+	for _, m := range parameter.FindAllStringSubmatch(c.one("--parameters"), -1) {
+		values[m[1]] = m[2]
+	}
+	if w.Trigger == "Started" {
+		return nil, refuse("(TriggerEnabledCannotUpdate) Cannot update enabled Trigger; the trigger needs to be disabled first.")
+	}
+	if w.Broken == "estate" {
+		return nil, refuse("(Conflict) Another operation is in progress.")
+	}
+	words := "estate " + values["active"]
+	if values["creating"] == "true" {
+		words += ", API Management open"
+	}
+	w.did(words)
+	w.Deployed = append(w.Deployed, c.one("--name"))
+	w.build(values["active"])
+	return object{}, nil
+}
+
+var (
+	backendURL = regexp.MustCompile(`/service/(apim-[^/]+)/backends/api\?`)
+	originURL  = regexp.MustCompile(`/profiles/afd-[^/]+/originGroups/gateways/origins/([^/?]+)\?`)
+	triggerURL = regexp.MustCompile(`/factories/adf-[^/]+/triggers/weekly(?:/(start|stop))?\?`)
+	runURL     = regexp.MustCompile(`/factories/adf-[^/]+/pipelines/(\w+)/createRun\?`)
+	syncURL    = regexp.MustCompile(`/resourceGroups/([^/]+)/providers/Microsoft.Web/sites/([^/]+)/syncfunctiontriggers\?`)
+	stateURL   = regexp.MustCompile(`/factories/adf-[^/]+/pipelineruns/r(\d)\?`)
+	busURL     = regexp.MustCompile(`/namespaces/sb-[^/]+/failover\?`)
+)
+
+// rest is what is asked of Azure's management itself.
+func (w *world) rest(method, url, body, headers string) (any, error) {
+	if !strings.HasPrefix(url, "/subscriptions/11111111/") || !strings.Contains(url, "api-version=20") {
+		return nil, refuse("Bad Request: %s", url)
+	}
+	var sent object
+	if body != "" {
+		if err := json.Unmarshal([]byte(body), &sent); err != nil {
+			return nil, refuse("InvalidRequestContent: %s", body)
+		}
+	}
+	properties, _ := sent["properties"].(map[string]any)
+	switch {
+	case method == "get" && strings.Contains(url, "/Microsoft.ApiManagement/skus?"):
+		return object{"value": []object{{"name": "PremiumV2", "locations": []string{"westeurope"}}}}, nil
+	case method == "patch" && backendURL.MatchString(url):
+		gateway := backendURL.FindStringSubmatch(url)[1]
+		if w.lost(gateway) || headers != "If-Match=*" {
+			return nil, refuse("%s does not answer", gateway)
+		}
+		var shares []string
+		w.Pools[gateway] = nil
+		pool, _ := properties["pool"].(map[string]any)
+		members, _ := pool["services"].([]any)
+		for _, m := range members {
+			m, _ := m.(map[string]any)
+			id, _ := m["id"].(string)
+			weight, _ := m["weight"].(float64)
+			colour := id[strings.LastIndex(id, "/api-")+len("/api-"):]
+			w.Pools[gateway] = append(w.Pools[gateway], share{colour, int(weight)})
+			shares = append(shares, fmt.Sprintf("%s %v%%", colour, weight))
+		}
+		w.did("pool " + gateway + ": " + strings.Join(shares, ", "))
+		return object{}, nil
+	case originURL.MatchString(url):
+		gateway := originURL.FindStringSubmatch(url)[1]
+		if method == "patch" {
+			w.Closed[gateway] = properties["enabledState"] == "Disabled"
+			w.did(fmt.Sprintf("origin %s %v", gateway, properties["enabledState"]))
+		}
+		return object{"properties": object{"provisioningState": "Succeeded"}}, nil
+	case triggerURL.MatchString(url):
+		if w.Trigger == "" {
+			return nil, refuse("(TriggerNotFound)")
+		}
+		switch action := triggerURL.FindStringSubmatch(url)[1]; {
+		case method == "post" && action == "start":
+			w.Trigger = "Started"
+			w.did("weekly copies start")
+		case method == "post" && action == "stop":
+			w.Trigger = "Stopped"
+			w.did("weekly copies stop")
+		}
+		return object{"properties": object{"runtimeState": w.Trigger}}, nil
+	case method == "post" && runURL.MatchString(url):
+		folder, _ := sent["folder"].(string)
+		return object{"runId": w.copy(runURL.FindStringSubmatch(url)[1], folder)}, nil
+	case method == "get" && stateURL.MatchString(url):
+		n, _ := strconv.Atoi(stateURL.FindStringSubmatch(url)[1])
+		return object{"status": w.Runs[9-n]}, nil
+	case method == "delete" && strings.Contains(url, "/managedPrivateEndpoints/drill?"):
+		w.did("way in deleted")
+		return nil, nil
+	case method == "post" && syncURL.MatchString(url):
+		m := syncURL.FindStringSubmatch(url)
+		a, err := w.app(m[2], m[1])
+		if err != nil {
+			return nil, err
+		}
+		if !a.Running {
+			return nil, refuse("Bad Request: the host is not running")
+		}
+		a.Synced = true
+		w.did("triggers " + a.title())
+		return nil, nil
+	case method == "post" && busURL.MatchString(url):
+		w.did(fmt.Sprintf("messages %v, force %v", properties["primaryLocation"], properties["force"]))
+		return object{}, nil
+	}
+	return nil, refuse("(NotFound) %s %s", method, url)
+}

@@ -1,0 +1,319 @@
+package rehearsal
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+const root = "../.."
+
+// TestMain is also the CLIs: what is on the scripts' path calls this program under another name.
+func TestMain(m *testing.M) {
+	as := filepath.Base(os.Args[0])
+	if as != "az" && as != "curl" {
+		os.Exit(m.Run())
+	}
+	w := &world{file: os.Getenv("POLIS_REHEARSAL_WORLD")}
+	var out bytes.Buffer // goes out last: who reads it may be the next to change the world
+	err := w.load()
+	if err == nil {
+		if as == "az" {
+			err = az(w, os.Args[1:], &out)
+		} else {
+			err = curl(w, os.Args[1:], os.Stdin, &out)
+		}
+		err = errors.Join(err, w.save())
+	}
+	if _, werr := out.WriteTo(os.Stdout); err == nil {
+		err = werr
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "ERROR:", err)
+		var s said
+		if errors.As(err, &s) {
+			os.Exit(s.status)
+		}
+		os.Exit(99)
+	}
+}
+
+// stage is a world, and a copy of the scripts with the CLIs on their path.
+type stage struct {
+	t   *testing.T
+	dir string
+	*world
+}
+
+func newStage(t *testing.T, env string, deployed bool) *stage {
+	t.Helper()
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip("there is no sh here")
+	}
+	dir := t.TempDir()
+	testdata, err := filepath.Abs("testdata")
+	must(t, err)
+	self, err := os.Executable()
+	must(t, err)
+	for _, from := range []string{"scripts/*", "infra/bicep/environments/*.bicepparam"} {
+		files, err := filepath.Glob(filepath.Join(root, from))
+		must(t, err)
+		for _, f := range files {
+			body, err := os.ReadFile(f)
+			if err != nil {
+				continue // a folder
+			}
+			put(t, filepath.Join(dir, filepath.Dir(from), filepath.Base(f)), string(body))
+		}
+	}
+	for _, role := range []string{"api", "work", "clock"} {
+		put(t, filepath.Join(dir, "dist/azure", role+".zip"), "zip")
+	}
+	put(t, filepath.Join(dir, "bin/sleep"), "#!/bin/sh\n") // nobody waits
+	for _, as := range []string{"az", "curl"} {
+		must(t, os.Symlink(self, filepath.Join(dir, "bin", as)))
+	}
+	s := &stage{t, dir, &world{file: filepath.Join(dir, "world.json"), Testdata: testdata, Env: env, Lost: -1, Pools: map[string][]share{}, Closed: map[string]bool{}}}
+	if deployed {
+		s.build("blue")
+		s.Deployed, s.Waiting, s.Trigger = []string{"polis-" + env + "-20261201T000000"}, nil, map[bool]string{true: "Started"}[env == "prod"]
+	}
+	must(t, s.save())
+	return s
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func put(t *testing.T, file, body string) {
+	t.Helper()
+	must(t, os.MkdirAll(filepath.Dir(file), 0o755))
+	must(t, os.WriteFile(file, []byte(body), 0o755))
+}
+
+// run runs a script to its end, and takes the world as it then is.
+func (s *stage) run(line string, env ...string) (string, error) {
+	s.t.Helper()
+	must(s.t, s.save())
+	cmd := exec.Command("sh", strings.Fields(line)...)
+	cmd.Dir = s.dir
+	cmd.Env = append(append(os.Environ(), "PATH="+filepath.Join(s.dir, "bin")+":"+os.Getenv("PATH"), "POLIS_REHEARSAL_WORLD="+s.file), env...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	*s.world = world{file: s.file}
+	must(s.t, s.load())
+	return out.String(), err
+}
+
+// serves is which apps that work by themselves run: one colour's, in one region, or something is wrong.
+func (s *stage) serves() string {
+	var run []string
+	for _, a := range s.Apps {
+		if a.Role != "api" && a.Running {
+			run = append(run, a.title())
+		}
+	}
+	return strings.Join(run, ", ")
+}
+
+const (
+	blue  = "work-blue weu, clock-blue weu"
+	green = "work-green weu, clock-green weu"
+)
+
+// TestScripts runs what a deployment, a change-over, a rollback and each drill do, from an empty subscription
+// or one in which blue serves, with what can be wrong. What changed, in its order, is in testdata.
+func TestScripts(t *testing.T) {
+	for name, c := range map[string]struct {
+		env, broken string
+		empty       bool
+		lines       []string
+		fails       string // what the last line says where it fails
+		serves      string
+	}{
+		"first":                 {env: "prod", empty: true, lines: []string{"scripts/deploy prod --infra-only --yes", "scripts/deploy prod --built --yes"}, serves: green},
+		"deploy":                {env: "prod", lines: []string{"scripts/deploy prod --built --yes"}, serves: green},
+		"deploy-twice":          {env: "staging", lines: []string{"scripts/deploy staging --built --yes", "scripts/deploy staging --built --yes"}, serves: blue},
+		"deploy-dev":            {env: "dev", lines: []string{"scripts/deploy dev --built --yes"}, serves: green},
+		"what-if":               {env: "prod", lines: []string{"scripts/deploy prod --what-if"}, serves: blue},
+		"app-only":              {env: "prod", lines: []string{"scripts/deploy prod --app-only --built"}, serves: green},
+		"not-starting":          {env: "prod", broken: "start", lines: []string{"scripts/deploy prod --built --yes"}, fails: "/api/health answers 503", serves: blue},
+		"not-reaching":          {env: "prod", broken: "reach", lines: []string{"scripts/deploy prod --built --yes"}, fails: "/api/ready answers 503", serves: blue},
+		"failing-at-the-edge":   {env: "prod", broken: "edge", lines: []string{"scripts/deploy prod --built --yes"}, fails: "blue serves as before", serves: blue},
+		"failing-for-callers":   {env: "prod", broken: "callers", lines: []string{"scripts/deploy prod --built --yes"}, fails: "blue serves as before", serves: blue},
+		"package-refused":       {env: "prod", broken: "package", lines: []string{"scripts/deploy prod --built --yes"}, fails: "the package is not there", serves: blue},
+		"estate-refused":        {env: "prod", broken: "estate", lines: []string{"scripts/deploy prod --built --yes"}, fails: "does not take the estate", serves: blue},
+		"switch":                {env: "prod", lines: []string{"scripts/switch prod --canary 10", "scripts/switch prod --to green"}, serves: green},
+		"rollback":              {env: "staging", lines: []string{"scripts/switch staging --to green", "scripts/switch staging --rollback"}, serves: blue},
+		"failover":              {env: "prod", lines: []string{"scripts/drill failover prod"}, serves: "work-blue neu, clock-blue neu"},
+		"failover-and-back":     {env: "prod", lines: []string{"scripts/drill failover prod", "scripts/drill failback prod"}, serves: blue},
+		"failover-and-deploy":   {env: "prod", lines: []string{"scripts/drill failover prod", "scripts/deploy prod --app-only --built"}, serves: "work-green neu, clock-green neu"},
+		"failover-and-rollback": {env: "prod", lines: []string{"scripts/drill failover prod", "scripts/switch prod --rollback"}, serves: "work-green neu, clock-green neu"},
+		"failover-and-estate":   {env: "prod", lines: []string{"scripts/drill failover prod", "scripts/deploy prod --built --yes"}, fails: "the second region serves", serves: "work-blue neu, clock-blue neu"},
+		"failover-twice":        {env: "prod", lines: []string{"scripts/drill failover prod", "scripts/drill failover prod"}, fails: "the first region does not serve", serves: "work-blue neu, clock-blue neu"},
+		"failback-from-nowhere": {env: "prod", lines: []string{"scripts/drill failback prod"}, fails: "the second region does not serve", serves: blue},
+		"restore":               {env: "prod", lines: []string{"scripts/drill restore prod 2026-12-01T03:00:00Z"}, serves: blue},
+		"copies":                {env: "prod", lines: []string{"scripts/drill backup prod", "scripts/drill backup prod", "scripts/drill copies prod 2026-12-06"}, serves: blue},
+		"copy-broken-off":       {env: "prod", broken: "copy", lines: []string{"scripts/drill backup prod"}, fails: "the copy is made failed", serves: blue},
+		"copies-of-no-day":      {env: "prod", lines: []string{"scripts/drill copies prod 2026-11-29"}, fails: "the last whole copy of 2026-11-29 failed", serves: blue},
+		"capacity":              {env: "prod", lines: []string{"scripts/capacity prod"}, serves: blue},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, c.env, !c.empty)
+			s.Broken = c.broken
+			var out string
+			var err error
+			for i, line := range c.lines {
+				if out, err = s.run(line); err != nil && (i < len(c.lines)-1 || c.fails == "") {
+					t.Fatalf("%s: %v\n%s", line, err, out)
+				}
+				s.did("== " + line)
+			}
+			if c.fails != "" && (err == nil || !strings.Contains(out, c.fails)) {
+				t.Errorf("%v, and says\n%s\nand not %q", err, out, c.fails)
+			}
+			if got := s.serves(); got != c.serves {
+				t.Errorf("%s run, and not %s", got, c.serves)
+			}
+			if s.Env == "prod" && s.Trigger != "Started" {
+				t.Errorf("the weekly copies' trigger: %q", s.Trigger)
+			}
+			golden(t, name, s.Did)
+		})
+	}
+}
+
+func golden(t *testing.T, name string, did []string) {
+	t.Helper()
+	got := strings.Join(did, "\n") + "\n"
+	file := filepath.Join("testdata", name+".txt")
+	if *update {
+		put(t, file, got)
+		must(t, os.Chmod(file, 0o644))
+	}
+	want, err := os.ReadFile(file)
+	must(t, err)
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestLostRegion: a first region that does not answer is not asked; what is deployed meanwhile is deployed in the
+// second; what the failover showed waits here until the first is there again and can keep it.
+func TestLostRegion(t *testing.T) {
+	s := newStage(t, "prod", true)
+	s.Lost = 0
+	if out, err := s.run("scripts/drill failover prod --real"); err == nil || !strings.Contains(out, "say which colour serves") {
+		t.Fatalf("%v %s", err, out)
+	}
+	if out, err := s.run("scripts/drill failover prod --real", "POLIS_ACTIVE=blue"); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	s.did("== failover")
+	if got, err := s.run("scripts/switch prod"); err != nil || got != "blue\n" {
+		t.Fatalf("%v: %s serves", err, got)
+	}
+	if out, err := s.run("scripts/deploy prod --app-only --built"); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	s.did("== deployed")
+	waiting, err := filepath.Glob(filepath.Join(s.dir, "var/evidence/failover-*.json"))
+	if err != nil || len(waiting) != 1 {
+		t.Fatalf("%v: the evidence: %v", err, waiting)
+	}
+	s.Lost = -1
+	if out, err := s.run("scripts/drill failback prod"); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	s.did("== failback")
+	if left, _ := filepath.Glob(filepath.Join(s.dir, "var/evidence/*")); len(left) != 0 {
+		t.Errorf("%v is still here", left)
+	}
+	golden(t, "lost-region", s.Did)
+}
+
+// TestBrokenCopy: a run that broke off left a folder that nobody can delete; the drill reads the one before it.
+func TestBrokenCopy(t *testing.T) {
+	s := newStage(t, "prod", true)
+	for _, broken := range []string{"", "copy"} {
+		s.Broken = broken
+		if out, err := s.run("scripts/drill backup prod"); (err != nil) != (broken != "") {
+			t.Fatalf("%q: %v %s", broken, err, out)
+		}
+	}
+	s.Broken = ""
+	if out, err := s.run("scripts/drill copies prod 2026-12-06"); err != nil || !slices.Contains(s.Did, "pipeline restore of 2026-12-06/r9") {
+		t.Errorf("%v %s: %q", err, out, s.Did)
+	}
+}
+
+// TestCanaryIsMet: as few requests as a probe had before would mostly meet the colour that served.
+func TestCanaryIsMet(t *testing.T) {
+	for _, share := range []string{"1", "10", "50"} {
+		s := newStage(t, "staging", true)
+		s.Broken = "edge"
+		if out, err := s.run("scripts/deploy staging --app-only --built --canary " + share); err == nil || !strings.Contains(out, "times it was not ready") {
+			t.Errorf("%s%%: %v %s", share, err, out)
+		}
+	}
+}
+
+// TestNoCLI: who has not got it is told so.
+func TestNoCLI(t *testing.T) {
+	for _, line := range []string{"scripts/deploy prod", "scripts/switch prod", "scripts/drill failover prod", "scripts/capacity prod"} {
+		s := newStage(t, "prod", true)
+		must(t, os.Remove(filepath.Join(s.dir, "bin/az")))
+		if _, err := exec.LookPath("az"); err == nil {
+			t.Skip("there is an Azure CLI here")
+		}
+		if out, err := s.run(line); err == nil || !strings.Contains(out, "needs the Azure CLI") {
+			t.Errorf("%s: %v %s", line, err, out)
+		}
+	}
+}
+
+// TestAzureAnswers holds the rehearsal to what scripts once took otherwise: the CLI as it is, and not as one
+// would wish.
+func TestAzureAnswers(t *testing.T) {
+	w := newStage(t, "prod", true).world
+	show := "functionapp show --name func-polis-prod-weu-work-blue-abc --resource-group rg-polis-prod-weu --output tsv --query "
+	for line, want := range map[string]string{
+		show + "state":                      "", // raw: it is in properties
+		show + "defaultHostName":            "",
+		show + "properties.state":           "Running\n",
+		show + "properties.defaultHostName": "func-polis-prod-weu-work-blue-abc.azurewebsites.net\n",
+		"functionapp deployment source config-zip --resource-group rg-polis-prod-weu --name func-polis-prod-weu-work-green-abc --src a.zip": "Failed to fetch host key",
+		"afd origin update --profile-name a --resource-group b --origin-group-name c --origin-name d --enabled-state Disabled":              "'afd origin update' is misspelled",
+		"datafactory trigger start --resource-group a --factory-name b --name weekly":                                                       "'datafactory trigger start' is misspelled",
+		"cosmosdb restore --account-name a --resource-group b --target-database-account-name c --restore-timestamp d --location e":          "disallowed by policy",
+		"cosmosdb restore --account-name a": "are required",
+		"functionapp stop --name func-polis-prod-weu-work-blue-abc --resource-group rg-polis-prod-weu --now":                   "unrecognized arguments: --now",
+		"functionapp stop --name func-polis-prod-weu-work-blue-abc --resource-group rg-polis-prod-neu":                         "was not found",
+		"storage account failover --name staudit1abc --resource-group rg-polis-prod --failover-type Planned --yes":             "cannot be failed over",
+		"deployment sub create --name n --location westeurope --template-file f --parameters p --parameters active=blue":       "TriggerEnabledCannotUpdate",
+		"rest --method post --url /subscriptions/11111111/resourceGroups/g/providers/Microsoft.Web/sites/x?api-version=2024-1": "(NotFound)",
+	} {
+		var out bytes.Buffer
+		err := az(w, strings.Fields(line), &out)
+		if got := out.String(); err == nil && got != want || err != nil && (want == "" || !strings.Contains(err.Error(), want)) {
+			t.Errorf("az %s\nprints %q, %v, and not %q", line, got, err, want)
+		}
+	}
+}
