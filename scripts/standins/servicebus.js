@@ -70,6 +70,9 @@ class Queue {
   }
 
   ready(held) {
+    // In line on a link that has no credit any more: its lock begins when it is sent. Forgotten
+    // before, it would leave a hole in its session, over which nothing that follows is sent.
+    if (waits(held.delivery)) held.until = now() + settings.lock;
     return (held.due === 0 || held.due <= now()) && (held.token === null || held.until <= now());
   }
 
@@ -130,6 +133,11 @@ class Queue {
     buried.due = 0;
     to.deliver();
   }
+}
+
+// waits says whether a delivery was given to an open link and not sent yet.
+function waits(d) {
+  return d !== null && !d.settled && d.link.is_open() && d.id >= d.link.session.outgoing.next_pending_delivery;
 }
 
 // unlink forgets the delivery of a message over a link: it is settled otherwise.
