@@ -98,6 +98,10 @@ func TestWhatComesBackIsAnotherItem(t *testing.T) {
 	if again := Make("t", Head{Date: monday, Run: "r1"}, second, care(4, "new_claim"), &none); again.Items[0].ID != it.ID {
 		t.Error("a repeated run makes another item")
 	}
+	second.Items[0].Judgement = "helpful"
+	if judged := Make("t", Head{Date: monday, Run: "r1"}, second, care(5, "new_claim"), &none); judged.Items[0].ID == it.ID || judged.Items[0].Judgement != "" {
+		t.Errorf("what is new brings back what was judged before it: %+v", judged.Items[0])
+	}
 	second.Items[0].Status = feedback.Done
 	if third := Make("t", Head{Date: monday, Run: "r1"}, second, care(5, "new_claim"), &none); third.Items[0].ID == it.ID || third.Items[0].ID == first.Items[0].ID {
 		t.Error("a fifth claim brings back an item that was replied to")

@@ -94,22 +94,35 @@ func (x *Exports) send(ctx context.Context, tenant, id string) error {
 	return x.bus.Send(ctx, Queue, bus.Message{ID: tenant + "/export/" + id, Body: body, ContentType: "application/json", Subject: "export"})
 }
 
-// Resend sends again for the work of the tenant's exports that wait and were created in a span of time: a kill
-// after one was recorded and before its message was sent would leave it waiting for ever. One whose message is
-// on its way all the same is made once.
+// Resend sends again for the work of the tenant's exports that were created in a span of time and never begun: a
+// kill after one was recorded and before its message was sent would leave it waiting for ever. One that was begun
+// has a file: it is being made, or was given up and lies in the dead letters.
 func (x *Exports) Resend(ctx context.Context, tenant string, from, to time.Time) error {
 	all, err := x.List(ctx, tenant)
 	if err != nil {
 		return err
 	}
 	for _, e := range all {
-		if e.Status == "waiting" && !e.Created.Before(from) && e.Created.Before(to) {
-			if err := x.send(ctx, tenant, e.ID); err != nil {
-				return fmt.Errorf("sending again for an export: %w", err)
-			}
+		if e.Status != "waiting" || e.Created.Before(from) || !e.Created.Before(to) {
+			continue
+		}
+		begun, err := x.begun(ctx, folder(tenant, e.ID))
+		if err == nil && !begun {
+			err = x.send(ctx, tenant, e.ID)
+		}
+		if err != nil {
+			return fmt.Errorf("sending again for an export: %w", err)
 		}
 	}
 	return nil
+}
+
+// begun reports whether there is a file in a folder.
+func (x *Exports) begun(ctx context.Context, folder string) (bool, error) {
+	for _, err := range x.blobs.List(ctx, folder) {
+		return err == nil, err
+	}
+	return false, nil
 }
 
 func (x *Exports) put(ctx context.Context, tenant string, e Export, verb store.Verb, etag string) error {

@@ -68,7 +68,7 @@ func New(s Services) invoke.Functions {
 	f := invoke.Functions{Queues: map[string]invoke.Queue{}, Timers: map[string]invoke.Timer{}}
 	for _, e := range scoring.Engines {
 		f.Queues[requestsOf(e)] = func(ctx context.Context, m invoke.Message) error { return s.scores(ctx, e, m) }
-		f.Timers[capital(e)+"Nightly"] = s.nightly
+		f.Timers[capital(e)+"Nightly"] = func(ctx context.Context) error { return s.nightly(ctx, e == scoring.Engines[0]) }
 	}
 	f.Timers["DriftMonthly"] = s.monthly
 	f.Queues["ImportWork"] = work(s.Imports.Work)
@@ -164,11 +164,11 @@ func quote(s string) string {
 	return string(b)
 }
 
-// nightly joins or starts the run of every tenant for today, sends again for what has waited for too
-// long, and tells of reviews that are overdue. All engines' timers do the same: the first makes the run, with all engines, and
-// a chunk is read once for all. A tenant without models has nothing to be scored with yet,
+// nightly joins or starts the run of every tenant for today, and tells of reviews that are
+// overdue. All engines' timers do the same: the first makes the run, with all engines, and
+// a chunk is read once for all. One of them also looks for what never began. A tenant without models has nothing to be scored with yet,
 // and is passed over.
-func (s Services) nightly(ctx context.Context) error {
+func (s Services) nightly(ctx context.Context, looks bool) error {
 	var failed error
 	for t, err := range s.Book.Tenants(ctx) {
 		if err != nil {
@@ -178,8 +178,10 @@ func (s Services) nightly(ctx context.Context) error {
 		if err != nil && !untrained(err) {
 			failed = errors.Join(failed, fmt.Errorf("tenant %s: %w", t.ID, err)) // the others go on
 		}
-		if err := s.resend(ctx, t.ID); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("tenant %s: %w", t.ID, err))
+		if looks {
+			if err := s.resend(ctx, t.ID); err != nil {
+				failed = errors.Join(failed, fmt.Errorf("tenant %s: %w", t.ID, err))
+			}
 		}
 		if err := s.overdue(ctx, t); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("tenant %s: %w", t.ID, err))
@@ -188,20 +190,19 @@ func (s Services) nightly(ctx context.Context) error {
 	return failed
 }
 
-// What was asked for and recorded, and is not done after stuck, is sent for again, by the nights that
-// come until it is given up. Our choice: whatever a tenant may ask for takes minutes once it is worked
-// (docs/scale.md), so that after two hours its message was most likely never sent; and what did not get
-// done in three nights lies in the dead letters, or will there.
+// What was asked for and recorded, and has not begun after stuck, is sent for again, by the nights that
+// come until it is given up. Our choice: what fails is tried for 18 minutes (invoke.Backoff) and
+// then ten times more, so that after two hours its message was most likely never sent.
 const (
 	stuck   = 2 * time.Hour
 	givenUp = 72 * time.Hour
 )
 
-// resend sends again for runs, imports and exports that a kill left between their record and their message. All
-// messages have the ids that they would have had.
+// resend sends again for runs and exports that a kill left between their record and their message, under the
+// ids that the messages would have had, and gives up imports of that kind.
 func (s Services) resend(ctx context.Context, tenant string) error {
 	from, to := s.Now().Add(-givenUp), s.Now().Add(-stuck)
-	return errors.Join(s.Runs.Resend(ctx, tenant, from, to), s.Imports.Resend(ctx, tenant, from, to), s.Exports.Resend(ctx, tenant, from, to))
+	return errors.Join(s.Runs.Resend(ctx, tenant, from, to), s.Imports.GiveUp(ctx, tenant, to), s.Exports.Resend(ctx, tenant, from, to))
 }
 
 // untrained reports whether a tenant has no models yet; models that cannot be read must not go

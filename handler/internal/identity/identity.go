@@ -64,7 +64,7 @@ func isSecret(value string) bool { return strings.Contains(value, "=") && secret
 
 // ours are the beginnings of the settings that are looked at: those of Polis, of the Functions host's
 // bindings, and of the connection strings of an app, where the host looks for those of its bindings too.
-var ours = []string{"POLIS", "COSMOS", "BLOBS", "SERVICEBUS", "ENTRA", "AZUREWEBJOBS", "AZURE_", "CONNECTIONSTRINGS", "CUSTOMCONNSTR_", "DOCDBCONNSTR_"}
+var ours = []string{"POLIS", "COSMOS", "BLOBS", "SERVICEBUS", "ENTRA", "AZUREWEBJOBS", "AZURE_", "CONNECTIONSTRINGS", "CUSTOMCONNSTR_", "DOCDBCONNSTR_", "SQLCONNSTR_", "SQLAZURECONNSTR_", "MYSQLCONNSTR_", "POSTGRESQLCONNSTR_"}
 
 // Refuse is an error where a setting of the environment is a key or a connection string: Polis
 // uses none, and one that lies about is one that leaks. The error names the settings and

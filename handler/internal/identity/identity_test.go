@@ -28,6 +28,7 @@ func TestRefuse(t *testing.T) {
 		{"BLOBS__blobServiceUri=https://polis.blob.core.windows.net/?sv=2024-01-01&sig=S3CR3T", true},
 		{"COSMOS__accountEndpoint=AccountEndpoint=https://x/;AccountKey=S3CR3T", true},
 		{"COSMOS__accountKey=S3CR3T", true},
+		{"SQLAZURECONNSTR_SERVICEBUS=Endpoint=sb://polis.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey=S3CR3T", true},
 		{"CUSTOMCONNSTR_SERVICEBUS=Endpoint=sb://polis.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey=S3CR3T", true},
 		{"SERVICEBUSCONNSTR_SERVICEBUS=Endpoint=sb://polis.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey=S3CR3T", true},
 		{"ConnectionStrings__SERVICEBUS=Endpoint=sb://polis.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey=S3CR3T", true},

@@ -199,22 +199,50 @@ func (m *Imports) ask(ctx context.Context, tenant, id string) error {
 	return m.bus.Send(ctx, Queue, bus.Message{ID: tenant + "/" + id, Body: body, ContentType: "application/json", Subject: "import"})
 }
 
-// Resend asks again for the work of the tenant's imports that wait and were created in a span of time:
-// a kill after one was recorded and before its message was sent would leave it waiting for ever.
-// One whose message is on its way all the same is done once.
-func (m *Imports) Resend(ctx context.Context, tenant string, from, to time.Time) error {
+// GiveUp records the tenant's imports that have waited since before then as failed, and forgets
+// their files: a kill after one was recorded and before its message was sent would leave it
+// waiting for ever. To land it now would put its rows over what has come since, and bring back
+// who was erased; whoever sent it knows whether it should still hold.
+func (m *Imports) GiveUp(ctx context.Context, tenant string, then time.Time) error {
 	all, err := m.List(ctx, tenant)
 	if err != nil {
 		return err
 	}
 	for _, i := range all {
-		if i.Status == "waiting" && !i.Created.Before(from) && i.Created.Before(to) {
-			if err := m.ask(ctx, tenant, i.ID); err != nil {
-				return fmt.Errorf("asking again for an import: %w", err)
-			}
+		if i.Status != "waiting" || !i.Created.Before(then) {
+			continue
+		}
+		if err := m.fail(ctx, tenant, i.ID, "it was not begun in time: send the files again, if they still hold"); err != nil {
+			return fmt.Errorf("giving up an import: %w", err)
 		}
 	}
 	return nil
+}
+
+// fail records an import that waits as failed, and forgets its files.
+func (m *Imports) fail(ctx context.Context, tenant, id, why string) error {
+	i, etag, err := m.get(ctx, tenant, id)
+	if err != nil {
+		return err
+	}
+	if i.Status == "waiting" {
+		i.Status, i.Detail, i.Completed = "failed", why, m.now().UTC()
+		if err := m.put(ctx, tenant, i, store.Replace, etag); fault.Is(err, fault.Conflict) {
+			return m.fail(ctx, tenant, id, why) // recorded by another
+		} else if err != nil {
+			return err
+		}
+	}
+	return m.forget(ctx, tenant, id)
+}
+
+// overtaken reports whether an import that was sent later has landed.
+func (m *Imports) overtaken(ctx context.Context, tenant string, i Import) (bool, error) {
+	all, err := m.List(ctx, tenant)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(all, func(o Import) bool { return o.Status == "completed" && o.Created.After(i.Created) }), nil
 }
 
 // Get finds an import.
@@ -287,6 +315,12 @@ func (m *Imports) Work(ctx context.Context, q Request) error {
 	}
 	if i.Status != "waiting" {
 		return m.forget(ctx, t.ID, i.ID) // killed before all were forgotten
+	}
+	// An old import that comes late, after a fault, must not lie over a newer one.
+	if late, err := m.overtaken(ctx, t.ID, i); err != nil {
+		return err
+	} else if late {
+		return m.fail(ctx, t.ID, i.ID, "files that were sent later have landed already: send these again, if they still hold")
 	}
 	sum, err := m.load(ctx, t, i)
 	switch {

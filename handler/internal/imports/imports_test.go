@@ -38,6 +38,7 @@ type world struct {
 	docs   *cut
 	sent   []bus.Message
 	tenant book.Tenant
+	later  time.Duration // than noon
 }
 
 // cut is a store that dies after so many writes; below zero it lives.
@@ -113,7 +114,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{blobs: &clinging{Store: blobs, left: -1}, docs: &cut{Store: s}, tenant: book.Tenant{ID: "t", Buckets: 4}}
 	w.docs.left.Store(-1)
 	w.book = book.New(w.docs)
-	w.Imports = New(w.book, w.docs, w.blobs, w, func() time.Time { return noon })
+	w.Imports = New(w.book, w.docs, w.blobs, w, func() time.Time { return noon.Add(w.later) })
 	must(t, w.book.CreateTenant(t.Context(), w.tenant))
 	return w
 }
@@ -287,6 +288,41 @@ func TestTwoAtOnce(t *testing.T) {
 }
 
 // TestWrongFiles end as failed, once: another try would say the same.
+// TestOvertaken: an import that comes late does not lie over one that was sent after it, and brings nobody back.
+func TestOvertaken(t *testing.T) {
+	w := newWorld(t)
+	policies := func(premium string) part {
+		return part{"policies", "policy_id,customer_id,branch,start_date,annual_premium,status\nP1,C1,motor,2024-01-01," + premium + ",active\n"}
+	}
+	first, err := w.Start(t.Context(), w.tenant, upload(t, policies("300"), customers))
+	must(t, err)
+	late := w.sent
+	w.sent, w.later = nil, time.Minute
+	_, err = w.Start(t.Context(), w.tenant, upload(t, policies("600"), customers))
+	must(t, err)
+	work := func(m bus.Message) {
+		t.Helper()
+		var q Request
+		must(t, json.Unmarshal(m.Body, &q))
+		must(t, w.Work(t.Context(), q))
+	}
+	work(w.sent[0])
+	_, err = w.book.Erase(t.Context(), w.tenant, "C2")
+	must(t, err)
+	work(late[0])
+	if i, err := w.Get(t.Context(), "t", first.ID); err != nil || i.Status != "failed" || !strings.Contains(i.Detail, "send these again") {
+		t.Errorf("%+v, %v", i, err)
+	}
+	c, err := w.book.Customer(t.Context(), w.tenant, "C1")
+	must(t, err)
+	if len(c.Aggregate.Policies) != 1 || c.Aggregate.Policies[0].AnnualPremium != 60000 {
+		t.Errorf("policies %+v", c.Aggregate.Policies)
+	}
+	if _, err := w.book.Customer(t.Context(), w.tenant, "C2"); !fault.Is(err, fault.NotFound) {
+		t.Errorf("who was erased: %v", err)
+	}
+}
+
 func TestWrongFiles(t *testing.T) {
 	for name, tc := range map[string]struct {
 		body, says string

@@ -221,3 +221,19 @@ func TestWaits(t *testing.T) {
 		t.Errorf("%s: %s", got, sum)
 	}
 }
+
+// Where the dead letters are away too, what belongs there comes later, and is not burnt on the queue's own count.
+func TestDeadLettersThatAreAway(t *testing.T) {
+	q := newQueue(t, func(s bus.Sender) bus.Sender { return s })
+	q.fail = func() error { return fault.New(fault.Invalid, "no") }
+	q.dead.err = fault.New(fault.Unavailable, "blobs are away")
+	q.ok(q.Send(t.Context(), "work", bus.Message{ID: "1", Body: []byte("{}")}))
+	if failed := q.deliver(false); failed != 0 || len(q.dead.reasons) != 1 { // which was refused
+		t.Errorf("while they are away: %d calls failed, dead letters %q", failed, q.dead.reasons)
+	}
+	q.dead.err = nil
+	q.now = q.now.Add(time.Hour)
+	if failed := q.deliver(false); failed != 0 || len(q.dead.reasons) != 2 {
+		t.Errorf("afterwards: %d calls failed, dead letters %q", failed, q.dead.reasons)
+	}
+}

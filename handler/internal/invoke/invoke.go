@@ -156,12 +156,7 @@ func (h *handler) message(ctx context.Context, name string, queue Queue, m Messa
 	ctx = trace.With(ctx, m.Parent)
 	err := queue(ctx, m)
 	if passing(err) {
-		sent, lost := h.later.again(ctx, name, &m)
-		if sent {
-			log.Warn().Err(err).Int("tries", m.Tries).Dur("wait_ms", Wait(m.Tries)).Msg("a message is sent again for later")
-			return nil
-		}
-		return errors.Join(err, lost)
+		return h.again(ctx, name, &m, err, log)
 	}
 	switch fault.KindOf(err) {
 	case fault.Internal, fault.Cancelled:
@@ -173,7 +168,21 @@ func (h *handler) message(ctx context.Context, name string, queue Queue, m Messa
 		reason = f.Kind.String() + ": " + f.Detail
 	}
 	log.Warn().Str("reason", reason).Msg("a message goes to the dead letters")
-	return h.dead.Put(ctx, name, m, reason)
+	err = h.dead.Put(ctx, name, m, reason)
+	if passing(err) {
+		return h.again(ctx, name, &m, err, log)
+	}
+	return err
+}
+
+// again sends a message again for later; why it failed is what the host hears where that cannot be, or not any more.
+func (h *handler) again(ctx context.Context, name string, m *Message, why error, log zerolog.Logger) error {
+	sent, lost := h.later.again(ctx, name, m)
+	if !sent {
+		return errors.Join(why, lost)
+	}
+	log.Warn().Err(why).Int("tries", m.Tries).Dur("wait_ms", Wait(m.Tries)).Msg("a message is sent again for later")
+	return nil
 }
 
 // messages finds the trigger's value, whatever its binding is called. A string is

@@ -10,6 +10,7 @@ package run
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -232,20 +233,25 @@ func (r *Runs) open(ctx context.Context, tenant string, from, to time.Time) ([]R
 	return open, nil
 }
 
-// Resend sends again for the chunks of the tenant's runs that are not completed and were created in a span of
-// time: a kill after one was recorded and before its messages were sent would leave it waiting
-// for somebody who asks for the same. Chunks that are on their way all the same are recorded once.
+// Resend sends again for the tenant's runs that were created in a span of time and of which no chunk is done: a
+// kill after one was recorded and before its messages were sent would leave it waiting for
+// somebody who asks for the same. One that was begun goes on by its own messages, or lies in the dead letters.
 func (r *Runs) Resend(ctx context.Context, tenant string, from, to time.Time) error {
 	open, err := r.open(ctx, tenant, from, to)
 	if err != nil {
 		return err
 	}
+	var failed error
 	for _, run := range open {
-		if err := r.send(ctx, Progress{Run: run, Status: "running"}); err != nil {
-			return fmt.Errorf("going on with run %s: %w", run.ID, err)
+		done, err := r.doneChunks(ctx, run)
+		if err == nil && len(done) == 0 {
+			err = r.send(ctx, Progress{Run: run, Status: "running"})
+		}
+		if err != nil { // the others go on
+			failed = errors.Join(failed, fmt.Errorf("beginning run %s: %w", run.ID, err))
 		}
 	}
-	return nil
+	return failed
 }
 
 // Start is StartWithin without a bound: what timers do.
