@@ -366,8 +366,9 @@ func (h *Head) Of(p Part) *Count {
 
 // Lists reads and writes lists, and what people say of them.
 type Lists struct {
-	book  *book.Book
-	store store.Store
+	book   *book.Book
+	store  store.Store
+	atOnce int // items that are read from the book at a time
 }
 
 // New is the lists in a store, of the customers in a book.
@@ -375,7 +376,7 @@ func New(b *book.Book, s store.Store) *Lists {
 	if b == nil || s == nil {
 		panic("actions: no book or no store")
 	}
-	return &Lists{b, s}
+	return &Lists{b, s, atOnce}
 }
 
 const (

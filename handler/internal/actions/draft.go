@@ -8,6 +8,7 @@ import (
 	"errors"
 	"hash/fnv"
 	"iter"
+	"slices"
 	"time"
 
 	"polis/handler/internal/book"
@@ -18,11 +19,14 @@ import (
 )
 
 // What care asks for at once has no bound, so a draft has it in scratch files, in lots by customer. Of each lot what
-// is due meets what was on the list before, in memory; then the lots are merged, and pages are written as they fill.
+// is due meets what was on the list before, in memory. The items that this makes lie in lots once more, now by the
+// buckets of their relations, and in that order their scores are read and what is suggested is kept: so many at a
+// time in the order of the list would visit every bucket for each. What was scored at a time is sorted; these runs
+// are merged, and pages are written as they fill.
 // All are our choice: a book of ten million customers, 700,000 of whom care asks something for, has 2,700 in a lot.
 const (
 	lots      = 256
-	lotBlock  = 4 << 10 // bytes of each lot that wait to be written
+	lotBlock  = 4 << 10 // bytes of each lot, or run, that are in memory until they are written, or once they are read
 	atOnce    = 4000    // items whose scores are in memory at a time
 	pageBlock = 1 << 20 // bytes of pages, and of what is to be remembered, that are in memory at a time
 )
@@ -67,6 +71,12 @@ func lotOf(customer string) int {
 	return int(h.Sum32() % lots)
 }
 
+// placeOf is the lot in which a relation's items lie: with those of the same bucket and, where a book has more buckets
+// than there are lots, of some beside it.
+func placeOf(t book.Tenant, relation string) int {
+	return t.RelationBucket(relation) * lots / max(t.Buckets, lots)
+}
+
 func appendTo(w *spill.Writer, part int, v any) error {
 	record, err := json.Marshal(v)
 	if err != nil {
@@ -104,8 +114,14 @@ func records[T any](f *spill.File, part, limit int) iter.Seq2[T, error] {
 // drafted is an item of a list in the making.
 type drafted struct {
 	kept
+	After     int                  `json:"after,omitempty"` // where it stands beyond care, from 1
 	Instead   bool                 `json:"instead,omitempty"`
 	Suggested *feedback.Suggestion `json:"suggested,omitempty"` // what is to be remembered; nil where that was done
+}
+
+// compare is the order of the list: what care asks for, and then the rest as it stands.
+func (d *drafted) compare(e *drafted) int {
+	return cmp.Or(cmp.Compare(d.After, e.After), cmp.Compare(e.Priority, d.Priority), cmp.Compare(d.Due, e.Due), cmp.Compare(d.Customer, e.Customer))
 }
 
 // drafted are the list's items, those that are shown first.
@@ -117,7 +133,7 @@ func (l *List) drafted() iter.Seq[*drafted] {
 	return func(yield func(*drafted) bool) {
 		for k, items := range [...][]Item{l.Items, l.held} {
 			for _, it := range items {
-				if !yield(&drafted{kept{Item: it, Held: k == 1, Cause: it.cause}, it.instead, opened[it.ID]}) {
+				if !yield(&drafted{kept: kept{Item: it, Held: k == 1, Cause: it.cause}, Instead: it.instead, Suggested: opened[it.ID]}) {
 					return
 				}
 			}
@@ -179,8 +195,9 @@ func (d *Draft) before(ctx context.Context, s *Lists) (*List, error) {
 	return bounded, nil
 }
 
-// sorted are the lots, each in the order of the list; before is the head of the list before, nil for none.
-func (d *Draft) sorted(before *Head) (_ *spill.File, err error) {
+// items are what care asks for and the rest, by where their customers lie; before is the head of the list before, nil
+// for none.
+func (d *Draft) items(t book.Tenant, before *Head, rest *List) (_ *spill.File, err error) {
 	out, err := spill.New("", lotBlock)
 	if err != nil {
 		return nil, err
@@ -216,30 +233,35 @@ func (d *Draft) sorted(before *Head) (_ *spill.File, err error) {
 			}
 		}
 		for it := range Make(d.tenant, d.head, was, top, d.f).drafted() {
-			if err := appendTo(w, lot, it); err != nil {
+			if err := appendTo(w, placeOf(t, it.Relation), it); err != nil {
 				return nil, err
 			}
+		}
+	}
+	after := 0
+	for it := range rest.drafted() {
+		after++
+		it.After = after
+		if err := appendTo(w, placeOf(t, it.Relation), it); err != nil {
+			return nil, err
 		}
 	}
 	return out, w.Flush()
 }
 
-// cursor is at an item of a lot.
+// cursor is at an item of a run.
 type cursor struct {
 	at   drafted
 	next func() (drafted, error, bool)
 	stop func()
 }
 
-// merge is a heap of cursors, in the order of what care asks for.
+// merge is a heap of cursors, in the order of the list.
 type merge []*cursor
 
 func (m merge) Len() int { return len(m) }
 
-func (m merge) Less(i, j int) bool {
-	a, b := &m[i].at, &m[j].at
-	return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.Due, b.Due), cmp.Compare(a.Customer, b.Customer)) < 0
-}
+func (m merge) Less(i, j int) bool { return m[i].at.compare(&m[j].at) < 0 }
 
 func (m merge) Swap(i, j int) { m[i], m[j] = m[j], m[i] }
 
@@ -254,7 +276,7 @@ func (m *merge) Pop() any {
 	return c
 }
 
-// merged yields the items of all lots, in the order of the list.
+// merged yields the items of all runs, in the order of the list.
 func merged(f *spill.File) iter.Seq2[*drafted, error] {
 	return func(yield func(*drafted, error) bool) {
 		var m merge
@@ -264,9 +286,9 @@ func merged(f *spill.File) iter.Seq2[*drafted, error] {
 				c.stop()
 			}
 		}()
-		for lot := range f.Parts() {
+		for run := range f.Parts() {
 			c := &cursor{}
-			c.next, c.stop = iter.Pull2(records[drafted](f, lot, lotBlock))
+			c.next, c.stop = iter.Pull2(records[drafted](f, run, lotBlock))
 			all = append(all, c)
 			at, err, more := c.next()
 			if err != nil {
@@ -280,7 +302,6 @@ func merged(f *spill.File) iter.Seq2[*drafted, error] {
 		heap.Init(&m)
 		for len(m) > 0 {
 			it := m[0].at
-			it.cause, it.instead = it.Cause, it.Instead
 			if !yield(&it, nil) {
 				return
 			}
@@ -318,17 +339,17 @@ func (s *Lists) Publish(ctx context.Context, t book.Tenant, d *Draft, now time.T
 	if before != nil {
 		was = &before.Head
 	}
-	care, err := d.sorted(was)
+	items, err := d.items(t, was, rest)
 	if err != nil {
 		return op, err
 	}
-	defer func() { err = errors.Join(err, care.Close()) }()
+	defer func() { err = errors.Join(err, items.Close()) }()
 	out, err := newPager(rest.Head)
 	if err != nil {
 		return op, err
 	}
 	defer func() { err = errors.Join(err, out.close()) }()
-	if err := out.take(ctx, merged(care), rest, score); err != nil {
+	if err := out.take(ctx, items, s.atOnce, score); err != nil {
 		return op, err
 	}
 	if op, err = s.write(ctx, d.tenant, out, now); err != nil {
@@ -337,48 +358,93 @@ func (s *Lists) Publish(ctx context.Context, t book.Tenant, d *Draft, now time.T
 	return op, s.suggest(ctx, t, out)
 }
 
-// take adds all items that have a place on the list: what care asks for, and the rest.
-func (p *pager) take(ctx context.Context, care iter.Seq2[*drafted, error], rest *List, score Score) error {
-	wait := make([]*drafted, 0, atOnce)
-	items := make([]*Item, 0, atOnce)
-	settle := func() error {
-		for _, it := range wait {
-			items = append(items, &it.Item)
-		}
-		there, err := score(ctx, items)
-		for i := 0; err == nil && i < len(wait); i++ {
-			if there[i] {
-				err = p.add(wait[i])
-			}
-		}
-		clear(wait)
-		clear(items)
-		wait, items = wait[:0], items[:0]
+// take adds all items that have a place on the list, of which at most so many are scored at a time.
+func (p *pager) take(ctx context.Context, items *spill.File, most int, score Score) (err error) {
+	runs, err := spill.New("", lotBlock)
+	if err != nil {
 		return err
 	}
-	add := func(it *drafted) error {
-		if wait = append(wait, it); len(wait) < atOnce {
-			return nil
-		}
-		return settle()
+	defer func() { err = errors.Join(err, runs.Close()) }()
+	if err := p.score(ctx, items, runs, most, score); err != nil {
+		return err
 	}
-	for it, err := range care {
+	for it, err := range merged(runs) {
 		if err == nil {
-			err = add(it)
+			err = p.add(it)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	for it := range rest.drafted() {
-		if err := add(it); err != nil {
+	return p.end()
+}
+
+// score has the items scored as they lie, so many at a time at most, and puts those that have a place on the list
+// into runs.
+func (p *pager) score(ctx context.Context, items, runs *spill.File, most int, score Score) error {
+	var wait []*drafted
+	settle := func() error {
+		run := runs.Parts()
+		stand, err := p.stand(ctx, wait, score)
+		if err != nil {
 			return err
 		}
+		w := runs.Writer()
+		for _, it := range stand {
+			if err := appendTo(w, run, it); err != nil {
+				return err
+			}
+		}
+		clear(wait)
+		wait = wait[:0]
+		return w.Flush()
 	}
-	if err := settle(); err != nil {
-		return err
+	for lot := range items.Parts() {
+		for it, err := range records[drafted](items, lot, lotBlock) {
+			if err != nil {
+				return err
+			}
+			it.cause, it.instead = it.Cause, it.Instead
+			if wait = append(wait, &it); len(wait) < most {
+				continue
+			}
+			if err := settle(); err != nil {
+				return err
+			}
+		}
 	}
-	return p.end()
+	if len(wait) == 0 {
+		return nil
+	}
+	return settle()
+}
+
+// stand are those of some items that have a place on the list, with their scores, in the order of the list. What is
+// to be remembered of them is kept as they lay.
+func (p *pager) stand(ctx context.Context, all []*drafted, score Score) ([]*drafted, error) {
+	items := make([]*Item, len(all))
+	for i, it := range all {
+		items[i] = &it.Item
+	}
+	there, err := score(ctx, items)
+	if err != nil {
+		return nil, err
+	}
+	var stand []*drafted
+	for i, it := range all {
+		if !there[i] {
+			continue
+		}
+		if it.Suggested != nil {
+			if err := appendTo(p.writer, suggestions, &suggested{it.Relation, it.Customer, *it.Suggested}); err != nil {
+				return nil, err
+			}
+			it.Suggested = nil
+		}
+		stand = append(stand, it)
+	}
+	slices.SortStableFunc(stand, (*drafted).compare)
+	return stand, nil
 }
 
 // suggested is what is to be remembered of a customer.
@@ -387,7 +453,7 @@ type suggested struct {
 	Suggestion         feedback.Suggestion
 }
 
-// suggest keeps with its customers what a list suggests that was not suggested before.
+// suggest keeps with its customers what a list suggests that was not suggested before, as they lie.
 func (s *Lists) suggest(ctx context.Context, t book.Tenant, p *pager) error {
 	var all []suggested
 	keep := func() error {
@@ -406,7 +472,7 @@ func (s *Lists) suggest(ctx context.Context, t book.Tenant, p *pager) error {
 		if err != nil {
 			return err
 		}
-		if all = append(all, r); len(all) == atOnce {
+		if all = append(all, r); len(all) == s.atOnce {
 			if err := keep(); err != nil {
 				return err
 			}

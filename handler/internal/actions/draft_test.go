@@ -1,16 +1,17 @@
 package actions
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"iter"
 	"math/rand/v2"
 	"path/filepath"
 	"reflect"
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,6 +69,7 @@ func TestADraftMakesTheListThatIsMadeWhole(t *testing.T) {
 	f := feedback.Defaults()
 	f.List.MaxAdvice, f.Effects.HoldOut = 60, 0.3
 	l := newLists(t)
+	l.atOnce = 300 // several runs
 	tenant := book.Tenant{ID: "t", Buckets: 3}
 	must(t, l.book.CreateTenant(t.Context(), tenant))
 	r := rand.New(rand.NewPCG(7, 1))
@@ -155,22 +157,27 @@ func topWithin(f *feedback.Settings, all []Candidate) *Top {
 	return top
 }
 
-// office is a store that has the lists on disk, and forgets customers.
-type office struct{ store.Store }
+// office is a store that has the lists on disk, forgets customers, and counts what is asked about them.
+type office struct {
+	store.Store
+	scores, histories, writes atomic.Int64
+}
 
-func (s office) GetMany(ctx context.Context, p store.Partition, keys []string) ([]store.Document, error) {
-	if p.Bucket >= 0 {
-		return nil, nil
+func (s *office) GetMany(ctx context.Context, p store.Partition, keys []string) ([]store.Document, error) {
+	switch {
+	case p.Bucket < 0:
+		return s.Store.GetMany(ctx, p, keys)
+	case strings.HasSuffix(keys[0], "\x1fs"):
+		s.scores.Add(1)
+	default:
+		s.histories.Add(1)
 	}
-	return s.Store.GetMany(ctx, p, keys)
+	return nil, nil
 }
 
-func (s office) Scan(ctx context.Context, p store.Partition, prefix, after string) iter.Seq2[store.Document, error] {
-	return s.Store.Scan(ctx, p, prefix, after)
-}
-
-func (s office) Write(ctx context.Context, p store.Partition, ops []store.Op) error {
+func (s *office) Write(ctx context.Context, p store.Partition, ops []store.Op) error {
 	if p.Bucket >= 0 {
+		s.writes.Add(1)
 		return nil
 	}
 	return s.Store.Write(ctx, p, ops)
@@ -184,18 +191,20 @@ func live() float64 {
 	return float64(m.HeapAlloc) / (1 << 20)
 }
 
-// peak is how many MiB more are in use, at most, while a list of care for n customers is made, with a list of as many
-// before it, when scores are read.
-func peak(t testing.TB, n int) float64 {
+// care makes two lists of care for n customers, one after the other, and hands both on when they are there: asked is
+// what they asked of the customers' buckets, and peak how many MiB more were in use, at most, while scores were read.
+func care(t testing.TB, n, buckets int) (lists *Lists, asked *office, peak float64) {
 	docs, err := sqlite.Open(filepath.Join(t.TempDir(), "store.db"), sqlite.WithClock(func() time.Time { return monday.Time() }))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer docs.Close()
-	s := New(book.New(office{docs}), office{docs})
+	t.Cleanup(func() { docs.Close() })
+	asked = &office{Store: docs}
+	customers := book.New(asked)
+	lists = New(customers, asked)
 	f := feedback.Defaults()
-	tenant := book.Tenant{ID: "t", Buckets: 64}
-	base, most := live(), 0.0
+	tenant := book.Tenant{ID: "t", Buckets: buckets}
+	base := live()
 	for night := range portfolio.Date(2) {
 		d, err := NewDraft("t", Head{Date: monday + night, Run: "r"}, &f)
 		if err != nil {
@@ -208,14 +217,16 @@ func peak(t testing.TB, n int) float64 {
 			}
 		}
 		batch := 0
-		op, err := s.Publish(context.Background(), tenant, d, monday.Time(), func(_ context.Context, items []*Item) ([]bool, error) {
-			for _, it := range items {
+		op, err := lists.Publish(context.Background(), tenant, d, monday.Time(), func(ctx context.Context, items []*Item) ([]bool, error) {
+			of := make([]book.Who, len(items))
+			for i, it := range items {
+				of[i] = book.Who{Relation: it.Relation, ID: it.Customer}
 				it.Score = json.RawMessage(`"` + strings.Repeat("x", 1000) + `"`)
 			}
 			if batch++; batch%8 == 2 {
-				most = max(most, live()-base)
+				peak = max(peak, live()-base)
 			}
-			return slices.Repeat([]bool{true}, len(items)), nil
+			return slices.Repeat([]bool{true}, len(items)), customers.Scores(ctx, tenant, of, nil)
 		})
 		if err == nil {
 			err = docs.Write(context.Background(), shared("t"), []store.Op{op})
@@ -227,30 +238,65 @@ func peak(t testing.TB, n int) float64 {
 			t.Fatal(err)
 		}
 	}
-	h, err := s.Newest(context.Background(), "t")
+	h, err := lists.Newest(context.Background(), "t")
 	if err != nil || h.Care.Listed != n {
 		t.Fatalf("%v, %+v", err, h)
 	}
-	return most
+	return lists, asked, peak
 }
 
 // TestCareIsNotHeldInMemory: of a list whose items and scores come to 60 MB, a part is in memory at a time.
 func TestCareIsNotHeldInMemory(t *testing.T) {
-	if mib := peak(t, 30_000); mib > 24 {
+	if _, _, mib := care(t, 30_000, book.DefaultBuckets); mib > 24 {
 		t.Errorf("%.0f MiB more are in use", mib)
 	} else {
 		t.Logf("%.1f MiB", mib)
 	}
 }
 
-// BenchmarkCare makes lists of care for so many customers, and says how much memory is in use at most.
+// TestABucketIsVisitedOnce: a list asks for scores, and for what is kept of suggestions, as often as its customers fill
+// what a store reads at once, and once more a bucket at most, and not for each of the 4,000 that are read at a time;
+// and though what is read lies by bucket, the list is in its own order.
+func TestABucketIsVisitedOnce(t *testing.T) {
+	const n = 9_000
+	for _, buckets := range []int{64, 300, 512} {
+		lists, asked, _ := care(t, n, buckets)
+		once := int64(n/store.MaxOps + buckets + n/atOnce*((buckets+lots-1)/lots)) // a lot may lie in two readings
+		for what, got := range map[string][2]int64{
+			"scores":    {asked.scores.Load(), 2 * once}, // of both lists
+			"histories": {asked.histories.Load(), once},  // of the first: the second has nothing that is new
+			"writes":    {asked.writes.Load(), once},
+		} {
+			if got[0] > got[1] || got[0] < n/store.MaxOps {
+				t.Errorf("%d buckets: %d calls for %s, want at most %d", buckets, got[0], what, got[1])
+			}
+		}
+		h, err := lists.Newest(t.Context(), "t")
+		must(t, err)
+		items, _, err := lists.Items(t.Context(), "t", &h, "", 0, n)
+		must(t, err)
+		for i := range items[1:] {
+			if a, b := &items[i], &items[i+1]; cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.Customer, b.Customer)) >= 0 || b.Rank != a.Rank+1 {
+				t.Fatalf("%d buckets: item %d does not stand before the next", buckets, i)
+			}
+		}
+	}
+}
+
+// BenchmarkCare makes lists of care for so many customers, of a book of which they are 7 in 100, and says how much
+// memory is in use at most, and how often a list asks for scores, and for what is kept of suggestions.
 func BenchmarkCare(b *testing.B) {
 	for _, n := range []int{7_000, 70_000, 700_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			buckets := book.BucketsFor(n / 7 * 100)
 			most := 0.0
 			for b.Loop() {
-				most = max(most, peak(b, n))
+				_, asked, mib := care(b, n, buckets)
+				most = max(most, mib)
+				b.ReportMetric(float64(asked.scores.Load())/2, "calls-for-scores")
+				b.ReportMetric(float64(asked.histories.Load()+asked.writes.Load()), "calls-for-suggestions")
 			}
+			b.ReportMetric(float64(buckets), "buckets")
 			b.ReportMetric(most, "MiB-in-use")
 		})
 	}

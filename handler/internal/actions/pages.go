@@ -113,10 +113,7 @@ func (p *pager) add(it *drafted) error {
 		p.Of(it.Part).Listed++
 	}
 	p.page.items, p.size = append(p.page.items, it.kept), p.size+size
-	if it.Suggested == nil {
-		return nil
-	}
-	return appendTo(p.writer, suggestions, &suggested{it.Relation, it.Customer, *it.Suggested})
+	return nil
 }
 
 // turn ends a page.
