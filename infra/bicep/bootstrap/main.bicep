@@ -190,6 +190,31 @@ resource archive 'Microsoft.Resources/resourceGroups@2025-04-01' = if (!empty(st
   tags: tags
 }
 
+// Azure lets nobody send logs to a workspace who may not list its keys (LinkedAuthorizationFailed). They open
+// nothing: the workspace takes none (disableLocalAuth).
+resource linker 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(subscription().id, base, 'linker')
+  properties: {
+    roleName: 'Polis linker (${environment})'
+    description: 'Has logs of what it makes sent to the workspace.'
+    type: 'CustomRole'
+    assignableScopes: [subscription().id]
+    permissions: [
+      {
+        actions: ['Microsoft.OperationalInsights/workspaces/sharedKeys/action']
+        notActions: []
+        dataActions: []
+        notDataActions: []
+      }
+    ]
+  }
+}
+
+module mayLink 'assigned.bicep' = if (!empty(drillers) && !empty(standbyLocation)) {
+  scope: core
+  params: { principalId: drill!.outputs.principalId, roleDefinitionId: linker.id }
+}
+
 module mayRehearse 'assigned.bicep' = if (!empty(drillers) && !empty(standbyLocation)) {
   scope: archive
   params: { principalId: drill!.outputs.principalId, roleDefinitionId: rehearser.id }
@@ -264,12 +289,12 @@ resource deployer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
           'Microsoft.Storage/*'
           'Microsoft.Web/*'
         ]
-        // Nor a way in of its own that nobody approves: who may sign in as it is said here alone.
+        // Nor a way in of its own that nobody approves: who may sign in as it is said here alone. The workspace's
+        // keys stay: Azure asks for them of who sends logs there, and they open nothing, for it takes none.
         notActions: concat(keys, [
           'Microsoft.CognitiveServices/accounts/listKeys/action'
           'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/delete'
           'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/write'
-          'Microsoft.OperationalInsights/workspaces/sharedKeys/*'
           'Microsoft.ServiceBus/namespaces/authorizationRules/*'
           'Microsoft.ServiceBus/namespaces/queues/authorizationRules/*'
           'Microsoft.Storage/storageAccounts/listKeys/action'
