@@ -139,7 +139,8 @@ serving() {
 }
 
 # stop and start ROLE COLOUR REGION. A package that came while the app stood still may have told the platform
-# nothing of its triggers: that is made good, and takes as long as the host takes to come up.
+# nothing of its triggers: that is made good, and takes as long as the host takes to come up. Where it does not
+# come about it is said, and the change-over goes on: half of one is worse.
 stop() { change az functionapp stop --name "$(app "$1" "$2" "$3")" --resource-group "$(group "$3")"; }
 start() {
 	change az functionapp start --name "$(app "$1" "$2" "$3")" --resource-group "$(group "$3")" || return 1
@@ -147,9 +148,14 @@ start() {
 		arm post "$(group "$3")/providers/Microsoft.Web/sites/$(app "$1" "$2" "$3")/syncfunctiontriggers" 2024-11-01 && return
 		sleep 15
 	done
-	say "$(basename "$0"): the triggers of $1-$2 are not known to the platform"
-	return 1
+	say "$(basename "$0"): the triggers of $1-$2 may not be known to the platform: see that its queues are worked off"
 }
+
+# What became of a colour's packages is a tag of the subscription, for templates write all other tags anew:
+# new (they have served nobody), served, or left (they served, and were gone back from).
+marks() { printf '/subscriptions/%s/providers/Microsoft.Resources/tags/default?api-version=2024-11-01' "$subscription"; }
+mark() { change az rest --method patch --url "$(marks)" --body "{\"operation\":\"Merge\",\"properties\":{\"tags\":{\"polis-$env-$1\":\"$2\"}}}" --output none; }
+marked() { ask "what became of $1" az rest --method get --url "$(marks)" --query "properties.tags.\"polis-$env-$1\""; }
 
 # publish GROUP APP PACKAGE [still]: what `az functionapp deployment source config-zip` does, without its look at
 # the app at the end, for which it lists host keys, that nobody here may, and waits for apps that stand still.

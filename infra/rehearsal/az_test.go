@@ -199,6 +199,9 @@ func (w *world) do(c command) (any, error) {
 		if err != nil {
 			return nil, err
 		}
+		if w.Broken == "worker" && a.New && a.Role == "work" && c.name == "functionapp start" {
+			return nil, refuse("(Conflict) Another operation is in progress.")
+		}
 		a.Running = c.name == "functionapp start"
 		w.did(strings.TrimPrefix(c.name, "functionapp ") + " " + a.title())
 		return nil, nil
@@ -347,6 +350,25 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 		}
 		w.did("pool " + gateway + ": " + strings.Join(shares, ", "))
 		return object{}, nil
+	case method == "get" && backendURL.MatchString(url):
+		var members []object
+		for _, s := range w.Pools[backendURL.FindStringSubmatch(url)[1]] {
+			// Azure spells what it was given in its own way.
+			members = append(members, object{"id": "/subscriptions/11111111/resourcegroups/RG/providers/Microsoft.ApiManagement/service/x/backends/api-" + s.Colour, "weight": s.Weight})
+		}
+		return object{"properties": object{"pool": object{"services": members}}}, nil
+	case strings.HasPrefix(url, "/subscriptions/11111111/providers/Microsoft.Resources/tags/default?"):
+		if method == "patch" {
+			if sent["operation"] != "Merge" {
+				return nil, refuse("all other tags of the subscription would be gone")
+			}
+			tags, _ := properties["tags"].(map[string]any)
+			for name, value := range tags {
+				w.Tags[name] = fmt.Sprint(value)
+				w.did(fmt.Sprintf("tag %s %v", name, value))
+			}
+		}
+		return object{"properties": object{"tags": w.Tags}}, nil
 	case originURL.MatchString(url):
 		gateway := originURL.FindStringSubmatch(url)[1]
 		if method == "patch" {
@@ -382,7 +404,7 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !a.Running {
+		if !a.Running || w.Broken == "sync" && a.New {
 			return nil, refuse("Bad Request: the host is not running")
 		}
 		a.Synced = true

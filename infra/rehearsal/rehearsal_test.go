@@ -84,7 +84,7 @@ func newStage(t *testing.T, env string, deployed bool) *stage {
 	for _, as := range []string{"az", "curl"} {
 		must(t, os.Symlink(self, filepath.Join(dir, "bin", as)))
 	}
-	s := &stage{t, dir, &world{file: filepath.Join(dir, "world.json"), Testdata: testdata, Env: env, Lost: -1, Pools: map[string][]share{}, Closed: map[string]bool{}}}
+	s := &stage{t, dir, &world{file: filepath.Join(dir, "world.json"), Testdata: testdata, Env: env, Lost: -1, Pools: map[string][]share{}, Closed: map[string]bool{}, Tags: map[string]string{}}}
 	if deployed {
 		s.build("blue")
 		s.Deployed, s.Waiting, s.Trigger = []string{"polis-" + env + "-20261201T000000"}, nil, map[bool]string{true: "Started"}[env == "prod"]
@@ -161,10 +161,15 @@ func TestScripts(t *testing.T) {
 		"estate-refused":        {env: "prod", broken: "estate", lines: []string{"scripts/deploy prod --built --yes"}, fails: "does not take the estate", serves: blue},
 		"switch":                {env: "prod", lines: []string{"scripts/switch prod --canary 10", "scripts/switch prod --to green"}, serves: green},
 		"rollback":              {env: "staging", lines: []string{"scripts/switch staging --to green", "scripts/switch staging --rollback"}, serves: blue},
+		"rollback-of-a-trial":   {env: "prod", lines: []string{"scripts/switch prod --canary 10", "scripts/switch prod --rollback"}, serves: blue},
+		"rollback-twice":        {env: "staging", lines: []string{"scripts/deploy staging --app-only --built", "scripts/switch staging --rollback", "scripts/switch staging --rollback"}, fails: "green is no version to go back to (left)", serves: blue},
+		"rollback-to-nothing":   {env: "staging", lines: []string{"scripts/switch staging --rollback"}, fails: "not known to have served", serves: blue},
+		"not-told-of-triggers":  {env: "prod", broken: "sync", lines: []string{"scripts/deploy prod --built --yes"}, serves: green},
+		"not-taking-over":       {env: "prod", broken: "worker", lines: []string{"scripts/deploy prod --built --yes"}, fails: "green could not take over: blue serves again", serves: blue},
 		"failover":              {env: "prod", lines: []string{"scripts/drill failover prod"}, serves: "work-blue neu, clock-blue neu"},
 		"failover-and-back":     {env: "prod", lines: []string{"scripts/drill failover prod", "scripts/drill failback prod"}, serves: blue},
 		"failover-and-deploy":   {env: "prod", lines: []string{"scripts/drill failover prod", "scripts/deploy prod --app-only --built"}, serves: "work-green neu, clock-green neu"},
-		"failover-and-rollback": {env: "prod", lines: []string{"scripts/drill failover prod", "scripts/switch prod --rollback"}, serves: "work-green neu, clock-green neu"},
+		"failover-and-rollback": {env: "prod", lines: []string{"scripts/deploy prod --app-only --built", "scripts/drill failover prod", "scripts/switch prod --rollback"}, serves: "work-blue neu, clock-blue neu"},
 		"failover-and-estate":   {env: "prod", lines: []string{"scripts/drill failover prod", "scripts/deploy prod --built --yes"}, fails: "the second region serves", serves: "work-blue neu, clock-blue neu"},
 		"failover-twice":        {env: "prod", lines: []string{"scripts/drill failover prod", "scripts/drill failover prod"}, fails: "the first region does not serve", serves: "work-blue neu, clock-blue neu"},
 		"failback-from-nowhere": {env: "prod", lines: []string{"scripts/drill failback prod"}, fails: "the second region does not serve", serves: blue},
@@ -247,6 +252,42 @@ func TestLostRegion(t *testing.T) {
 		t.Errorf("%v is still here", left)
 	}
 	golden(t, "lost-region", s.Did)
+}
+
+// TestRollbackAfterReturn: what a deployment itself went back from is no version to go back to, until somebody
+// says so by its name.
+func TestRollbackAfterReturn(t *testing.T) {
+	for _, broken := range []string{"callers", "worker"} {
+		s := newStage(t, "staging", true)
+		s.Broken = broken
+		if out, err := s.run("scripts/deploy staging --app-only --built"); err == nil {
+			t.Fatalf("%s: %s", broken, out)
+		}
+		if out, err := s.run("scripts/switch staging --rollback"); err == nil || !strings.Contains(out, "--to green") {
+			t.Errorf("%s: %v %s", broken, err, out)
+		}
+		if s.serves() != blue || s.Pools[s.Gateways[0]][0] != (share{"blue", 100}) {
+			t.Errorf("%s: %s run, requests go to %v", broken, s.serves(), s.Pools)
+		}
+		s.Broken = ""
+		if out, err := s.run("scripts/switch staging --to green"); err != nil || s.serves() != green {
+			t.Errorf("%s: %v %s", broken, err, out)
+		}
+	}
+}
+
+// TestRollbackBrokenOff: a change-over that was broken off between requests and workers is ended by --rollback,
+// and a rollback that was is gone on with.
+func TestRollbackBrokenOff(t *testing.T) {
+	for is, want := range map[string]string{"new": blue, "served": green} {
+		s := newStage(t, "staging", true)
+		s.Tags["polis-staging-green"] = is
+		s.Pools[s.Gateways[0]] = []share{{"green", 100}}
+		out, err := s.run("scripts/switch staging --rollback")
+		if colour := strings.TrimPrefix(strings.Fields(want)[0], "work-"); err != nil || s.serves() != want || s.Pools[s.Gateways[0]][0].Colour != colour {
+			t.Errorf("%s: %v %s: %s run, requests go to %v", is, err, out, s.serves(), s.Pools)
+		}
+	}
 }
 
 // TestBrokenCopy: a run that broke off left a folder that nobody can delete; the drill reads the one before it.

@@ -25,7 +25,8 @@ type world struct {
 	Apps     []*app
 	Deployed []string // names of deployments that succeeded
 	Active   string
-	Trigger  string // of the weekly copies: nothing, Started or Stopped
+	Trigger  string            // of the weekly copies: nothing, Started or Stopped
+	Tags     map[string]string // of the subscription
 	Pools    map[string][]share
 	Closed   map[string]bool // origins of Front Door
 	Waiting  []string        // what Front Door and Data Factory wait to be let in to
@@ -34,7 +35,8 @@ type world struct {
 	Lost     int             // the region that does not answer; -1 is none
 	// Broken is what is wrong with the version that is deployed: "" is nothing; start: it does not answer;
 	// reach: it reaches no data; edge: it fails for callers only; callers: so do callers' own requests;
-	// package: its package is refused. estate: Azure takes no deployment. copy: a run of Data Factory breaks off.
+	// package: its package is refused; worker: its workers do not start; sync: the platform learns nothing of its
+	// triggers. estate: Azure takes no deployment. copy: a run of Data Factory breaks off.
 	Broken string
 	Asked  int      // requests at the edge
 	Polls  int      // questions to deployment sites
