@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/jmespath/go-jmespath"
 )
@@ -166,6 +167,9 @@ func (w *world) do(c command) (any, error) {
 	case "deployment sub list":
 		return w.deployments(), nil
 	case "deployment sub show":
+		if name == w.Making && w.Making != "" {
+			return w.built(), nil
+		}
 		for _, d := range w.deployments() {
 			if d["name"] == name {
 				return d, nil
@@ -253,8 +257,12 @@ func (w *world) do(c command) (any, error) {
 		if strings.HasPrefix(name, "staudit") {
 			return nil, refuse("(AccountImmutabilityPolicyEnabled) The account cannot be failed over.")
 		}
+		if _, ok := c.options["--no-wait"]; !ok {
+			return nil, errTooLong
+		}
 		w.did("blobs " + c.one("--failover-type"))
-		return object{}, nil
+		w.Left = 4
+		return nil, nil
 	case "storage blob restore":
 		w.did("restore blobs to " + c.one("--time-to-restore"))
 		return object{}, nil
@@ -296,15 +304,45 @@ func (w *world) create(c command) (any, error) {
 	if w.Broken == "estate" {
 		return nil, refuse("(Conflict) Another operation is in progress.")
 	}
+	if _, ok := c.options["--no-wait"]; !ok {
+		return nil, errTooLong
+	}
+	if w.Broken == "killed" {
+		script, err := os.FindProcess(os.Getppid())
+		if err != nil {
+			return nil, err
+		}
+		return nil, script.Signal(syscall.SIGTERM)
+	}
 	words := "estate " + values["active"]
 	if values["creating"] == "true" {
 		words += ", API Management open"
 	}
 	w.did(words)
-	w.Deployed = append(w.Deployed, c.one("--name"))
+	w.Making, w.Left = c.one("--name"), 2
 	w.build(values["active"])
-	return object{}, nil
+	return nil, nil
 }
+
+// built is the deployment that Azure is at: it runs for a while, and then it is there or failed.
+func (w *world) built() object {
+	is := object{"name": w.Making, "properties": object{"provisioningState": "Running"}}
+	if w.Left--; w.Left >= 0 {
+		return is
+	}
+	w.Left = 0
+	if w.Broken == "built" {
+		is["properties"] = object{"provisioningState": "Failed", "error": object{"code": "DeploymentFailed"}}
+		return is
+	}
+	w.Deployed = append(w.Deployed, w.Making)
+	is["properties"] = object{"provisioningState": "Succeeded"}
+	w.Making = ""
+	return is
+}
+
+// errTooLong is of what takes longer than a pipeline's sign-in is good for, where the CLI waits for it.
+var errTooLong = said{1, "AADSTS700024: Client assertion is not within its valid time range."}
 
 var (
 	backendURL = regexp.MustCompile(`/service/(apim-[^/]+)/backends/api\?`)
@@ -313,6 +351,7 @@ var (
 	runURL     = regexp.MustCompile(`/factories/adf-[^/]+/pipelines/(\w+)/createRun\?`)
 	syncURL    = regexp.MustCompile(`/resourceGroups/([^/]+)/providers/Microsoft.Web/sites/([^/]+)/syncfunctiontriggers\?`)
 	stateURL   = regexp.MustCompile(`/factories/adf-[^/]+/pipelineruns/r(\d)\?`)
+	accountURL = regexp.MustCompile(`/resourceGroups/rg-polis-prod/providers/Microsoft.Storage/storageAccounts/stdata1abc\?`)
 	busURL     = regexp.MustCompile(`/namespaces/sb-[^/]+/failover\?`)
 )
 
@@ -395,7 +434,23 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 	case method == "get" && stateURL.MatchString(url):
 		n, _ := strconv.Atoi(stateURL.FindStringSubmatch(url)[1])
 		return object{"status": w.Runs[9-n]}, nil
+	case method == "get" && accountURL.MatchString(url):
+		// It has not begun, it is under way, it is done: what is not under way says nothing of it.
+		account := object{"primaryLocation": location[w.Blobs], "failoverInProgress": nil}
+		if w.Left > 0 {
+			if w.Left--; w.Left < 3 && w.Left > 0 {
+				account["failoverInProgress"] = true
+			}
+			if w.Left == 0 && w.Broken != "blobs" {
+				w.Blobs = 1 - w.Blobs
+				account["primaryLocation"] = location[w.Blobs]
+			}
+		}
+		return object{"properties": account}, nil
 	case method == "delete" && strings.Contains(url, "/managedPrivateEndpoints/drill?"):
+		if w.Broken == "way-in" {
+			return nil, refuse("(ManagedPrivateEndpointNotFound)")
+		}
 		w.did("way in deleted")
 		return nil, nil
 	case method == "post" && syncURL.MatchString(url):

@@ -28,7 +28,7 @@ type Metric struct {
 
 var (
 	playbook = regexp.MustCompile(`docs/playbooks/([a-z0-9-]+)\.md`)
-	table    = regexp.MustCompile(`(?:^|\(|')((?:APage|App|AZ|CDB|Azure|ApiManagement|Storage|Security)[A-Za-z]*)\s*\|`)
+	table    = regexp.MustCompile(`(?:^|\(|')((?:APage|ADF|App|AZ|CDB|Azure|ApiManagement|Storage|Security)[A-Za-z]*)\s*\|`)
 	union    = regexp.MustCompile(`\bunion (?:isfuzzy=true )?([A-Za-z, ]+)\|`)
 	said     = regexp.MustCompile(`Message has(?:_any)? (?:'([^']+)'|\(([^)]*)\))`)
 	quoted   = regexp.MustCompile(`'([^']+)'`)
@@ -169,6 +169,14 @@ func alerts(e *Estate, p Project) []Finding {
 	for _, f := range functions {
 		if f.Trigger == "timerTrigger" && !strings.Contains(watched, "'"+f.Name+"'") {
 			out = append(out, Finding{Resource: "the alerts", Says: "nobody would hear if " + f.Name + " did not run"})
+		}
+	}
+	for _, r := range e.Of("Microsoft.DataFactory/factories/triggers") {
+		for i := range r.List("properties.pipelines") {
+			name := r.Text(fmt.Sprintf("properties.pipelines.%d.pipelineReference.referenceName", i))
+			if !strings.Contains(watched, "PipelineName == '"+name+"'") {
+				out = append(out, Finding{Resource: "the alerts", Says: "nobody would hear if " + name + " did not run"})
+			}
 		}
 	}
 	for _, w := range e.Of("Microsoft.Insights/workbooks") {

@@ -21,7 +21,7 @@ var standard = []string{"TimeGenerated", "_ResourceId", "Type", "TenantId"}
 // kql are words of the language that queries use, and the names that are put in at deployment.
 var kql = strings.Fields(`where summarize by extend project order desc asc union isfuzzy let print join kind leftanti on mv expand
 	to typeof string real long and or not in has has_any contains startswith between endswith matches regex true false distinct
-	count countif dcount sum max min percentile bin ago now dayofmonth tostring toint todouble toscalar max_of min_of
+	count countif dcount sum max min percentile bin ago now dayofmonth dayofweek tostring toint todouble toscalar max_of min_of
 	round strcat make_set arg_max ipv4_is_private isnotempty isempty dynamic extract timespan DEPLOYERS DRILLS APPS`)
 
 // columns says which words of a query are no columns of the tables that it asks, nor made in it, nor

@@ -33,6 +33,7 @@ var archived = [
   'AppAvailabilityResults'
   'AzureActivity'
   'AzureDiagnostics' // what Front Door saw and its firewall blocked
+  'ADFPipelineRun'
   'AZFWApplicationRule'
   'AZFWNetworkRule'
   'ApiManagementGatewayLogs'
