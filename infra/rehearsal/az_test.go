@@ -357,6 +357,12 @@ var (
 
 // rest is what is asked of Azure's management itself.
 func (w *world) rest(method, url, body, headers string) (any, error) {
+	if file, ok := strings.CutPrefix(url, "https://stbackup1abc.blob.core.windows.net/whole/"); ok {
+		if !slices.Contains(w.Whole, strings.TrimSuffix(file, ".json")) || !strings.HasPrefix(headers, "x-ms-version=20") {
+			return nil, refuse("(BlobNotFound) %s", file)
+		}
+		return object{"run": "r", "read": readDocuments, "written": readDocuments}, nil
+	}
 	if !strings.HasPrefix(url, "/subscriptions/11111111/") || !strings.Contains(url, "api-version=20") {
 		return nil, refuse("Bad Request: %s", url)
 	}
@@ -430,10 +436,12 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 		return object{"properties": object{"runtimeState": w.Trigger}}, nil
 	case method == "post" && runURL.MatchString(url):
 		folder, _ := sent["folder"].(string)
-		return object{"runId": w.copy(runURL.FindStringSubmatch(url)[1], folder)}, nil
+		read, _ := sent["read"].(float64)
+		return object{"runId": w.copy(runURL.FindStringSubmatch(url)[1], folder, int(read))}, nil
 	case method == "get" && stateURL.MatchString(url):
 		n, _ := strconv.Atoi(stateURL.FindStringSubmatch(url)[1])
-		return object{"status": w.Runs[9-n]}, nil
+		state, message, _ := strings.Cut(w.Runs[9-n], ": ")
+		return object{"status": state, "message": message}, nil
 	case method == "get" && accountURL.MatchString(url):
 		// It has not begun, it is under way, it is done: what is not under way says nothing of it.
 		account := object{"primaryLocation": location[w.Blobs], "failoverInProgress": nil}

@@ -164,6 +164,7 @@ func TestScripts(t *testing.T) {
 		"no-metrics":            {env: "prod", broken: "metrics", lines: []string{"scripts/deploy prod --built --yes"}, fails: "what callers were answered is not known", serves: blue},
 		"blobs-stay":            {env: "prod", broken: "blobs", lines: []string{"scripts/drill failover prod"}, fails: "blobs: northeurope first failed", serves: blue},
 		"copies-way-in-stays":   {env: "prod", broken: "way-in", lines: []string{"scripts/drill backup prod", "scripts/drill copies prod 2026-12-06"}, serves: blue},
+		"copy-not-all-back":     {env: "prod", broken: "way-back", lines: []string{"scripts/drill backup prod", "scripts/drill copies prod 2026-12-06"}, fails: `"read":1000,"read_back":999,`, serves: blue},
 		"switch":                {env: "prod", lines: []string{"scripts/switch prod --canary 10", "scripts/switch prod --to green"}, serves: green},
 		"rollback":              {env: "staging", lines: []string{"scripts/switch staging --to green", "scripts/switch staging --rollback"}, serves: blue},
 		"rollback-of-a-trial":   {env: "prod", lines: []string{"scripts/switch prod --canary 10", "scripts/switch prod --rollback"}, serves: blue},
@@ -305,7 +306,7 @@ func TestBrokenCopy(t *testing.T) {
 		}
 	}
 	s.Broken = ""
-	if out, err := s.run("scripts/drill copies prod 2026-12-06"); err != nil || !slices.Contains(s.Did, "pipeline restore of 2026-12-06/r9") {
+	if out, err := s.run("scripts/drill copies prod 2026-12-06"); err != nil || !slices.Contains(s.Did, "pipeline restore of 2026-12-06/r9") || !strings.Contains(out, `"read":1000,"read_back":1000,`) {
 		t.Errorf("%v %s: %q", err, out, s.Did)
 	}
 }

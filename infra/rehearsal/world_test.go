@@ -38,7 +38,7 @@ type world struct {
 	// package: its package is refused; worker: its workers do not start; sync: the platform learns nothing of its
 	// triggers. estate: Azure takes no deployment; built: the one that it took fails; killed: the script is ended
 	// meanwhile. copy: a run of Data Factory breaks off. blobs: their failover fails. way-in: it cannot be deleted.
-	// metrics: they never come.
+	// metrics: they never come. way-back: a document of a copy does not come back.
 	Broken string
 	Making string   // the deployment that Azure is at
 	Blobs  int      // the region of blobs
@@ -60,6 +60,9 @@ type app struct {
 }
 
 func (a *app) title() string { return fmt.Sprintf("%s-%s %s", a.Role, a.Colour, short[a.Region]) }
+
+// readDocuments is how many a copy is made of.
+const readDocuments = 1000
 
 var (
 	short    = []string{"weu", "neu"}
@@ -177,7 +180,7 @@ func (w *world) deployments() []object {
 }
 
 // copy is a run of one of Data Factory's pipelines. Its id says nothing of when it ran: a later one sorts first.
-func (w *world) copy(pipeline, folder string) string {
+func (w *world) copy(pipeline, folder string, read int) string {
 	id, state := fmt.Sprintf("r%d", 9-len(w.Runs)), "Succeeded"
 	switch pipeline {
 	case "backup":
@@ -191,6 +194,13 @@ func (w *world) copy(pipeline, folder string) string {
 		w.did("pipeline restore of " + folder)
 		if !slices.Contains(w.Whole, folder) {
 			state = "Failed" // there is nothing, or not all
+		}
+		back := readDocuments
+		if w.Broken == "way-back" {
+			back--
+		}
+		if back != read {
+			state = fmt.Sprintf("Failed: Operation on target are-they-all failed: documents read back: %d of %d", back, read)
 		}
 	}
 	w.Runs = append(w.Runs, state)

@@ -32,8 +32,11 @@ func copies(e *Estate, needs *estate.Estate) []Finding {
 	}
 	var pipeline Resource
 	for _, p := range e.Of("Microsoft.DataFactory/factories/pipelines") {
-		if strings.HasSuffix(p.Name, "/backup") {
+		switch last(p.Name) {
+		case "backup":
 			pipeline = p
+		case "restore":
+			out = append(out, compared(p)...)
 		}
 	}
 	if pipeline.ID == "" {
@@ -88,6 +91,19 @@ func whole(pipeline Resource) []Finding {
 		return nil
 	}
 	return []Finding{{Resource: pipeline.ID, Says: fmt.Sprintf("never says that %v are whole", others)}}
+}
+
+// compared holds the way back to fail where fewer documents come than the copy was made of.
+func compared(pipeline Resource) []Finding {
+	for _, a := range pipeline.List("properties.activities") {
+		activity := Resource{raw: a.(map[string]any)}
+		if activity.Is("type", "IfCondition") && activity.Is("dependsOn.0.activity", "copy") &&
+			activity.Is("typeProperties.expression.value", "@equals(activity('copy').output.rowsCopied, pipeline().parameters.read)") &&
+			activity.Is("typeProperties.ifFalseActivities.0.type", "Fail") {
+			return nil
+		}
+	}
+	return []Finding{{Resource: pipeline.ID, Says: "reads a copy back and does not mind how much of it"}}
 }
 
 // unchangeable holds each container of the copies to be so, for as long as they are kept.

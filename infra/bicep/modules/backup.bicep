@@ -332,10 +332,11 @@ resource factory 'Microsoft.DataFactory/factories@2018-06-01' = {
   resource back 'pipelines' = {
     name: 'restore'
     properties: {
-      description: 'Copies the documents of a folder into a container that was made to hold them.'
+      description: 'Copies the documents of a folder into a container that was made to hold them, and fails where they are not as many as were read for it.'
       concurrency: 1
       parameters: {
         folder: { type: 'String' }
+        read: { type: 'Int' }
         endpoint: { type: 'String' }
         database: { type: 'String' }
         container: { type: 'String' }
@@ -371,6 +372,30 @@ resource factory 'Microsoft.DataFactory/factories@2018-06-01' = {
               }
             }
           ]
+        }
+        {
+          name: 'are-they-all'
+          type: 'IfCondition'
+          dependsOn: [{ activity: 'copy', dependencyConditions: ['Succeeded'] }]
+          typeProperties: {
+            expression: {
+              type: 'Expression'
+              value: '@equals(activity(\'copy\').output.rowsCopied, pipeline().parameters.read)'
+            }
+            ifFalseActivities: [
+              {
+                name: 'they-are-not'
+                type: 'Fail'
+                typeProperties: {
+                  message: {
+                    type: 'Expression'
+                    value: '@concat(\'documents read back: \', string(activity(\'copy\').output.rowsCopied), \' of \', string(pipeline().parameters.read))'
+                  }
+                  errorCode: 'not-all'
+                }
+              }
+            ]
+          }
         }
       ]
     }
