@@ -137,9 +137,19 @@ const (
 	green = "work-green weu, clock-green weu"
 )
 
+// long skips what starts hundreds of programs, each of them this test: scripts/test runs it without
+// the race detector, with which each takes a second to begin.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs without -short")
+	}
+}
+
 // TestScripts runs what a deployment, a change-over, a rollback and each drill do, from an empty subscription
 // or one in which blue serves, with what can be wrong. What changed, in its order, is in testdata.
 func TestScripts(t *testing.T) {
+	long(t)
 	for name, c := range map[string]struct {
 		env, broken string
 		empty       bool
@@ -229,6 +239,7 @@ func golden(t *testing.T, name string, did []string) {
 // TestLostRegion: a first region that does not answer is not asked; what is deployed meanwhile is deployed in the
 // second; what the failover showed waits here until the first is there again and can keep it.
 func TestLostRegion(t *testing.T) {
+	long(t)
 	s := newStage(t, "prod", true)
 	s.Lost = 0
 	if out, err := s.run("scripts/drill failover prod --real"); err == nil || !strings.Contains(out, "say which colour serves") {
@@ -263,6 +274,7 @@ func TestLostRegion(t *testing.T) {
 // TestRollbackAfterReturn: what a deployment itself went back from is no version to go back to, until somebody
 // says so by its name.
 func TestRollbackAfterReturn(t *testing.T) {
+	long(t)
 	for _, broken := range []string{"callers", "worker"} {
 		s := newStage(t, "staging", true)
 		s.Broken = broken
@@ -285,6 +297,7 @@ func TestRollbackAfterReturn(t *testing.T) {
 // TestRollbackBrokenOff: a change-over that was broken off between requests and workers is ended by --rollback,
 // and a rollback that was is gone on with.
 func TestRollbackBrokenOff(t *testing.T) {
+	long(t)
 	for is, want := range map[string]string{"new": blue, "served": green} {
 		s := newStage(t, "staging", true)
 		s.Tags["polis-staging-green"] = is
@@ -298,6 +311,7 @@ func TestRollbackBrokenOff(t *testing.T) {
 
 // TestBrokenCopy: a run that broke off left a folder that nobody can delete; the drill reads the one before it.
 func TestBrokenCopy(t *testing.T) {
+	long(t)
 	s := newStage(t, "prod", true)
 	for _, broken := range []string{"", "copy"} {
 		s.Broken = broken
@@ -313,6 +327,7 @@ func TestBrokenCopy(t *testing.T) {
 
 // TestCanaryIsMet: as few requests as a probe had before would mostly meet the colour that served.
 func TestCanaryIsMet(t *testing.T) {
+	long(t)
 	for _, share := range []string{"1", "10", "50"} {
 		s := newStage(t, "staging", true)
 		s.Broken = "edge"
@@ -324,6 +339,7 @@ func TestCanaryIsMet(t *testing.T) {
 
 // TestNoCLI: who has not got it is told so.
 func TestNoCLI(t *testing.T) {
+	long(t)
 	for _, line := range []string{"scripts/deploy prod", "scripts/switch prod", "scripts/drill failover prod", "scripts/capacity prod"} {
 		s := newStage(t, "prod", true)
 		must(t, os.Remove(filepath.Join(s.dir, "bin/az")))
