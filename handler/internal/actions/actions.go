@@ -282,7 +282,7 @@ func Make(tenant string, head Head, before *List, top *Top, f *feedback.Settings
 	}
 	goesOn := func(c *Candidate) (place, bool) {
 		was, there := old[c.matter()]
-		return was, there && (was.Status == feedback.Open && was.Judgement == "" || len(c.New) == 0)
+		return was, there && (was.Status == feedback.Open && was.Judgement == "" || len(c.New) == 0 || was.ID == c.itemID(head.Date))
 	}
 	held := func(c *Candidate) bool {
 		if c.Part.Owed() {

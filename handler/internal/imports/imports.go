@@ -103,6 +103,7 @@ func (m *Imports) Start(ctx context.Context, t book.Tenant, u Upload) (Import, e
 	if !seen["customers"] {
 		return Import{}, invalid("/customers", "is required")
 	}
+	i.Created = m.now().UTC() // which of two was sent later goes by when it was here
 	if err := m.put(ctx, t.ID, i, store.Create, ""); err != nil {
 		return Import{}, err
 	}
@@ -199,24 +200,47 @@ func (m *Imports) ask(ctx context.Context, tenant, id string) error {
 	return m.bus.Send(ctx, Queue, bus.Message{ID: tenant + "/" + id, Body: body, ContentType: "application/json", Subject: "import"})
 }
 
-// GiveUp records the tenant's imports that have waited since before then as failed, and forgets
-// their files: a kill after one was recorded and before its message was sent would leave it
-// waiting for ever. To land it now would put its rows over what has come since, and bring back
-// who was erased; whoever sent it knows whether it should still hold.
+// begun is the name of an empty file that says that an import was begun.
+const begun = "begun"
+
+func (m *Imports) wasBegun(ctx context.Context, tenant, id string) (bool, error) {
+	r, _, err := m.blobs.Open(ctx, folder(tenant, id)+begun)
+	if err == nil {
+		return true, r.Close()
+	}
+	if fault.Is(err, fault.NotFound) {
+		err = nil
+	}
+	return false, err
+}
+
+// GiveUp records the tenant's imports that have waited since before then and never began as
+// failed, and forgets their files: a kill after one was recorded and before its message was sent
+// would leave it waiting for ever. To land it now would put its rows over what has come since, and
+// bring back who was erased; whoever sent it knows whether it should still hold. One that was
+// begun is being worked, or lies in the dead letters, from where it can be replayed.
 func (m *Imports) GiveUp(ctx context.Context, tenant string, then time.Time) error {
 	all, err := m.List(ctx, tenant)
 	if err != nil {
 		return err
 	}
+	var failed error
 	for _, i := range all {
-		if i.Status != "waiting" || !i.Created.Before(then) {
+		if i.Status == "completed" || !i.Created.Before(then) {
 			continue
 		}
-		if err := m.fail(ctx, tenant, i.ID, "it was not begun in time: send the files again, if they still hold"); err != nil {
-			return fmt.Errorf("giving up an import: %w", err)
+		worked := false
+		if i.Status == "waiting" {
+			worked, err = m.wasBegun(ctx, tenant, i.ID)
+		}
+		if err == nil && !worked { // of one that failed, files that a kill left
+			err = m.fail(ctx, tenant, i.ID, "it was not begun in time: send the files again, if they still hold")
+		}
+		if err != nil { // the others go on
+			failed, err = errors.Join(failed, fmt.Errorf("giving up an import: %w", err)), nil
 		}
 	}
-	return nil
+	return failed
 }
 
 // fail records an import that waits as failed, and forgets its files.
@@ -316,11 +340,22 @@ func (m *Imports) Work(ctx context.Context, q Request) error {
 	if i.Status != "waiting" {
 		return m.forget(ctx, t.ID, i.ID) // killed before all were forgotten
 	}
-	// An old import that comes late, after a fault, must not lie over a newer one.
+	// An old import that begins late, after a fault, must not lie over a newer one.
 	if late, err := m.overtaken(ctx, t.ID, i); err != nil {
 		return err
 	} else if late {
-		return m.fail(ctx, t.ID, i.ID, "files that were sent later have landed already: send these again, if they still hold")
+		part, err := m.wasBegun(ctx, t.ID, i.ID)
+		if err != nil {
+			return err
+		}
+		why := "files that were sent later have landed already: send these again, if they still hold"
+		if part {
+			why += "; a part of them may have landed"
+		}
+		return m.fail(ctx, t.ID, i.ID, why)
+	}
+	if _, err := m.blobs.Put(ctx, folder(t.ID, i.ID)+begun, strings.NewReader("")); err != nil {
+		return err
 	}
 	sum, err := m.load(ctx, t, i)
 	switch {
@@ -354,7 +389,7 @@ func (m *Imports) Work(ctx context.Context, q Request) error {
 
 // forget deletes an import's files.
 func (m *Imports) forget(ctx context.Context, tenant, id string) error {
-	for _, file := range files {
+	for _, file := range append(slices.Clone(files), begun) {
 		if err := m.blobs.Delete(ctx, folder(tenant, id)+file); err != nil {
 			return err
 		}

@@ -323,6 +323,48 @@ func TestOvertaken(t *testing.T) {
 	}
 }
 
+// TestGivenUp: an import that never began is given up, with its files; one that began waits in the dead letters,
+// and a replay lands it. Files that a kill left of one that failed are forgotten too.
+func TestGivenUp(t *testing.T) {
+	w := newWorld(t)
+	never, err := w.Start(t.Context(), w.tenant, upload(t, customers))
+	must(t, err)
+	w.later = time.Minute
+	begun, err := w.Start(t.Context(), w.tenant, upload(t, customers))
+	must(t, err)
+	w.docs.left.Store(0)
+	if err := w.Work(t.Context(), Request{"t", begun.ID}); !fault.Is(err, fault.Unavailable) {
+		t.Fatal(err)
+	}
+	w.docs.left.Store(-1)
+	status := func(id string) string {
+		t.Helper()
+		i, err := w.Get(t.Context(), "t", id)
+		must(t, err)
+		return i.Status
+	}
+	must(t, w.GiveUp(t.Context(), "t", noon)) // neither had waited long enough
+	if a, b := status(never.ID), status(begun.ID); a != "waiting" || b != "waiting" {
+		t.Errorf("too early: %s, %s", a, b)
+	}
+	w.blobs.left = 0
+	if err := w.GiveUp(t.Context(), "t", noon.Add(time.Hour)); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("killed before its files were forgotten: %v", err)
+	}
+	w.blobs.left = -1
+	must(t, w.GiveUp(t.Context(), "t", noon.Add(time.Hour)))
+	if a, b := status(never.ID), status(begun.ID); a != "failed" || b != "waiting" {
+		t.Errorf("given up: %s, %s", a, b)
+	}
+	must(t, w.Work(t.Context(), Request{"t", begun.ID}))
+	if b := status(begun.ID); b != "completed" {
+		t.Errorf("replayed: %s", b)
+	}
+	if got := w.files(t); !slices.Equal(got, []string{"report.ndjson"}) {
+		t.Errorf("left are %v", got)
+	}
+}
+
 func TestWrongFiles(t *testing.T) {
 	for name, tc := range map[string]struct {
 		body, says string
