@@ -30,6 +30,9 @@ const patience = 15 * time.Minute
 func (w *world) run(ctx context.Context, p *plan) (*state, error) {
 	w.account.Restore(w.start)
 	w.completed.Store(0)
+	if err := w.forget(ctx); err != nil {
+		return nil, err
+	}
 	return w.attempt(ctx, p, asOf)
 }
 
@@ -155,7 +158,7 @@ func (w *world) left(ctx context.Context, on portfolio.Date) (string, error) {
 
 // collect looks at what a run left: documents, messages sent, dead letters.
 func (w *world) collect(ctx context.Context, s *state) error {
-	s.documents, s.sent = map[string]digest{}, map[string]digest{}
+	s.documents, s.sent, s.exported = map[string]digest{}, map[string]digest{}, map[string]digest{}
 	for _, partition := range w.account.Partitions() {
 		for _, raw := range w.account.Partition(partition) {
 			if err := s.add(partition, raw); err != nil {
@@ -194,5 +197,5 @@ func (w *world) collect(ctx context.Context, s *state) error {
 	for info, err := range w.blobs.List(ctx, deadletter.Prefix) {
 		return errors.Join(err, fmt.Errorf("a dead letter of Polis: %s", info.Name))
 	}
-	return nil
+	return w.exported(ctx, s)
 }

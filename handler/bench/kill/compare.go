@@ -22,12 +22,16 @@ import (
 //     what was asked of the store, which counts what was tried again
 //   - of an action list: version, a hash of its pages, in which scored_at is; it is in the
 //     pages' keys too
+//   - of an export: the time in its id and key, when it expires and was made, the folder of the
+//     attempt, and the bytes and hashes of files; what is in the files is compared: exported.go
 var (
 	moments   = regexp.MustCompile(`"(scored_at|created_at|completed_at|time)":"[^"]*"`)
 	durations = regexp.MustCompile(`"(elapsed_seconds|seconds)":[-+.0-9eE]+`)
 	costs     = regexp.MustCompile(`"store":\{[^{}]*\}`)
 	version   = regexp.MustCompile(`"version":"[0-9a-f]{16}"`)
 	pageKey   = regexp.MustCompile(`^(list\x1f[0-9-]+\x1f)[0-9a-f]{16}(\x1f)`)
+	attempts  = regexp.MustCompile(`"(expires_at|made_at|folder|sha256)":"[^"]*"|"bytes":[0-9]+|"export_id":"[0-9T]+`)
+	exportID  = regexp.MustCompile(`^(export\x1f)[0-9T]+`)
 )
 
 // timeless is JSON without what two runs need not have in common.
@@ -64,10 +68,11 @@ func (d digest) from(other digest) string {
 }
 
 // state is what a run has left: digests of the documents by partition and key, and of the
-// messages by topic and id.
+// messages by topic and id, and of the tables of its export.
 type state struct {
 	documents map[string]digest
 	sent      map[string]digest
+	exported  map[string]digest
 	completed int // how many times the run was recorded as completed
 	tally
 	seconds float64
@@ -104,10 +109,14 @@ func (s *state) add(partition, raw string) error {
 			return err
 		}
 		body = timeless(plain)
-		if parts[0] == "list-head" {
+		switch parts[0] {
+		case "export":
+			body = attempts.ReplaceAll(body, nil)
+			fallthrough
+		case "list-head":
 			body = version.ReplaceAll(body, []byte(`"version":""`))
 		}
-		key = pageKey.ReplaceAllString(key, "$1$2")
+		key = exportID.ReplaceAllString(pageKey.ReplaceAllString(key, "$1$2"), "$1")
 	}
 	sum := digestOf(it.Expires != nil, body)
 	name := partition + " " + key
@@ -138,7 +147,7 @@ func (s *state) equal(want *state) error {
 		return fmt.Errorf("the run was recorded as completed %d times", s.completed)
 	}
 	for what, pair := range map[string][2]map[string]digest{
-		"documents": {s.documents, want.documents}, "messages": {s.sent, want.sent},
+		"documents": {s.documents, want.documents}, "messages": {s.sent, want.sent}, "exported tables": {s.exported, want.exported},
 	} {
 		var lost, more, other []string
 		for name, sum := range pair[1] {

@@ -32,6 +32,7 @@ func left(t *testing.T, docs []doc, messages map[string]string) *state {
 const (
 	summary = `{"completed_at":"2026-11-26T10:00:00Z","elapsed_seconds":1.5e1,"store":{"retries":3},"scored":17}`
 	page    = "list\x1f2026-03-31\x1f0123456789abcdef\x1f00000010"
+	export  = `{"export_id":"20261126T100000-abc","status":"completed","expires_at":"2026-12-26","manifest":{"run_id":"r","action_list":{"version":"0123456789abcdef"},"made_at":"x","files":[{"name":"risk.parquet","rows":17,"bytes":5,"sha256":"ab"}],"folder":"f/"}}`
 )
 
 // TestWhatDiffers: times, durations and the store's cost may differ between two runs that did
@@ -73,5 +74,37 @@ func TestWhatDiffers(t *testing.T) {
 	}
 	if twice.completed = 2; twice.equal(want) == nil {
 		t.Error("a run may be completed twice")
+	}
+}
+
+// TestExports: an export's times and what follows from them may differ, and neither what it is of nor what it holds.
+func TestExports(t *testing.T) {
+	const key = "export\x1f20261126T100000-abc"
+	of := func(key, body, table string) *state {
+		s := left(t, []doc{{key, body, `,"expires":1`}}, nil)
+		s.exported = map[string]digest{"risk.parquet": digestOf(false, []byte(table))}
+		return s
+	}
+	later := strings.NewReplacer("T10", "T11", "2026-12-26", "2026-12-27", `"x"`, `"y"`, `:5`, `:6`, `"ab"`, `"cd"`, "f/", "g/", "0123", "4567")
+	want := of(key, export, "rows")
+	for _, tc := range []struct {
+		name                string
+		key, export, tables string
+		equal               bool
+	}{
+		{"at another time", later.Replace(key), later.Replace(export), "rows", true},
+		{"another run's", "export\x1f20261126T100000-abd", export, "rows", false},
+		{"of another run", key, strings.ReplaceAll(export, `"r"`, `"q"`), "rows", false},
+		{"not made", key, strings.ReplaceAll(export, "completed", "waiting"), "rows", false},
+		{"fewer rows", key, strings.ReplaceAll(export, "17", "16"), "rows", false},
+		{"other rows", key, export, "other rows", false},
+	} {
+		if err := of(tc.key, tc.export, tc.tables).equal(want); (err == nil) != tc.equal {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+	}
+	none := of(key, export, "rows")
+	if none.exported = nil; none.equal(want) == nil {
+		t.Error("an export may be lost")
 	}
 }

@@ -93,7 +93,7 @@ func test(ctx context.Context, dir, root string, runs, customers int, seed uint6
 	} else if err := again.equal(want); err != nil {
 		return fmt.Errorf("two runs that nobody disturbs differ: %w", err)
 	}
-	fmt.Printf("kill-test: undisturbed: %d store calls, %d documents, %d events and answers sent (%.1f s)\n", want.calls, len(want.documents), len(want.sent), want.seconds)
+	fmt.Printf("kill-test: undisturbed: %d store calls, %d documents, %d events and answers sent, %d tables exported (%.1f s)\n", want.calls, len(want.documents), len(want.sent), len(want.exported), want.seconds)
 
 	var sum tally
 	started = time.Now()

@@ -259,7 +259,8 @@ func (w *world) fill(ctx context.Context, customers, buckets int) error {
 func (w *world) newHost(broker bus.Broker, state *sqlite.Store) (*localhost.Host, error) {
 	settings := map[string]string{
 		"AZURE_FUNCTIONS_ENVIRONMENT": "Development", "POLIS_DEV_KEYS_FILE": filepath.Join(w.dir, "keys.json"),
-		"POLIS_STANDINS": w.dir, "POLIS_QUOTA_REQUESTS": "1000000", "DRIFT_SCHEDULE": "0 0 4 1 * *", "AzureWebJobs.DriftMonthly.Disabled": "1",
+		"POLIS_STANDINS": w.dir, "POLIS_QUOTA_REQUESTS": "1000000",
+		"POLIS_EXPORT_AFTER_RUNS": `{"` + tenantID + `": []}`, "DRIFT_SCHEDULE": "0 0 4 1 * *", "AzureWebJobs.DriftMonthly.Disabled": "1",
 		"POLIS_STORE": config.Cosmos, "COSMOS__accountEndpoint": w.wire,
 		"POLIS_BLOBS": config.AzureBlobs, "BLOBS__blobServiceUri": w.stack.Blobs, "BLOBS__container": container,
 		"POLIS_BUS": config.ServiceBus, "SERVICEBUS__fullyQualifiedNamespace": standin.Namespace,
