@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -102,6 +103,7 @@ func (x *Exports) Resend(ctx context.Context, tenant string, from, to time.Time)
 	if err != nil {
 		return err
 	}
+	var failed error
 	for _, e := range all {
 		if e.Status != "waiting" || e.Created.Before(from) || !e.Created.Before(to) {
 			continue
@@ -110,11 +112,11 @@ func (x *Exports) Resend(ctx context.Context, tenant string, from, to time.Time)
 		if err == nil && !begun {
 			err = x.send(ctx, tenant, e.ID)
 		}
-		if err != nil {
-			return fmt.Errorf("sending again for an export: %w", err)
+		if err != nil { // the others go on
+			failed = errors.Join(failed, fmt.Errorf("sending again for an export: %w", err))
 		}
 	}
-	return nil
+	return failed
 }
 
 // begun reports whether there is a file in a folder.

@@ -214,11 +214,15 @@ func (m *Imports) wasBegun(ctx context.Context, tenant, id string) (bool, error)
 	return false, err
 }
 
+// lately is so many nights that one may fail to forget files.
+const lately = 3 * 24 * time.Hour
+
 // GiveUp records the tenant's imports that have waited since before then and never began as
 // failed, and forgets their files: a kill after one was recorded and before its message was sent
 // would leave it waiting for ever. To land it now would put its rows over what has come since, and
 // bring back who was erased; whoever sent it knows whether it should still hold. One that was
-// begun is being worked, or lies in the dead letters, from where it can be replayed.
+// begun is being worked, or lies in the dead letters, from where it can be replayed. Of one that
+// failed lately what a kill left goes too.
 func (m *Imports) GiveUp(ctx context.Context, tenant string, then time.Time) error {
 	all, err := m.List(ctx, tenant)
 	if err != nil {
@@ -226,7 +230,7 @@ func (m *Imports) GiveUp(ctx context.Context, tenant string, then time.Time) err
 	}
 	var failed error
 	for _, i := range all {
-		if i.Status == "completed" || !i.Created.Before(then) {
+		if i.Status == "completed" || !i.Created.Before(then) || i.Status == "failed" && i.Completed.Before(then.Add(-lately)) {
 			continue
 		}
 		worked := false

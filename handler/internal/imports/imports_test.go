@@ -356,6 +356,9 @@ func TestGivenUp(t *testing.T) {
 	if a, b := status(never.ID), status(begun.ID); a != "failed" || b != "waiting" {
 		t.Errorf("given up: %s, %s", a, b)
 	}
+	w.blobs.left = 0
+	must(t, w.GiveUp(t.Context(), "t", noon.AddDate(0, 0, 7))) // nothing is deleted every night for months
+	w.blobs.left = -1
 	must(t, w.Work(t.Context(), Request{"t", begun.ID}))
 	if b := status(begun.ID); b != "completed" {
 		t.Errorf("replayed: %s", b)

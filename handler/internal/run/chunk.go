@@ -23,6 +23,7 @@ import (
 // chunk is what a chunk that is done records of itself.
 type chunk struct {
 	Bucket int `json:"bucket"`
+	Before int `json:"retries_before,omitempty"` // what deliveries in vain may have spent: see Allowance
 	Tally
 	Actions int          `json:"actions_due"`
 	Care    int          `json:"care_due"`   // of these
@@ -68,8 +69,8 @@ func (r *Runs) Work(ctx context.Context, req ChunkRequest) error {
 		for range req.Before {
 			spent += allowance()
 		}
-		meter := store.NewMeter()
-		err := r.score(store.Allowing(store.Metered(ctx, meter), allowance()), t, run, req.Bucket, meter)
+		meter, before := store.NewMeter(), spent-req.Spent
+		err := r.score(store.Allowing(store.Metered(ctx, meter), allowance()), t, run, chunk{Bucket: req.Bucket, Before: before}, meter)
 		spent += int(meter.Retries.Load())
 		if err != nil {
 			// Where the lane cannot be passed on, that is what counts: a message that goes to the
@@ -120,7 +121,7 @@ func chunkDocument(kind string, run Run, bucket int) string {
 // score scores a bucket's customers in one pass and records the chunk as done. A
 // repeat after a kill finds what it wrote before by the run's mark and counts it as
 // changed by this run, so the tally is the same. The meter is the context's.
-func (r *Runs) score(ctx context.Context, t book.Tenant, run Run, bucket int, meter *store.Meter) error {
+func (r *Runs) score(ctx context.Context, t book.Tenant, run Run, c chunk, meter *store.Meter) error {
 	models, err := r.models.Version(ctx, t.ID, run.Model)
 	if err != nil {
 		return err
@@ -131,10 +132,9 @@ func (r *Runs) score(ctx context.Context, t book.Tenant, run Run, bucket int, me
 	}
 	w := &worker{
 		meter: meter,
-		runs:  r, run: run, scorer: scorer, out: r.book.Writer(t, bucket), started: r.now(),
+		runs:  r, run: run, scorer: scorer, out: r.book.Writer(t, c.Bucket), started: r.now(), done: c,
 		mark: scoring.RunMark(run.ID), set: scoring.NewSet(run.Engines...), tenant: t.ID,
 	}
-	w.done.Bucket = bucket
 	w.feedback = &models.Settings.Feedback
 	w.top = actions.NewTop(&w.feedback.List)
 	if w.set.Has(scoring.Defend) {
@@ -148,7 +148,7 @@ func (r *Runs) score(ctx context.Context, t book.Tenant, run Run, bucket int, me
 	}
 	var orphans []string
 	// What was written this second may be missed: it is scored by the next run.
-	for rel, err := range r.book.Relations(store.Stale(ctx), t, bucket, func(key string) { orphans = append(orphans, key) }) {
+	for rel, err := range r.book.Relations(store.Stale(ctx), t, c.Bucket, func(key string) { orphans = append(orphans, key) }) {
 		if err != nil {
 			return err
 		}

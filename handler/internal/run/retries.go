@@ -10,7 +10,7 @@ package run
 // The budget is shared out by lanes, each of which has it for its own chunks. A lane's
 // chunks come one after the other, so that the message that asks for one can say what those before
 // it spent: nothing is read or written for it, whatever instance works which. What a delivery
-// spent that was killed or given up is recorded nowhere: it is taken to be all that it might.
+// spent that was killed or given up is not known: it is taken to be all that it might.
 const RetriesPerChunk = 50
 
 // MostRetries are how many times one chunk may ask again though its lane have more left: a store
@@ -39,4 +39,4 @@ const RetriesPerShare = 5
 func toComplete(chunks int) int { return MostRetries + RetriesPerShare*chunks }
 
 // spent is what a chunk that is done took of its run's budget.
-func (c *chunk) spent() int { return int(c.Store.Retries - c.Store.Throttled) }
+func (c *chunk) spent() int { return c.Before + int(c.Store.Retries-c.Store.Throttled) }

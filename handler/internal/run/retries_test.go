@@ -132,7 +132,14 @@ func TestADeliveryAmongMany(t *testing.T) {
 			t.Errorf("after %d deliveries: %v", before, err)
 		}
 		docs.times = may / 2 // it writes twice: scores, and its record
+		tell := &told{Sender: f.runs.bus}
+		f.runs.bus = tell
 		must(t, f.runs.Work(t.Context(), req))
+		req.Before++
+		must(t, f.runs.Work(t.Context(), req)) // it was done, and was not settled
+		if s := tell.spent[2]; len(s) != 2 || s[0] != s[1] || before > 0 && s[0] < 2*RetriesPerChunk+(before-1)*FewestRetries {
+			t.Errorf("after %d deliveries the next is told of %v", before, s)
+		}
 	}
 }
 

@@ -284,6 +284,12 @@ type message struct {
 	spent      int // retries, by the chunks before it in its lane
 	deliveries int
 	waits      int // how often it was sent again for later
+	vain       int // retries that its deliveries before may have spent: all that they might
+}
+
+// allowance is how many retries a delivery has.
+func (g *message) allowance() int {
+	return run.Allowance(g.bucket, g.of.width, g.of.Buckets, g.spent+g.vain)
 }
 
 func (m *machine) send(t *tenant, bucket, spent int) {
@@ -293,8 +299,9 @@ func (m *machine) send(t *tenant, bucket, spent int) {
 	m.deliver()
 }
 
-// again puts a message back.
+// again puts back a message that was delivered in vain.
 func (m *machine) again(g *message) {
+	g.vain += g.allowance()
 	m.out.Redelivery++
 	m.queue = append(m.queue, g)
 	m.deliver()
@@ -460,7 +467,7 @@ func (m *machine) recorded(w *work) {
 	m.leave(w)
 	t.underWay--
 	if next, ok := run.Next(w.bucket, t.width, t.Buckets); ok {
-		m.send(t, next, w.spent+w.retries)
+		m.send(t, next, w.spent+w.vain+w.retries)
 	}
 	m.deliver()
 }
@@ -517,7 +524,7 @@ func (m *machine) try(w *work, attempt int, waited time.Duration, units, latency
 		case w.gone():
 		case wait < 0:
 			then()
-		case !again || !throttled && w.retries >= run.Allowance(w.bucket, w.of.width, w.of.Buckets, w.spent):
+		case !again || !throttled && w.retries >= w.allowance():
 			m.out.GivenUp++
 			m.leave(w)
 			m.later(w.message)
