@@ -117,7 +117,7 @@ func serve() error {
 	lists := actions.New(customers, docs)
 	traced := trace.Sender(queues)
 	runs := run.New(customers, docs, traced, models, lists, time.Now).WithWidth(quotas.Width)
-	loads := imports.New(customers, docs, blobs, traced, time.Now)
+	loads := imports.New(customers, docs, blobs, traced, lists, time.Now)
 	tables := exports.New(exports.NewMaker(customers, runs, lists, models, time.Now), docs, blobs, traced, time.Now).WithAfter(after)
 	runs = runs.WithExports(tables)
 	scores := scoring.NewService(customers, models, time.Now)

@@ -109,7 +109,7 @@ func newHouse(t *testing.T, tenants ...string) *house {
 	runs := run.New(b, docs, h.sent, models, lists, clock)
 	h.docs, h.blobs, h.models = docs, blobs, models
 	h.Services = Services{
-		Book: b, Runs: runs, Imports: imports.New(b, docs, blobs, h.sent, clock), Exports: exports.New(exports.NewMaker(b, runs, lists, models, clock), docs, blobs, h.sent, clock), Scores: scoring.NewService(b, models, clock),
+		Book: b, Runs: runs, Imports: imports.New(b, docs, blobs, h.sent, lists, clock), Exports: exports.New(exports.NewMaker(b, runs, lists, models, clock), docs, blobs, h.sent, clock), Scores: scoring.NewService(b, models, clock),
 		Decisions: decision.New(b, models, clock), Reports: watch.New(b, blobs, h.sent, models, clock), Bus: h.sent, Now: clock, Log: zerolog.New(&h.log),
 	}
 	handler := invoke.New(New(h.Services), deadletter.New(blobs, clock), invoke.NewBackoff(h.sent, Queues(), clock), zerolog.Nop())

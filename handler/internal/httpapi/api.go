@@ -69,6 +69,7 @@ type Imports interface {
 	Get(ctx context.Context, tenant, id string) (imports.Import, error)
 	List(ctx context.Context, tenant string) ([]imports.Import, error)
 	Report(ctx context.Context, tenant, id string) (io.ReadCloser, error)
+	Erasing(ctx context.Context, tenant, customer string) error
 }
 
 // Exports makes a tenant's tables, and gives them out.

@@ -94,7 +94,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, book: b, bus: queues, blobs: blobs}
 	lists := actions.New(b, docs)
 	w.runs = run.New(b, docs, queues, models, lists, now)
-	w.imports = imports.New(b, docs, blobs, queues, now)
+	w.imports = imports.New(b, docs, blobs, queues, lists, now)
 	w.exports = exports.New(exports.NewMaker(b, w.runs, lists, models, now), docs, blobs, queues, now)
 	w.reports = watch.New(b, blobs, queues, models, now)
 	quotas, err := quota.New(quota.Quota{Chunks: 32, Runs: 2, Imports: 2, Exports: 2, Requests: 100_000}, `{"slow": {"requests": 3}}`, now)
@@ -344,7 +344,10 @@ func TestTheMainJob(t *testing.T) {
 		t.Errorf("effects: %s", s)
 	}
 
+	media, body = upload(t, "as_of", "2026-03-31", "customers", "customer_id,birth_year\nB1,1980\n")
+	expect(202, w.do("key-one", "POST", "/api/v1/imports", media, body)) // it waits, and knows him
 	expect(204, w.do("key-one", "DELETE", "/api/v1/customers/B1", "", nil))
+	w.work()
 	expect(404, w.do("key-one", "GET", "/api/v1/customers/B1", "", nil))
 	expect(404, w.do("key-one", "GET", "/api/v1/customers/B1/scores", "", nil))
 	expect(404, w.do("key-one", "GET", "/api/v1/customers/B1/actions", "", nil))

@@ -51,21 +51,27 @@ type Upload interface {
 	NextPart() (*multipart.Part, error)
 }
 
+// Lists takes an erased customer off action lists.
+type Lists interface {
+	Forget(ctx context.Context, tenant, customer string) error
+}
+
 // Imports takes in, works and shows imports.
 type Imports struct {
 	book  *book.Book
 	store store.Store
 	blobs blob.Store
 	bus   bus.Sender
+	lists Lists
 	now   func() time.Time
 }
 
 // New is the imports into a book.
-func New(b *book.Book, s store.Store, blobs blob.Store, sender bus.Sender, now func() time.Time) *Imports {
-	if b == nil || s == nil || blobs == nil || sender == nil || now == nil {
+func New(b *book.Book, s store.Store, blobs blob.Store, sender bus.Sender, l Lists, now func() time.Time) *Imports {
+	if b == nil || s == nil || blobs == nil || sender == nil || l == nil || now == nil {
 		panic("imports: a dependency is missing")
 	}
-	return &Imports{b, s, blobs, sender, now}
+	return &Imports{b, s, blobs, sender, l, now}
 }
 
 func key(id string) string { return "import\x1f" + id }
@@ -356,12 +362,18 @@ func (m *Imports) Work(ctx context.Context, q Request) error {
 		if part {
 			why += "; a part of them may have landed"
 		}
+		if err := m.eraseAgain(ctx, t, i.ID); err != nil {
+			return err
+		}
 		return m.fail(ctx, t.ID, i.ID, why)
 	}
 	if _, err := m.blobs.Put(ctx, folder(t.ID, i.ID)+begun, strings.NewReader("")); err != nil {
 		return err
 	}
 	sum, err := m.load(ctx, t, i)
+	if erased := m.eraseAgain(ctx, t, i.ID); erased != nil {
+		return errors.Join(erased, err) // tried again, whatever came of the rest
+	}
 	switch {
 	case fault.Is(err, fault.NotFound): // another has recorded it, and is forgetting the files
 		now, lost := m.Get(ctx, t.ID, i.ID)
@@ -391,14 +403,14 @@ func (m *Imports) Work(ctx context.Context, q Request) error {
 	return m.forget(ctx, t.ID, i.ID)
 }
 
-// forget deletes an import's files.
+// forget deletes an import's files, and the notes of who was erased while it waited.
 func (m *Imports) forget(ctx context.Context, tenant, id string) error {
 	for _, file := range append(slices.Clone(files), begun) {
 		if err := m.blobs.Delete(ctx, folder(tenant, id)+file); err != nil {
 			return err
 		}
 	}
-	return nil
+	return m.forgetErased(ctx, tenant, id)
 }
 
 func detail(err error) string {

@@ -39,6 +39,7 @@ type world struct {
 	sent   []bus.Message
 	tenant book.Tenant
 	later  time.Duration // than noon
+	forgot []string      // who was taken off lists
 }
 
 // cut is a store that dies after so many writes; below zero it lives.
@@ -96,6 +97,12 @@ func (w *world) Send(_ context.Context, queue string, m ...bus.Message) error {
 	return nil
 }
 
+// Forget implements Lists.
+func (w *world) Forget(_ context.Context, tenant, customer string) error {
+	w.forgot = append(w.forgot, tenant+" "+customer)
+	return nil
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -114,7 +121,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{blobs: &clinging{Store: blobs, left: -1}, docs: &cut{Store: s}, tenant: book.Tenant{ID: "t", Buckets: 4}}
 	w.docs.left.Store(-1)
 	w.book = book.New(w.docs)
-	w.Imports = New(w.book, w.docs, w.blobs, w, func() time.Time { return noon.Add(w.later) })
+	w.Imports = New(w.book, w.docs, w.blobs, w, w, func() time.Time { return noon.Add(w.later) })
 	must(t, w.book.CreateTenant(t.Context(), w.tenant))
 	return w
 }
@@ -368,6 +375,61 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
+// TestErasedMeanwhile: who is erased while an import waits is not brought back by it, whatever it is killed at;
+// an import that is sent afterwards may bring him.
+func TestErasedMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	send := func() Request {
+		t.Helper()
+		i, err := w.Start(t.Context(), w.tenant, upload(t, customers))
+		must(t, err)
+		return Request{"t", i.ID}
+	}
+	there := func(id string) bool {
+		t.Helper()
+		_, ok, err := w.book.Place(t.Context(), w.tenant, id)
+		must(t, err)
+		return ok
+	}
+	notes := func() (n int) {
+		t.Helper()
+		for _, err := range w.docs.Scan(t.Context(), store.Partition{Tenant: "t", Bucket: store.Shared}, "import-erased", "") {
+			must(t, err)
+			n++
+		}
+		return n
+	}
+	must(t, w.Work(t.Context(), send()))
+	waiting := send()
+	must(t, w.Erasing(t.Context(), "t", "C1"))
+	_, err := w.book.Erase(t.Context(), w.tenant, "C1")
+	must(t, err)
+	if n := notes(); n != 1 {
+		t.Fatalf("%d notes", n)
+	}
+	killed := 0
+	for writes := int64(0); ; writes++ {
+		w.docs.left.Store(writes)
+		err := w.Work(t.Context(), waiting)
+		w.docs.left.Store(-1)
+		if err == nil {
+			break
+		}
+		killed++
+	}
+	if killed < 2 || there("C1") || !there("C2") || notes() != 0 || !slices.Contains(w.forgot, "t C1") {
+		t.Errorf("killed %d times: C1 %t, C2 %t, %d notes, off lists %v", killed, there("C1"), there("C2"), notes(), w.forgot)
+	}
+	must(t, w.Erasing(t.Context(), "t", "C2")) // nothing waits
+	if n := notes(); n != 0 {
+		t.Errorf("%d notes with no import", n)
+	}
+	must(t, w.Work(t.Context(), send()))
+	if !there("C1") {
+		t.Error("an import that was sent after the erasure does not bring him")
+	}
+}
+
 func TestWrongFiles(t *testing.T) {
 	for name, tc := range map[string]struct {
 		body, says string
@@ -483,7 +545,7 @@ func TestListIsNewestFirst(t *testing.T) {
 	var want []string
 	for k := range 3 {
 		at := noon.Add(time.Duration(k) * time.Second)
-		i, err := New(w.book, w.docs, w.blobs, w, func() time.Time { return at }).Start(t.Context(), w.tenant, upload(t, customers))
+		i, err := New(w.book, w.docs, w.blobs, w, w, func() time.Time { return at }).Start(t.Context(), w.tenant, upload(t, customers))
 		must(t, err)
 		want = append([]string{i.ID}, want...)
 	}
