@@ -71,7 +71,7 @@ func New(s Services) invoke.Functions {
 		f.Timers[capital(e)+"Nightly"] = func(ctx context.Context) error { return s.nightly(ctx, e == scoring.Engines[0]) }
 	}
 	f.Timers["DriftMonthly"] = s.monthly
-	f.Queues["ImportWork"] = work(s.Imports.Work)
+	f.Queues["ImportWork"] = s.load
 	f.Queues["ExportWork"] = work(s.Exports.Work)
 	f.Queues["RunChunks"] = s.chunk
 	return f
@@ -87,6 +87,14 @@ func work[T any](do func(context.Context, T) error) invoke.Queue {
 		}
 		return do(ctx, q)
 	}
+}
+
+// load works an import, which waits for those that were sent before it for as long as it is sent again for later.
+func (s Services) load(ctx context.Context, m invoke.Message) error {
+	return work(func(ctx context.Context, q imports.Request) error {
+		q.Waited = m.Tries >= invoke.MostWaits
+		return s.Imports.Work(ctx, q)
+	})(ctx, m)
 }
 
 // chunk works a chunk of a run, which has fewer retries the more often it came in vain.
@@ -198,11 +206,11 @@ const (
 	givenUp = 72 * time.Hour
 )
 
-// resend sends again for runs and exports that a kill left between their record and their message, under the
-// ids that the messages would have had, and gives up imports of that kind.
+// resend sends again for runs, imports and exports that a kill left between their record and their message, under
+// the ids that the messages would have had, and clears away what is left of imports.
 func (s Services) resend(ctx context.Context, tenant string) error {
 	from, to := s.Now().Add(-givenUp), s.Now().Add(-stuck)
-	return errors.Join(s.Runs.Resend(ctx, tenant, from, to), s.Imports.GiveUp(ctx, tenant, to), s.Exports.Resend(ctx, tenant, from, to))
+	return errors.Join(s.Runs.Resend(ctx, tenant, from, to), s.Imports.Resend(ctx, tenant, from, to), s.Imports.Tidy(ctx, tenant, to), s.Exports.Resend(ctx, tenant, from, to))
 }
 
 // untrained reports whether a tenant has no models yet; models that cannot be read must not go

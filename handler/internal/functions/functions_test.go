@@ -127,6 +127,9 @@ func TestEstate(t *testing.T) {
 		}
 		delete(want, topic.Name)
 	}
+	if days := fmt.Sprintf("P%dD", imports.Patience/(24*time.Hour)); needs.Bus.TimeToLive != days {
+		t.Errorf("messages are kept for %s, and imports wait for %s", needs.Bus.TimeToLive, days)
+	}
 	for name := range want {
 		t.Errorf("the estate has neither queue nor topic %s", name)
 	}

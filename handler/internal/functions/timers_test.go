@@ -355,13 +355,15 @@ func TestNeverSentFor(t *testing.T) {
 			}
 			break
 		}
-		if len(got) != 2 || got[0] != "a/2026-03-31-risk-1/0" || !strings.HasPrefix(got[1], "a/export/20260401T120000-") {
+		if len(got) != 3 || got[0] != "a/2026-03-31-risk-1/0" || !strings.HasPrefix(got[1], "a/20260401T120000-") || !strings.HasPrefix(got[2], "a/export/20260401T120000-") {
 			t.Errorf("night %d sends for %q", night, got)
 		}
-		all, err := h.Imports.List(t.Context(), "a")
-		must(t, err)
-		if len(all) != 2 || all[0].Status != "failed" || !strings.Contains(all[0].Detail, "send the files again") || all[1].Status != "completed" {
-			t.Errorf("night %d leaves imports %+v", night, all)
-		}
+	}
+	h.now = h.now.Add(imports.Patience)
+	must(t, New(h.Services).Timers["RiskNightly"](t.Context()))
+	all, err := h.Imports.List(t.Context(), "a")
+	must(t, err)
+	if len(all) != 2 || all[0].Status != "failed" || !strings.Contains(all[0].Detail, "send the files again") || all[1].Status != "completed" {
+		t.Errorf("in the end there are %+v", all)
 	}
 }

@@ -25,7 +25,7 @@ func (m *Imports) Erasing(ctx context.Context, tenant, customer string) error {
 			continue
 		}
 		err := m.store.Write(ctx, partition(tenant), []store.Op{{
-			Verb: store.Put, Document: store.Document{Key: erasedKey(i.ID) + customer, Body: []byte("{}"), Expires: i.Created.Add(keep)},
+			Verb: store.Put, Document: store.Document{Key: erasedKey(i.ID) + customer, Body: []byte("{}"), Expires: i.Created.Add(Keep)},
 		}})
 		if err != nil {
 			return fmt.Errorf("noting an erasure with an import: %w", err)

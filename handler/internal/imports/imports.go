@@ -30,8 +30,8 @@ import (
 // Queue is where work is asked for.
 const Queue = "imports"
 
-// keep is for how long an import and its report can be looked at.
-const keep = 90 * 24 * time.Hour
+// Keep is for how long an import and its report can be looked at.
+const Keep = 90 * 24 * time.Hour
 
 // Import is an import and what came of it.
 type Import struct {
@@ -80,17 +80,42 @@ func partition(tenant string) store.Partition {
 	return store.Partition{Tenant: tenant, Bucket: store.Shared}
 }
 
-func folder(tenant, id string) string { return "imports/" + tenant + "/" + id + "/" }
+func folder(tenant, id string) string { return prefix + tenant + "/" + id + "/" }
+
+// prefix is what the names of imports' files begin with.
+const prefix = "imports/"
+
+// report is the file with an import's findings.
+const report = "report.ndjson"
 
 // Request is the message that asks for the work.
 type Request struct {
 	Tenant string `json:"tenant"`
 	Import string `json:"import_id"`
+	Waited bool   `json:"-"` // it has waited long enough for those that were sent before it
 }
 
-// Start keeps what is sent and asks for the work. Nothing is there of an upload that
-// broke off but blobs that nobody names.
+// Start keeps what is sent and asks for the work. Nothing stays of an upload that broke off or is refused.
 func (m *Imports) Start(ctx context.Context, t book.Tenant, u Upload) (Import, error) {
+	i, err := m.keep(ctx, t, u)
+	if err != nil {
+		// Its caller may be gone. What cannot be deleted now is by the night: see Tidy.
+		lost, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer stop()
+		if left := m.forget(lost, t.ID, i.ID); left != nil {
+			err = errors.Join(err, left)
+		}
+		return Import{}, err
+	}
+	i.Created = m.now().UTC() // which of two was sent later goes by when it was here
+	if err := m.put(ctx, t.ID, i, store.Create, ""); err != nil {
+		return Import{}, err
+	}
+	return i, m.ask(ctx, t.ID, i.ID)
+}
+
+// keep keeps what is sent.
+func (m *Imports) keep(ctx context.Context, t book.Tenant, u Upload) (Import, error) {
 	now := m.now().UTC()
 	i := Import{ID: now.Format("20060102T150405") + "-" + strings.ToLower(rand.Text()[:8]), Status: "waiting", AsOf: portfolio.DateOf(now), Created: now}
 	seen := map[string]bool{}
@@ -100,20 +125,16 @@ func (m *Imports) Start(ctx context.Context, t book.Tenant, u Upload) (Import, e
 			break
 		}
 		if err != nil {
-			return Import{}, fault.Wrap(fault.Malformed, err, "reading the upload")
+			return i, fault.Wrap(fault.Malformed, err, "reading the upload")
 		}
 		if err := m.part(ctx, t, &i, p, seen); err != nil {
-			return Import{}, err
+			return i, err
 		}
 	}
 	if !seen["customers"] {
-		return Import{}, invalid("/customers", "is required")
+		return i, invalid("/customers", "is required")
 	}
-	i.Created = m.now().UTC() // which of two was sent later goes by when it was here
-	if err := m.put(ctx, t.ID, i, store.Create, ""); err != nil {
-		return Import{}, err
-	}
-	return i, m.ask(ctx, t.ID, i.ID)
+	return i, nil
 }
 
 func invalid(pointer, detail string) error {
@@ -195,18 +216,18 @@ func (m *Imports) put(ctx context.Context, tenant string, i Import, verb store.V
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "encoding an import")
 	}
-	return m.store.Write(ctx, partition(tenant), []store.Op{{Verb: verb, Document: store.Document{Key: key(i.ID), Body: body, ETag: etag, Expires: i.Created.Add(keep)}}})
+	return m.store.Write(ctx, partition(tenant), []store.Op{{Verb: verb, Document: store.Document{Key: key(i.ID), Body: body, ETag: etag, Expires: i.Created.Add(Keep)}}})
 }
 
 func (m *Imports) ask(ctx context.Context, tenant, id string) error {
-	body, err := json.Marshal(Request{tenant, id})
+	body, err := json.Marshal(Request{Tenant: tenant, Import: id})
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "encoding an import's request")
 	}
 	return m.bus.Send(ctx, Queue, bus.Message{ID: tenant + "/" + id, Body: body, ContentType: "application/json", Subject: "import"})
 }
 
-// begun is the name of an empty file that says that an import was begun.
+// begun is the name of an empty file that says that an import was begun: its message was sent.
 const begun = "begun"
 
 func (m *Imports) wasBegun(ctx context.Context, tenant, id string) (bool, error) {
@@ -220,37 +241,77 @@ func (m *Imports) wasBegun(ctx context.Context, tenant, id string) (bool, error)
 	return false, err
 }
 
-// lately is so many nights that one may fail to forget files.
-const lately = 3 * 24 * time.Hour
-
-// GiveUp records the tenant's imports that have waited since before then and never began as
-// failed, and forgets their files: a kill after one was recorded and before its message was sent
-// would leave it waiting for ever. To land it now would put its rows over what has come since, and
-// bring back who was erased; whoever sent it knows whether it should still hold. One that was
-// begun is being worked, or lies in the dead letters, from where it can be replayed. Of one that
-// failed lately what a kill left goes too.
-func (m *Imports) GiveUp(ctx context.Context, tenant string, then time.Time) error {
+// Resend sends again for the tenant's imports that were sent in a span of time and never began: a kill after one
+// was recorded and before its message was sent would leave it waiting for ever. One that was begun is being worked,
+// or lies in the dead letters, from where it can be replayed.
+func (m *Imports) Resend(ctx context.Context, tenant string, from, to time.Time) error {
 	all, err := m.List(ctx, tenant)
 	if err != nil {
 		return err
 	}
 	var failed error
 	for _, i := range all {
-		if i.Status == "completed" || !i.Created.Before(then) || i.Status == "failed" && i.Completed.Before(then.Add(-lately)) {
+		if i.Status != "waiting" || i.Created.Before(from) || !i.Created.Before(to) {
 			continue
 		}
-		worked := false
-		if i.Status == "waiting" {
-			worked, err = m.wasBegun(ctx, tenant, i.ID)
-		}
-		if err == nil && !worked { // of one that failed, files that a kill left
-			err = m.fail(ctx, tenant, i.ID, "it was not begun in time: send the files again, if they still hold")
+		worked, err := m.wasBegun(ctx, tenant, i.ID)
+		if err == nil && !worked {
+			err = m.ask(ctx, tenant, i.ID)
 		}
 		if err != nil { // the others go on
-			failed, err = errors.Join(failed, fmt.Errorf("giving up an import: %w", err)), nil
+			failed = errors.Join(failed, fmt.Errorf("sending again for an import: %w", err))
 		}
 	}
 	return failed
+}
+
+// Patience is how long an import waits: as long as the queue keeps its message (estate.json, timeToLive). Nobody
+// sends for it any more then, but who replays it from the dead letters.
+const Patience = 14 * 24 * time.Hour
+
+// Tidy records as failed those of the tenant's imports that were never begun in all of Patience, and deletes files of
+// before then that no import needs any more: those of uploads that a kill cut off, of imports that have ended, and of
+// some whose record has expired.
+func (m *Imports) Tidy(ctx context.Context, tenant string, then time.Time) error {
+	all, err := m.List(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	status := map[string]string{}
+	var failed error
+	for _, i := range all {
+		status[i.ID] = i.Status
+		if i.Status != "waiting" || !i.Created.Before(m.now().Add(-Patience)) {
+			continue
+		}
+		worked, err := m.wasBegun(ctx, tenant, i.ID)
+		if err == nil && !worked {
+			err = m.fail(ctx, tenant, i.ID, "it was not begun in time: send the files again, if they still hold")
+		}
+		if err != nil { // the others go on
+			failed = errors.Join(failed, fmt.Errorf("giving up an import: %w", err))
+		}
+	}
+	return errors.Join(failed, m.sweep(ctx, tenant, then, status))
+}
+
+// sweep deletes the files of before then that no import needs.
+func (m *Imports) sweep(ctx context.Context, tenant string, then time.Time, status map[string]string) error {
+	all := prefix + tenant + "/"
+	for info, err := range m.blobs.List(ctx, all) {
+		if err != nil {
+			return fmt.Errorf("looking for files of imports: %w", err)
+		}
+		id, name, _ := strings.Cut(strings.TrimPrefix(info.Name, all), "/")
+		s, known := status[id]
+		if !info.Modified.Before(then) || known && (s == "waiting" || name == report) {
+			continue
+		}
+		if err := m.blobs.Delete(ctx, info.Name); err != nil {
+			return fmt.Errorf("deleting a file that no import needs: %w", err)
+		}
+	}
+	return nil
 }
 
 // fail records an import that waits as failed, and forgets its files.
@@ -270,13 +331,22 @@ func (m *Imports) fail(ctx context.Context, tenant, id, why string) error {
 	return m.forget(ctx, tenant, id)
 }
 
-// overtaken reports whether an import that was sent later has landed.
-func (m *Imports) overtaken(ctx context.Context, tenant string, i Import) (bool, error) {
+// turn says where an import stands among those that are as of the same date, of whose rows the later written are the
+// later version, whoever wrote them: whether one that was sent before it has not landed yet, and whether one that was
+// sent after it has. Those of other dates are in its way in no order: their versions are told apart by date.
+func (m *Imports) turn(ctx context.Context, tenant string, i Import) (early, late bool, err error) {
 	all, err := m.List(ctx, tenant)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
-	return slices.ContainsFunc(all, func(o Import) bool { return o.Status == "completed" && o.Created.After(i.Created) }), nil
+	for _, o := range all {
+		if o.ID == i.ID || o.AsOf != i.AsOf {
+			continue
+		}
+		early = early || o.Status == "waiting" && o.Created.Before(i.Created)
+		late = late || o.Status == "completed" && o.Created.After(i.Created)
+	}
+	return early, late, nil
 }
 
 // Get finds an import.
@@ -328,7 +398,7 @@ func (m *Imports) Report(ctx context.Context, tenant, id string) (io.ReadCloser,
 	if err != nil {
 		return nil, err
 	}
-	r, _, err := m.blobs.Open(ctx, folder(tenant, i.ID)+"report.ndjson")
+	r, _, err := m.blobs.Open(ctx, folder(tenant, i.ID)+report)
 	if fault.Is(err, fault.NotFound) {
 		return nil, fault.New(fault.NotFound, "the import has no report yet")
 	}
@@ -339,6 +409,14 @@ func (m *Imports) Report(ctx context.Context, tenant, id string) (io.ReadCloser,
 // Repeated after a kill it begins anew, and what had landed costs no write. Where two are at
 // it, since one lost its lock, what the first of them records stands.
 func (m *Imports) Work(ctx context.Context, q Request) error {
+	// Before anything else that may fail: what was tried in vain is not taken for what was never sent.
+	part, err := m.wasBegun(ctx, q.Tenant, q.Import)
+	if err == nil && !part {
+		_, err = m.blobs.Put(ctx, folder(q.Tenant, q.Import)+begun, strings.NewReader(""))
+	}
+	if err != nil {
+		return fmt.Errorf("beginning an import: %w", err)
+	}
 	t, err := m.book.Tenant(ctx, q.Tenant)
 	if err != nil {
 		return err
@@ -350,14 +428,11 @@ func (m *Imports) Work(ctx context.Context, q Request) error {
 	if i.Status != "waiting" {
 		return m.forget(ctx, t.ID, i.ID) // killed before all were forgotten
 	}
-	// An old import that begins late, after a fault, must not lie over a newer one.
-	if late, err := m.overtaken(ctx, t.ID, i); err != nil {
+	early, late, err := m.turn(ctx, t.ID, i)
+	switch {
+	case err != nil:
 		return err
-	} else if late {
-		part, err := m.wasBegun(ctx, t.ID, i.ID)
-		if err != nil {
-			return err
-		}
+	case late: // it must not lie over what is newer
 		why := "files that were sent later have landed already: send these again, if they still hold"
 		if part {
 			why += "; a part of them may have landed"
@@ -366,9 +441,8 @@ func (m *Imports) Work(ctx context.Context, q Request) error {
 			return err
 		}
 		return m.fail(ctx, t.ID, i.ID, why)
-	}
-	if _, err := m.blobs.Put(ctx, folder(t.ID, i.ID)+begun, strings.NewReader("")); err != nil {
-		return err
+	case early && !q.Waited:
+		return fault.New(fault.Unavailable, "an import that was sent before this one, as of the same date, has not landed yet")
 	}
 	sum, err := m.load(ctx, t, i)
 	if erased := m.eraseAgain(ctx, t, i.ID); erased != nil {
@@ -453,14 +527,14 @@ func (m *Imports) load(ctx context.Context, t book.Tenant, i Import) (_ intake.S
 			}
 		}
 	}
-	var report bytes.Buffer
+	var findings bytes.Buffer
 	sum, err := intake.Import(ctx, m.book, intake.Options{
-		Tenant: t.ID, AsOf: i.AsOf, Files: tables, Enrichment: values, Overrides: written, Scratch: scratch, Report: &capped{b: &report},
+		Tenant: t.ID, AsOf: i.AsOf, Files: tables, Enrichment: values, Overrides: written, Scratch: scratch, Report: &capped{b: &findings},
 	})
 	if err != nil {
 		return sum, err
 	}
-	_, err = m.blobs.Put(ctx, folder(t.ID, i.ID)+"report.ndjson", &report)
+	_, err = m.blobs.Put(ctx, folder(t.ID, i.ID)+report, &findings)
 	return sum, err
 }
 

@@ -46,6 +46,14 @@ type world struct {
 type cut struct {
 	store.Store
 	left atomic.Int64
+	away atomic.Bool // it answers nobody
+}
+
+func (c *cut) Get(ctx context.Context, p store.Partition, key string) (store.Document, error) {
+	if c.away.Load() {
+		return store.Document{}, fault.New(fault.Unavailable, "away")
+	}
+	return c.Store.Get(ctx, p, key)
 }
 
 func (c *cut) Write(ctx context.Context, p store.Partition, ops []store.Op) error {
@@ -166,7 +174,7 @@ func TestAnImport(t *testing.T) {
 	}
 	var q Request
 	must(t, json.Unmarshal(w.sent[0].Body, &q))
-	if len(w.sent) != 1 || q != (Request{"t", i.ID}) || w.sent[0].ID != "t/"+i.ID {
+	if len(w.sent) != 1 || q != (Request{Tenant: "t", Import: i.ID}) || w.sent[0].ID != "t/"+i.ID {
 		t.Errorf("asked for: %+v", w.sent)
 	}
 	if _, err := w.Report(t.Context(), "t", i.ID); !fault.Is(err, fault.NotFound) {
@@ -204,11 +212,11 @@ func TestNothingOfTheFilesStays(t *testing.T) {
 		i, err := w.Start(t.Context(), w.tenant, upload(t, customers, policies))
 		must(t, err)
 		w.blobs.left = n
-		if err := w.Work(t.Context(), Request{"t", i.ID}); !fault.Is(err, fault.Unavailable) {
+		if err := w.Work(t.Context(), Request{Tenant: "t", Import: i.ID}); !fault.Is(err, fault.Unavailable) {
 			t.Fatalf("killed before delete %d: %v", n, err)
 		}
 		w.blobs.left = -1
-		must(t, w.Work(t.Context(), Request{"t", i.ID}))
+		must(t, w.Work(t.Context(), Request{Tenant: "t", Import: i.ID}))
 		if got := w.files(t); !slices.Equal(got, []string{"report.ndjson"}) {
 			t.Errorf("killed before delete %d: left are %v", n, got)
 		}
@@ -221,7 +229,7 @@ func TestNotToBeGuessed(t *testing.T) {
 	ambiguous := part{"policies", "policy_id;customer_id;branch;start_date;annual_premium;status\nP1;C1;motor;01-02-2024;1.234;active\n"}
 	i, err := w.Start(t.Context(), w.tenant, upload(t, customers, ambiguous, part{"decimal", "comma"}, part{"dates", "dutch"}))
 	must(t, err)
-	must(t, w.Work(t.Context(), Request{"t", i.ID}))
+	must(t, w.Work(t.Context(), Request{Tenant: "t", Import: i.ID}))
 	r, err := w.book.Customer(t.Context(), w.tenant, "C1")
 	must(t, err)
 	if p := r.Aggregate.Policies[0]; p.AnnualPremium != 1_234_00 || p.StartDate != portfolio.MustDate(2024, 2, 1) {
@@ -229,7 +237,7 @@ func TestNotToBeGuessed(t *testing.T) {
 	}
 	i, err = w.Start(t.Context(), w.tenant, upload(t, customers, ambiguous, part{"delimiter", ","}))
 	must(t, err)
-	must(t, w.Work(t.Context(), Request{"t", i.ID}))
+	must(t, w.Work(t.Context(), Request{Tenant: "t", Import: i.ID}))
 	if i, err = w.Get(t.Context(), "t", i.ID); err != nil || i.Status != "failed" || !strings.Contains(i.Detail, "policy_id") {
 		t.Errorf("%+v, %v", i, err)
 	}
@@ -243,7 +251,7 @@ func TestKilledAnywhere(t *testing.T) {
 		i, err := w.Start(t.Context(), w.tenant, upload(t, customers, policies))
 		must(t, err)
 		w.docs.left.Store(n)
-		err = w.Work(t.Context(), Request{"t", i.ID})
+		err = w.Work(t.Context(), Request{Tenant: "t", Import: i.ID})
 		w.docs.left.Store(-1)
 		if err != nil {
 			if !fault.Is(err, fault.Unavailable) {
@@ -252,7 +260,7 @@ func TestKilledAnywhere(t *testing.T) {
 			if i, err := w.Get(t.Context(), "t", i.ID); err != nil || i.Status != "waiting" {
 				t.Errorf("killed before write %d: %+v, %v", n, i, err)
 			}
-			must(t, w.Work(t.Context(), Request{"t", i.ID}))
+			must(t, w.Work(t.Context(), Request{Tenant: "t", Import: i.ID}))
 		}
 		done, gone := w.Get(t.Context(), "t", i.ID)
 		must(t, gone)
@@ -282,8 +290,8 @@ func TestTwoAtOnce(t *testing.T) {
 		w := newWorld(t)
 		i, err := w.Start(t.Context(), w.tenant, upload(t, customers, policies))
 		must(t, err)
-		at(w, func() { must(t, w.Work(t.Context(), Request{"t", i.ID})) })
-		if err := w.Work(t.Context(), Request{"t", i.ID}); err != nil {
+		at(w, func() { must(t, w.Work(t.Context(), Request{Tenant: "t", Import: i.ID})) })
+		if err := w.Work(t.Context(), Request{Tenant: "t", Import: i.ID}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		done, err := w.Get(t.Context(), "t", i.ID)
@@ -294,7 +302,6 @@ func TestTwoAtOnce(t *testing.T) {
 	}
 }
 
-// TestWrongFiles end as failed, once: another try would say the same.
 // TestOvertaken: an import that comes late does not lie over one that was sent after it, and brings nobody back.
 func TestOvertaken(t *testing.T) {
 	w := newWorld(t)
@@ -311,6 +318,7 @@ func TestOvertaken(t *testing.T) {
 		t.Helper()
 		var q Request
 		must(t, json.Unmarshal(m.Body, &q))
+		q.Waited = true
 		must(t, w.Work(t.Context(), q))
 	}
 	work(w.sent[0])
@@ -330,48 +338,120 @@ func TestOvertaken(t *testing.T) {
 	}
 }
 
-// TestGivenUp: an import that never began is given up, with its files; one that began waits in the dead letters,
-// and a replay lands it. Files that a kill left of one that failed are forgotten too.
-func TestGivenUp(t *testing.T) {
+// TestInTurn: of imports as of one date each waits for those that were sent before it, so that a passing fault does
+// not turn their order; when it has waited long enough it goes on. Another date is another version, in any order.
+func TestInTurn(t *testing.T) {
+	for _, tc := range []struct {
+		name, of string
+		waited   bool
+		waits    bool
+		first    string // what becomes of it afterwards
+	}{
+		{"of the same date", "2026-03-30", false, true, "completed"},
+		{"that has waited", "2026-03-30", true, false, "failed"},
+		{"of another date", "2026-03-31", false, false, "completed"},
+	} {
+		w := newWorld(t)
+		first, err := w.Start(t.Context(), w.tenant, upload(t, part{"as_of", "2026-03-30"}, customers))
+		must(t, err)
+		w.later = time.Second
+		second, err := w.Start(t.Context(), w.tenant, upload(t, part{"as_of", tc.of}, part{"customers", "customer_id,birth_year\nD1,1980\n"}))
+		must(t, err)
+		w.docs.left.Store(2) // it lands in part
+		if err := w.Work(t.Context(), Request{Tenant: "t", Import: first.ID}); !fault.Is(err, fault.Unavailable) {
+			t.Fatal(err)
+		}
+		w.docs.left.Store(-1)
+		later := Request{Tenant: "t", Import: second.ID, Waited: tc.waited}
+		if err := w.Work(t.Context(), later); (err != nil) != tc.waits || tc.waits && !fault.Is(err, fault.Unavailable) {
+			t.Errorf("an import %s: %v", tc.name, err)
+		}
+		must(t, w.Work(t.Context(), Request{Tenant: "t", Import: first.ID}))
+		must(t, w.Work(t.Context(), later))
+		for id, want := range map[string]string{first.ID: tc.first, second.ID: "completed"} {
+			if i, err := w.Get(t.Context(), "t", id); err != nil || i.Status != want || want == "failed" && !strings.Contains(i.Detail, "a part") {
+				t.Errorf("an import %s: %+v, %v", tc.name, i, err)
+			}
+		}
+	}
+}
+
+// TestNeverBegun: an import whose message was never sent is sent for again, and given up when its message would
+// have expired. One that was tried in vain lies in the dead letters, whatever it failed at, and a replay lands it.
+func TestNeverBegun(t *testing.T) {
 	w := newWorld(t)
 	never, err := w.Start(t.Context(), w.tenant, upload(t, customers))
 	must(t, err)
 	w.later = time.Minute
-	begun, err := w.Start(t.Context(), w.tenant, upload(t, customers))
+	tried, err := w.Start(t.Context(), w.tenant, upload(t, customers))
 	must(t, err)
-	w.docs.left.Store(0)
-	if err := w.Work(t.Context(), Request{"t", begun.ID}); !fault.Is(err, fault.Unavailable) {
+	w.docs.away.Store(true)
+	if err := w.Work(t.Context(), Request{Tenant: "t", Import: tried.ID}); !fault.Is(err, fault.Unavailable) {
 		t.Fatal(err)
 	}
-	w.docs.left.Store(-1)
+	w.docs.away.Store(false)
+	for _, tc := range []struct {
+		from, to time.Duration
+		sent     int
+	}{{-time.Hour, 0, 0}, {-time.Hour, time.Hour, 1}, {time.Second, time.Hour, 0}} {
+		w.sent = nil
+		must(t, w.Resend(t.Context(), "t", noon.Add(tc.from), noon.Add(tc.to)))
+		if len(w.sent) != tc.sent || tc.sent > 0 && w.sent[0].ID != "t/"+never.ID {
+			t.Errorf("sent again: %+v", w.sent)
+		}
+	}
 	status := func(id string) string {
 		t.Helper()
 		i, err := w.Get(t.Context(), "t", id)
 		must(t, err)
 		return i.Status
 	}
-	must(t, w.GiveUp(t.Context(), "t", noon)) // neither had waited long enough
-	if a, b := status(never.ID), status(begun.ID); a != "waiting" || b != "waiting" {
+	written := time.Now().Add(time.Hour) // after all files
+	must(t, w.Tidy(t.Context(), "t", written))
+	if a, b := status(never.ID), status(tried.ID); a != "waiting" || b != "waiting" {
 		t.Errorf("too early: %s, %s", a, b)
 	}
+	w.later = Patience + time.Hour
 	w.blobs.left = 0
-	if err := w.GiveUp(t.Context(), "t", noon.Add(time.Hour)); !fault.Is(err, fault.Unavailable) {
+	if err := w.Tidy(t.Context(), "t", written); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("killed before its files were forgotten: %v", err)
 	}
 	w.blobs.left = -1
-	must(t, w.GiveUp(t.Context(), "t", noon.Add(time.Hour)))
-	if a, b := status(never.ID), status(begun.ID); a != "failed" || b != "waiting" {
+	must(t, w.Tidy(t.Context(), "t", written))
+	if a, b := status(never.ID), status(tried.ID); a != "failed" || b != "waiting" {
 		t.Errorf("given up: %s, %s", a, b)
 	}
-	w.blobs.left = 0
-	must(t, w.GiveUp(t.Context(), "t", noon.AddDate(0, 0, 7))) // nothing is deleted every night for months
-	w.blobs.left = -1
-	must(t, w.Work(t.Context(), Request{"t", begun.ID}))
-	if b := status(begun.ID); b != "completed" {
+	must(t, w.Work(t.Context(), Request{Tenant: "t", Import: tried.ID}))
+	if b := status(tried.ID); b != "completed" {
 		t.Errorf("replayed: %s", b)
 	}
+	must(t, w.Tidy(t.Context(), "t", written))
 	if got := w.files(t); !slices.Equal(got, []string{"report.ndjson"}) {
 		t.Errorf("left are %v", got)
+	}
+}
+
+// TestRefusedUploads leave no file, which no record would name; what a kill leaves of one goes at night.
+func TestRefusedUploads(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.Start(t.Context(), w.tenant, upload(t, customers, policies, part{"as_off", "2026-03-31"})); !fault.Is(err, fault.Invalid) {
+		t.Fatal(err)
+	}
+	if got := w.files(t); len(got) > 0 {
+		t.Errorf("left are %v", got)
+	}
+	w.blobs.left = 0
+	if _, err := w.Start(t.Context(), w.tenant, upload(t, policies)); !fault.Is(err, fault.Invalid) {
+		t.Fatal(err)
+	}
+	w.blobs.left = -1
+	must(t, w.Tidy(t.Context(), "t", time.Now().Add(-time.Hour))) // one that is being sent
+	if got := w.files(t); !slices.Equal(got, []string{"policies"}) {
+		t.Errorf("too early: %v", got)
+	}
+	must(t, w.Tidy(t.Context(), "t", time.Now().Add(time.Hour)))
+	if got := w.files(t); len(got) > 0 {
+		t.Errorf("at night: %v", got)
 	}
 }
 
@@ -383,7 +463,7 @@ func TestErasedMeanwhile(t *testing.T) {
 		t.Helper()
 		i, err := w.Start(t.Context(), w.tenant, upload(t, customers))
 		must(t, err)
-		return Request{"t", i.ID}
+		return Request{Tenant: "t", Import: i.ID}
 	}
 	there := func(id string) bool {
 		t.Helper()
@@ -430,6 +510,7 @@ func TestErasedMeanwhile(t *testing.T) {
 	}
 }
 
+// TestWrongFiles end as failed, once: another try would say the same.
 func TestWrongFiles(t *testing.T) {
 	for name, tc := range map[string]struct {
 		body, says string
@@ -442,7 +523,7 @@ func TestWrongFiles(t *testing.T) {
 		w := newWorld(t)
 		i, err := w.Start(t.Context(), w.tenant, upload(t, part{"customers", tc.body}))
 		must(t, err)
-		if err := w.Work(t.Context(), Request{"t", i.ID}); err != nil {
+		if err := w.Work(t.Context(), Request{Tenant: "t", Import: i.ID}); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
@@ -460,7 +541,7 @@ func TestEnrichment(t *testing.T) {
 		t.Helper()
 		i, err := w.Start(t.Context(), w.tenant, upload(t, part{"enrichment", values}, customers, policies))
 		must(t, err)
-		must(t, w.Work(t.Context(), Request{"t", i.ID}))
+		must(t, w.Work(t.Context(), Request{Tenant: "t", Import: i.ID}))
 		i, err = w.Get(t.Context(), "t", i.ID)
 		must(t, err)
 		return i
@@ -561,10 +642,10 @@ func TestListIsNewestFirst(t *testing.T) {
 	if _, err := w.Get(t.Context(), "other", want[0]); !fault.Is(err, fault.NotFound) {
 		t.Errorf("another tenant's import: %v", err)
 	}
-	if err := w.Work(t.Context(), Request{"nobody", want[0]}); !fault.Is(err, fault.NotFound) {
+	if err := w.Work(t.Context(), Request{Tenant: "nobody", Import: want[0]}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("work for a tenant that is not there: %v", err)
 	}
-	if err := w.Work(t.Context(), Request{"t", "nothing"}); !fault.Is(err, fault.NotFound) {
+	if err := w.Work(t.Context(), Request{Tenant: "t", Import: "nothing"}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("work that nobody asked for: %v", err)
 	}
 }
@@ -575,7 +656,7 @@ func TestNamesOfBranches(t *testing.T) {
 	for table, status := range map[string]string{"name,branch\nmotor,life\n": "failed", "name,branch\nZorg Plus,life\n": "completed"} {
 		i, err := w.Start(t.Context(), w.tenant, upload(t, part{"branches", table}, customers, policies))
 		must(t, err)
-		must(t, w.Work(t.Context(), Request{"t", i.ID}))
+		must(t, w.Work(t.Context(), Request{Tenant: "t", Import: i.ID}))
 		if i, err = w.Get(t.Context(), "t", i.ID); err != nil || i.Status != status || status == "failed" && !strings.Contains(i.Detail, "branches line 2") {
 			t.Errorf("%+v, %v", i, err)
 		}
