@@ -48,7 +48,7 @@ func TestWhatDiffers(t *testing.T) {
 		{"the same", []doc{{"done\x1fr", summary, ""}, {page, `[{"scored_at":"a"}]`, ""}}, map[string]string{"1": summary}, true},
 		{
 			"at another time", []doc{
-				{"done\x1fr", `{"completed_at":"2027","elapsed_seconds":0,"store":{"retries":0,"x":1},"scored":17}`, `,"_ts":1`},
+				{"done\x1fr", `{"completed_at":"2027","retries_before":100,"elapsed_seconds":0,"store":{"retries":0,"x":1},"scored":17}`, `,"_ts":1`},
 				{strings.ReplaceAll(page, "0123", "cdef"), `[{"scored_at":"b"}]`, ""},
 			}, map[string]string{"1": strings.ReplaceAll(summary, "10:00", "11:00")}, true,
 		},
