@@ -36,6 +36,7 @@ func main() {
 	customers := flag.Int("customers", 20000, "customers of the book")
 	seed := flag.Uint64("seed", 1, "of the first run; the next has the next")
 	root := flag.String("root", "bin/standins/dist", "staged app whose handler finds the stand-ins")
+	polis := flag.String("polis", "bin/standins/polis", "command line that finds the stand-ins, by which the book is made")
 	during := flag.Duration("peak", 0, "instead, how long to have the handler do everything at once, undisturbed, to see what memory it takes")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -45,9 +46,9 @@ func main() {
 	if err == nil {
 		if *during > 0 {
 			name = "peak"
-			err = measure(ctx, dir, *root, *customers, *during)
+			err = measure(ctx, dir, *root, *polis, *customers, *during)
 		} else {
-			err = test(ctx, dir, *root, *runs, *customers, *seed)
+			err = test(ctx, dir, *root, *polis, *runs, *customers, *seed)
 		}
 	}
 	if err != nil {
@@ -65,8 +66,8 @@ func main() {
 // fewBuckets make chunks of thousands of customers, as those of a large book are.
 const fewBuckets = 2
 
-func measure(ctx context.Context, dir, root string, customers int, during time.Duration) (err error) {
-	w, err := open(ctx, dir, root, customers, fewBuckets)
+func measure(ctx context.Context, dir, root, polis string, customers int, during time.Duration) (err error) {
+	w, err := open(ctx, dir, root, polis, customers, fewBuckets)
 	if err != nil {
 		return err
 	}
@@ -75,9 +76,9 @@ func measure(ctx context.Context, dir, root string, customers int, during time.D
 	return w.peak(ctx, during)
 }
 
-func test(ctx context.Context, dir, root string, runs, customers int, seed uint64) (err error) {
+func test(ctx context.Context, dir, root, polis string, runs, customers int, seed uint64) (err error) {
 	started := time.Now()
-	w, err := open(ctx, dir, root, customers, book.DefaultBuckets)
+	w, err := open(ctx, dir, root, polis, customers, book.DefaultBuckets)
 	if err != nil {
 		return err
 	}

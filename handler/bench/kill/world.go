@@ -7,13 +7,17 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -28,18 +32,13 @@ import (
 	"polis/handler/internal/bus/servicebus"
 	"polis/handler/internal/caller"
 	"polis/handler/internal/config"
-	"polis/handler/internal/intake"
 	"polis/handler/internal/localhost"
-	"polis/handler/internal/portfolio"
-	"polis/handler/internal/registry"
 	"polis/handler/internal/sample"
 	"polis/handler/internal/standin"
 	"polis/handler/internal/store"
 	"polis/handler/internal/store/cosmos"
 	"polis/handler/internal/store/cosmos/cosmosfake"
 	"polis/handler/internal/store/sqlite"
-	"polis/handler/internal/train"
-	"polis/handler/internal/watch"
 	"polis/infra/estate"
 )
 
@@ -51,6 +50,7 @@ const (
 // world is the stand-ins, and a book that was imported, trained and run once.
 type world struct {
 	dir, root string
+	polis     string // the command line
 	estate    *estate.Estate
 	account   *cosmosfake.Account
 	stack     *standin.Stack
@@ -71,8 +71,8 @@ type world struct {
 	completed atomic.Int64
 }
 
-func open(ctx context.Context, dir, root string, customers, buckets int) (_ *world, err error) {
-	w := &world{dir: dir, root: root, account: &cosmosfake.Account{}, key: rand.Text()}
+func open(ctx context.Context, dir, root, polis string, customers, buckets int) (_ *world, err error) {
+	w := &world{dir: dir, root: root, polis: polis, account: &cosmosfake.Account{}, key: rand.Text()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.close())
@@ -216,27 +216,29 @@ func (w *world) kill(p *plan) {
 	}
 }
 
-// fill makes a book, imports it and trains its models.
+// fill makes a tenant, its book and its models as who operates Polis does: from the command line.
 func (w *world) fill(ctx context.Context, customers, buckets int) error {
 	tables := filepath.Join(w.dir, "sample")
 	if _, err := sample.Write(ctx, sample.Options{Customers: customers, Seed: 1, AsOf: asOf.String(), Dir: tables}); err != nil {
 		return err
 	}
-	b := book.New(w.docs)
-	w.tenant = book.Tenant{ID: tenantID, Buckets: buckets, Created: time.Unix(0, 0).UTC()}
-	if err := b.CreateTenant(ctx, w.tenant); err != nil {
-		return err
-	}
-	files := map[portfolio.Table]intake.Source{}
-	for _, t := range portfolio.Tables {
-		path := filepath.Join(tables, t.String()+".csv")
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
+	for _, args := range [][]string{
+		{"import", tables, "--azure", "--tenant", tenantID, "--buckets", strconv.Itoa(buckets), "--as-of", asOf.String()},
+		{"train", "--azure", "--tenant", tenantID, "--as-of", before.String()},
+	} {
+		c := exec.CommandContext(ctx, w.polis, args...)
+		c.Stdout, c.Stderr = w.log, w.log
+		c.Env = append(os.Environ(), "POLIS_DATA_DIR="+w.dir)
+		for name, value := range w.settings(w.quiet) {
+			c.Env = append(c.Env, name+"="+value)
 		}
-		files[t] = intake.Source{Name: t.String(), Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(path) }}
+		if err := c.Run(); err != nil {
+			return fmt.Errorf("polis %s: %w", args[0], err)
+		}
 	}
-	if _, err := intake.Import(ctx, b, intake.Options{Tenant: tenantID, AsOf: asOf, Files: files, Scratch: w.dir}); err != nil {
+	b := book.New(w.docs)
+	var err error
+	if w.tenant, err = b.Tenant(ctx, tenantID); err != nil {
 		return err
 	}
 	for p, err := range b.Places(ctx, w.tenant, 0) {
@@ -245,26 +247,26 @@ func (w *world) fill(ctx context.Context, customers, buckets int) error {
 		}
 		w.ids = append(w.ids, p.ID)
 	}
-	m, err := train.Fit(ctx, watch.Relations(b, w.tenant), train.Options{AsOf: before, Ends: w.tenant.EndTable()})
-	if err != nil {
-		return err
-	}
-	if err := registry.New(w.blobs, time.Now).Publish(ctx, tenantID, m); err != nil {
-		return err
-	}
 	return writeJSON(filepath.Join(w.dir, "keys.json"), []caller.Key{{SHA256: caller.Digest(w.key), Tenant: tenantID, Roles: caller.Roles}})
+}
+
+// settings are those by which the handler and the command line find what plays Azure's part.
+func (w *world) settings(documents string) map[string]string {
+	return map[string]string{
+		"AZURE_FUNCTIONS_ENVIRONMENT": "Development", "POLIS_STANDINS": w.dir,
+		"POLIS_STORE": config.Cosmos, "COSMOS__accountEndpoint": documents,
+		"POLIS_BLOBS": config.AzureBlobs, "BLOBS__blobServiceUri": w.stack.Blobs, "BLOBS__container": container,
+		"POLIS_BUS": config.ServiceBus, "SERVICEBUS__fullyQualifiedNamespace": standin.Namespace,
+	}
 }
 
 // newHost is the Functions host with a handler that has every adapter in place.
 func (w *world) newHost(broker bus.Broker, state *sqlite.Store) (*localhost.Host, error) {
-	settings := map[string]string{
-		"AZURE_FUNCTIONS_ENVIRONMENT": "Development", "POLIS_DEV_KEYS_FILE": filepath.Join(w.dir, "keys.json"),
-		"POLIS_STANDINS": w.dir, "POLIS_QUOTA_REQUESTS": "1000000",
+	settings := w.settings(w.wire)
+	maps.Copy(settings, map[string]string{
+		"POLIS_DEV_KEYS_FILE": filepath.Join(w.dir, "keys.json"), "POLIS_QUOTA_REQUESTS": "1000000",
 		"POLIS_EXPORT_AFTER_RUNS": `{"` + tenantID + `": []}`, "DRIFT_SCHEDULE": "0 0 4 1 * *", "AzureWebJobs.DriftMonthly.Disabled": "1",
-		"POLIS_STORE": config.Cosmos, "COSMOS__accountEndpoint": w.wire,
-		"POLIS_BLOBS": config.AzureBlobs, "BLOBS__blobServiceUri": w.stack.Blobs, "BLOBS__container": container,
-		"POLIS_BUS": config.ServiceBus, "SERVICEBUS__fullyQualifiedNamespace": standin.Namespace,
-	}
+	})
 	for _, engine := range []string{"Risk", "Churn", "Clv", "Nbp", "Defend"} {
 		settings["AzureWebJobs."+engine+"Nightly.Disabled"] = "1" // a run of another date than ours
 	}

@@ -44,6 +44,8 @@ func (m *backtestCmd) Run(ctx context.Context) error {
 		return fault.New(fault.Unconfigured, "--world and --seed are of a made book: --customers says how large")
 	case m.Customers > 0 && m.Tenant != "":
 		return fault.New(fault.Unconfigured, "--customers makes a book, and --tenant names one: give one of them")
+	case m.Customers > 0 && m.Azure:
+		return fault.New(fault.Unconfigured, "--customers makes a book here, and --azure names those that are in Azure: give one of them")
 	case m.Out == "-":
 		return fault.New(fault.Unconfigured, "--out is a file: the figures go to standard output")
 	}
@@ -70,7 +72,7 @@ func (m *backtestCmd) made(ctx context.Context, on date) (err error) {
 	}
 	defer os.RemoveAll(dir)
 	m.Dir = filepath.Join(dir, "var")
-	return m.with(func(s *stack) error {
+	return m.dataFolder.with(func(s *stack) error {
 		o := sampleOptions{Customers: int(m.Customers), Seed: cmp.Or(m.Seed, 1), World: cmp.Or(m.World, "A"), AsOf: on, Dir: filepath.Join(dir, "tables")}
 		p := newProgress(os.Stderr)
 		if err := makeSample(ctx, p, o); err != nil {

@@ -14,7 +14,6 @@ import (
 
 	"polis/handler/internal/actions"
 	"polis/handler/internal/bus"
-	"polis/handler/internal/config"
 	"polis/handler/internal/deadletter"
 	"polis/handler/internal/enrichment"
 	"polis/handler/internal/fault"
@@ -27,30 +26,67 @@ import (
 	"polis/handler/internal/train"
 )
 
-// place is where a command finds what is kept. Fit and predict have a --data of their
-// own, a table.
-type place struct {
-	Dir string `name:"data" help:"Folder of the embedded store, queues and blobs." default:"./var" type:"path" env:"POLIS_DATA_DIR"`
+// dataFolder is where what is kept lies on this computer. Fit and predict have a --data of
+// their own, a table.
+type dataFolder struct {
+	Dir string `name:"data" help:"Folder of the embedded store, queues and blobs; by default $POLIS_DATA_DIR, or ./var." type:"path" placeholder:"DIR" xor:"place"`
+}
+
+// AfterApply finds the folder where none is named. Kong's own defaults would count as named.
+func (c *dataFolder) AfterApply() error {
+	c.Dir = cmp.Or(c.Dir, os.Getenv("POLIS_DATA_DIR"), "var")
+	abs, err := filepath.Abs(c.Dir)
+	c.Dir = abs
+	return fault.Wrap(fault.Unconfigured, err, "finding the data folder")
 }
 
 // with opens the stack for a command.
-func (c place) with(f func(*stack) error) (err error) {
+func (c dataFolder) with(f func(*stack) error) error {
 	s, err := openStack(c.Dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	return f(s)
+	return using(s, err, f)
 }
 
 // there opens the stack for a command that needs what was kept before, and makes nothing
 // where a folder is mistyped.
-func (c place) there(f func(*stack) error) error {
+func (c dataFolder) there(f func(*stack) error) error {
 	if !exists(filepath.Join(c.Dir, storeFile)) {
 		return fault.New(fault.NotFound, "no Polis data in %s: --data names the folder, polis import or polis local fills one", c.Dir)
 	}
 	return c.with(f)
 }
+
+// using closes a stack that was opened, after use.
+func using(s *stack, err error, f func(*stack) error) error {
+	if err != nil {
+		return err
+	}
+	err = f(s)
+	return errors.Join(err, s.close())
+}
+
+// place is where a command finds what is kept: in a folder, or in Azure.
+type place struct {
+	dataFolder
+	Azure bool `help:"Instead of a data folder the documents, blobs and queues in Azure that the environment's settings name, as the handler reads them (docs/azure.md), as who has signed in with az or azd." xor:"place"`
+}
+
+func (p place) with(f func(*stack) error) error  { return p.open(p.dataFolder.with, true, f) }
+func (p place) there(f func(*stack) error) error { return p.open(p.dataFolder.there, true, f) }
+
+// open opens the stack of the folder, or what is in Azure.
+func (p place) open(folder func(func(*stack) error) error, documents bool, f func(*stack) error) error {
+	if !p.Azure {
+		return folder(f)
+	}
+	s, err := openAzure(p.Dir, documents)
+	return using(s, err, f)
+}
+
+// messages is where a command finds queues and dead letters. In Azure it needs no documents.
+type messages struct{ place }
+
+func (m messages) with(f func(*stack) error) error  { return m.open(m.dataFolder.with, false, f) }
+func (m messages) there(f func(*stack) error) error { return m.open(m.dataFolder.there, false, f) }
 
 type importCmd struct {
 	place
@@ -279,6 +315,11 @@ type runCmd struct {
 	JSON    bool     `name:"json" help:"Print the run as JSON."`
 }
 
+// Help says where a run is worked.
+func (m *runCmd) Help() string {
+	return "A run of a data folder is worked by this command. One in Azure (--azure) is started as the API starts it: the apps there work it, while this command shows how far they are, until it is completed. It takes no message off a queue. Interrupted, it leaves the run to go on; the same call finds it again."
+}
+
 func (m *runCmd) Run(ctx context.Context) error {
 	on, err := asOf(m.AsOf)
 	if err != nil {
@@ -293,7 +334,11 @@ func (m *runCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		p, made, err := s.score(ctx, newProgress(os.Stderr), t, on, engines, m.Again)
+		score := s.score
+		if s.azure != nil {
+			score = s.ask
+		}
+		p, made, err := score(ctx, newProgress(os.Stderr), t, on, engines, m.Again)
 		if err != nil {
 			return err
 		}
@@ -379,29 +424,6 @@ func printTop(w io.Writer, l *actions.List, n int) error {
 	return err
 }
 
-// messages is where a command finds queues and dead letters: in a folder, or in Azure.
-type messages struct {
-	place
-	Azure bool `help:"In Azure, where SERVICEBUS__fullyQualifiedNamespace and BLOBS__blobServiceUri say, as who has signed in with az or azd."`
-}
-
-// reach opens the stack of the folder, or what of it is in Azure.
-func (m messages) reach(folder func(func(*stack) error) error, f func(*stack) error) (err error) {
-	if !m.Azure {
-		return folder(f)
-	}
-	c, err := config.Operator()
-	if err != nil {
-		return err
-	}
-	s := &stack{}
-	if err := s.openAzure(c); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.queues.Close()) }()
-	return f(s)
-}
-
 type sendCmd struct {
 	messages
 	Queue string `arg:"" help:"Queue, e.g. risk-requests."`
@@ -427,7 +449,7 @@ func (m *sendCmd) Run(ctx context.Context) error {
 	if len(body) > most {
 		return fault.New(fault.TooLarge, "a message is at most %d bytes", most)
 	}
-	return m.reach(m.with, func(s *stack) error {
+	return m.with(func(s *stack) error {
 		return s.queues.Send(ctx, m.Queue, bus.Message{ID: m.ID, Body: body, ContentType: "application/json"})
 	})
 }
@@ -440,7 +462,7 @@ type peekCmd struct {
 }
 
 func (m *peekCmd) Run(ctx context.Context) error {
-	return m.reach(m.there, func(s *stack) error {
+	return m.there(func(s *stack) error {
 		list, err := s.queues.Peek(ctx, s.readFrom(m.Queue), m.Dead, m.N)
 		if err != nil {
 			return err
@@ -470,7 +492,7 @@ type replayCmd struct {
 }
 
 func (m *replayCmd) Run(ctx context.Context) error {
-	return m.reach(m.there, func(s *stack) error {
+	return m.there(func(s *stack) error {
 		given, err := s.queues.Replay(ctx, s.readFrom(m.Queue))
 		if err != nil {
 			return err

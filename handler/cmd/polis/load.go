@@ -22,6 +22,7 @@ import (
 	"polis/handler/internal/fault"
 	"polis/handler/internal/intake"
 	"polis/handler/internal/portfolio"
+	"polis/handler/internal/quota"
 	"polis/handler/internal/registry"
 	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
@@ -206,6 +207,41 @@ func (s *stack) score(ctx context.Context, p *progress, t book.Tenant, asOf port
 	if err != nil {
 		st.abort()
 		return pr, made, err
+	}
+	st.end(describe(pr))
+	return pr, true, nil
+}
+
+// look is how often it is asked how far a run in Azure is: our choice; each look reads a document a chunk
+// that is done.
+const look = 3 * time.Second
+
+// ask has the apps in Azure run a tenant's book, as the API does, and waits until the run is completed. A run
+// of the date that was completed before is given as it is, and made is false. The run does not end with who waits.
+func (s *stack) ask(ctx context.Context, p *progress, t book.Tenant, asOf portfolio.Date, engines []scoring.Engine, again bool) (pr run.Progress, made bool, err error) {
+	quotas, err := quota.New(s.azure.Quotas, s.azure.QuotaTenants, time.Now)
+	if err != nil {
+		return pr, false, err
+	}
+	runs := run.New(s.book, s.docs, s.queues, s.models, s.lists, time.Now).WithWidth(quotas.Width)
+	pr, made, err = runs.Start(ctx, t, asOf, engines, again)
+	if err != nil || !made && pr.Summary != nil {
+		return pr, made, err
+	}
+	fmt.Fprintf(os.Stderr, "run %s: %d chunks are worked in Azure\n", pr.ID, pr.Chunks)
+	st := p.stage("run")
+	for pr.Summary == nil {
+		st.set(int64(pr.Done), int64(pr.Chunks))
+		select {
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-time.After(look):
+			pr, err = runs.Get(ctx, t.ID, pr.ID)
+		}
+		if err != nil {
+			st.abort()
+			return pr, made, fmt.Errorf("waiting for a run, which goes on: %w", err)
+		}
 	}
 	st.end(describe(pr))
 	return pr, true, nil

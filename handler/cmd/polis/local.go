@@ -30,7 +30,7 @@ import (
 )
 
 type localCmd struct {
-	place
+	dataFolder
 	Root      string `help:"Staged app: host.json and a folder a function." default:"dist" type:"path"`
 	Listen    string `help:"Where to listen." default:"127.0.0.1:7071"`
 	Portfolio string `help:"Folder with the four tables; by default a sample is made." type:"path" placeholder:"DIR"`
@@ -77,7 +77,7 @@ func (m *localCmd) Run(ctx context.Context) error {
 			return err
 		}
 		// What has expired is not there any more; this is when it goes from the file.
-		if _, err := s.docs.Purge(ctx); err != nil {
+		if _, err := s.embedded.Purge(ctx); err != nil {
 			return err
 		}
 		keys, err := s.keys(ctx)
@@ -185,7 +185,7 @@ func (m *localCmd) host(s *stack, k *keySet) (*localhost.Host, error) {
 		return nil, fault.Wrap(fault.Unconfigured, err, "opening the host's log")
 	}
 	return localhost.New(localhost.Options{
-		Root: m.Root, Settings: settings, Broker: s.queues, State: s.docs, Listen: m.Listen, MasterKey: k.Master,
+		Root: m.Root, Settings: settings, Broker: s.queues, State: s.embedded, Listen: m.Listen, MasterKey: k.Master,
 		MaxErrors: m.Crashes, PIDFile: filepath.Join(s.dir, "handler.pid"), Log: zerolog.New(log).With().Timestamp().Logger(),
 	})
 }

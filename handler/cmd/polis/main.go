@@ -23,12 +23,12 @@ type cli struct {
 	Settings settingsCmd `cmd:"" help:"Print what a tenant has set of its engines, as JSON."`
 	Backtest backtestCmd `cmd:"" help:"Walk forward over the years of a book: train, score, wait, compare; one page of HTML."`
 	Features featuresCmd `cmd:"" help:"Print what the models read: docs/features.md."`
-	Run      runCmd      `cmd:"" help:"Score a tenant's whole book as of a date, here and now."`
+	Run      runCmd      `cmd:"" help:"Score a tenant's whole book as of a date."`
 	Export   exportCmd   `cmd:"" help:"Write a tenant's scores, action list and tables as Parquet: docs/exports.md."`
 	Top      topCmd      `cmd:"" help:"Show the first customers of the latest action list."`
 	Effects  effectsCmd  `cmd:"" help:"Show what came of acting on suggestions, by kind of action."`
-	Send     sendCmd     `cmd:"" help:"Put a message on a queue of the local bus."`
-	Peek     peekCmd     `cmd:"" help:"Show the messages on a queue of the local bus, one JSON object a line."`
+	Send     sendCmd     `cmd:"" help:"Put a message on a queue."`
+	Peek     peekCmd     `cmd:"" help:"Show the messages on a queue, one JSON object a line."`
 	Replay   replayCmd   `cmd:"" help:"Put a queue's dead letters back on it: those that the bus gave up, and those that could not succeed."`
 	Fit      fitCmd      `cmd:"" help:"Fit a model to a table of your own, CSV or Parquet."`
 	Predict  predictCmd  `cmd:"" help:"Score a table with a model."`

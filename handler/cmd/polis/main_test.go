@@ -118,10 +118,12 @@ func TestCommands(t *testing.T) {
 		{"simulate fewer", "", []string{"simulate", "--customers", "1000,-5"}, 2, "", "--customers: needs a whole number above 0"},
 		{"local of fewer", "", []string{"local", "--customers", "-5"}, 2, "", "--customers: needs a whole number above 0"},
 		{"a file for a folder", "", []string{"peek", "risk-requests", "--data", file}, 3, "", "no Polis data in"},
+		{"a folder and Azure", "", []string{"import", good, "--azure", "--data", data}, 2, "", "--data and --azure can't be used together"},
+		{"a made book in Azure", "", []string{"backtest", "--customers", "50", "--azure"}, 2, "", "--azure names those that are in Azure"},
 		{"nothing staged", "", []string{"local", "--root", empty}, 2, "", "make build"},
 	} {
 		args := tc.args
-		if len(args) > 0 && args[0] != "sample" && args[0][0] != '-' && !strings.Contains(strings.Join(args, " "), "--data") {
+		if len(args) > 0 && args[0] != "sample" && args[0][0] != '-' && !strings.Contains(strings.Join(args, " "), "--data") && !slices.Contains(args, "--azure") {
 			args = append(slices.Clone(args), "--data", data)
 		}
 		code, stdout, stderr := polis(t, tc.in, args...)
@@ -134,6 +136,45 @@ func TestCommands(t *testing.T) {
 		if strings.Contains(stdout+stderr, "panic") || strings.Contains(stderr, "1234 AB") || strings.Contains(stderr, "2980") {
 			t.Errorf("%s: shows what it should not:\n%s", tc.name, stderr)
 		}
+	}
+}
+
+// TestAzureNeedsSettings: each command says which setting it lacks, and asks no more of who moves messages than it uses.
+func TestAzureNeedsSettings(t *testing.T) {
+	for _, name := range []string{"COSMOS__accountEndpoint", "BLOBS__blobServiceUri", "BLOBS__accountName", "SERVICEBUS__fullyQualifiedNamespace", "POLIS_STANDINS"} {
+		t.Setenv(name, "")
+	}
+	dir := write(t, filepath.Join(t.TempDir(), "book"), map[string]string{"customers.csv": customersCSV, "policies.csv": policiesCSV})
+	for _, tc := range []struct {
+		lacks    string
+		commands [][]string
+	}{
+		{"COSMOS__accountEndpoint", [][]string{
+			{"import", dir},
+			{"train"},
+			{"run"},
+			{"export", "--to", filepath.Join(dir, "out")},
+			{"top"},
+			{"effects"},
+			{"settings"},
+			{"audit"},
+			{"backtest", "--out", filepath.Join(dir, "page.html")},
+		}},
+		{"BLOBS__blobServiceUri", [][]string{{"send", "risk-requests"}, {"peek", "risk-requests"}, {"replay", "risk-requests"}}},
+	} {
+		for _, args := range tc.commands {
+			code, stdout, stderr := polis(t, "", append(args, "--azure")...)
+			if code != 2 || stdout != "" || !strings.HasPrefix(last(stderr), "polis: "+tc.lacks) {
+				t.Errorf("%v: exit code %d: %s%s", args, code, stdout, stderr)
+			}
+		}
+	}
+	t.Setenv("COSMOS__accountEndpoint", "https://polis.documents.azure.com:443/")
+	t.Setenv("BLOBS__blobServiceUri", "https://polis.blob.core.windows.net/")
+	t.Setenv("SERVICEBUS__fullyQualifiedNamespace", "polis.servicebus.windows.net")
+	t.Setenv("POLIS_STANDINS", dir)
+	if code, _, stderr := polis(t, "", "top", "--azure"); code != 2 || !strings.Contains(stderr, "POLIS_STANDINS") && !strings.Contains(stderr, "stand-ins") {
+		t.Errorf("stand-ins that this program may not have, or are not there: exit code %d: %s", code, stderr)
 	}
 }
 

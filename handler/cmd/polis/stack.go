@@ -22,23 +22,25 @@ import (
 	"polis/handler/internal/parts"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/registry"
+	"polis/handler/internal/store"
 	"polis/handler/internal/store/sqlite"
 )
 
-// stack is the parts of a folder, opened: documents are embedded; blobs and messages are too,
-// or are in stand-ins for Azure's services.
+// stack is the parts that hold a tenant's data, opened. Of a folder documents are embedded; blobs
+// and messages are too, or are in stand-ins for Azure's services. In Azure all are there.
 type stack struct {
-	dir    string
-	docs   *sqlite.Store
+	dir    string // for what is written on this computer
+	docs   store.Store
 	queues bus.Broker
 	blobs  blob.Store
-	book   *book.Book
+	book   *book.Book // nil, as the lists, where no documents are opened
 	models *registry.Registry
 	lists  *actions.Lists
 
-	app    map[string]string // settings by which the handler finds the same parts
-	topics bool              // results and events are read from a subscription
-	close  func() error
+	embedded *sqlite.Store     // the documents of a folder
+	app      map[string]string // settings by which the handler finds the same parts of a folder
+	topics   bool              // results and events are read from a subscription
+	azure    *config.Config    // the apps in Azure work the queues; nil: this is a folder
 }
 
 // In a data folder: the embedded store, its blobs, and what stand-ins keep.
@@ -48,43 +50,58 @@ const (
 	standinFolder = "standins"
 )
 
-func openStack(dir string) (_ *stack, err error) {
+// openStack opens the parts of a folder.
+func openStack(dir string) (*stack, error) {
 	s := &stack{dir: dir}
-	var opened []io.Closer
-	s.close = func() error {
-		var err error
-		for _, c := range opened {
-			err = errors.Join(err, c.Close())
-		}
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.close())
-		}
-	}()
-	if s.docs, err = sqlite.Open(filepath.Join(dir, storeFile)); err != nil {
+	var err error
+	if s.embedded, err = sqlite.Open(filepath.Join(dir, storeFile)); err != nil {
 		return nil, err
 	}
-	opened = append(opened, s.docs)
+	s.docs = s.embedded
 	if exists(filepath.Join(dir, standinFolder)) {
 		err = s.openStandins()
 	} else {
 		err = s.openEmbedded()
 	}
-	if s.queues != nil {
-		opened = append(opened, s.queues)
-	}
-	if c, ok := s.blobs.(io.Closer); ok {
-		opened = append(opened, c)
-	}
+	return s.opened(err)
+}
+
+// openAzure opens the parts that the settings of the environment name, documents only where they are asked for: who
+// moves messages has no rights on them. What is written on this computer goes to the folder.
+func openAzure(dir string, documents bool) (*stack, error) {
+	c, err := config.Operator(documents)
 	if err != nil {
 		return nil, err
 	}
-	s.book = book.New(s.docs)
-	s.models = registry.New(s.blobs, time.Now)
-	s.lists = actions.New(s.book, s.docs)
-	return s, nil
+	s := &stack{dir: dir, azure: &c}
+	return s.opened(s.reach(c, documents))
+}
+
+// reach opens parts in Azure, or in what plays its part.
+func (s *stack) reach(c config.Config, documents bool) error {
+	from, err := parts.New(c)
+	if err != nil {
+		return err
+	}
+	s.topics = true
+	if documents {
+		docs, err := from.Store()
+		if err != nil {
+			return err
+		}
+		s.docs = docs
+	}
+	blobs, err := from.Blobs()
+	if err != nil {
+		return err
+	}
+	s.blobs = blobs
+	queues, err := from.Bus()
+	if err != nil {
+		return err
+	}
+	s.queues = queues
+	return nil
 }
 
 func (s *stack) openEmbedded() error {
@@ -101,17 +118,26 @@ func (s *stack) openEmbedded() error {
 	return nil
 }
 
-// openAzure opens blobs and queues in Azure, or in what plays its part.
-func (s *stack) openAzure(c config.Config) error {
-	from, err := parts.New(c)
+// opened is the stack with what rests on its parts; none, and they are closed, where opening them failed.
+func (s *stack) opened(err error) (*stack, error) {
 	if err != nil {
-		return err
+		return nil, errors.Join(err, s.close())
 	}
-	s.topics = true
-	if s.blobs, err = from.Blobs(); err != nil {
-		return err
+	s.models = registry.New(s.blobs, time.Now)
+	if s.docs != nil {
+		s.book = book.New(s.docs)
+		s.lists = actions.New(s.book, s.docs)
 	}
-	s.queues, err = from.Bus()
+	return s, nil
+}
+
+func (s *stack) close() error {
+	var err error
+	for _, part := range []any{s.docs, s.queues, s.blobs} {
+		if c, ok := part.(io.Closer); ok {
+			err = errors.Join(err, c.Close())
+		}
+	}
 	return err
 }
 

@@ -59,8 +59,8 @@ func (s *stack) openStandins() error {
 		"POLIS_BLOBS": config.AzureBlobs, "BLOBS__blobServiceUri": at.Blobs, "BLOBS__container": container,
 		"POLIS_BUS": config.ServiceBus, "SERVICEBUS__fullyQualifiedNamespace": standin.Namespace, "POLIS_STANDINS": in,
 	}
-	return s.openAzure(config.Config{
+	return s.reach(config.Config{
 		Blobs: config.AzureBlobs, BlobsEndpoint: at.Blobs, BlobsContainer: container,
 		Bus: config.ServiceBus, BusNamespace: standin.Namespace, StandinFolder: in,
-	})
+	}, false)
 }

@@ -60,6 +60,8 @@ const (
 // azure are variables that the platform sets for every app and nothing else does.
 var azure = []string{"WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME", "WEBSITE_POD_NAME"}
 
+var errStandins = fault.New(fault.Unconfigured, "POLIS_STANDINS is set in Azure: stand-ins are for one's own computer")
+
 // InAzure reports whether the environment says that this is Azure.
 func InAzure() bool {
 	for _, name := range azure {
@@ -106,15 +108,23 @@ func (c *Config) otherIdentity() string {
 	return ""
 }
 
-// Load reads and checks the settings.
-func Load() (Config, error) {
+// read reads the settings; what is missing or wrong among them is for others to say.
+func read() (Config, error) {
 	c := Config{Azure: InAzure()}
 	if err := envconfig.Process("", &c); err != nil {
 		return c, fault.Wrap(fault.Unconfigured, err, "settings")
 	}
 	c.conventional()
 	c.Quotas = quota.Quota{Chunks: c.QuotaChunks, Runs: c.QuotaRuns, Imports: c.QuotaImports, Exports: c.QuotaExports, Requests: c.QuotaMinute}
-	var err error
+	return c, nil
+}
+
+// Load reads and checks the settings.
+func Load() (Config, error) {
+	c, err := read()
+	if err != nil {
+		return c, err
+	}
 	if c.Level, err = zerolog.ParseLevel(strings.ToLower(c.LogLevel)); err != nil || c.LogLevel == "" {
 		return c, fault.New(fault.Unconfigured, "POLIS_LOG_LEVEL is none of trace, debug, info, warn, error")
 	}
@@ -140,7 +150,7 @@ func Load() (Config, error) {
 	case c.DevKeysFile != "" && c.Azure:
 		return c, fault.New(fault.Unconfigured, "POLIS_DEV_KEYS_FILE is set in Azure: development keys work on one's own computer only")
 	case c.StandinFolder != "" && c.Azure:
-		return c, fault.New(fault.Unconfigured, "POLIS_STANDINS is set in Azure: stand-ins are for one's own computer")
+		return c, errStandins
 	case c.Azure && c.otherIdentity() != "":
 		return c, fault.New(fault.Unconfigured, "%s is another identity than AZURE_CLIENT_ID: the host's bindings and the handler are one", c.otherIdentity())
 	case c.Directory == "" && c.Audience != "" || c.Directory != "" && c.Audience == "":
@@ -149,11 +159,20 @@ func Load() (Config, error) {
 	return c, c.services()
 }
 
-// Operator are the settings by which somebody who operates Polis reaches its messages and blobs in
-// Azure from a command line.
-func Operator() (Config, error) {
-	c := Config{Store: Embedded, Blobs: AzureBlobs, Bus: ServiceBus, StandinFolder: os.Getenv("POLIS_STANDINS")}
-	c.conventional()
+// Operator are the settings by which somebody reaches what Polis keeps in Azure from a command line: messages and
+// blobs, and documents if they are asked for. Where the handler has its parts elsewhere does not matter.
+func Operator(documents bool) (Config, error) {
+	c, err := read()
+	if err != nil {
+		return c, err
+	}
+	c.Store, c.Blobs, c.Bus = Embedded, AzureBlobs, ServiceBus
+	if documents {
+		c.Store = Cosmos
+	}
+	if c.StandinFolder != "" && c.Azure {
+		return c, errStandins
+	}
 	return c, c.services()
 }
 
@@ -161,11 +180,11 @@ func Operator() (Config, error) {
 func (c *Config) services() error {
 	switch {
 	case c.Store == Cosmos && !isHTTPS(c.CosmosEndpoint):
-		return fault.New(fault.Unconfigured, "COSMOS__accountEndpoint is no https address such as https://NAME.documents.azure.com:443/, and POLIS_STORE is cosmos")
+		return fault.New(fault.Unconfigured, "COSMOS__accountEndpoint is no https address such as https://NAME.documents.azure.com:443/, where documents in Cosmos DB are")
 	case c.Blobs == AzureBlobs && !isHTTPS(c.BlobsEndpoint):
-		return fault.New(fault.Unconfigured, "BLOBS__blobServiceUri is no https address such as https://NAME.blob.core.windows.net/, and POLIS_BLOBS is azure")
+		return fault.New(fault.Unconfigured, "BLOBS__blobServiceUri is no https address such as https://NAME.blob.core.windows.net/, where blobs in Azure are")
 	case c.Bus == ServiceBus && (c.BusNamespace == "" || strings.ContainsAny(c.BusNamespace, "/;=: ")):
-		return fault.New(fault.Unconfigured, "SERVICEBUS__fullyQualifiedNamespace is no name such as NAME.servicebus.windows.net, and POLIS_BUS is servicebus")
+		return fault.New(fault.Unconfigured, "SERVICEBUS__fullyQualifiedNamespace is no name such as NAME.servicebus.windows.net, where queues in Service Bus are")
 	}
 	return nil
 }

@@ -94,18 +94,43 @@ func TestEstate(t *testing.T) {
 	}
 }
 
-// TestOperator: who operates Polis names Azure's messages and blobs, and neither port nor store.
+// TestOperator: who operates Polis names what is in Azure, documents only for what needs them, and no port.
 func TestOperator(t *testing.T) {
-	t.Setenv("POLIS_STANDINS", "")
-	t.Setenv("SERVICEBUS__fullyQualifiedNamespace", "polis.servicebus.windows.net")
-	for address, good := range map[string]bool{"https://polis.blob.core.windows.net/": true, "http://polis.blob.core.windows.net/": false, "": false} {
-		t.Setenv("BLOBS__blobServiceUri", address)
-		c, err := Operator()
-		if good != (err == nil) || !good && !fault.Is(err, fault.Unconfigured) {
-			t.Errorf("%q: %v", address, err)
+	const docs, blobs, queues = "https://polis.documents.azure.com:443/", "https://polis.blob.core.windows.net/", "polis.servicebus.windows.net"
+	for _, tc := range []struct {
+		docs, blobs, queues string
+		documents           bool
+		missing             string
+	}{
+		{docs, blobs, queues, true, ""},
+		{"", blobs, queues, false, ""},
+		{"", blobs, queues, true, "COSMOS__accountEndpoint"},
+		{"http://polis.documents.azure.com/", blobs, queues, true, "COSMOS__accountEndpoint"},
+		{docs, "", queues, true, "BLOBS__blobServiceUri"},
+		{docs, "http://polis.blob.core.windows.net/", queues, true, "BLOBS__blobServiceUri"},
+		{docs, blobs, "", true, "SERVICEBUS__fullyQualifiedNamespace"},
+	} {
+		t.Setenv("COSMOS__accountEndpoint", tc.docs)
+		t.Setenv("BLOBS__blobServiceUri", tc.blobs)
+		t.Setenv("SERVICEBUS__fullyQualifiedNamespace", tc.queues)
+		for _, elsewhere := range []string{"", Embedded} {
+			t.Setenv("POLIS_STORE", elsewhere)
+			c, err := Operator(tc.documents)
+			if tc.missing != "" {
+				if !fault.Is(err, fault.Unconfigured) || !strings.Contains(err.Error(), tc.missing) {
+					t.Errorf("%+v: %v", tc, err)
+				}
+				continue
+			}
+			if err != nil || c.Bus != ServiceBus || c.Blobs != AzureBlobs || (c.Store == Cosmos) != tc.documents || c.CosmosDatabase != "polis" || c.Quotas.Chunks == 0 {
+				t.Errorf("%+v: %+v, %v", tc, c, err)
+			}
 		}
-		if good && (c.Bus != ServiceBus || c.Blobs != AzureBlobs || c.BlobsContainer != "polis") {
-			t.Errorf("%+v", c)
-		}
+	}
+	t.Setenv("SERVICEBUS__fullyQualifiedNamespace", queues)
+	t.Setenv("POLIS_STANDINS", t.TempDir())
+	t.Setenv("WEBSITE_INSTANCE_ID", "1")
+	if _, err := Operator(false); !fault.Is(err, fault.Unconfigured) {
+		t.Errorf("stand-ins in Azure: %v", err)
 	}
 }
