@@ -2,7 +2,7 @@ metadata description = 'The estate of Polis in a subscription: everything that i
 
 targetScope = 'subscription'
 
-import { Tags, App, Sizes, Region, Subscriber, Contacts } from 'modules/types.bicep'
+import { Tags, App, Sizes, Region, Subscriber, Custodian, Contacts } from 'modules/types.bicep'
 
 // Who and where.
 
@@ -181,6 +181,9 @@ param integrations { name: string, principalId: string }[] = []
 
 @description('Subscribers of results and events.')
 param subscribers Subscriber[] = []
+
+@description('Who makes tenants and brings in books and models, from the command line: the first tenant needs one. docs/bootstrap.md says how.')
+param custodians Custodian[] = []
 
 var token = take(uniqueString(subscription().id, environment), 5)
 var shorts = {
@@ -479,6 +482,17 @@ module bus 'modules/bus.bicep' = {
     subscribers: subscribers
   }
   dependsOn: [keys, identities]
+}
+
+module custody 'modules/custody.bicep' = if (!empty(custodians)) {
+  scope: core
+  params: {
+    custodians: custodians
+    cosmos: 'cosno-${base}-${token}'
+    data: dataAccount
+    bus: 'sb-${base}-${token}'
+  }
+  dependsOn: [cosmos, storage, bus]
 }
 
 module ai 'modules/openai.bicep' = if (openAi != null) {

@@ -94,7 +94,7 @@ type Bus struct {
 }
 
 // Queue says which app works it off, and which put messages on it. "integrations" are
-// workloads of users.
+// workloads of users, "custodians" those who use the command line (polis run --azure).
 type Queue struct {
 	Name       string   `json:"name"`
 	ReceivedBy string   `json:"receivedBy"`

@@ -67,7 +67,7 @@ var accessAdministrator = subscriptionResourceId(
   'f58310d9-a9f6-439a-9e8d-f62e7b41a168'
 )
 
-// The roles that templates give: docs/roles.md. The deployment identity can give no other, to nobody but a workload.
+// The roles that templates give: docs/roles.md. The deployment identity can give no other, to nobody but a workload, custodians aside.
 var given = [
   'e147488a-f6f5-4113-8e2d-b22465e65bf6' // Key Vault Crypto Service Encryption User
   '4633458b-17de-408a-b874-0445c86b69e6' // Key Vault Secrets User
@@ -83,6 +83,10 @@ var given = [
   '749f88d5-cbae-40b8-bcfc-e573ddc772fa' // Monitoring Contributor
   scalerRole
   joinerRole
+]
+var custody = [
+  'ba92f5b4-2d11-453d-a403-e96b0029c9fe' // Storage Blob Data Contributor
+  '69a216fc-b8fb-44d8-bc22-1f3c2cd27a39' // Azure Service Bus Data Sender
 ]
 // What shows contents or opens something, and what `*/read` would include.
 var seesNot = [
@@ -318,9 +322,13 @@ resource mayDeploy 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// Reads: may write or delete an assignment only where its role is on the list and its principal a workload.
+// Reads: may write or delete an assignment only where its role is on the list and its principal a workload, or
+// where it is one of the two that custodians need and its principal their group.
 var list = join(given, ', ')
-var condition = '((!(ActionMatches{\'Microsoft.Authorization/roleAssignments/write\'})) OR (@Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {${list}} AND @Request[Microsoft.Authorization/roleAssignments:PrincipalType] StringEqualsIgnoreCase \'ServicePrincipal\')) AND ((!(ActionMatches{\'Microsoft.Authorization/roleAssignments/delete\'})) OR (@Resource[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {${list}}))'
+var toCustodians = empty(people.?custodians ?? '')
+  ? ''
+  : ' OR (@Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {${join(custody, ', ')}} AND @Request[Microsoft.Authorization/roleAssignments:PrincipalId] ForAnyOfAnyValues:GuidEquals {${people.?custodians ?? ''}})'
+var condition = '((!(ActionMatches{\'Microsoft.Authorization/roleAssignments/write\'})) OR (@Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {${list}} AND @Request[Microsoft.Authorization/roleAssignments:PrincipalType] StringEqualsIgnoreCase \'ServicePrincipal\')${toCustodians}) AND ((!(ActionMatches{\'Microsoft.Authorization/roleAssignments/delete\'})) OR (@Resource[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {${list}}))'
 
 resource mayGive 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(subscription().id, base, 'give')

@@ -42,10 +42,18 @@ var (
 // grants are all that an estate gives.
 func grants(e *Estate) []grant {
 	seen := map[grant]bool{}
+	custodians := map[string]bool{} // by parameter too: they alone reach documents
+	for _, r := range e.Of("Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments") {
+		custodians[r.Text("properties.principalId")] = true
+	}
 	add := func(r Resource, scope, role string) {
-		g := grant{who: principal(r.Text("properties.principalId")), role: roleNames[role], on: thing(scope)}
-		if g.on == "the network" {
+		id := r.Text("properties.principalId")
+		g := grant{who: principal(id), role: roleNames[role], on: thing(scope)}
+		switch {
+		case g.on == "the network":
 			g.who = "Azure DevOps" // a parameter's id, as users' workloads have
+		case ofUser.MatchString(id) && custodians[id]:
+			g.who = "custodians"
 		}
 		if g.role == "" {
 			g.role = "role " + role

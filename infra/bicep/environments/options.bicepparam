@@ -57,6 +57,7 @@ param subscribers = [
   }
   { topic: 'events', name: 'crm', tenant: 'one', principalId: '22222222-2222-2222-2222-222222222222' }
 ]
+param custodians = [{ principalId: '55555555-5555-5555-5555-555555555555', kind: 'Group' }]
 param audience = '00000000-0000-0000-0000-000000000003'
 param publisher = { name: 'Polis', mail: 'polis@example.com' }
 param contacts = { mail: ['polis@example.com'], sms: [{ country: '31', number: '600000000' }] }

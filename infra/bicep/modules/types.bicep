@@ -133,6 +133,19 @@ type People = {
   operators: string?
   @description('May deal with incidents in Sentinel.')
   security: string?
+  @description('May bring in tenants, books and models (`custodians` of the estate). Its members ask for membership: Cosmos DB knows no eligibility for roles.')
+  custodians: string?
+}
+
+@export()
+@description('Who works on tenants\' data from the command line: a group of Entra ID, or a workload.')
+type Custodian = {
+  @description('The object id of the group, or of the workload\'s identity.')
+  @minLength(36)
+  @maxLength(36)
+  principalId: string
+  @description('Which of the two it is.')
+  kind: 'Group' | 'ServicePrincipal'
 }
 
 @export()
