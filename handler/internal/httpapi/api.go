@@ -232,7 +232,7 @@ func (a *API) serve(rt route, w http.ResponseWriter, r *http.Request) error {
 	t, err := a.Book.Tenant(r.Context(), c.Tenant)
 	if err != nil {
 		if fault.Is(err, fault.NotFound) {
-			return fault.New(fault.Forbidden, "the caller's tenant does not exist")
+			return fault.New(fault.Forbidden, "the caller's tenant does not exist: polis import makes it, of the same id as in the caller's tokens")
 		}
 		return err
 	}

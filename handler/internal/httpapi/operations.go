@@ -117,7 +117,7 @@ func (a *API) startImport(w http.ResponseWriter, r *http.Request, c call) error 
 		return fault.New(fault.Unsupported, "send multipart/form-data with the parts customers, policies, claims, contacts, enrichment and branches")
 	}
 	if r.ContentLength > maxUpload {
-		return fault.New(fault.TooLarge, "an upload is at most %d bytes: gzip the files, or import them where they are", maxUpload)
+		return fault.New(fault.TooLarge, "an upload is at most %d bytes: gzip the files, or bring them in with polis import", maxUpload)
 	}
 	list, err := a.Imports.List(r.Context(), c.tenant.ID)
 	if err != nil {
