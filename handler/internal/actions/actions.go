@@ -369,6 +369,7 @@ type Lists struct {
 	book   *book.Book
 	store  store.Store
 	atOnce int // items that are read from the book at a time
+	now    func() time.Time
 }
 
 // New is the lists in a store, of the customers in a book.
@@ -376,7 +377,14 @@ func New(b *book.Book, s store.Store) *Lists {
 	if b == nil || s == nil {
 		panic("actions: no book or no store")
 	}
-	return &Lists{b, s, atOnce}
+	return &Lists{b, s, atOnce, time.Now}
+}
+
+// WithClock is the lists with another clock than the system's.
+func (s *Lists) WithClock(now func() time.Time) *Lists {
+	other := *s
+	other.now = now
+	return &other
 }
 
 const (

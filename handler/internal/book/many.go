@@ -134,3 +134,14 @@ func (b *Book) writeAll(ctx context.Context, part store.Partition, ops []store.O
 	}
 	return w.Flush(ctx)
 }
+
+// ForgetFeedback deletes what is kept of what was suggested for somebody who is not in the book: a list that was
+// being made while he was erased may have written it after.
+func (b *Book) ForgetFeedback(ctx context.Context, t Tenant, of Who) error {
+	_, there, err := b.Place(ctx, t, of.ID)
+	if err != nil || there {
+		return err
+	}
+	gone := store.Document{Key: memberKey(of.Relation, of.ID, kindFeedback)}
+	return b.store.Write(ctx, t.partition(of.Relation), []store.Op{{Verb: store.Delete, Document: gone}})
+}

@@ -267,8 +267,8 @@ func hasTag(header, etag string) bool {
 	return false
 }
 
-// eraseCustomer removes all that is kept of a customer: on lists first, since a repeat
-// finds the customer by its place, which goes last.
+// eraseCustomer removes all that is kept of a customer: on lists first, since a repeat, and the note for
+// lists in the making, find the customer by its place, which goes last.
 func (a *API) eraseCustomer(w http.ResponseWriter, r *http.Request, c call) error {
 	id := r.PathValue("customer")
 	if err := a.Lists.Forget(r.Context(), c.tenant.ID, id); err != nil {

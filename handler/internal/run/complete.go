@@ -126,6 +126,12 @@ func (r *Runs) settle(ctx context.Context, run Run) error {
 	if err := json.Unmarshal(d.Body, &sum); err != nil {
 		return fault.Wrap(fault.Internal, err, "decoding a run's summary")
 	}
+	// Before anybody is told of the list: also what an attempt that was killed has left of it.
+	if slices.Contains(run.Engines, scoring.Defend) {
+		if err := r.lists.TakenOff(ctx, run.Tenant, run.AsOf, run.Created); err != nil {
+			return fmt.Errorf("taking off the list of run %s who was erased meanwhile: %w", run.ID, err)
+		}
+	}
 	if err := r.announce(ctx, run, &sum); err != nil {
 		return err
 	}
