@@ -58,8 +58,7 @@ func (j *job) units() float64 { return j.ReadUnits + j.WriteUnits }
 // the other fields.
 func itemBytes(body float64) float64 { return body*4/3 + 250 }
 
-// asPoints is what the job's reads would cost if each document were read by itself; eventually, where the job is
-// a run's chunks.
+// asPoints is what the job's reads would cost if each document were read by itself, eventually.
 func (j *job) asPoints() float64 {
 	if j.Documents == 0 {
 		return 0
@@ -157,8 +156,11 @@ func page(p *played, root string) (string, error) {
 			per = 1
 		}
 		high := "" // only what a run's chunks and an export read is read by large queries alone
-		if name == firstWork || name == nightWork || name == exportWork {
+		switch name {
+		case firstWork, nightWork:
 			high = three(j.asPoints())
+		case exportWork: // at the account's own level
+			high = three(2 * j.asPoints())
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", name, three(j.ReadUnits), high, three(j.WriteUnits), three(per*j.units()), column)
 	}
@@ -230,8 +232,8 @@ const perCustomer = `
 - **Kept**: %[9]s KB a customer after the first run as the service stores it (base64 in JSON), %[10]s KB after five years of superseded scores. Scores that nothing changed
   are stored again after 30 days, so that on average %[11]s%% of customers are written in a night.
 - **Messages**: one a bucket and the run's event, in two sends of as many as a link takes.
-- **An export after each run** ([exports.md](exports.md)), for tenants who want that, reads the book once more, with one query a bucket, and writes two documents and a message. It is in none of the sums below:
-  a night's reads are then twice as many. Its files are kept for 30 days, and so 30 of them.
+- **An export after each run** ([exports.md](exports.md)), for tenants who want that, reads the book once more, with one query a bucket, and writes two documents and a message. It reads at the
+  account's own consistency, for twice the request units: a replica that lags may have who was erased a moment ago. It is in none of the sums below: a night's reads are then twice as many, and cost thrice. Its files are kept for 30 days, and so 30 of them.
 `
 
 const unitsIntro = "\n## Request units, an estimate\n" +

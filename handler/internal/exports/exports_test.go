@@ -8,10 +8,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -659,5 +661,50 @@ print(json.dumps(out))`,
 	}
 	if !read {
 		t.Skip("SKIPPED: neither pandas with pyarrow nor DuckDB is there")
+	}
+}
+
+// TestNoScratchIsLeft: an export that is killed leaves nobody's rows on the disk, since its scratch files have no
+// names.
+func TestNoScratchIsLeft(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a file that is open keeps its name here")
+	}
+	w := newWorld(t)
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	parts := 0
+	_, err := w.maker.Make(t.Context(), w.tenant, w.blobs, "x/", func(done, _ int) {
+		parts = done
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%v, a kill after bucket %d leaves %v", err, done, left)
+		}
+	})
+	if must(t, err); parts != w.tenant.Buckets {
+		t.Errorf("%d buckets", parts)
+	}
+}
+
+// levels is a store that says how often it was asked for what may be old.
+type levels struct {
+	store.Store
+	stale int
+}
+
+func (s *levels) Scan(ctx context.Context, p store.Partition, prefix, after string) iter.Seq2[store.Document, error] {
+	if store.IsStale(ctx) {
+		s.stale++
+	}
+	return s.Store.Scan(ctx, p, prefix, after)
+}
+
+// TestNoExportReadsWhatMayBeOld: a replica that lags has who was erased a moment ago.
+func TestNoExportReadsWhatMayBeOld(t *testing.T) {
+	w := newWorld(t)
+	docs := &levels{Store: w.docs}
+	w.maker.book = book.New(docs)
+	_, err := w.maker.Make(t.Context(), w.tenant, w.blobs, "x/", nil)
+	if must(t, err); docs.stale > 0 {
+		t.Errorf("%d scans of what may be old", docs.stale)
 	}
 }

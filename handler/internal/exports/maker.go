@@ -12,7 +12,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"polis/handler/internal/actions"
@@ -23,7 +22,6 @@ import (
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/run"
 	"polis/handler/internal/scoring"
-	"polis/handler/internal/store"
 )
 
 // Runs finds runs.
@@ -110,12 +108,8 @@ func (m *Maker) Make(ctx context.Context, t book.Tenant, to blob.Store, folder s
 	if err != nil {
 		return nil, err
 	}
-	scratch, err := os.MkdirTemp("", "polis-export-")
-	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "making a scratch folder")
-	}
-	r := &reader{tables: tables{scratch: scratch}, schema: schema, asOf: out.AsOf, ends: t.EndTable(), tenant: t.ID}
-	defer func() { err = errors.Join(err, r.abandon(), os.RemoveAll(scratch)) }()
+	r := &reader{schema: schema, asOf: out.AsOf, ends: t.EndTable(), tenant: t.ID}
+	defer func() { err = errors.Join(err, r.abandon()) }()
 	if err := r.begin(); err != nil {
 		return nil, err
 	}
@@ -148,7 +142,7 @@ func (m *Maker) Make(ctx context.Context, t book.Tenant, to blob.Store, folder s
 }
 
 func (m *Maker) bucket(ctx context.Context, t book.Tenant, r *reader, bucket int) error {
-	for rel, err := range m.book.Relations(store.Stale(ctx), t, bucket, nil) {
+	for rel, err := range m.book.Relations(ctx, t, bucket, nil) { // a replica that lags may have who was erased
 		if err != nil {
 			return err
 		}

@@ -9,13 +9,13 @@ import (
 	"hash"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
 
 	"polis/handler/internal/blob"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/intake/spill"
 )
 
 // What bounds the memory and the scratch files of an export. All are our choice.
@@ -63,8 +63,7 @@ type tables struct {
 	defend      sheet[defendRow]
 	actionItems sheet[actionRow]
 
-	scratch string
-	part    int
+	part int
 }
 
 // named is a table with its name.
@@ -75,10 +74,10 @@ type named struct {
 
 // writing is a table of any rows.
 type writing interface {
-	open(path string) error
+	open() error
 	written() int64
 	flush() error
-	close() (*os.File, int64, error)
+	close() (*spill.Scratch, int64, error)
 	abandon() error
 	schema() *parquet.Schema
 	row() any
@@ -118,12 +117,12 @@ func (s *sheet[T]) schema() *parquet.Schema { return parquet.SchemaOf(new(T)) }
 
 func (s *sheet[T]) row() any { return *new(T) }
 
-func (s *sheet[T]) open(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+func (s *sheet[T]) open() error {
+	f, err := spill.NewScratch("")
 	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "making a scratch file")
+		return err
 	}
-	s.file, s.n, s.rows = &counted{File: f}, 0, s.rows[:0]
+	s.file, s.n, s.rows = &counted{Scratch: f}, 0, s.rows[:0]
 	s.w = parquet.NewGenericWriter[T](s.file, parquet.Compression(&parquet.Snappy), parquet.PageBufferSize(pageBytes),
 		parquet.MaxRowsPerRowGroup(groupRows), parquet.CreatedBy("polis", "1", "exports"))
 	return nil
@@ -140,7 +139,7 @@ func (s *sheet[T]) flush() error {
 func (s *sheet[T]) written() int64 { return s.file.n }
 
 // close ends the table, and gives its file, to be read from the beginning.
-func (s *sheet[T]) close() (*os.File, int64, error) {
+func (s *sheet[T]) close() (*spill.Scratch, int64, error) {
 	err := s.flush()
 	if err == nil {
 		err = s.w.Close()
@@ -148,7 +147,7 @@ func (s *sheet[T]) close() (*os.File, int64, error) {
 	if err == nil {
 		_, err = s.file.Seek(0, io.SeekStart)
 	}
-	return s.file.File, s.n, fault.Wrap(fault.Unavailable, err, "writing a scratch file")
+	return s.file.Scratch, s.n, fault.Wrap(fault.Unavailable, err, "writing a scratch file")
 }
 
 func (s *sheet[T]) abandon() error {
@@ -164,12 +163,12 @@ func (s *sheet[T]) abandon() error {
 
 // counted is a file that says how much was written to it.
 type counted struct {
-	*os.File
+	*spill.Scratch
 	n int64
 }
 
 func (c *counted) Write(p []byte) (int, error) {
-	n, err := c.File.Write(p)
+	n, err := c.Scratch.Write(p)
 	c.n += int64(n)
 	return n, err
 }
@@ -178,7 +177,7 @@ func (c *counted) Write(p []byte) (int, error) {
 func (t *tables) begin() error {
 	t.part++
 	for _, w := range t.all() {
-		if err := w.open(filepath.Join(t.scratch, fileName(w.name, t.part))); err != nil {
+		if err := w.open(); err != nil {
 			return err
 		}
 	}
@@ -204,7 +203,7 @@ func (t *tables) full(most int64) bool {
 	return n >= most
 }
 
-// end sends the part's files, one after the other, and removes them here. Of a table that has no rows only
+// end sends the part's files, one after the other, and closes them. Of a table that has no rows only
 // the first part is sent: it says what its columns are.
 func (t *tables) end(ctx context.Context, to blob.Store, folder string) (files []File, err error) {
 	for _, w := range t.all() {
@@ -224,7 +223,7 @@ func (t *tables) send(ctx context.Context, to blob.Store, folder string, w named
 	if err != nil {
 		return File{}, err
 	}
-	defer func() { err = errors.Join(err, local.Close(), os.Remove(local.Name())) }()
+	defer func() { err = errors.Join(err, local.Close()) }()
 	f := File{Name: fileName(w.name, t.part), Table: w.name, Rows: rows}
 	if rows == 0 && t.part > 1 {
 		return f, nil

@@ -13,7 +13,7 @@ import (
 
 // File is a scratch file. Writers fill it; when all are flushed, Read reads it.
 type File struct {
-	f     *os.File
+	f     *Scratch
 	block int
 
 	mu    sync.Mutex
@@ -26,26 +26,41 @@ type extent struct {
 	len int
 }
 
-// New makes a scratch file in dir, whose writers keep up to block bytes of each
-// partition in memory. The file has no name where the system allows that, so a
+// Scratch is a file for what need not outlive the process. It has no name where the system allows that, so a
 // killed process leaves nothing behind.
-func New(dir string, block int) (*File, error) {
+type Scratch struct{ *os.File }
+
+// NewScratch makes a scratch file in dir, or where the system has such files for "".
+func NewScratch(dir string) (*Scratch, error) {
 	f, err := os.CreateTemp(dir, "polis-scratch-*")
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "making a scratch file")
 	}
 	_ = os.Remove(f.Name()) // Windows refuses while the file is open: Close does it there
-	return &File{f: f, block: block}, nil
+	return &Scratch{f}, nil
 }
 
 // Close removes the file.
-func (s *File) Close() error {
-	err := s.f.Close()
-	if rm := os.Remove(s.f.Name()); rm != nil && !errors.Is(rm, os.ErrNotExist) {
+func (s *Scratch) Close() error {
+	err := s.File.Close()
+	if rm := os.Remove(s.Name()); rm != nil && !errors.Is(rm, os.ErrNotExist) {
 		err = errors.Join(err, rm)
 	}
 	return err
 }
+
+// New makes a scratch file in dir, whose writers keep up to block bytes of each
+// partition in memory.
+func New(dir string, block int) (*File, error) {
+	f, err := NewScratch(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &File{f: f, block: block}, nil
+}
+
+// Close removes the file.
+func (s *File) Close() error { return s.f.Close() }
 
 // Bytes is how much a partition holds.
 func (s *File) Bytes(part int) int {
