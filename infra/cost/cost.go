@@ -57,7 +57,7 @@ const (
 	secondsOfMonth = 730 * 3600
 
 	// CustomersPerCoreSecond is how many a nightly run takes, with 1% changed.
-	CustomersPerCoreSecond = 6200
+	CustomersPerCoreSecond = 5950
 	// KBPerCustomer is what is stored of one: aggregate, scores, places, superseded scores.
 	KBPerCustomer = 15
 	// UnitsPerRead and UnitsPerWrite are request units for a customer's documents: some 4 KB read

@@ -15,9 +15,8 @@ import (
 // Speeds are of make bench (README, Measured): a core, five engines. A core comes with 2 GB on
 // Flex Consumption.
 const (
-	firstSpeed = 3600.0 // customers a second
 	nightSpeed = estate.CustomersPerCoreSecond
-	scoreSpeed = 2900.0 / 2 // answers a second, of a core
+	scoreSpeed = 2400.0 / 2 // answers a second, of a core: the bench has two
 	gbPerCore  = 2.0
 	nights     = 30.0
 	staleDays  = 30 // after which scores are stored again: scoring's own
@@ -197,7 +196,7 @@ func page(p *played, root string) (string, error) {
 	row("RU of a month, USD serverless", func(c carried) float64 { return c.month / 1e6 * price["cosmos serverless"] })
 	row("GB-seconds of a month, USD", func(c carried) float64 { return c.gbs * price["flex on demand, execution"] })
 	row("storage of a month after the first run, USD", func(c carried) float64 { return c.stored * price["cosmos storage"] })
-	b.WriteString(formula)
+	fmt.Fprintf(&b, formula, gbPerCore, nights, thousands(nightSpeed), thousands(scoreSpeed))
 
 	b.WriteString(idleIntro)
 	for _, environment := range []string{"dev", "staging", "prod"} {
@@ -250,8 +249,8 @@ const ratio = "\n**Written over read at night**, with 1%% of customers changed a
 const carriedIntro = "\n## Carried to other sizes\n| N customers | 10,000 | 1,000,000 | 100,000,000 |\n|---|---|---|---|\n"
 
 const formula = "\nWith the counts above divided by the customers that were played: a night is `N × (read + written × again)`, where `again` is how much more is written on average than in the night that was played,\n" +
-	"since scores are stored again after 30 days; a month is 30 nights and `N` scores on request. GB-seconds are `2 × N × (30 / 6,200 + 1 / 1,450)` by the\n" +
-	"[bench](../README.md#measured) (a core, with 2 GB, scores 6,200 customers a second at night and answers 1,450 callers). Messages are `30 × (B + 1)`. Buckets are one for each 19,000 customers, a\n" +
+	"since scores are stored again after 30 days; a month is 30 nights and `N` scores on request. GB-seconds are `%g × N × (%g / %s + 1 / %s)` by the\n" +
+	"[bench](../README.md#measured) (a core, with %[1]g GB, scores %[3]s customers a second at night and answers %[4]s callers). Messages are `30 × (B + 1)`. Buckets are one for each 19,000 customers, a\n" +
 	"power of two and 64 at least ([scale.md](scale.md)). Prices: [prices.json](../infra/cost/prices.json); serverless accounts end at 1 TB, beyond them\n" +
 	"the line of RU/s is what autoscale must reach, and a second region doubles what is written and stored.\n"
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"polis/handler/internal/book"
+	"polis/handler/internal/simulate"
 )
 
 var update = flag.Bool("update", false, "write docs/cost.md anew")
@@ -65,6 +66,19 @@ func TestPage(t *testing.T) {
 		bytes := later * float64(n) / float64(b)
 		if bytes > 10e9 {
 			t.Errorf("%d customers in %d buckets come to %.1f GB each", n, b, bytes/1e9)
+		}
+	}
+	// What is simulated is what is played here.
+	night, s := p.job(nightWork), simulate.Defaults()
+	for what, pair := range map[string][2]float64{
+		"speed":                   {s.Speed, nightSpeed},
+		"share written":           {s.Written, float64(p.Changed) / float64(p.Customers)},
+		"documents of a customer": {s.Documents, float64(night.Documents) / float64(p.Customers)},
+		"bytes of a document":     {s.Bytes, itemBytes(float64(night.BytesRead) / float64(night.Documents))},
+		"bytes of what is stored": {s.Stored, itemBytes(float64(night.BytesWritten) / float64(night.Writes))},
+	} {
+		if math.Abs(pair[0]-pair[1]) > 0.01*pair[1] {
+			t.Errorf("%s: simulated %g, played %g", what, pair[0], pair[1])
 		}
 	}
 	text, err := page(p, root)
