@@ -207,10 +207,41 @@ const (
 )
 
 // resend sends again for runs, imports and exports that a kill left between their record and their message, under
-// the ids that the messages would have had, and clears away what is left of imports.
+// the ids that the messages would have had, and clears away what is left of imports. What is past that is told of.
 func (s Services) resend(ctx context.Context, tenant string) error {
 	from, to := s.Now().Add(-givenUp), s.Now().Add(-stuck)
-	return errors.Join(s.Runs.Resend(ctx, tenant, from, to), s.Imports.Resend(ctx, tenant, from, to), s.Imports.Tidy(ctx, tenant, to), s.Exports.Resend(ctx, tenant, from, to))
+	return errors.Join(
+		s.Runs.Resend(ctx, tenant, from, to), s.Imports.Resend(ctx, tenant, from, to), s.Imports.Tidy(ctx, tenant, to), s.Exports.Resend(ctx, tenant, from, to),
+		s.forsaken(ctx, tenant, from.AddDate(0, 0, -1), from),
+	)
+}
+
+// forsaken tells in the log of what was created in a span of time and is not done: nothing here sends for it any
+// more.
+func (s Services) forsaken(ctx context.Context, tenant string, from, to time.Time) error {
+	tell := func(kind, id string) {
+		s.Log.Warn().Str("tenant", tenant).Str(kind, id).Msg("given up: not done in three days")
+	}
+	runs, noRuns := s.Runs.Open(ctx, tenant, from, to)
+	for _, r := range runs {
+		tell("run", r.ID)
+	}
+	within := func(status string, created time.Time) bool {
+		return status == "waiting" && !created.Before(from) && created.Before(to)
+	}
+	loads, noLoads := s.Imports.List(ctx, tenant)
+	for _, i := range loads {
+		if within(i.Status, i.Created) {
+			tell("import", i.ID)
+		}
+	}
+	files, noFiles := s.Exports.List(ctx, tenant)
+	for _, e := range files {
+		if within(e.Status, e.Created) {
+			tell("export", e.ID)
+		}
+	}
+	return errors.Join(noRuns, noLoads, noFiles)
 }
 
 // untrained reports whether a tenant has no models yet; models that cannot be read must not go

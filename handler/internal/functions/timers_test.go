@@ -291,7 +291,7 @@ func TestOverdueReviews(t *testing.T) {
 
 // TestNeverSentFor: what a kill left between its record and its message, of a date and engines that nobody
 // asks for again, is sent for by the night that comes, under the ids that it would have had, and by one timer of
-// five; an import is given up. What is done, what was asked for a moment ago and what three nights did not help is left alone.
+// five; an import is given up. What is done, what was asked for a moment ago and what three nights did not help is left alone, and told of.
 func TestNeverSentFor(t *testing.T) {
 	h := newHouse(t, "a")
 	tenant, err := h.Book.Tenant(t.Context(), "a")
@@ -353,7 +353,15 @@ func TestNeverSentFor(t *testing.T) {
 			if len(got) > 0 {
 				t.Errorf("after three nights: %q", got)
 			}
+			for _, what := range []string{`"run":"2026-03-31-risk-1"`, `"import":"20260401T120000-`, `"export":"20260401T120000-`} {
+				if log := h.log.String(); strings.Count(log, what) != 1 || !strings.Contains(log, "given up") {
+					t.Errorf("%s is given up, and the log says %s", what, log)
+				}
+			}
 			break
+		}
+		if strings.Contains(h.log.String(), "given up") {
+			t.Errorf("night %d: %s", night, h.log.String())
 		}
 		if len(got) != 3 || got[0] != "a/2026-03-31-risk-1/0" || !strings.HasPrefix(got[1], "a/20260401T120000-") || !strings.HasPrefix(got[2], "a/export/20260401T120000-") {
 			t.Errorf("night %d sends for %q", night, got)

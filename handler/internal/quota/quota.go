@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,12 +28,19 @@ type Quota struct {
 	Requests int `json:"requests,omitempty"` // a minute by HTTP, of each instance
 }
 
+type field struct {
+	name string
+	v    int
+}
+
+// fields are what a quota says, by their names in settings.
+func (q Quota) fields() []field {
+	return []field{{"chunks", q.Chunks}, {"runs", q.Runs}, {"imports", q.Imports}, {"exports", q.Exports}, {"requests", q.Requests}}
+}
+
 // Check names what is wrong.
 func (q Quota) Check() error {
-	for _, f := range []struct {
-		name string
-		v    int
-	}{{"chunks", q.Chunks}, {"runs", q.Runs}, {"imports", q.Imports}, {"exports", q.Exports}, {"requests", q.Requests}} {
+	for _, f := range q.fields() {
 		if f.v < 0 || f.v > 1_000_000 {
 			return fault.New(fault.Unconfigured, "the quota of %s is not from 1 to 1,000,000", f.name)
 		}
@@ -73,8 +81,10 @@ func New(all Quota, tenants string, now func() time.Time) (*Quotas, error) {
 	if err := all.Check(); err != nil {
 		return nil, err
 	}
-	if all.over(Quota{-1, -1, -1, -1, -1}) != all {
-		return nil, fault.New(fault.Unconfigured, "a quota of everybody is missing or 0")
+	for _, f := range all.fields() {
+		if f.v == 0 {
+			return nil, fault.New(fault.Unconfigured, "POLIS_QUOTA_%s is missing or 0", strings.ToUpper(f.name))
+		}
 	}
 	if tenants != "" {
 		d := json.NewDecoder(bytes.NewReader([]byte(tenants)))

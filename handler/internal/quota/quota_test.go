@@ -33,7 +33,8 @@ func TestNewRefuses(t *testing.T) {
 		tenants string
 		says    string
 	}{
-		"nothing":         {Quota{}, "", "missing"},
+		"nothing":         {Quota{}, "", "POLIS_QUOTA_CHUNKS is missing"},
+		"all but one":     {Quota{Chunks: 1, Runs: 1, Imports: 1, Requests: 1}, "", "POLIS_QUOTA_EXPORTS"},
 		"less than none":  {Quota{Chunks: -1}, "", "chunks"},
 		"no JSON":         {all, "acme=3", "POLIS_QUOTA_TENANTS"},
 		"more than JSON":  {all, "{} {}", "POLIS_QUOTA_TENANTS"},

@@ -205,8 +205,8 @@ func prefix(asOf portfolio.Date, engines []scoring.Engine) string {
 // has under way: it is stuck, and must not keep the tenant out for ever.
 const Forgotten = 24 * time.Hour
 
-// open are the runs that are not completed and were created in a span of time.
-func (r *Runs) open(ctx context.Context, tenant string, from, to time.Time) ([]Run, error) {
+// Open are the runs that are not completed and were created in a span of time.
+func (r *Runs) Open(ctx context.Context, tenant string, from, to time.Time) ([]Run, error) {
 	done := map[string]bool{}
 	for d, err := range r.store.Scan(ctx, shared(tenant), doneKey, "") {
 		if err != nil {
@@ -235,9 +235,11 @@ func (r *Runs) open(ctx context.Context, tenant string, from, to time.Time) ([]R
 
 // Resend sends again for the tenant's runs that were created in a span of time and of which no chunk is done: a
 // kill after one was recorded and before its messages were sent would leave it waiting for
-// somebody who asks for the same. One that was begun goes on by its own messages, or lies in the dead letters.
+// somebody who asks for the same. One that was begun goes on by its own messages, or lies in the dead letters. Nothing
+// here tells these from lanes that were never sent for, since a kill came between two sends (of some 700 messages
+// each, so of runs that are wider): those wait for who starts the run again, as all engines' timers do on its day.
 func (r *Runs) Resend(ctx context.Context, tenant string, from, to time.Time) error {
-	open, err := r.open(ctx, tenant, from, to)
+	open, err := r.Open(ctx, tenant, from, to)
 	if err != nil {
 		return err
 	}
@@ -280,7 +282,7 @@ func (r *Runs) StartWithin(ctx context.Context, t book.Tenant, asOf portfolio.Da
 			return p, false, r.send(ctx, p)
 		}
 		if most > 0 {
-			open, err := r.open(ctx, t.ID, r.now().Add(-Forgotten), r.now().Add(time.Hour)) // also by a clock that is ahead
+			open, err := r.Open(ctx, t.ID, r.now().Add(-Forgotten), r.now().Add(time.Hour)) // also by a clock that is ahead
 			if err != nil {
 				return Progress{}, false, err
 			}

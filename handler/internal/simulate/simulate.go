@@ -79,7 +79,7 @@ func Defaults() Settings {
 	}
 }
 
-// Check says what is wrong with settings, by their names.
+// Check says what is wrong with settings, by their names, and by those of flags that have others.
 func (s *Settings) Check() error {
 	bad := func(name, must string) error { return fault.New(fault.Invalid, "%s must be %s", name, must) }
 	switch {
@@ -113,12 +113,12 @@ func (s *Settings) Check() error {
 		{"documents_per_customer", s.Documents, 1, 100},
 		{"bytes_per_document", s.Bytes, 1, 2 << 20},
 		{"bytes_per_scores", s.Stored, 1, 2 << 20},
-		{"latency_seconds", s.Latency, 0, 60},
+		{"latency_seconds (--latency)", s.Latency, 0, 60},
 		{"bytes_per_second", s.Bandwidth, 1, 1e12},
 		{"batch_op_seconds", s.BatchOp, 0, 1},
-		{"request_units", s.Throughput, 0, 1e9},
+		{"request_units (--throughput)", s.Throughput, 0, 1e9},
 		{"failing", s.Failing, 0, 0.99},
-		{"crashes_per_hour", s.Crashes, 0, 3600},
+		{"crashes_per_hour (--crashes)", s.Crashes, 0, 3600},
 		{"restart_seconds", s.Restart, 0, 3600},
 		{"lock_seconds", s.Lock, 0, 3600},
 		{"partition_units", s.Partition, 1, 1e9},

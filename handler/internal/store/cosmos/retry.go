@@ -130,8 +130,16 @@ func backOff(attempt int, r *azcore.ResponseError) (wait time.Duration, said boo
 		if ms, err := strconv.ParseFloat(h.Get("x-ms-retry-after-ms"), 64); err == nil && ms >= 0 {
 			return time.Duration(ms * float64(time.Millisecond)), true
 		}
-		if seconds, err := strconv.Atoi(h.Get("Retry-After")); err == nil && seconds >= 0 {
+		after := h.Get("Retry-After") // seconds, or a date (RFC 9110 10.2.3)
+		if seconds, err := strconv.Atoi(after); err == nil && seconds >= 0 {
 			return time.Duration(seconds) * time.Second, true
+		}
+		if at, err := http.ParseTime(after); err == nil {
+			now, err := http.ParseTime(h.Get("Date")) // by the clock that set it
+			if err != nil {
+				now = time.Now()
+			}
+			return max(0, at.Sub(now)), true
 		}
 	}
 	return Wait(attempt, rand.Float64()), false
