@@ -148,7 +148,7 @@ func TestEstate(t *testing.T) {
 	if needs.Bus.DuplicateWindow != fmt.Sprintf("PT%.0fM", sqlitebus.DuplicateWindow.Minutes()) {
 		t.Errorf("the estate remembers ids for %s, the embedded bus for %s", needs.Bus.DuplicateWindow, sqlitebus.DuplicateWindow)
 	}
-	kept, expires := false, false
+	kept, expires, loads := false, false, false
 	for _, p := range needs.Blobs[0].Prefixes {
 		if p.Name == deadletter.Prefix && time.Duration(p.KeepDays)*24*time.Hour <= exports.Keep { // who is erased may stand in both
 			kept = true
@@ -156,9 +156,15 @@ func TestEstate(t *testing.T) {
 		if p.Name == exports.Prefix && time.Duration(p.KeepDays)*24*time.Hour == exports.Keep {
 			expires = true
 		}
+		if p.Name == "imports/" && time.Duration(p.KeepDays)*24*time.Hour == imports.Keep {
+			loads = true
+		}
 	}
 	if !kept {
 		t.Errorf("the estate does not delete blobs below %s after %s", deadletter.Prefix, exports.Keep)
+	}
+	if !loads {
+		t.Errorf("the estate does not delete blobs of imports after %s", imports.Keep)
 	}
 	if !expires {
 		t.Errorf("the estate does not delete blobs below %s after %s", exports.Prefix, exports.Keep)
