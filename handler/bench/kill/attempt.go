@@ -50,7 +50,7 @@ func (w *world) attempt(ctx context.Context, p *plan, on portfolio.Date) (_ *sta
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, timers.Close()) }()
-	host, err := w.newHost(&unruly{Bus: broker, plan: p, held: map[string][]bus.Delivery{}}, timers)
+	host, err := w.newHost(&unruly{Bus: broker, plan: p, held: map[string][]bus.Delivery{}}, timers, `{"`+tenantID+`": []}`)
 	if err != nil {
 		return nil, err
 	}

@@ -260,12 +260,13 @@ func (w *world) settings(documents string) map[string]string {
 	}
 }
 
-// newHost is the Functions host with a handler that has every adapter in place.
-func (w *world) newHost(broker bus.Broker, state *sqlite.Store) (*localhost.Host, error) {
+// newHost is the Functions host with a handler that has every adapter in place, and exports the runs of some tenants
+// (JSON: see exports.ParseAfter).
+func (w *world) newHost(broker bus.Broker, state *sqlite.Store, exported string) (*localhost.Host, error) {
 	settings := w.settings(w.wire)
 	maps.Copy(settings, map[string]string{
 		"POLIS_DEV_KEYS_FILE": filepath.Join(w.dir, "keys.json"), "POLIS_QUOTA_REQUESTS": "1000000",
-		"POLIS_EXPORT_AFTER_RUNS": `{"` + tenantID + `": []}`, "DRIFT_SCHEDULE": "0 0 4 1 * *", "AzureWebJobs.DriftMonthly.Disabled": "1",
+		"POLIS_EXPORT_AFTER_RUNS": exported, "DRIFT_SCHEDULE": "0 0 4 1 * *", "AzureWebJobs.DriftMonthly.Disabled": "1",
 	})
 	for _, engine := range []string{"Risk", "Churn", "Clv", "Nbp", "Defend"} {
 		settings["AzureWebJobs."+engine+"Nightly.Disabled"] = "1" // a run of another date than ours
