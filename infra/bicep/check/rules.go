@@ -81,6 +81,7 @@ func Rules(p Project) []Rule {
 		{"blobs", "containers of blobs are those of the estate, and expire as it says", func(e *Estate) []Finding { return blobs(e, needs) }},
 		{"settings", "apps have the settings of the estate and no others", func(e *Estate) []Finding { return settings(e, needs) }},
 		{"functions", "what functions are triggered by is there for the app that holds them", func(e *Estate) []Finding { return triggers(e, needs, functions) }},
+		{"flex", "an app's configuration has nothing that its plan refuses", flex},
 		{"colours", "one colour works and serves; the other stands by", colours},
 		{"standby", "data goes to the second region, and the second region has all that the first has", standby},
 		{"waf", "the firewall at the edge blocks: managed rules, bots, too many calls", waf},
@@ -170,7 +171,6 @@ var propertyRules = []propertyRule{
 		{"Microsoft.Web/sites", "properties.httpsOnly", true, "", ""},
 		{"Microsoft.Web/sites", "properties.siteConfig.minTlsVersion", "1.3", "", ""},
 		{"Microsoft.Web/sites", "properties.siteConfig.scmMinTlsVersion", "1.3", "", ""},
-		{"Microsoft.Web/sites", "properties.siteConfig.ftpsState", "Disabled", "", ""},
 		{"Microsoft.ServiceBus/namespaces", "properties.minimumTlsVersion", "1.3", "", ""},
 		{"Microsoft.DocumentDB/databaseAccounts", "properties.minimalTlsVersion", "Tls12", "", ""},
 		{"Microsoft.Storage/storageAccounts", "properties.minimumTlsVersion", []any{"TLS1_2", "TLS1_3"}, "", ""},
@@ -221,7 +221,6 @@ var propertyRules = []propertyRule{
 		{"Microsoft.Web/serverfarms", "sku.name", "FC1", "", ""},
 		{"Microsoft.Web/sites", "properties.functionAppConfig.runtime.name", "custom", "", ""},
 		{"Microsoft.Web/sites", "kind", "functionapp,linux", "", ""},
-		{"Microsoft.Web/sites", "properties.siteConfig.remoteDebuggingEnabled", false, "", ""},
 	}},
 }
 
@@ -252,6 +251,24 @@ func properties(e *Estate, group propertyRule) []Finding {
 				continue
 			}
 			out = append(out, Finding{Resource: r.ID, Says: fmt.Sprintf("%s is %v, not %v", want.path, got, want.want)})
+		}
+	}
+	return out
+}
+
+// taken are the site properties that Flex Consumption takes. Azure refuses a site that has others (error
+// 51021, "site configuration properties for Flex Consumption sites is invalid"), and not the same ones in all regions:
+// Microsoft's page "Flex Consumption plan deprecations" has those that functionAppConfig took the place of.
+var taken = []string{"minTlsVersion", "scmMinTlsVersion", "http20Enabled", "cors", "appSettings"}
+
+func flex(e *Estate) []Finding {
+	var out []Finding
+	for _, s := range e.Of("Microsoft.Web/sites") {
+		config, _ := s.Get("properties.siteConfig").(map[string]any)
+		for name := range config {
+			if !slices.Contains(taken, name) {
+				out = append(out, Finding{Resource: s.ID, Says: "has " + name + ", with which Flex Consumption makes no app"})
+			}
 		}
 	}
 	return out
