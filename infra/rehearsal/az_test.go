@@ -192,6 +192,19 @@ func (w *world) do(c command) (any, error) {
 			there = append(there, object{"tags": object{"app": "polis", "environment": w.Env}})
 		}
 		return there, nil
+	case "provider show":
+		state := "NotRegistered"
+		if w.Registered {
+			state = "Registered"
+		}
+		return object{"namespace": name, "registrationState": state}, nil
+	case "provider register":
+		if _, ok := c.options["--wait"]; !ok {
+			return nil, errors.New("nothing waits for the registration")
+		}
+		w.Registered = true
+		w.did("register " + c.one("--namespace"))
+		return nil, nil
 	case "group show":
 		return object{"name": name, "tags": object{"app": "polis"}}, nil
 	case "functionapp list-flexconsumption-locations":
@@ -313,6 +326,9 @@ func (w *world) create(c command) (any, error) {
 			return nil, err
 		}
 		return nil, script.Signal(syscall.SIGTERM)
+	}
+	if !w.Registered && w.Env != "dev" {
+		return nil, refuse("(InternalServerError) an app cannot join a subnet of Microsoft.App/environments")
 	}
 	words := "estate " + values["active"]
 	if values["creating"] == "true" {

@@ -87,6 +87,7 @@ func newStage(t *testing.T, env string, deployed bool) *stage {
 	s := &stage{t, dir, &world{file: filepath.Join(dir, "world.json"), Testdata: testdata, Env: env, Lost: -1, Pools: map[string][]share{}, Closed: map[string]bool{}, Tags: map[string]string{}}}
 	if deployed {
 		s.build("blue")
+		s.Registered = true
 		s.Deployed, s.Waiting, s.Trigger = []string{"polis-" + env + "-20261201T000000"}, nil, map[bool]string{true: "Started"}[env == "prod"]
 	}
 	must(t, s.save())

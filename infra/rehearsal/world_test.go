@@ -20,19 +20,20 @@ type world struct {
 	file     string
 	Testdata string
 
-	Env      string
-	Gateways []string // of API Management, by region
-	Apps     []*app
-	Deployed []string // names of deployments that succeeded
-	Active   string
-	Trigger  string            // of the weekly copies: nothing, Started or Stopped
-	Tags     map[string]string // of the subscription
-	Pools    map[string][]share
-	Closed   map[string]bool // origins of Front Door
-	Waiting  []string        // what Front Door and Data Factory wait to be let in to
-	Runs     []string        // of Data Factory: the state of each
-	Whole    []string        // copies that are, in the order in which they became it
-	Lost     int             // the region that does not answer; -1 is none
+	Env        string
+	Gateways   []string // of API Management, by region
+	Apps       []*app
+	Deployed   []string // names of deployments that succeeded
+	Active     string
+	Trigger    string            // of the weekly copies: nothing, Started or Stopped
+	Tags       map[string]string // of the subscription
+	Pools      map[string][]share
+	Closed     map[string]bool // origins of Front Door
+	Waiting    []string        // what Front Door and Data Factory wait to be let in to
+	Runs       []string        // of Data Factory: the state of each
+	Whole      []string        // copies that are, in the order in which they became it
+	Registered bool            // of Microsoft.App, which a subnet of apps is delegated to
+	Lost       int             // the region that does not answer; -1 is none
 	// Broken is what is wrong with the version that is deployed: "" is nothing; start: it does not answer;
 	// reach: it reaches no data; edge: it fails for callers only; callers: so do callers' own requests;
 	// package: its package is refused; worker: its workers do not start; sync: the platform learns nothing of its

@@ -2,10 +2,12 @@ package check
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,6 +80,38 @@ func TestDryRuns(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestProviders: what a subnet is delegated to is registered before anything is deployed: by Azure itself where a
+// first deployment makes something of it, by the script where it does not.
+func TestProviders(t *testing.T) {
+	script, err := os.ReadFile(filepath.Join(root, "scripts", "deploy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`(?m)^providers=(?:'([^']*)'|(\S+))$`).FindSubmatch(script)
+	if m == nil {
+		t.Fatal("scripts/deploy registers nothing")
+	}
+	have := strings.Fields(string(m[1]) + string(m[2]))
+	for _, environment := range []string{"dev", "staging", "prod"} {
+		e, err := parse(snapshot(t, environment), environment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made := append([]string{}, have...)
+		for _, r := range e.Resources {
+			made = append(made, strings.Split(r.Type, "/")[0])
+		}
+		for _, v := range e.Of("Microsoft.Network/virtualNetworks") {
+			for i := range v.List("properties.subnets") {
+				to, _, _ := strings.Cut(v.Text(fmt.Sprintf("properties.subnets.%d.properties.delegations.0.properties.serviceName", i)), "/")
+				if to != "" && !slices.Contains(made, to) {
+					t.Errorf("%s: nobody registers %s", environment, to)
+				}
+			}
+		}
 	}
 }
 
