@@ -244,6 +244,9 @@ var insights = { name: 'appi-${base}-${token}', group: coreGroup }
 var dataAccount = 'stdata${first4}${token}'
 var auditAccount = 'staudit${first4}${token}'
 
+// So are deployments of modules, each by one name for good: what is deployed again takes the place of what was, and the
+// history of a locked group, of which Azure can delete nothing, stays short of the 800 at which it refuses the next.
+
 // Resources are named here and told to each other by id, and not by what modules answer: so what-if
 // and the snapshots see the whole estate before any of it is there.
 var backupGroup = 'rg-${base}-backup'
@@ -324,6 +327,7 @@ resource stamps 'Microsoft.Resources/resourceGroups@2025-04-01' = [
 ]
 
 module monitoring 'modules/monitoring.bicep' = {
+  name: 'monitoring'
   scope: core
   params: {
     suffix: '${base}-${token}'
@@ -335,6 +339,7 @@ module monitoring 'modules/monitoring.bicep' = {
 }
 
 module actions 'modules/actions.bicep' = {
+  name: 'actions'
   scope: core
   params: {
     suffix: '${base}-${token}'
@@ -346,6 +351,7 @@ module actions 'modules/actions.bicep' = {
 }
 
 module identities 'modules/identity.bicep' = {
+  name: 'identities'
   scope: core
   params: {
     tags: tags
@@ -358,6 +364,7 @@ module identities 'modules/identity.bicep' = {
 }
 
 module keys 'modules/keys.bicep' = {
+  name: 'keys'
   scope: core
   params: {
     name: vault
@@ -380,6 +387,7 @@ var keyed = toObject(ownKeys ? ['cosmos', 'storage', 'bus'] : [], k => k, k => {
 })
 
 module cosmos 'modules/cosmos.bicep' = {
+  name: 'cosmos'
   scope: core
   params: {
     name: 'cosno-${base}-${token}'
@@ -398,6 +406,7 @@ module cosmos 'modules/cosmos.bicep' = {
 }
 
 module storage 'modules/storage.bicep' = {
+  name: 'storage'
   scope: core
   params: {
     name: dataAccount
@@ -436,6 +445,7 @@ module storage 'modules/storage.bicep' = {
 
 // Apart from the data: an account whose blobs nobody can change holds nothing that somebody must erase.
 module audit 'modules/storage.bicep' = {
+  name: 'audit'
   scope: core
   params: {
     name: auditAccount
@@ -460,12 +470,14 @@ module audit 'modules/storage.bicep' = {
 }
 
 module export 'modules/export.bicep' = if (sentinel) {
+  name: 'export'
   scope: core
   params: { workspaceName: 'log-${base}-${token}', accountId: ids.audit }
   dependsOn: [monitoring, audit]
 }
 
 module bus 'modules/bus.bicep' = {
+  name: 'bus'
   scope: core
   params: {
     name: 'sb-${base}-${token}'
@@ -496,6 +508,7 @@ module custody 'modules/custody.bicep' = if (!empty(custodians)) {
 }
 
 module ai 'modules/openai.bicep' = if (openAi != null) {
+  name: 'openai'
   scope: core
   params: {
     name: 'oai-${base}-${token}'
@@ -511,6 +524,7 @@ module ai 'modules/openai.bicep' = if (openAi != null) {
 }
 
 module telemetryAccess 'modules/telemetry-access.bicep' = {
+  name: 'telemetry-access'
   scope: core
   params: {
     insightsName: insights.name
@@ -520,12 +534,14 @@ module telemetryAccess 'modules/telemetry-access.bicep' = {
 }
 
 module shield 'modules/ddos.bicep' = if (ddos) {
+  name: 'ddos'
   scope: core
   params: { name: 'ddos-${base}-${token}', location: location, tags: tags }
 }
 
 module network 'modules/network.bicep' = [
   for (r, i) in regions: if (private) {
+    name: 'network-${r.short}'
     scope: stamps[i]
     params: {
       suffix: '${base}-${r.short}-${token}'
@@ -550,6 +566,7 @@ module network 'modules/network.bicep' = [
 
 module stamp 'modules/apps.bicep' = [
   for (r, i) in regions: {
+    name: 'apps-${r.short}'
     scope: stamps[i]
     params: {
       hostStorageName: 'sthost${r.short}${first4}${token}'
@@ -579,6 +596,7 @@ module stamp 'modules/apps.bicep' = [
 
 module gateway 'modules/gateway.bicep' = [
   for (r, i) in regions: if (edge) {
+    name: 'gateway-${r.short}'
     scope: stamps[i]
     params: {
       name: 'apim-${base}-${r.short}-${token}'
@@ -599,6 +617,7 @@ module gateway 'modules/gateway.bicep' = [
 ]
 
 module frontdoor 'modules/frontdoor.bicep' = if (edge) {
+  name: 'frontdoor'
   scope: core
   params: {
     suffix: '${base}-${token}'
@@ -619,6 +638,7 @@ module frontdoor 'modules/frontdoor.bicep' = if (edge) {
 
 module edgeEgress 'modules/edge-egress.bicep' = [
   for (r, i) in regions: if (edge && private) {
+    name: 'edge-egress-${r.short}'
     scope: stamps[i]
     params: {
       suffix: '${base}-${r.short}-${token}'
@@ -632,6 +652,7 @@ module edgeEgress 'modules/edge-egress.bicep' = [
 
 module api 'modules/api.bicep' = [
   for (r, i) in regions: if (edge) {
+    name: 'api-${r.short}'
     scope: stamps[i]
     params: {
       gatewayName: 'apim-${base}-${r.short}-${token}'
@@ -655,6 +676,7 @@ module api 'modules/api.bicep' = [
 
 module endpoints 'modules/endpoints.bicep' = [
   for (r, i) in regions: if (private) {
+    name: 'endpoints-${r.short}'
     scope: stamps[i]
     params: {
       suffix: '${base}-${r.short}-${token}'
@@ -720,6 +742,7 @@ module endpoints 'modules/endpoints.bicep' = [
 // Twenty minutes before the first schedule, and after the last chunk of the largest run (docs/estate-cost.md).
 module prescale 'modules/prescale.bicep' = [
   for c in colours: if (sizes.nightly > 0) {
+    name: 'prescale-${c}'
     scope: stamps[0]
     params: {
       suffix: '${base}-${regions[0].short}-${c}-${token}'
@@ -742,6 +765,7 @@ module prescale 'modules/prescale.bicep' = [
 ]
 
 module alerts 'modules/alerts.bicep' = {
+  name: 'alerts'
   scope: core
   params: {
     suffix: '${base}-${token}'
@@ -787,6 +811,7 @@ module alerts 'modules/alerts.bicep' = {
 }
 
 module probes 'modules/probes.bicep' = if (edge) {
+  name: 'probes'
   scope: core
   params: {
     suffix: '${base}-${token}'
@@ -800,6 +825,7 @@ module probes 'modules/probes.bicep' = if (edge) {
 }
 
 module workbooks 'modules/workbooks.bicep' = {
+  name: 'workbooks'
   scope: core
   params: {
     location: location
@@ -821,6 +847,7 @@ module workbooks 'modules/workbooks.bicep' = {
 }
 
 module watch 'modules/sentinel.bicep' = if (sentinel) {
+  name: 'sentinel'
   scope: core
   params: {
     workspaceName: 'log-${base}-${token}'
@@ -852,6 +879,7 @@ module guard 'modules/guard.bicep' = {
 }
 
 module lock 'modules/lock.bicep' = if (locked) {
+  name: 'lock'
   scope: core
 }
 
@@ -863,6 +891,7 @@ resource archive 'Microsoft.Resources/resourceGroups@2025-04-01' = if (backups) 
 
 // Keys of their own: who may use those of the estate can read no copy, and the other way round.
 module backupKeys 'modules/keys.bicep' = if (backups) {
+  name: 'backup-keys'
   scope: archive
   params: {
     name: backupVault
@@ -878,6 +907,7 @@ module backupKeys 'modules/keys.bicep' = if (backups) {
 }
 
 module copies 'modules/storage.bicep' = if (backups) {
+  name: 'copies'
   scope: archive
   params: {
     name: backupAccount
@@ -909,6 +939,7 @@ module copies 'modules/storage.bicep' = if (backups) {
 }
 
 module backup 'modules/backup.bicep' = if (backups) {
+  name: 'backup'
   scope: archive
   params: {
     suffix: '${base}-${token}'
@@ -938,12 +969,14 @@ module backup 'modules/backup.bicep' = if (backups) {
 
 // What holds copies, and not the group: the drill makes an account there each month, and deletes it.
 module archiveLock 'modules/lock-copies.bicep' = if (backups && locked) {
+  name: 'lock-copies'
   scope: archive
   params: { account: backupAccount, keyVault: backupVault }
   dependsOn: [backup, backupKeys]
 }
 
 module runners 'modules/runner.bicep' = if (private && runner != null) {
+  name: 'runner'
   scope: stamps[0]
   params: {
     suffix: '${base}-${token}'
@@ -962,6 +995,7 @@ module runners 'modules/runner.bicep' = if (private && runner != null) {
 }
 
 module pool 'modules/agents.bicep' = if (private && agents != null) {
+  name: 'pool'
   scope: stamps[0]
   params: {
     suffix: '${base}-${token}'

@@ -36,6 +36,7 @@ param identityGroup string
 
 // The same module as the estate's: the same keys, the same index, no key, no public way in.
 module account '../modules/cosmos.bicep' = {
+  name: 'drill-account'
   params: {
     name: name
     tags: tags

@@ -112,16 +112,19 @@ resource core 'Microsoft.Resources/resourceGroups@2025-04-01' = {
 }
 
 module identity 'deployer.bicep' = {
+  name: 'bootstrap-deploy'
   scope: core
   params: { name: 'id-${base}-deploy-${token}', location: location, tags: tags, federated: federated }
 }
 
 module plan 'deployer.bicep' = if (!empty(planners)) {
+  name: 'bootstrap-plan'
   scope: core
   params: { name: 'id-${base}-plan-${token}', location: location, tags: tags, federated: planners }
 }
 
 module drill 'deployer.bicep' = if (!empty(drillers)) {
+  name: 'bootstrap-drill'
   scope: core
   params: { name: 'id-${base}-drill-${token}', location: location, tags: tags, federated: drillers }
 }
@@ -215,11 +218,13 @@ resource linker 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
 }
 
 module mayLink 'assigned.bicep' = if (!empty(drillers) && !empty(standbyLocation)) {
+  name: 'bootstrap-link'
   scope: core
   params: { principalId: drill!.outputs.principalId, roleDefinitionId: linker.id }
 }
 
 module mayRehearse 'assigned.bicep' = if (!empty(drillers) && !empty(standbyLocation)) {
+  name: 'bootstrap-rehearse'
   scope: archive
   params: { principalId: drill!.outputs.principalId, roleDefinitionId: rehearser.id }
 }
@@ -398,6 +403,7 @@ var asks = filter(
 )
 
 module eligible 'eligible.bicep' = {
+  name: 'bootstrap-eligible'
   scope: core
   params: { asks: asks, asked: asked }
 }

@@ -348,6 +348,72 @@ func TestSourcesAreDescribed(t *testing.T) {
 	}
 }
 
+var (
+	module  = regexp.MustCompile(`(?m)^module (\w+) '[^']+' = ([^\n]*)\n(?s:(.*?))^[}\]]`)
+	called  = regexp.MustCompile(`(?m)^ +name: '([^']+)'$`)
+	looping = regexp.MustCompile(`for \(?(\w+)(?:, \w+\))? in`)
+)
+
+// TestModuleNames: each module in a resource group is deployed under one name for good, that no other has. Of a locked
+// group Azure deletes no history, and after 800 deployments there it refuses the next
+// (learn.microsoft.com, "Automatic deletions from deployment history").
+func TestModuleNames(t *testing.T) {
+	names := map[string]string{}
+	for _, pattern := range []string{"main.bicep", "modules/*.bicep", "bootstrap/*.bicep"} {
+		files, err := filepath.Glob(filepath.Join("..", pattern))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v", pattern, err)
+		}
+		for _, f := range files {
+			body, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range module.FindAllStringSubmatch(string(body), -1) {
+				if strings.HasSuffix(f, "main.bicep") && !strings.Contains(m[3], "scope: ") {
+					continue // of the subscription, which has no lock
+				}
+				for _, says := range misnamed(m[2], m[3], names) {
+					t.Errorf("%s: module %s %s", f, m[1], says)
+				}
+			}
+		}
+	}
+	if len(names) < 30 {
+		t.Fatalf("only %d modules were found", len(names))
+	}
+	for _, c := range []struct{ head, body, says string }{
+		{"{", "  scope: core\n", "has no name"},
+		{"{", "  name: 'cosmos'\n", "has the name of another"},
+		{"{", "  name: 'x-${deployment().name}'\n", "has another name each time"},
+		{"[", "  for r in regions: {\n    name: 'x'\n", "has one name for several"},
+	} {
+		if got := misnamed(c.head, c.body, map[string]string{"cosmos": "cosmos"}); len(got) != 1 || got[0] != c.says {
+			t.Errorf("%q: %q, and not %q", c.body, got, c.says)
+		}
+	}
+}
+
+// misnamed says what is wrong with a module's name, and notes it.
+func misnamed(head, body string, names map[string]string) []string {
+	m := called.FindStringSubmatch(body)
+	if m == nil {
+		return []string{"has no name"}
+	}
+	name := m[1]
+	if names[name] != "" {
+		return []string{"has the name of another"}
+	}
+	names[name] = name
+	if strings.ContainsAny(name, "()") {
+		return []string{"has another name each time"}
+	}
+	if of := looping.FindStringSubmatch(body); strings.HasPrefix(head, "[") && (of == nil || !strings.Contains(name, "${"+of[1])) {
+		return []string{"has one name for several"}
+	}
+	return nil
+}
+
 // TestAppRoles: the registration that callers get their roles from has those that the code knows.
 func TestAppRoles(t *testing.T) {
 	p, err := Open(root)

@@ -53,6 +53,7 @@ var here = filter(apps, a => a.location == region.location)
 // What the host writes by itself, and a package for each app. An app reads and writes its own
 // package's container and no other's: who can write a package is who can run code as that app.
 module host 'storage.bicep' = {
+  name: 'host'
   params: {
     name: hostStorageName
     location: region.location
@@ -80,6 +81,7 @@ module host 'storage.bicep' = {
 
 module site 'app.bicep' = [
   for a in here: {
+    name: 'app-${a.role}-${a.colour}'
     params: {
       location: region.location
       tags: tags

@@ -61,6 +61,7 @@ resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01
 
 module doors 'endpoint.bicep' = [
   for e in endpoints: {
+    name: 'endpoint-${e.name}'
     params: {
       name: e.name
       suffix: suffix
