@@ -473,7 +473,8 @@ module export 'modules/export.bicep' = if (sentinel) {
   name: 'export'
   scope: core
   params: { workspaceName: 'log-${base}-${token}', accountId: ids.audit }
-  dependsOn: [monitoring, audit]
+  // As watch below: its tables must be there.
+  dependsOn: [audit, endpoints, alerts, api, guard]
 }
 
 module bus 'modules/bus.bicep' = {
@@ -857,7 +858,9 @@ module watch 'modules/sentinel.bicep' = if (sentinel) {
     driller: programs.drill
     apps: take(identities.outputs.principals, length(apps)) // which are first
   }
-  dependsOn: [monitoring]
+  // Sentinel asks a rule's query when it is made, and refuses it where a table is not there yet: a workspace takes minutes
+  // to know its tables. So it comes after all that takes long, and hinders nothing of it where it is refused.
+  dependsOn: [monitoring, endpoints, alerts, api, guard]
 }
 
 module guard 'modules/guard.bicep' = {

@@ -188,8 +188,8 @@ func (w *world) do(c command) (any, error) {
 		return object{}, nil
 	case "resource list":
 		there := []object{}
-		for range w.Gateways {
-			there = append(there, object{"tags": object{"app": "polis", "environment": w.Env}})
+		for _, g := range w.Gateways {
+			there = append(there, object{"id": "/service/" + g, "tags": object{"app": "polis", "environment": w.Env}})
 		}
 		return there, nil
 	case "provider show":
@@ -233,6 +233,12 @@ func (w *world) do(c command) (any, error) {
 		// After the package it lists host keys, which the deployment identity may not.
 		return nil, refuse("Failed to fetch host key to check for function app status")
 	case "network private-endpoint-connection list":
+		if id, ok := strings.CutPrefix(c.one("--id"), "/service/"); ok {
+			if !slices.Contains(w.Doors, id) {
+				return []object{pending(id, "Front Door")}, nil
+			}
+			return []object{{"id": id, "properties": object{"privateLinkServiceConnectionState": object{"status": "Approved"}}}}, nil
+		}
 		if !slices.Contains(w.Waiting, name) {
 			return []object{}, nil
 		}
@@ -335,7 +341,9 @@ func (w *world) create(c command) (any, error) {
 		words += ", API Management open"
 	}
 	w.did(words)
-	w.Making, w.Left = c.one("--name"), 2
+	w.Making, w.Left, w.Closing = c.one("--name"), 2, values["creating"] != "true"
+	w.Failing = w.Tries > 0
+	w.Tries--
 	w.build(values["active"])
 	return nil, nil
 }
@@ -347,6 +355,15 @@ func (w *world) built() object {
 		return is
 	}
 	w.Left = 0
+	if w.Failing {
+		is["properties"] = object{"provisioningState": "Failed", "error": object{"code": "KeyVaultAuthenticationFailure"}}
+		return is
+	}
+	if w.Closing && len(w.Doors) < len(w.Gateways) {
+		is["properties"] = object{"provisioningState": "Failed", "error": object{"code": "PublicNetworkAccessNotSupported"}}
+		return is
+	}
+	w.Doors = slices.Clone(w.Gateways)
 	if w.Broken == "built" {
 		is["properties"] = object{"provisioningState": "Failed", "error": object{"code": "DeploymentFailed"}}
 		return is

@@ -87,7 +87,7 @@ func newStage(t *testing.T, env string, deployed bool) *stage {
 	s := &stage{t, dir, &world{file: filepath.Join(dir, "world.json"), Testdata: testdata, Env: env, Lost: -1, Pools: map[string][]share{}, Closed: map[string]bool{}, Tags: map[string]string{}}}
 	if deployed {
 		s.build("blue")
-		s.Registered = true
+		s.Registered, s.Doors = true, s.Gateways
 		s.Deployed, s.Waiting, s.Trigger = []string{"polis-" + env + "-20261201T000000"}, nil, map[bool]string{true: "Started"}[env == "prod"]
 	}
 	must(t, s.save())
@@ -306,6 +306,31 @@ func TestRollbackBrokenOff(t *testing.T) {
 		out, err := s.run("scripts/switch staging --rollback")
 		if colour := strings.TrimPrefix(strings.Fields(want)[0], "work-"); err != nil || s.serves() != want || s.Pools[s.Gateways[0]][0].Colour != colour {
 			t.Errorf("%s: %v %s: %s run, requests go to %v", is, err, out, s.serves(), s.Pools)
+		}
+	}
+}
+
+// TestHalfWay: a first deployment that fails half way is tried again, and one that was given up is started again:
+// API Management is there then, without a private way in, and Azure closes its public one only once it has one.
+func TestHalfWay(t *testing.T) {
+	long(t)
+	for tries, fails := range map[int]bool{2: false, 3: true} {
+		s := newStage(t, "prod", false)
+		s.Tries = tries
+		out, err := s.run("scripts/deploy prod --infra-only --yes")
+		if (err != nil) != fails || fails && !strings.Contains(out, "KeyVaultAuthenticationFailure") {
+			t.Fatalf("%d: %v %s", tries, err, out)
+		}
+		if fails {
+			if len(s.Gateways) == 0 || len(s.Doors) > 0 {
+				t.Fatalf("it failed not half way: %v %v", s.Gateways, s.Doors)
+			}
+			if out, err := s.run("scripts/deploy prod --infra-only --yes"); err != nil {
+				t.Fatalf("%d: it cannot be started again: %v %s", tries, err, out)
+			}
+		}
+		if !slices.Contains(s.Did, "estate blue") || s.Trigger != "Started" || len(s.Doors) != 2 {
+			t.Errorf("%d: %q, %v", tries, s.Did, s.Doors)
 		}
 	}
 }

@@ -22,6 +22,7 @@ type world struct {
 
 	Env        string
 	Gateways   []string // of API Management, by region
+	Doors      []string // those of them with a private way in
 	Apps       []*app
 	Deployed   []string // names of deployments that succeeded
 	Active     string
@@ -40,13 +41,16 @@ type world struct {
 	// triggers. estate: Azure takes no deployment; built: the one that it took fails; killed: the script is ended
 	// meanwhile. copy: a run of Data Factory breaks off. blobs: their failover fails. way-in: it cannot be deleted.
 	// metrics: they never come. way-back: a document of a copy does not come back.
-	Broken string
-	Making string   // the deployment that Azure is at
-	Blobs  int      // the region of blobs
-	Left   int      // questions until what takes long is done
-	Asked  int      // requests at the edge
-	Polls  int      // questions to deployment sites
-	Did    []string // what changed, in its order
+	Broken  string
+	Tries   int      // of deployments from now on that fail half way
+	Closing bool     // it closes API Management\'s public way in
+	Failing bool     // it fails half way
+	Making  string   // the deployment that Azure is at
+	Blobs   int      // the region of blobs
+	Left    int      // questions until what takes long is done
+	Asked   int      // requests at the edge
+	Polls   int      // questions to deployment sites
+	Did     []string // what changed, in its order
 }
 
 type share struct {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -412,6 +413,31 @@ func misnamed(head, body string, names map[string]string) []string {
 		return []string{"has one name for several"}
 	}
 	return nil
+}
+
+// TestWorkspaceIsAskedLast: what Azure refuses as long as a workspace does not know its tables comes after all else,
+// and nothing waits for it: a first deployment that ends there has the whole estate.
+func TestWorkspaceIsAskedLast(t *testing.T) {
+	body, err := os.ReadFile(filepath.Join("..", "main.bicep"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range module.FindAllStringSubmatch(string(body), -1) {
+		waits := regexp.MustCompile(`(?m)^ +dependsOn: \[(.*)\]$`).FindStringSubmatch(m[3])
+		on := ""
+		if waits != nil {
+			on = waits[1]
+		}
+		last := m[1] == "watch" || m[1] == "export"
+		for _, long := range []string{"endpoints", "alerts", "api", "guard"} {
+			if last && !slices.Contains(strings.Split(on, ", "), long) {
+				t.Errorf("%s does not wait for %s", m[1], long)
+			}
+		}
+		if !last && (strings.Contains(on, "watch") || strings.Contains(on, "export")) {
+			t.Errorf("%s waits for what may be refused", m[1])
+		}
+	}
 }
 
 // TestAppRoles: the registration that callers get their roles from has those that the code knows.

@@ -12,6 +12,8 @@ var (
 	argument = regexp.MustCompile(`\(([a-z]+): *(?:timespan|string|long)\)`)
 	word     = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*`)
 	number   = regexp.MustCompile(`\b[0-9][0-9.]*[a-z]*\b`)
+	later    = regexp.MustCompile(`\b[A-Za-z]\w*_[sdbgt]\b`)
+	ifThere  = regexp.MustCompile(`\bcolumn_ifexists\('(\w+)', [^)]*\)`)
 	part     = regexp.MustCompile(`\bOperationName !?(?:has|hasprefix|hassuffix)(?:_any|_all)?\b`)
 )
 
@@ -22,7 +24,7 @@ var standard = []string{"TimeGenerated", "_ResourceId", "Type", "TenantId"}
 var kql = strings.Fields(`where summarize by extend project order desc asc union isfuzzy let print join kind leftanti on mv expand
 	to typeof string real long and or not in has has_any contains startswith between endswith matches regex true false distinct
 	count countif dcount sum max min percentile bin ago now dayofmonth dayofweek tostring toint todouble toscalar max_of min_of
-	round strcat make_set arg_max ipv4_is_private isnotempty isempty dynamic extract timespan DEPLOYERS DRILLS APPS`)
+	round strcat make_set column_ifexists arg_max ipv4_is_private isnotempty isempty dynamic extract timespan DEPLOYERS DRILLS APPS`)
 
 // columns says which words of a query are no columns of the tables that it asks, nor made in it, nor
 // KQL's. Sentinel refuses such a rule, at deployment; an alert takes it and never fires. And it says
@@ -33,6 +35,11 @@ func columns(query string, tables map[string][]string) []string {
 	if part.MatchString(query) {
 		out = append(out, "looks for a part of an operation's name as if it were a word")
 	}
+	// Columns of AzureDiagnostics come into being with the first record that has them.
+	if m := later.FindString(literal.ReplaceAllString(query, "''")); m != "" {
+		out = append(out, "asks for a column that a new workspace has not: "+m+": column_ifexists")
+	}
+	query = ifThere.ReplaceAllString(query, "column_ifexists($1)")
 	query = number.ReplaceAllString(literal.ReplaceAllString(query, "''"), "0")
 	known := slices.Concat(kql, standard)
 	for _, t := range tablesOf(query) {
