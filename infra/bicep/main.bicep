@@ -675,6 +675,8 @@ module api 'modules/api.bicep' = [
   }
 ]
 
+// One region after the other: Cosmos DB takes one change of its ways in at a time.
+@batchSize(1)
 module endpoints 'modules/endpoints.bicep' = [
   for (r, i) in regions: if (private) {
     name: 'endpoints-${r.short}'
@@ -701,9 +703,10 @@ module endpoints 'modules/endpoints.bicep' = [
           // Where logs are sent; its names lie in five zones, that of blobs among them.
           { name: 'monitor', id: ids.scope, group: 'azuremonitor', zones: ['monitor', 'oms', 'ods', 'agents', 'blob'] }
         ],
-        map(filter(apps, a => a.location == r.location), a => {
-          name: '${a.role}-${a.colour}'
-          id: '${inStamp[i]}/Microsoft.Web/sites/${a.site}'
+        // From the first region packages go to all apps, from the second to its own: it deploys when the first is lost.
+        map(filter(apps, a => i == 0 || a.location == r.location), a => {
+          name: '${a.role}-${a.colour}${a.location == r.location ? '' : '-${shorts[a.location]}'}'
+          id: '${subscription().id}/resourceGroups/rg-${base}-${shorts[a.location]}/providers/Microsoft.Web/sites/${a.site}'
           group: 'sites'
           zones: ['sites']
         }),
@@ -967,7 +970,7 @@ module backup 'modules/backup.bicep' = if (backups) {
       })
     }
   }
-  dependsOn: [copies, cosmos, storage]
+  dependsOn: [copies, cosmos, storage, endpoints] // Data Factory's own ways in come after ours, one at a time
 }
 
 // What holds copies, and not the group: the drill makes an account there each month, and deletes it.
@@ -978,43 +981,55 @@ module archiveLock 'modules/lock-copies.bicep' = if (backups && locked) {
   dependsOn: [backup, backupKeys]
 }
 
-module runners 'modules/runner.bicep' = if (private && runner != null) {
-  name: 'runner'
-  scope: stamps[0]
-  params: {
-    suffix: '${base}-${token}'
-    location: location
-    tags: tags
-    workspaceId: ids.workspace
-    subnetId: '${subnets[0]}/snet-management'
-    zones: zones
-    identity: programs.?runner ?? ''
-    identityGroup: coreGroup
-    vault: vault
-    github: runner!
-    labels: base
-  }
-  dependsOn: [identities, keys, network]
+module runnerKey 'modules/runner-key.bicep' = if (private && runner != null) {
+  name: 'runner-key'
+  scope: core
+  params: { identity: programs.?runner ?? '', vault: vault }
+  dependsOn: [identities, keys]
 }
 
-module pool 'modules/agents.bicep' = if (private && agents != null) {
-  name: 'pool'
-  scope: stamps[0]
-  params: {
-    suffix: '${base}-${token}'
-    name: base
-    location: location
-    tags: tags
-    workspaceId: ids.workspace
-    networkName: 'vnet-${base}-${regions[0].short}-${token}'
-    project: agents!
-    joinerRoleId: subscriptionResourceId(
-      'Microsoft.Authorization/roleDefinitions',
-      guid(subscription().id, base, 'pool-joiner')
-    ) // made by the bootstrap
+// In each region, by a name of its own: when the first is lost, the second deploys what serves there.
+module runners 'modules/runner.bicep' = [
+  for (r, i) in regions: if (private && runner != null) {
+    name: 'runner-${r.short}'
+    scope: stamps[i]
+    params: {
+      suffix: '${base}-${r.short}-${token}'
+      location: r.location
+      tags: tags
+      workspaceId: ids.workspace
+      subnetId: '${subnets[i]}/snet-management'
+      zones: zones
+      identity: programs.?runner ?? ''
+      coreGroup: coreGroup
+      vault: vault
+      github: runner!
+      labels: r.role == 'primary' ? base : '${base}-standby'
+    }
+    dependsOn: [runnerKey, network]
   }
-  dependsOn: [network]
-}
+]
+
+module pool 'modules/agents.bicep' = [
+  for (r, i) in regions: if (private && agents != null) {
+    name: 'pool-${r.short}'
+    scope: stamps[i]
+    params: {
+      suffix: '${base}-${r.short}-${token}'
+      name: r.role == 'primary' ? base : '${base}-standby'
+      location: r.location
+      tags: tags
+      workspaceId: ids.workspace
+      networkName: 'vnet-${base}-${r.short}-${token}'
+      project: agents!
+      joinerRoleId: subscriptionResourceId(
+        'Microsoft.Authorization/roleDefinitions',
+        guid(subscription().id, base, 'pool-joiner')
+      ) // made by the bootstrap
+    }
+    dependsOn: [network]
+  }
+]
 
 @description('What scripts call resources by, where callers come (empty without an edge: then the app itself), and the colour that serves. One output: the CLI writes several in any order.')
 output names {

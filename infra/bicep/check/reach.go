@@ -149,7 +149,8 @@ var zonesOf = map[string][]string{
 	},
 }
 
-// inOneRegion are types whose resources serve one region only: the other has its own.
+// inOneRegion are types whose resources serve one region only: the other has its own. To apps there is a way from
+// the first region too: packages go from there to all of them.
 var inOneRegion = map[string]bool{"Microsoft.Web/sites": true, "Microsoft.ApiManagement/service": true}
 
 func endpoints(e *Estate) []Finding {
@@ -157,8 +158,14 @@ func endpoints(e *Estate) []Finding {
 		return nil
 	}
 	var regions []string
+	first := "" // the region of what both share
 	for _, v := range e.Of("Microsoft.Network/virtualNetworks") {
 		regions = append(regions, v.Location)
+	}
+	for _, g := range e.Of("Microsoft.Resources/resourceGroups") {
+		if g.Name == "rg-polis-"+Promises[e.Environment].Tag {
+			first = g.Location
+		}
 	}
 	var out []Finding
 	if len(regions) == 0 {
@@ -190,7 +197,7 @@ func endpoints(e *Estate) []Finding {
 		}
 		for _, in := range regions {
 			local := inOneRegion[r.Type] || strings.HasPrefix(r.Name, "sthost")
-			if local && r.Location != in {
+			if local && r.Location != in && !(r.Type == "Microsoft.Web/sites" && in == first) {
 				continue
 			}
 			if !has[in+"|"+strings.ToLower(r.ID)+"|"+group] {
@@ -263,6 +270,19 @@ func network(e *Estate) []Finding {
 	return out
 }
 
+// ownEdge is the name of the estate's own endpoint at the edge, which Azure gives it.
+var ownEdge = regexp.MustCompile(`/Microsoft\.Cdn/profiles/[^/']+/afdEndpoints/[^/']+'.*\.hostName`)
+
+// ours reports whether a name is the edge's: Azure's for it, or the domain that it has.
+func ours(e *Estate, name string) bool {
+	for _, d := range e.Of("Microsoft.Cdn/profiles/customDomains") {
+		if d.Text("properties.hostName") == name {
+			return true
+		}
+	}
+	return ownEdge.MatchString(name)
+}
+
 func egress(e *Estate) []Finding {
 	var out []Finding
 	for _, t := range e.Of("Microsoft.Network/routeTables") {
@@ -290,7 +310,7 @@ func egress(e *Estate) []Finding {
 	if p := Promises[e.Environment]; p.Private && p.Edge {
 		for _, n := range e.Of("Microsoft.Network/firewallPolicies") {
 			g, ok := e.At(n.ID + "/ruleCollectionGroups/edge")
-			if !ok || !strings.HasSuffix(g.Text("properties.ruleCollections.0.rules.0.targetFqdns.0"), ".outputs.host.value]") {
+			if !ok || !ours(e, g.Text("properties.ruleCollections.0.rules.0.targetFqdns.0")) {
 				out = append(out, Finding{Resource: n.ID, Says: "does not let who deploys ask the edge"})
 			}
 		}
@@ -298,6 +318,40 @@ func egress(e *Estate) []Finding {
 	for _, s := range e.Of("Microsoft.Web/sites") {
 		if Promises[e.Environment].Private && !strings.HasSuffix(s.Text("properties.virtualNetworkSubnetId"), "/snet-application") {
 			out = append(out, Finding{Resource: s.ID, Says: "does not go out by the network"})
+		}
+	}
+	return out
+}
+
+var (
+	referred = regexp.MustCompile(`\breference\('(/subscriptions/[^']+)'`)
+	byHand   = regexp.MustCompile(`(?i)^(.+/Microsoft\.KeyVault/vaults/[^/]+)/secrets/[^/]+$`) // secrets, in a vault of ours
+)
+
+// present holds what a template refers to, and what it puts a role, a lock or a setting on, to be there: a resource
+// that is looked for in another group than it lies in is found at deployment only, as missing.
+func present(e *Estate) []Finding {
+	var out []Finding
+	seen := map[string]bool{}
+	miss := func(r Resource, id string) {
+		if m := byHand.FindStringSubmatch(id); m != nil {
+			id = m[1]
+		}
+		if _, ok := e.At(id); !ok && !seen[r.ID+id] {
+			seen[r.ID+id] = true
+			out = append(out, Finding{Resource: r.ID, Says: "means what is not there: " + id})
+		}
+	}
+	for _, r := range e.Resources {
+		body, err := json.Marshal(r.raw)
+		if err != nil {
+			return []Finding{{Resource: r.ID, Says: err.Error()}}
+		}
+		for _, m := range referred.FindAllSubmatch(body, -1) {
+			miss(r, string(m[1]))
+		}
+		if n := strings.LastIndex(r.ID, "/providers/"); strings.Count(r.ID[:n+1], "/providers/") > 0 {
+			miss(r, r.ID[:n])
 		}
 	}
 	return out
@@ -503,14 +557,11 @@ func standby(e *Estate) []Finding {
 
 // primaryOnly are types that a region which waits has no use for.
 var primaryOnly = map[string]bool{
-	"Microsoft.Logic/workflows":               true, // makes workers ready for a night that is not its own
-	"Microsoft.Authorization/roleAssignments": true, // counted in docs/roles.md
-	"Microsoft.Insights/diagnosticSettings":   true, // held by their own rule
-	"Microsoft.App/managedEnvironments":       true, // the runner deploys to both
-	"Microsoft.App/jobs":                      true,
-	"Microsoft.DevCenter/devcenters":          true,
-	"Microsoft.DevCenter/projects":            true,
-	"Microsoft.DevOpsInfrastructure/pools":    true,
+	"Microsoft.Logic/workflows":                               true, // makes workers ready for a night that is not its own
+	"Microsoft.Authorization/roleAssignments":                 true, // counted in docs/roles.md
+	"Microsoft.Insights/diagnosticSettings":                   true, // held by their own rule
+	"Microsoft.Network/privateEndpoints":                      true, // each that must be is asked for by the rule endpoints: from the first region to all apps
+	"Microsoft.Network/privateEndpoints/privateDnsZoneGroups": true,
 }
 
 func waf(e *Estate) []Finding {

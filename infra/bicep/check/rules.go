@@ -66,6 +66,7 @@ func Rules(p Project) []Rule {
 		{"network", "nothing goes in or out of a subnet that is not named", network},
 		{"egress", "what leaves goes by the firewall, and only to what is on its list", egress},
 		{"keys-nowhere", "no template reads a key, and no setting holds one", keysNowhere},
+		{"present", "what is referred to, and what has a role, a lock or a setting, is there", present},
 		{"roles-narrow", "nobody is Owner, Contributor or User Access Administrator, and a workload's rights are on a resource", rolesNarrow},
 		{"roles", "every role that is given is on a written list", func(e *Estate) []Finding { return unwritten(e, p.Roles) }},
 		{"alerts", "every alert has its page, reaches somebody, and looks at what is really emitted", func(e *Estate) []Finding { return alerts(e, p) }},

@@ -128,6 +128,8 @@ resource who 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' exist
   for x in grants: { name: x.identity, scope: resourceGroup(identityGroup) }
 ]
 
+// One at a time: an account refuses a second change while it is at one (412, PreconditionFailed).
+@batchSize(1)
 resource access 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2026-03-15' = [
   for (g, i) in grants: {
     parent: account

@@ -35,7 +35,19 @@ resource door 'Microsoft.Network/privateEndpoints@2026-03-01' = {
   properties: {
     subnet: { id: subnetId }
     customNetworkInterfaceName: 'nic-${name}-${suffix}'
-    privateLinkServiceConnections: [{ name: name, properties: { privateLinkServiceId: targetId, groupIds: [group] } }]
+    privateLinkServiceConnections: [
+      {
+        name: name
+        properties: {
+          privateLinkServiceId: targetId
+          groupIds: [group]
+          // API Management takes an endpoint that is there for a second one, unless it is said to be let in already.
+          privateLinkServiceConnectionState: group == 'Gateway'
+            ? { status: 'Approved', description: 'Auto-Approved', actionsRequired: 'None' }
+            : null
+        }
+      }
+    ]
   }
 
   resource names 'privateDnsZoneGroups' = {

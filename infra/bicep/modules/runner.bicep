@@ -20,11 +20,11 @@ param subnetId string
 @description('Whether the environment is spread over zones.')
 param zones bool
 
-@description('The identity that reads the app\'s key, and may do nothing else.')
+@description('The identity that reads the app\'s key (runner-key.bicep), and may do nothing else.')
 param identity string
 
-@description('The resource group of the identities.')
-param identityGroup string
+@description('The resource group of the identities and the vault.')
+param coreGroup string
 
 @description('The vault that holds the GitHub app\'s private key, as secret "runner-app-key".')
 param vault string
@@ -35,33 +35,19 @@ param github { repository: string, appId: string, installationId: string, image:
 @description('Labels that jobs ask for.')
 param labels string
 
-// Key Vault Secrets User, on the one secret.
-var secretsUser = subscriptionResourceId(
-  'Microsoft.Authorization/roleDefinitions',
-  '4633458b-17de-408a-b874-0445c86b69e6'
-)
 var owner = split(github.repository, '/')[0]
 var repository = split(github.repository, '/')[1]
 
 resource user 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
   name: identity
-  scope: resourceGroup(identityGroup)
+  scope: resourceGroup(coreGroup)
 }
 
 resource keys 'Microsoft.KeyVault/vaults@2026-05-15' existing = {
   name: vault
+  scope: resourceGroup(coreGroup)
 
   resource appKey 'secrets' existing = { name: 'runner-app-key' }
-}
-
-resource read 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  scope: keys::appKey
-  name: guid(keys::appKey.id, identity, secretsUser)
-  properties: {
-    roleDefinitionId: secretsUser
-    principalId: user.properties.principalId
-    principalType: 'ServicePrincipal'
-  }
 }
 
 resource house 'Microsoft.App/managedEnvironments@2026-01-01' = {
@@ -149,5 +135,4 @@ resource job 'Microsoft.App/jobs@2026-01-01' = {
       ]
     }
   }
-  dependsOn: [read]
 }
