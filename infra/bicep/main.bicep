@@ -140,6 +140,10 @@ param budgetFrom string
 @description('Whether what holds data is locked against deletion.')
 param locked bool
 
+@description('Locked once somebody has locked for good what is immutable (docs/bootstrap.md says how), and Unlocked until then: Azure makes nothing locked, and refuses to unlock.')
+@allowed(['Unlocked', 'Locked'])
+param immutability string = 'Unlocked'
+
 // Which version serves.
 
 @description('The colour that serves, and whose workers run.')
@@ -279,7 +283,8 @@ var subnets = map(
   r =>
     '${subscription().id}/resourceGroups/rg-${base}-${r.short}/providers/Microsoft.Network/virtualNetworks/vnet-${base}-${r.short}-${token}/subnets'
 )
-// What a job of GitHub needs to be fetched and to send its log; artifacts lie in accounts that GitHub names.
+// What a job of GitHub needs to be fetched and to send its log; artifacts lie in accounts that GitHub names. The last two
+// are what Container Apps themselves want besides Microsoft's registry (their page "Use Azure Firewall").
 var githubHosts = concat(
   [
     'github.com'
@@ -288,6 +293,8 @@ var githubHosts = concat(
     '*.actions.githubusercontent.com'
     'ghcr.io'
     'pkg-containers.githubusercontent.com'
+    'packages.aks.azure.com'
+    'acs-mirror.azureedge.net'
   ],
   map(range(0, 20), i => 'productionresultssa${i}.blob.${az.environment().suffixes.storage}')
 )
@@ -363,7 +370,9 @@ module identities 'modules/identity.bicep' = {
   dependsOn: [monitoring] // everything comes after the identities, and logs to the workspace
 }
 
-module keys 'modules/keys.bicep' = {
+// A vault is kept for 90 days when it is deleted, and its name with it: none where nothing would lie in it.
+var keeps = ownKeys || runner != null
+module keys 'modules/keys.bicep' = if (keeps) {
   name: 'keys'
   scope: core
   params: {
@@ -460,6 +469,7 @@ module audit 'modules/storage.bicep' = {
     cool: { cool: 30, cold: 90 }
     pointInTime: false
     immutableDays: environment == 'prod' ? 2557 : 7 // seven years, as accounts are kept
+    immutability: immutability
     access: [
       { container: 'evidence', identity: programs.deploy, role: 'Storage Blob Data Contributor' }
       { container: 'evidence', identity: programs.drill, role: 'Storage Blob Data Contributor' }
@@ -699,7 +709,6 @@ module endpoints 'modules/endpoints.bicep' = [
             zones: ['blob']
           }
           { name: 'bus', id: ids.bus, group: 'namespace', zones: ['bus'] }
-          { name: 'vault', id: ids.vault, group: 'vault', zones: ['vault'] }
           // Where logs are sent; its names lie in five zones, that of blobs among them.
           { name: 'monitor', id: ids.scope, group: 'azuremonitor', zones: ['monitor', 'oms', 'ods', 'agents', 'blob'] }
         ],
@@ -736,6 +745,7 @@ module endpoints 'modules/endpoints.bicep' = [
               }
             ]
           : [],
+        keeps ? [{ name: 'vault', id: ids.vault, group: 'vault', zones: ['vault'] }] : [],
         openAi == null ? [] : [{ name: 'openai', id: ids.ai, group: 'account', zones: ['openai'] }]
       )
     }
@@ -785,6 +795,7 @@ module alerts 'modules/alerts.bicep' = {
       provisioned: sizes.throughput > 0
       nightly: sizes.nightly > 0
       backups: backups
+      vault: keeps
     }
     targets: {
       frontdoor: ['${inCore}/Microsoft.Cdn/profiles/afd-${base}-${token}']
@@ -855,7 +866,7 @@ module watch 'modules/sentinel.bicep' = if (sentinel) {
   scope: core
   params: {
     workspaceName: 'log-${base}-${token}'
-    has: { edge: edge, private: private }
+    has: { edge: edge, private: private, vault: keeps }
     deployer: programs.deploy
     deployers: deployers
     driller: programs.drill
@@ -928,6 +939,7 @@ module copies 'modules/storage.bicep' = if (backups) {
       identityId: ids.backupKeysIdentity
     }
     containers: map(items(copied), c => { name: c.value, immutableDays: environment == 'prod' ? 3653 : 7 })
+    immutability: immutability
     expire: map(items(copied), c => { prefix: '${c.value}/', days: environment == 'prod' ? 3660 : 30 })
     cool: { cool: 30, cold: 90 }
     pointInTime: false

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -331,6 +332,27 @@ func TestHalfWay(t *testing.T) {
 		}
 		if !slices.Contains(s.Did, "estate blue") || s.Trigger != "Started" || len(s.Doors) != 2 {
 			t.Errorf("%d: %q, %v", tries, s.Did, s.Doors)
+		}
+	}
+}
+
+// TestBudgetBegins: a first deployment says that a budget cannot begin in a month that is over; a later one, whose
+// budget is there, does not.
+func TestBudgetBegins(t *testing.T) {
+	long(t)
+	for _, c := range []struct {
+		from     string
+		deployed bool
+		says     bool
+	}{{"2000-01-01", false, true}, {"9999-12-01", false, false}, {"2000-01-01", true, false}} {
+		s := newStage(t, "staging", c.deployed)
+		file := filepath.Join(s.dir, "infra/bicep/environments/staging.bicepparam")
+		body, err := os.ReadFile(file)
+		must(t, err)
+		put(t, file, regexp.MustCompile(`(?m)^param budgetFrom = .*$`).ReplaceAllString(string(body), "param budgetFrom = '"+c.from+"'"))
+		out, err := s.run("scripts/deploy staging --what-if")
+		if err != nil || strings.Contains(out, "budgetFrom is "+c.from) != c.says {
+			t.Errorf("%v: %v %s", c, err, out)
 		}
 	}
 }

@@ -40,6 +40,9 @@ param planners { name: string, issuer: string, subject: string }[] = []
 @description('Which jobs may sign in as an identity that does drills, and can neither deploy nor give rights.')
 param drillers { name: string, issuer: string, subject: string }[] = []
 
+@description('Defender for Storage with its scan for malware, for the whole subscription: only an Owner may switch it on, for it gives its scanner a right.')
+param malwareScan bool = environment == 'prod'
+
 @description('The second region, where copies are kept; empty where there are none.')
 param standbyLocation string = ''
 
@@ -133,7 +136,7 @@ module drill 'deployer.bicep' = if (!empty(drillers)) {
 resource driller 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(subscription().id, base, 'driller')
   properties: {
-    roleName: 'Polis driller (${environment})'
+    roleName: 'Polis driller (${environment}-${token})'
     description: 'Does drills: changes which region is first, starts and stops apps.'
     type: 'CustomRole'
     assignableScopes: [subscription().id]
@@ -170,7 +173,7 @@ resource mayDrill 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!em
 resource rehearser 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(subscription().id, base, 'rehearser')
   properties: {
-    roleName: 'Polis rehearser (${environment})'
+    roleName: 'Polis rehearser (${environment}-${token})'
     description: 'Reads a copy back into an account of its own, and makes copies.'
     type: 'CustomRole'
     assignableScopes: [subscription().id]
@@ -202,7 +205,7 @@ resource archive 'Microsoft.Resources/resourceGroups@2025-04-01' = if (!empty(st
 resource linker 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(subscription().id, base, 'linker')
   properties: {
-    roleName: 'Polis linker (${environment})'
+    roleName: 'Polis linker (${environment}-${token})'
     description: 'Has logs of what it makes sent to the workspace.'
     type: 'CustomRole'
     assignableScopes: [subscription().id]
@@ -233,7 +236,7 @@ module mayRehearse 'assigned.bicep' = if (!empty(drillers) && !empty(standbyLoca
 resource planner 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(subscription().id, base, 'planner')
   properties: {
-    roleName: 'Polis planner (${environment})'
+    roleName: 'Polis planner (${environment}-${token})'
     description: 'Sees what a deployment would change.'
     type: 'CustomRole'
     assignableScopes: [subscription().id]
@@ -265,7 +268,7 @@ resource mayPlan 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!emp
 resource deployer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(subscription().id, base, 'deployer')
   properties: {
-    roleName: 'Polis deployer (${environment})'
+    roleName: 'Polis deployer (${environment}-${token})'
     description: 'Makes and changes what the templates of Polis make.'
     type: 'CustomRole'
     assignableScopes: [subscription().id]
@@ -306,6 +309,7 @@ resource deployer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
           'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/write'
           'Microsoft.ServiceBus/namespaces/authorizationRules/*'
           'Microsoft.ServiceBus/namespaces/queues/authorizationRules/*'
+          'Microsoft.ServiceBus/namespaces/topics/authorizationRules/*'
           'Microsoft.Storage/storageAccounts/listKeys/action'
           'Microsoft.Storage/storageAccounts/regenerateKey/action'
           'Microsoft.Web/sites/host/listKeys/action'
@@ -346,11 +350,27 @@ resource mayGive 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
+// What callers import is looked at for malware: at most 500 GB a month and account, for it is paid by GB.
+resource malware 'Microsoft.Security/pricings@2026-07-01' = if (malwareScan) {
+  name: 'StorageAccounts'
+  properties: {
+    pricingTier: 'Standard'
+    subPlan: 'DefenderForStorageV2'
+    extensions: [
+      {
+        name: 'OnUploadMalwareScanning'
+        isEnabled: 'True'
+        additionalExtensionProperties: { CapGBPerMonthPerStorageAccount: '500' }
+      }
+    ]
+  }
+}
+
 // The roles of our own that templates give: the deployment identity may not change them, so they are made here.
 resource scaler 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: scalerRole
   properties: {
-    roleName: 'Polis app scaler (${environment})'
+    roleName: 'Polis app scaler (${environment}-${token})'
     description: 'Changes how many instances of an app are ready.'
     type: 'CustomRole'
     assignableScopes: [subscription().id]
@@ -369,7 +389,7 @@ resource scaler 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
 resource joiner 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: joinerRole
   properties: {
-    roleName: 'Polis pool joiner (${environment})'
+    roleName: 'Polis pool joiner (${environment}-${token})'
     description: 'Puts machines of a pool into a subnet that is delegated to pools.'
     type: 'CustomRole'
     assignableScopes: [subscription().id]

@@ -440,6 +440,36 @@ func TestWorkspaceIsAskedLast(t *testing.T) {
 	}
 }
 
+// TestMalwareScan: Defender for Storage and its scan for malware are switched on by the bootstrap, which an Owner runs,
+// and not by the estate: it gives its scanner a right, and the deployment identity may give none that is not on its
+// list (Microsoft's page "Support matrix for Defender for Storage": subscription Owner).
+func TestMalwareScan(t *testing.T) {
+	body, err := os.ReadFile(filepath.Join("..", "bootstrap", "main.bicep"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := regexp.MustCompile(`(?s)\nresource \w+ 'Microsoft\.Security/pricings@[^\n]*\n(.*?)\n}\n`).FindString(string(body))
+	for _, want := range []string{"name: 'StorageAccounts'", "pricingTier: 'Standard'", "name: 'OnUploadMalwareScanning'", "isEnabled: 'True'"} {
+		if !strings.Contains(plan, want) {
+			t.Errorf("the bootstrap's plan has no %s", want)
+		}
+	}
+	if !strings.Contains(string(body), "param malwareScan bool = environment == 'prod'") {
+		t.Error("production's storage is not looked at for malware")
+	}
+	for _, environment := range environments {
+		e, err := parse(snapshot(t, environment), environment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range e.Of("Microsoft.Security/pricings") {
+			if p.Name == "StorageAccounts" {
+				t.Errorf("%s: the deployment identity may not set %s", environment, p.ID)
+			}
+		}
+	}
+}
+
 // TestAppRoles: the registration that callers get their roles from has those that the code knows.
 func TestAppRoles(t *testing.T) {
 	p, err := Open(root)

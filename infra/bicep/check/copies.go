@@ -106,9 +106,23 @@ func compared(pipeline Resource) []Finding {
 	return []Finding{{Resource: pipeline.ID, Says: "reads a copy back and does not mind how much of it"}}
 }
 
-// unchangeable holds each container of the copies to be so, for as long as they are kept.
+// unchangeable holds each container of the copies to be so, for as long as they are kept. What somebody has locked for
+// good a template leaves alone: Azure refuses to unlock an account, and takes no policy of a container a second time.
 func unchangeable(e *Estate) []Finding {
 	var out []Finding
+	locked := Promises[e.Environment].Locked
+	for _, a := range e.Of("Microsoft.Storage/storageAccounts") {
+		state := map[bool]string{true: "Locked", false: "Unlocked"}[locked]
+		if is := a.Text("properties.immutableStorageWithVersioning.immutabilityPolicy.state"); is != "" && is != state {
+			out = append(out, Finding{Resource: a.ID, Says: "is to become " + is + ", which Azure refuses"})
+		}
+	}
+	if policies := e.Of("Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies"); locked {
+		for _, p := range policies {
+			out = append(out, Finding{Resource: p.ID, Says: "is locked, and Azure refuses it"})
+		}
+		return out
+	}
 	for _, c := range e.Of("Microsoft.Storage/storageAccounts/blobServices/containers") {
 		if !strings.HasPrefix(c.Name, "stbackup") {
 			continue

@@ -283,6 +283,9 @@ func ours(e *Estate, name string) bool {
 	return ownEdge.MatchString(name)
 }
 
+// containerApps are what Container Apps want behind a firewall, in all of Microsoft's scenarios.
+var containerApps = []string{"MicrosoftContainerRegistry", "AzureFrontDoor.FirstParty", "packages.aks.azure.com", "acs-mirror.azureedge.net"}
+
 func egress(e *Estate) []Finding {
 	var out []Finding
 	for _, t := range e.Of("Microsoft.Network/routeTables") {
@@ -312,6 +315,23 @@ func egress(e *Estate) []Finding {
 			g, ok := e.At(n.ID + "/ruleCollectionGroups/edge")
 			if !ok || !ours(e, g.Text("properties.ruleCollections.0.rules.0.targetFqdns.0")) {
 				out = append(out, Finding{Resource: n.ID, Says: "does not let who deploys ask the edge"})
+			}
+		}
+	}
+	for _, c := range e.Of("Microsoft.App/managedEnvironments") {
+		for _, n := range e.Of("Microsoft.Network/firewallPolicies/ruleCollectionGroups") {
+			policy, _ := e.At(n.ID[:strings.LastIndex(n.ID, "/ruleCollectionGroups/")])
+			if policy.Location != c.Location || strings.HasSuffix(n.ID, "/edge") {
+				continue
+			}
+			body, err := json.Marshal(n.raw)
+			if err != nil {
+				return []Finding{{Resource: n.ID, Says: err.Error()}}
+			}
+			for _, host := range containerApps {
+				if !strings.Contains(string(body), `"`+host+`"`) {
+					out = append(out, Finding{Resource: n.ID, Says: "does not let Container Apps ask " + host})
+				}
 			}
 		}
 	}

@@ -26,6 +26,7 @@ type Promise struct {
 	Zones   bool   // three zones
 	Standby bool   // a second region
 	Keys    bool   // encrypted with keys of our own
+	Locked  bool   // what is immutable is locked for good
 }
 
 // Promises are those of the environments.
@@ -34,7 +35,7 @@ var Promises = map[string]Promise{
 	"staging": {Tag: "staging", Private: true, Edge: true, Keys: true},
 	"prod":    {Tag: "prod", Private: true, Edge: true, Zones: true, Standby: true, Keys: true},
 	// Production with everything that is by parameter; nobody deploys it.
-	"options": {Tag: "prod", Private: true, Edge: true, Zones: true, Standby: true, Keys: true},
+	"options": {Tag: "prod", Private: true, Edge: true, Zones: true, Standby: true, Keys: true, Locked: true},
 }
 
 // Rule is one that every estate must keep.

@@ -41,6 +41,7 @@ param sizes = {
   gatewayUnits: 3
   logsPerDay: -1
 }
+param immutability = 'Locked'
 param active = 'green'
 param canary = 10
 param domain = 'api.example.com'

@@ -20,7 +20,16 @@ param workspaceId string
 param actionGroupIds string[]
 
 @description('What this environment has: an alert for what is not there would never fire.')
-param has { edge: bool, private: bool, standby: bool, premium: bool, provisioned: bool, nightly: bool, backups: bool }
+param has {
+  edge: bool
+  private: bool
+  standby: bool
+  premium: bool
+  provisioned: bool
+  nightly: bool
+  backups: bool
+  vault: bool
+}
 
 @description('Resources by the name that alerts call them by.')
 param targets { *: string[] }

@@ -231,11 +231,11 @@ resource activity 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   }
 }
 
-// Plans are set one after the other: Azure refuses two at once.
+// Plans are set one after the other: Azure refuses two at once. That of storage is the bootstrap's: its scan for malware
+// gives a right, which the deployment identity may not.
 var plans = [
   { name: 'Arm', sub: 'PerSubscription' }
   { name: 'KeyVaults', sub: 'PerKeyVault' }
-  { name: 'StorageAccounts', sub: 'DefenderForStorageV2' }
   { name: 'CosmosDbs', sub: '' }
   { name: 'AppServices', sub: '' }
   { name: 'Api', sub: 'P1' }
@@ -248,16 +248,6 @@ resource defenders 'Microsoft.Security/pricings@2026-07-01' = [
     properties: {
       pricingTier: 'Standard'
       subPlan: empty(p.sub) ? null : p.sub
-      // What callers import is looked at for malware: at most 500 GB a month and account, for it is paid by GB.
-      extensions: p.name == 'StorageAccounts'
-        ? [
-            {
-              name: 'OnUploadMalwareScanning'
-              isEnabled: 'True'
-              additionalExtensionProperties: { CapGBPerMonthPerStorageAccount: '500' }
-            }
-          ]
-        : null
     }
   }
 ]

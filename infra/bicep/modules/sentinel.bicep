@@ -6,7 +6,7 @@ import { online, kept } from 'monitoring.bicep'
 param workspaceName string
 
 @description('What this environment has: a rule for what is not there would find nothing.')
-param has { edge: bool, private: bool }
+param has { edge: bool, private: bool, vault: bool }
 
 @description('The identity that deploys: what it does is no surprise.')
 param deployer string

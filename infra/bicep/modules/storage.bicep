@@ -42,6 +42,10 @@ param pointInTime bool
 @minValue(1)
 param immutableDays int?
 
+@description('Whether what is immutable is locked for good. Policies of containers are then the template\'s no more: Azure takes no change of them but an extension.')
+@allowed(['Unlocked', 'Locked'])
+param immutability string = 'Unlocked'
+
 @description('Who may do what with which container.')
 param access Access[]
 
@@ -97,7 +101,7 @@ resource account 'Microsoft.Storage/storageAccounts@2026-09-01' = {
           enabled: true
           // Unlocked can still be undone; docs/bootstrap.md says when and how to lock it for good.
           immutabilityPolicy: {
-            state: 'Unlocked'
+            state: immutability
             immutabilityPeriodSinceCreationInDays: immutableDays
             allowProtectedAppendWrites: true
           }
@@ -176,7 +180,7 @@ resource account 'Microsoft.Storage/storageAccounts@2026-09-01' = {
   }
 }
 
-var frozen = filter(containers, c => c.immutableDays > 0)
+var frozen = filter(containers, c => c.immutableDays > 0 && immutability == 'Unlocked')
 
 resource immutable 'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies@2026-09-01' = [
   for c in frozen: {
