@@ -479,7 +479,7 @@ module audit 'modules/storage.bicep' = {
   dependsOn: [keys, identities]
 }
 
-module export 'modules/export.bicep' = if (sentinel) {
+module export 'modules/export.bicep' = if (sentinel && !creating) {
   name: 'export'
   scope: core
   params: { workspaceName: 'log-${base}-${token}', accountId: ids.audit }
@@ -861,7 +861,7 @@ module workbooks 'modules/workbooks.bicep' = {
   dependsOn: [monitoring]
 }
 
-module watch 'modules/sentinel.bicep' = if (sentinel) {
+module watch 'modules/sentinel.bicep' = if (sentinel && !creating) {
   name: 'sentinel'
   scope: core
   params: {
@@ -873,7 +873,7 @@ module watch 'modules/sentinel.bicep' = if (sentinel) {
     apps: take(identities.outputs.principals, length(apps)) // which are first
   }
   // Sentinel asks a rule's query when it is made, and refuses it where a table is not there yet: a workspace takes minutes
-  // to know its tables. So it comes after all that takes long, and hinders nothing of it where it is refused.
+  // to know its tables. So it comes with the second deployment, after all that takes long: refused, it hinders nothing.
   dependsOn: [monitoring, endpoints, alerts, api, guard]
 }
 

@@ -357,6 +357,25 @@ func TestBudgetBegins(t *testing.T) {
 	}
 }
 
+// TestFromTheSecondRegion: while the second region serves its own runner deploys there, though it has no way to the
+// apps of the first; what those miss is said.
+func TestFromTheSecondRegion(t *testing.T) {
+	long(t)
+	s := newStage(t, "prod", true)
+	if out, err := s.run("scripts/drill failover prod"); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	s.From = 1
+	out, err := s.run("scripts/deploy prod --app-only --built")
+	if err != nil || s.serves() != "work-green neu, clock-green neu" || !strings.Contains(out, "region 0 has not got the packages") {
+		t.Errorf("%v %s: %s", err, out, s.serves())
+	}
+	s.From = 0
+	if out, err := s.run("scripts/deploy prod --app-only --built"); err != nil || strings.Contains(out, "has not got the packages") {
+		t.Errorf("from the first region there is a way to all: %v %s", err, out)
+	}
+}
+
 // TestBrokenCopy: a run that broke off left a folder that nobody can delete; the drill reads the one before it.
 func TestBrokenCopy(t *testing.T) {
 	long(t)

@@ -34,6 +34,7 @@ type world struct {
 	Runs       []string        // of Data Factory: the state of each
 	Whole      []string        // copies that are, in the order in which they became it
 	Registered bool            // of Microsoft.App, which a subnet of apps is delegated to
+	From       int             // the region whose network the script runs in: from the second there is a way to its own apps alone
 	Lost       int             // the region that does not answer; -1 is none
 	// Broken is what is wrong with the version that is deployed: "" is nothing; start: it does not answer;
 	// reach: it reaches no data; edge: it fails for callers only; callers: so do callers' own requests;
@@ -300,7 +301,7 @@ func (w *world) answer(host, path string, headers []string) (int, string) {
 	}
 	site, _ := strings.CutSuffix(host, ".azurewebsites.net")
 	for _, a := range w.Apps {
-		if a.Name == site && a.Running && a.Region != w.Lost {
+		if a.Name == site && a.Running && a.Region != w.Lost && a.Region >= w.From {
 			return w.program(a, path, false)
 		}
 	}
@@ -359,7 +360,7 @@ func (w *world) site(name, path string, signed bool) (int, string) {
 		if a.Name != name {
 			continue
 		}
-		if a.Region == w.Lost {
+		if a.Region == w.Lost || a.Region < w.From {
 			return 0, ""
 		}
 		switch {

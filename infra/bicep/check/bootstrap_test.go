@@ -102,6 +102,19 @@ func TestBootstrapLinks(t *testing.T) {
 			}
 		}
 	}
+	for _, of := range []string{"namespaces", "namespaces/queues", "namespaces/topics"} {
+		for _, r := range held["identity"] {
+			if r.may("Microsoft.ServiceBus/" + of + "/authorizationRules/listKeys/action") {
+				t.Errorf("who deploys may list keys of %s", of)
+			}
+		}
+	}
+	// A directory has one role of a name: two of its subscriptions may have an environment of the same.
+	for _, m := range regexp.MustCompile(`roleName: '([^\n]*)'`).FindAllStringSubmatch(source, -1) {
+		if !strings.HasSuffix(m[1], "(${environment}-${token})") {
+			t.Errorf("the role %s may be there already", m[1])
+		}
+	}
 	broken := strings.Replace(source, "notActions: concat(keys, [", "notActions: concat(keys, [\n'Microsoft.OperationalInsights/workspaces/sharedKeys/*'", 1)
 	broken = strings.Replace(broken, "roleDefinitionId: linker.id", "roleDefinitionId: planner.id", 1)
 	if got := unlinked(holders(broken)); !slices.Equal(got, []string{"drill", "identity"}) {

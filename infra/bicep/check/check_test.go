@@ -415,8 +415,8 @@ func misnamed(head, body string, names map[string]string) []string {
 	return nil
 }
 
-// TestWorkspaceIsAskedLast: what Azure refuses as long as a workspace does not know its tables comes after all else,
-// and nothing waits for it: a first deployment that ends there has the whole estate.
+// TestWorkspaceIsAskedLast: what Azure refuses as long as a workspace does not know its tables comes with the second
+// deployment, after all else, and nothing waits for it: where it is refused, all else is there and can be used.
 func TestWorkspaceIsAskedLast(t *testing.T) {
 	body, err := os.ReadFile(filepath.Join("..", "main.bicep"))
 	if err != nil {
@@ -434,8 +434,31 @@ func TestWorkspaceIsAskedLast(t *testing.T) {
 				t.Errorf("%s does not wait for %s", m[1], long)
 			}
 		}
+		if last && !strings.Contains(m[2], "sentinel && !creating") {
+			t.Errorf("%s comes with the first deployment already", m[1])
+		}
 		if !last && (strings.Contains(on, "watch") || strings.Contains(on, "export")) {
 			t.Errorf("%s waits for what may be refused", m[1])
+		}
+	}
+}
+
+// TestOneAtATime: Cosmos DB refuses a second change of an account while it is at one (412, PreconditionFailed): roles are
+// given one after the other, and private ways in are made by one region after the other, Data Factory's at last.
+func TestOneAtATime(t *testing.T) {
+	for file, wants := range map[string][]string{
+		"main.bicep":           {`@batchSize\(1\)\nmodule endpoints `, `(?s)\nmodule backup '[^}].*?\n  dependsOn: \[[^\]]*\bendpoints\b`},
+		"modules/cosmos.bicep": {`@batchSize\(1\)\nresource access '[^']*/sqlRoleAssignments@`},
+		"modules/guard.bicep":  {`@batchSize\(1\)\nresource defenders `},
+	} {
+		body, err := os.ReadFile(filepath.Join("..", filepath.FromSlash(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range wants {
+			if !regexp.MustCompile(want).Match(body) {
+				t.Errorf("%s has no %s", file, want)
+			}
 		}
 	}
 }
