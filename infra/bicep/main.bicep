@@ -508,6 +508,7 @@ module bus 'modules/bus.bicep' = {
 }
 
 module custody 'modules/custody.bicep' = if (!empty(custodians)) {
+  name: 'custody'
   scope: core
   params: {
     custodians: custodians
@@ -749,7 +750,7 @@ module endpoints 'modules/endpoints.bicep' = [
         openAi == null ? [] : [{ name: 'openai', id: ids.ai, group: 'account', zones: ['openai'] }]
       )
     }
-    dependsOn: [network, stamp, gateway, cosmos, storage, audit, bus, keys, ai, copies, backupKeys]
+    dependsOn: [network, stamp, gateway, cosmos, custody, storage, audit, bus, keys, ai, copies, backupKeys]
   }
 ]
 

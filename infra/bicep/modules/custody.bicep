@@ -64,6 +64,7 @@ resource topics 'Microsoft.ServiceBus/namespaces/topics@2026-01-01' existing = [
 ]
 
 // Azure has no eligibility for these: where it is a group, membership is what is asked for.
+@batchSize(1) // as cosmos.bicep's
 resource documents 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2026-03-15' = [
   for c in custodians: {
     parent: account
