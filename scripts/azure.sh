@@ -154,7 +154,7 @@ start() {
 }
 
 # What became of a colour's packages is a tag of the subscription, for templates write all other tags anew:
-# new (they have served nobody), served, or left (they served, and were gone back from).
+# new (they have served nobody), served, or left (they were gone back from). A colour without one has no packages.
 marks() { printf '/subscriptions/%s/providers/Microsoft.Resources/tags/default?api-version=2024-11-01' "$subscription"; }
 mark() { change az rest --method patch --url "$(marks)" --body "{\"operation\":\"Merge\",\"properties\":{\"tags\":{\"polis-$env-$1\":\"$2\"}}}" --output none; }
 marked() { ask "what became of $1" az rest --method get --url "$(marks)" --query "properties.tags.\"polis-$env-$1\""; }

@@ -87,6 +87,7 @@ func newStage(t *testing.T, env string, deployed bool) *stage {
 	s := &stage{t, dir, &world{file: filepath.Join(dir, "world.json"), Testdata: testdata, Env: env, Lost: -1, Pools: map[string][]share{}, Closed: map[string]bool{}, Tags: map[string]string{}}}
 	if deployed {
 		s.build("blue")
+		s.Tags["polis-"+env+"-blue"] = "served"
 		s.Deployed, s.Waiting, s.Trigger = []string{"polis-" + env + "-20261201T000000"}, nil, map[bool]string{true: "Started"}[env == "prod"]
 	}
 	must(t, s.save())
@@ -158,6 +159,7 @@ func TestScripts(t *testing.T) {
 		serves      string
 	}{
 		"first":                 {env: "prod", empty: true, lines: []string{"scripts/deploy prod --infra-only --yes", "scripts/deploy prod --built --yes"}, serves: green},
+		"first-and-rollback":    {env: "prod", empty: true, lines: []string{"scripts/deploy prod --infra-only --yes", "scripts/deploy prod --built --yes", "scripts/switch prod --rollback"}, fails: "blue is no version to go back to (not known to have served)", serves: green},
 		"deploy":                {env: "prod", lines: []string{"scripts/deploy prod --built --yes"}, serves: green},
 		"deploy-twice":          {env: "staging", lines: []string{"scripts/deploy staging --built --yes", "scripts/deploy staging --built --yes"}, serves: blue},
 		"deploy-dev":            {env: "dev", lines: []string{"scripts/deploy dev --built --yes"}, serves: green},
@@ -290,6 +292,30 @@ func TestRollbackAfterReturn(t *testing.T) {
 		s.Broken = ""
 		if out, err := s.run("scripts/switch staging --to green"); err != nil || s.serves() != green {
 			t.Errorf("%s: %v %s", broken, err, out)
+		}
+	}
+}
+
+// TestNothingToGoBackTo: where no version has served before the first that does, a failed first try makes none of the
+// colour that the templates started and nobody filled.
+func TestNothingToGoBackTo(t *testing.T) {
+	long(t)
+	for _, broken := range []string{"callers", "worker"} {
+		s := newStage(t, "staging", false)
+		if out, err := s.run("scripts/deploy staging --infra-only --yes"); err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
+		s.Broken = broken
+		if out, err := s.run("scripts/deploy staging --app-only --built"); err == nil || !strings.Contains(out, "blue serves") {
+			t.Fatalf("%s: %v %s", broken, err, out)
+		}
+		s.Broken = ""
+		if out, err := s.run("scripts/deploy staging --app-only --built"); err != nil || s.serves() != green {
+			t.Fatalf("%s: %v %s", broken, err, out)
+		}
+		out, err := s.run("scripts/switch staging --rollback")
+		if err == nil || !strings.Contains(out, "blue is no version to go back to") || s.serves() != green || s.Pools[s.Gateways[0]][0] != (share{"green", 100}) {
+			t.Errorf("%s: %v %s: %s run, requests go to %v", broken, err, out, s.serves(), s.Pools)
 		}
 	}
 }
