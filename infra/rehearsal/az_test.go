@@ -160,6 +160,14 @@ var (
 func (w *world) do(c command) (any, error) {
 	name, group := c.one("--name"), c.one("--resource-group")
 	switch c.name {
+	case "login":
+		if c.one("--federated-token") != assertion {
+			return nil, refuse("AADSTS700211: No matching federated identity record found")
+		}
+		w.Assertion = 0
+		return []object{}, nil
+	case "account set":
+		return nil, nil
 	case "account show":
 		return object{"id": "11111111"}, nil
 	case "account get-access-token":
@@ -267,11 +275,17 @@ func (w *world) do(c command) (any, error) {
 		w.did("restore blobs to " + c.one("--time-to-restore"))
 		return object{}, nil
 	case "storage blob list":
+		if err := w.storage(); err != nil {
+			return nil, err
+		}
 		if name := c.one("--account-name") + "/" + c.one("--container-name"); name != "stbackup1abc/whole" || c.one("--auth-mode") != "login" {
 			return nil, refuse("AuthorizationPermissionMismatch: %s", name)
 		}
 		return w.whole(c.one("--prefix")), nil
 	case "storage blob upload":
+		if err := w.storage(); err != nil {
+			return nil, err
+		}
 		if w.Lost == 0 {
 			return nil, refuse("the storage account does not answer")
 		}
@@ -358,6 +372,9 @@ var (
 // rest is what is asked of Azure's management itself.
 func (w *world) rest(method, url, body, headers string) (any, error) {
 	if file, ok := strings.CutPrefix(url, "https://stbackup1abc.blob.core.windows.net/whole/"); ok {
+		if err := w.storage(); err != nil {
+			return nil, err
+		}
 		if !slices.Contains(w.Whole, strings.TrimSuffix(file, ".json")) || !strings.HasPrefix(headers, "x-ms-version=20") {
 			return nil, refuse("(BlobNotFound) %s", file)
 		}

@@ -273,6 +273,38 @@ func TestLostRegion(t *testing.T) {
 	golden(t, "lost-region", s.Did)
 }
 
+// TestFederated: a job of GitHub that signed in ten minutes before asks storage all the same, for GitHub's token is
+// good for five; where it cannot, what a drill showed stays for the next to keep, and both say so.
+func TestFederated(t *testing.T) {
+	long(t)
+	github := []string{
+		"ACTIONS_ID_TOKEN_REQUEST_URL=https://token.rehearsal/?job=1", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + token,
+		"AZURE_CLIENT_ID=id", "AZURE_TENANT_ID=tenant", "AZURE_SUBSCRIPTION_ID=11111111",
+	}
+	s := newStage(t, "prod", true)
+	s.Federated, s.Assertion = true, 2*assertionMinutes
+	for _, line := range []string{
+		"scripts/drill backup prod", "scripts/drill copies prod 2026-12-06", "scripts/drill failover prod", "scripts/drill failback prod", "scripts/capacity prod",
+	} {
+		if out, err := s.run(line, github...); err != nil {
+			t.Fatalf("%s: %v %s", line, err, out)
+		}
+		s.Assertion = 2 * assertionMinutes
+	}
+	for _, e := range []string{"evidence backup", "evidence copies", "evidence failover", "evidence failback", "evidence capacity"} {
+		if !slices.Contains(s.Did, e) {
+			t.Errorf("no %s: %q", e, s.Did)
+		}
+	}
+	if out, err := s.run("scripts/drill failover prod"); err == nil || !strings.Contains(out, "the next drill takes it") {
+		t.Errorf("without GitHub's tokens: %v %s", err, out)
+	}
+	s.Did = nil
+	if out, err := s.run("scripts/drill failback prod", github...); err != nil || !slices.Contains(s.Did, "evidence failover") || s.serves() != blue {
+		t.Errorf("%v %s: %q", err, out, s.Did)
+	}
+}
+
 // TestRollbackAfterReturn: what a deployment itself went back from is no version to go back to, until somebody
 // says so by its name.
 func TestRollbackAfterReturn(t *testing.T) {

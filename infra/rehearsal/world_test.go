@@ -15,6 +15,9 @@ type object = map[string]any
 // token is what az gives and the deployment site wants.
 const token = "eyJ.rehearsal"
 
+// assertion is what GitHub gives a job to sign in with.
+const assertion = "eyJ.job"
+
 // world is a made subscription. It lives in a file, for each call of a CLI is a process of its own.
 type world struct {
 	file     string
@@ -46,7 +49,13 @@ type world struct {
 	Asked  int      // requests at the edge
 	Polls  int      // questions to deployment sites
 	Did    []string // what changed, in its order
+	// Federated is whether a job of GitHub signed in, Assertion how many minutes ago it last did: each change takes some.
+	Federated bool
+	Assertion int
 }
+
+// assertionMinutes is how long the CLI gets tokens for a new audience with GitHub's.
+const assertionMinutes = 5
 
 type share struct {
 	Colour string
@@ -108,7 +117,18 @@ func (w *world) build(active string) {
 	}
 }
 
-func (w *world) did(what string) { w.Did = append(w.Did, what) }
+func (w *world) did(what string) {
+	w.Did = append(w.Did, what)
+	w.Assertion += 2
+}
+
+// storage is whether the CLI gets a token for storage, which nobody has asked for before.
+func (w *world) storage() error {
+	if w.Federated && w.Assertion > assertionMinutes {
+		return refuse("AADSTS700024: Client assertion is not within its valid time range.")
+	}
+	return nil
+}
 
 func (w *world) lost(gateway string) bool {
 	return w.Lost >= 0 && strings.Contains(gateway, "-"+short[w.Lost]+"-")
@@ -257,7 +277,7 @@ func curl(w *world, args []string, in io.Reader, out io.Writer) error {
 					return err
 				}
 			}
-		case "-sS", "--tlsv1.2":
+		case "-sS", "-fsS", "--tlsv1.2":
 		default:
 			if strings.HasPrefix(a, "-") {
 				return refuse("curl: option %s: is unknown", a)
@@ -277,7 +297,13 @@ func curl(w *world, args []string, in io.Reader, out io.Writer) error {
 	if code == 0 {
 		return refuse("curl: (6) Could not resolve host: %s", host)
 	}
-	if file != "/dev/null" && file != "" {
+	if file == "" {
+		file = "/dev/stdout"
+		if _, err := fmt.Fprint(out, body); err != nil {
+			return err
+		}
+	}
+	if file != "/dev/null" && file != "/dev/stdout" {
 		if err := os.WriteFile(file, []byte(body), 0o600); err != nil {
 			return err
 		}
@@ -290,8 +316,14 @@ func (w *world) answer(host, path string, headers []string) (int, string) {
 	if site, ok := strings.CutSuffix(host, ".scm.azurewebsites.net"); ok {
 		return w.site(site, path, slices.Contains(headers, "Authorization: Bearer "+token))
 	}
-	if host == "edge.azurefd.net" {
+	switch host {
+	case "edge.azurefd.net":
 		return w.edge(path)
+	case "token.rehearsal":
+		if path != "/?job=1&audience=api://AzureADTokenExchange" || !slices.Contains(headers, "Authorization: Bearer "+token) {
+			return 401, ""
+		}
+		return 200, `{"count":1,"value":"` + assertion + `"}`
 	}
 	site, _ := strings.CutSuffix(host, ".azurewebsites.net")
 	for _, a := range w.Apps {
