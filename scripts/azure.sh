@@ -84,6 +84,9 @@ renew() {
 	signed=$(date +%s)
 }
 
+# quarter is this one: its report has its name.
+quarter() { printf '%s-Q%d' "$(date -u +%Y)" $((($(date -u +%-m) - 1) / 3 + 1)); }
+
 # app is the name of an app: app ROLE COLOUR [LOCATION of region 0 or 1]
 app() {
 	region=$(known "region ${3:-0}" "names.value.regions[${3:-0}].location")

@@ -172,7 +172,7 @@ func TestScripts(t *testing.T) {
 		"package-refused":       {env: "prod", broken: "package", lines: []string{"scripts/deploy prod --built --yes"}, fails: "the package is not there", serves: blue},
 		"estate-refused":        {env: "prod", broken: "estate", lines: []string{"scripts/deploy prod --built --yes"}, fails: "does not take the estate", serves: blue},
 		"estate-fails":          {env: "prod", broken: "built", lines: []string{"scripts/deploy prod --built --yes"}, fails: "Failed: {\"code\":\"DeploymentFailed\"}", serves: blue},
-		"killed":                {env: "prod", broken: "killed", lines: []string{"scripts/deploy prod --built --yes"}, fails: "broken off", serves: blue},
+		"ended":                 {env: "prod", broken: "ended", lines: []string{"scripts/deploy prod --built --yes"}, fails: "broken off", serves: blue},
 		"no-metrics":            {env: "prod", broken: "metrics", lines: []string{"scripts/deploy prod --built --yes"}, fails: "what callers were answered is not known", serves: blue},
 		"blobs-stay":            {env: "prod", broken: "blobs", lines: []string{"scripts/drill failover prod"}, fails: "blobs: northeurope first failed", serves: blue},
 		"copies-way-in-stays":   {env: "prod", broken: "way-in", lines: []string{"scripts/drill backup prod", "scripts/drill copies prod 2026-12-06"}, serves: blue},
@@ -380,6 +380,75 @@ func TestBrokenCopy(t *testing.T) {
 	s.Broken = ""
 	if out, err := s.run("scripts/drill copies prod 2026-12-06"); err != nil || !slices.Contains(s.Did, "pipeline restore of 2026-12-06/r9") || !strings.Contains(out, `"read":1000,"read_back":1000,`) {
 		t.Errorf("%v %s: %q", err, out, s.Did)
+	}
+}
+
+// TestKilled: a deployment that was killed outright leaves Azure at it and the weekly copies standing still;
+// --broken-off puts both right.
+func TestKilled(t *testing.T) {
+	long(t)
+	s := newStage(t, "prod", true)
+	s.Broken = "killed"
+	if out, err := s.run("scripts/deploy prod --infra-only --yes"); err == nil || s.Trigger != "Stopped" {
+		t.Fatalf("%v %s: the weekly copies' trigger: %q", err, out, s.Trigger)
+	}
+	s.did("== killed")
+	for range 2 {
+		if out, err := s.run("scripts/deploy prod --broken-off"); err != nil || s.Trigger != "Started" {
+			t.Fatalf("%v %s: the weekly copies' trigger: %q", err, out, s.Trigger)
+		}
+	}
+	golden(t, "killed", s.Did)
+}
+
+// TestTidy: what a drill of copies that was killed left behind is deleted by the next, or before it; what is to stay
+// stays, and so does the account that serves.
+func TestTidy(t *testing.T) {
+	long(t)
+	for _, line := range []string{"scripts/drill tidy prod", "scripts/drill copies prod 2026-12-06", "scripts/drill copies prod 2026-12-06 --keep"} {
+		s := newStage(t, "prod", true)
+		s.Whole = []string{"2026-12-06/r9"}
+		s.Accounts = []string{"cosno-polis-prod-abc-t11080600", "cosno-polis-prod-abc-r11080600"}
+		out, err := s.run(line)
+		for i := range s.Accounts {
+			s.Accounts[i] = made.ReplaceAllString(s.Accounts[i], "-$1")
+		}
+		want := []string{"cosno-polis-prod-abc-r"}
+		if strings.HasSuffix(line, "--keep") {
+			want = append(want, "cosno-polis-prod-abc-r")
+		}
+		if err != nil || !slices.Equal(s.Accounts, want) || slices.Contains(s.Did, "account deleted: cosno-polis-prod-abc") {
+			t.Errorf("%s: %v %s: there are %v, and not %v: %q", line, err, out, s.Accounts, want, s.Did)
+		}
+	}
+}
+
+// TestShown: what is promised is to have been shown of late; what failed, or was done too long ago, shows nothing.
+func TestShown(t *testing.T) {
+	long(t)
+	s := newStage(t, "prod", true)
+	s.Broken = "way-back"
+	for _, line := range []string{"scripts/drill failover prod", "scripts/drill failback prod", "scripts/capacity prod", "scripts/drill backup prod"} {
+		if out, err := s.run(line); err != nil {
+			t.Fatalf("%s: %v %s", line, err, out)
+		}
+	}
+	if out, err := s.run("scripts/drill copies prod 2026-12-06"); err == nil {
+		t.Fatal(out)
+	}
+	s.Kept = append(s.Kept, "copies/2026-01-08T06:00:00Z.json")
+	if out, err := s.run("scripts/drill shown prod"); err == nil || strings.Count(out, "nothing went well") != 1 || !strings.Contains(out, "copies/2026-01-08T06:00:00Z.json is the last") {
+		t.Errorf("%v %s: %q", err, out, s.Kept)
+	}
+	s.Broken = ""
+	for _, line := range []string{"scripts/drill copies prod 2026-12-06", "scripts/drill shown prod"} {
+		if out, err := s.run(line); err != nil {
+			t.Errorf("%s: %v %s: %q", line, err, out, s.Kept)
+		}
+	}
+	s.Kept = []string{"capacity/2020-Q4.json"}
+	if out, err := s.run("scripts/drill shown prod"); err == nil || strings.Count(out, "nothing went well") != 4 {
+		t.Errorf("%v %s", err, out)
 	}
 }
 

@@ -33,14 +33,16 @@ type world struct {
 	Pools    map[string][]share
 	Closed   map[string]bool // origins of Front Door
 	Waiting  []string        // what Front Door and Data Factory wait to be let in to
+	Accounts []string        // that drills made: -t, or that stay: -r
+	Kept     []string        // evidence
 	Runs     []string        // of Data Factory: the state of each
 	Whole    []string        // copies that are, in the order in which they became it
 	Lost     int             // the region that does not answer; -1 is none
 	// Broken is what is wrong with the version that is deployed: "" is nothing; start: it does not answer;
 	// reach: it reaches no data; edge: it fails for callers only; callers: so do callers' own requests;
 	// package: its package is refused; worker: its workers do not start; sync: the platform learns nothing of its
-	// triggers. estate: Azure takes no deployment; built: the one that it took fails; killed: the script is ended
-	// meanwhile. copy: a run of Data Factory breaks off. blobs: their failover fails. way-in: it cannot be deleted.
+	// triggers. estate: Azure takes no deployment; built: the one that it took fails; ended: the script is ended
+	// meanwhile, by two signals, as pipelines do; killed: it is killed. copy: a run of Data Factory breaks off. blobs: their failover fails. way-in: it cannot be deleted.
 	// metrics: they never come. way-back: a document of a copy does not come back.
 	Broken string
 	Making string   // the deployment that Azure is at
