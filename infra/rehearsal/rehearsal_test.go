@@ -174,6 +174,7 @@ func TestScripts(t *testing.T) {
 		"estate-fails":          {env: "prod", broken: "built", lines: []string{"scripts/deploy prod --built --yes"}, fails: "Failed: {\"code\":\"DeploymentFailed\"}", serves: blue},
 		"ended":                 {env: "prod", broken: "ended", lines: []string{"scripts/deploy prod --built --yes"}, fails: "broken off", serves: blue},
 		"no-metrics":            {env: "prod", broken: "metrics", lines: []string{"scripts/deploy prod --built --yes"}, fails: "what callers were answered is not known", serves: blue},
+		"only-the-edge":         {env: "prod", broken: "few", lines: []string{"scripts/deploy prod --built --yes"}, fails: "what callers were answered is not known", serves: blue},
 		"blobs-stay":            {env: "prod", broken: "blobs", lines: []string{"scripts/drill failover prod"}, fails: "blobs: northeurope first failed", serves: blue},
 		"copies-way-in-stays":   {env: "prod", broken: "way-in", lines: []string{"scripts/drill backup prod", "scripts/drill copies prod 2026-12-06"}, serves: blue},
 		"copy-not-all-back":     {env: "prod", broken: "way-back", lines: []string{"scripts/drill backup prod", "scripts/drill copies prod 2026-12-06"}, fails: `"read":1000,"read_back":999,`, serves: blue},
