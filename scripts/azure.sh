@@ -68,18 +68,24 @@ known() {
 	ask "$1" az deployment sub show --name "$last" --query "properties.outputs.$2"
 }
 
-# renew signs in again where a sign-in by federation would end: it is good for an hour, a drill may take
-# three. GitHub gives a job new tokens as long as it runs; elsewhere the Azure CLI renews by itself.
-signed=$(date +%s)
+# renew [now] signs in again where a sign-in by federation would end. With GitHub's token, which is good for five
+# minutes, the CLI gets tokens: the one for management, had at once, holds an hour at least, and a drill may take
+# three; one for another audience, as storage's, it can get in those minutes only: who needs it says now. GitHub
+# gives a job new tokens as long as it runs; elsewhere the Azure CLI renews by itself. How long ago the job signed
+# in is not known here: the first call signs in.
+signed=0
 renew() {
 	[ "${dry:-0}" = 0 ] && [ -n "${ACTIONS_ID_TOKEN_REQUEST_URL:-}" ] || return 0
-	[ $(($(date +%s) - signed)) -gt 2400 ] || return 0
+	[ "${1:-}" = now ] || [ $(($(date +%s) - signed)) -gt 2400 ] || return 0
 	federated=$(curl -fsS -H "Authorization: Bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN" \
 		"$ACTIONS_ID_TOKEN_REQUEST_URL&audience=api://AzureADTokenExchange" | sed -n 's/.*"value": *"\([^"]*\)".*/\1/p')
-	az login --service-principal --username "$AZURE_CLIENT_ID" --tenant "$AZURE_TENANT_ID" --federated-token "$federated" --output none
-	az account set --subscription "$AZURE_SUBSCRIPTION_ID"
+	az login --service-principal --username "$AZURE_CLIENT_ID" --tenant "$AZURE_TENANT_ID" --federated-token "$federated" --output none || return 1
+	az account set --subscription "$AZURE_SUBSCRIPTION_ID" || return 1
 	signed=$(date +%s)
 }
+
+# quarter is this one: its report has its name.
+quarter() { printf '%s-Q%d' "$(date -u +%Y)" $((($(date -u +%-m) - 1) / 3 + 1)); }
 
 # app is the name of an app: app ROLE COLOUR [LOCATION of region 0 or 1]
 app() {
@@ -154,7 +160,7 @@ start() {
 }
 
 # What became of a colour's packages is a tag of the subscription, for templates write all other tags anew:
-# new (they have served nobody), served, or left (they served, and were gone back from).
+# new (they have served nobody), served, or left (they were gone back from). A colour without one has no packages.
 marks() { printf '/subscriptions/%s/providers/Microsoft.Resources/tags/default?api-version=2024-11-01' "$subscription"; }
 mark() { change az rest --method patch --url "$(marks)" --body "{\"operation\":\"Merge\",\"properties\":{\"tags\":{\"polis-$env-$1\":\"$2\"}}}" --output none; }
 marked() { ask "what became of $1" az rest --method get --url "$(marks)" --query "properties.tags.\"polis-$env-$1\""; }

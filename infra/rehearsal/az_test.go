@@ -153,19 +153,31 @@ func tsv(out io.Writer, value any) error {
 
 var (
 	parameter = regexp.MustCompile(`\b(active|creating)=(\w+)`)
-	made      = regexp.MustCompile(`-t\d{8}$`) // of an account for an hour: when
+	made      = regexp.MustCompile(`-([rt])\d{8}$`) // of an account that a drill makes: when
 )
 
 // do is the commands that scripts use, and one that they must not.
 func (w *world) do(c command) (any, error) {
 	name, group := c.one("--name"), c.one("--resource-group")
 	switch c.name {
+	case "login":
+		if c.one("--federated-token") != assertion {
+			return nil, refuse("AADSTS700211: No matching federated identity record found")
+		}
+		w.Assertion = 0
+		return []object{}, nil
+	case "account set":
+		return nil, nil
 	case "account show":
 		return object{"id": "11111111"}, nil
 	case "account get-access-token":
 		return object{"accessToken": token, "tokenType": "Bearer"}, nil
 	case "deployment sub list":
-		return w.deployments(), nil
+		list := w.deployments()
+		if w.Making != "" {
+			list = append(list, object{"name": w.Making, "properties": object{"provisioningState": "Running", "timestamp": "2026-12-10", "outputs": nil}})
+		}
+		return list, nil
 	case "deployment sub show":
 		if name == w.Making && w.Making != "" {
 			return w.built(), nil
@@ -182,11 +194,34 @@ func (w *world) do(c command) (any, error) {
 	case "deployment sub create":
 		return w.create(c)
 	case "deployment group create":
+		if _, ok := c.options["--no-wait"]; !ok {
+			return nil, errTooLong
+		}
 		target, _ := strings.CutPrefix(c.options["--parameters"][0], "name=")
 		w.Waiting = append(w.Waiting, target)
-		w.did("account for an hour")
+		w.Accounts = append(w.Accounts, target)
+		w.did("account " + made.ReplaceAllString(target, "-${1}TIME"))
 		return object{}, nil
+	case "deployment group show":
+		return object{"properties": object{"provisioningState": "Succeeded"}}, nil
+	case "deployment sub cancel":
+		if name != w.Making || w.Left == 0 {
+			return nil, refuse("(DeploymentCannotBeCancelled) The deployment '%s' cannot be cancelled because it is not active.", name)
+		}
+		w.Making, w.Left = "", 0
+		w.did("estate cancelled")
+		if w.Broken == "ended" {
+			return nil, w.signal(syscall.SIGTERM)
+		}
+		return nil, nil
 	case "resource list":
+		if c.one("--resource-type") == "Microsoft.DocumentDB/databaseAccounts" {
+			accounts := []object{{"name": "cosno-polis-prod-abc"}}
+			for _, a := range w.Accounts {
+				accounts = append(accounts, object{"name": a})
+			}
+			return accounts, nil
+		}
 		there := []object{}
 		for _, g := range w.Gateways {
 			there = append(there, object{"id": "/service/" + g, "tags": object{"app": "polis", "environment": w.Env}})
@@ -253,7 +288,7 @@ func (w *world) do(c command) (any, error) {
 			return nil, refuse("resource not found")
 		}
 		w.Waiting = slices.Delete(w.Waiting, at, at+1)
-		w.did("approve " + made.ReplaceAllString(c.one("--id"), "-tTIME"))
+		w.did("approve " + made.ReplaceAllString(c.one("--id"), "-${1}TIME"))
 		return object{}, nil
 	case "cosmosdb failover-priority-change":
 		w.did("documents " + c.one("--failover-policies"))
@@ -262,6 +297,9 @@ func (w *world) do(c command) (any, error) {
 		w.did("documents without " + c.one("--region"))
 		return object{}, nil
 	case "cosmosdb show":
+		if made.MatchString(name) && strings.Contains(name, "-t") && !slices.Contains(w.Accounts, name) {
+			return nil, refuse("(ResourceNotFound) %s", name)
+		}
 		return object{"provisioningState": "Succeeded", "identity": object{"userAssignedIdentities": object{"id-keys": object{}}}}, nil
 	case "cosmosdb restore":
 		if c.one("--disable-local-auth") != "true" || c.one("--public-network-access") != "DISABLED" {
@@ -270,7 +308,11 @@ func (w *world) do(c command) (any, error) {
 		w.did("restore documents to " + c.one("--restore-timestamp"))
 		return object{}, nil
 	case "cosmosdb delete":
-		w.did("account deleted")
+		if _, ok := c.options["--no-wait"]; !ok {
+			return nil, errTooLong
+		}
+		w.Accounts = slices.DeleteFunc(w.Accounts, func(a string) bool { return a == name })
+		w.did("account deleted: " + made.ReplaceAllString(name, "-${1}TIME"))
 		return nil, nil
 	case "storage account failover":
 		if strings.HasPrefix(name, "staudit") {
@@ -286,11 +328,26 @@ func (w *world) do(c command) (any, error) {
 		w.did("restore blobs to " + c.one("--time-to-restore"))
 		return object{}, nil
 	case "storage blob list":
+		if err := w.storage(); err != nil {
+			return nil, err
+		}
+		if c.one("--account-name") == "staudit1abc" && c.one("--container-name") == "evidence" {
+			list := []object{}
+			for _, k := range w.Kept {
+				if strings.HasPrefix(k, c.one("--prefix")) {
+					list = append(list, object{"name": k})
+				}
+			}
+			return list, nil
+		}
 		if name := c.one("--account-name") + "/" + c.one("--container-name"); name != "stbackup1abc/whole" || c.one("--auth-mode") != "login" {
 			return nil, refuse("AuthorizationPermissionMismatch: %s", name)
 		}
 		return w.whole(c.one("--prefix")), nil
 	case "storage blob upload":
+		if err := w.storage(); err != nil {
+			return nil, err
+		}
 		if w.Lost == 0 {
 			return nil, refuse("the storage account does not answer")
 		}
@@ -298,6 +355,7 @@ func (w *world) do(c command) (any, error) {
 		if _, err := os.Stat(file); err != nil {
 			return nil, err
 		}
+		w.Kept = append(w.Kept, c.one("--name"))
 		w.did("evidence " + strings.Split(c.one("--name"), "/")[0])
 		return object{}, nil
 	case "monitor metrics list":
@@ -326,13 +384,6 @@ func (w *world) create(c command) (any, error) {
 	if _, ok := c.options["--no-wait"]; !ok {
 		return nil, errTooLong
 	}
-	if w.Broken == "killed" {
-		script, err := os.FindProcess(os.Getppid())
-		if err != nil {
-			return nil, err
-		}
-		return nil, script.Signal(syscall.SIGTERM)
-	}
 	if !w.Registered && w.Env != "dev" {
 		return nil, refuse("(InternalServerError) an app cannot join a subnet of Microsoft.App/environments")
 	}
@@ -344,8 +395,26 @@ func (w *world) create(c command) (any, error) {
 	w.Making, w.Left, w.Closing = c.one("--name"), 2, values["creating"] != "true"
 	w.Failing = w.Tries > 0
 	w.Tries--
+	switch w.Broken {
+	case "ended":
+		return nil, w.signal(syscall.SIGINT)
+	case "killed":
+		return nil, w.signal(syscall.SIGKILL)
+	}
 	w.build(values["active"])
 	return nil, nil
+}
+
+// signal reaches the script that asks, once the world is as it left it.
+func (w *world) signal(s syscall.Signal) error {
+	if err := w.save(); err != nil {
+		return err
+	}
+	script, err := os.FindProcess(os.Getppid())
+	if err != nil {
+		return err
+	}
+	return script.Signal(s)
 }
 
 // built is the deployment that Azure is at: it runs for a while, and then it is there or failed.
@@ -391,6 +460,9 @@ var (
 // rest is what is asked of Azure's management itself.
 func (w *world) rest(method, url, body, headers string) (any, error) {
 	if file, ok := strings.CutPrefix(url, "https://stbackup1abc.blob.core.windows.net/whole/"); ok {
+		if err := w.storage(); err != nil {
+			return nil, err
+		}
 		if !slices.Contains(w.Whole, strings.TrimSuffix(file, ".json")) || !strings.HasPrefix(headers, "x-ms-version=20") {
 			return nil, refuse("(BlobNotFound) %s", file)
 		}
@@ -462,6 +534,9 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 		case method == "post" && action == "start":
 			w.Trigger = "Started"
 			w.did("weekly copies start")
+			if w.Making != "" && w.Left > 0 {
+				w.did("the estate comes to a trigger that runs: TriggerEnabledCannotUpdate")
+			}
 		case method == "post" && action == "stop":
 			w.Trigger = "Stopped"
 			w.did("weekly copies stop")

@@ -89,6 +89,7 @@ func newStage(t *testing.T, env string, deployed bool) *stage {
 	if deployed {
 		s.build("blue")
 		s.Registered, s.Doors = true, s.Gateways
+		s.Tags["polis-"+env+"-blue"] = "served"
 		s.Deployed, s.Waiting, s.Trigger = []string{"polis-" + env + "-20261201T000000"}, nil, map[bool]string{true: "Started"}[env == "prod"]
 	}
 	must(t, s.save())
@@ -160,6 +161,7 @@ func TestScripts(t *testing.T) {
 		serves      string
 	}{
 		"first":                 {env: "prod", empty: true, lines: []string{"scripts/deploy prod --infra-only --yes", "scripts/deploy prod --built --yes"}, serves: green},
+		"first-and-rollback":    {env: "prod", empty: true, lines: []string{"scripts/deploy prod --infra-only --yes", "scripts/deploy prod --built --yes", "scripts/switch prod --rollback"}, fails: "blue is no version to go back to (not known to have served)", serves: green},
 		"deploy":                {env: "prod", lines: []string{"scripts/deploy prod --built --yes"}, serves: green},
 		"deploy-twice":          {env: "staging", lines: []string{"scripts/deploy staging --built --yes", "scripts/deploy staging --built --yes"}, serves: blue},
 		"deploy-dev":            {env: "dev", lines: []string{"scripts/deploy dev --built --yes"}, serves: green},
@@ -172,8 +174,9 @@ func TestScripts(t *testing.T) {
 		"package-refused":       {env: "prod", broken: "package", lines: []string{"scripts/deploy prod --built --yes"}, fails: "the package is not there", serves: blue},
 		"estate-refused":        {env: "prod", broken: "estate", lines: []string{"scripts/deploy prod --built --yes"}, fails: "does not take the estate", serves: blue},
 		"estate-fails":          {env: "prod", broken: "built", lines: []string{"scripts/deploy prod --built --yes"}, fails: "Failed: {\"code\":\"DeploymentFailed\"}", serves: blue},
-		"killed":                {env: "prod", broken: "killed", lines: []string{"scripts/deploy prod --built --yes"}, fails: "broken off", serves: blue},
+		"ended":                 {env: "prod", broken: "ended", lines: []string{"scripts/deploy prod --built --yes"}, fails: "broken off", serves: blue},
 		"no-metrics":            {env: "prod", broken: "metrics", lines: []string{"scripts/deploy prod --built --yes"}, fails: "what callers were answered is not known", serves: blue},
+		"only-the-edge":         {env: "prod", broken: "few", lines: []string{"scripts/deploy prod --built --yes"}, fails: "what callers were answered is not known", serves: blue},
 		"blobs-stay":            {env: "prod", broken: "blobs", lines: []string{"scripts/drill failover prod"}, fails: "blobs: northeurope first failed", serves: blue},
 		"copies-way-in-stays":   {env: "prod", broken: "way-in", lines: []string{"scripts/drill backup prod", "scripts/drill copies prod 2026-12-06"}, serves: blue},
 		"copy-not-all-back":     {env: "prod", broken: "way-back", lines: []string{"scripts/drill backup prod", "scripts/drill copies prod 2026-12-06"}, fails: `"read":1000,"read_back":999,`, serves: blue},
@@ -273,6 +276,38 @@ func TestLostRegion(t *testing.T) {
 	golden(t, "lost-region", s.Did)
 }
 
+// TestFederated: a job of GitHub that signed in ten minutes before asks storage all the same, for GitHub's token is
+// good for five; where it cannot, what a drill showed stays for the next to keep, and both say so.
+func TestFederated(t *testing.T) {
+	long(t)
+	github := []string{
+		"ACTIONS_ID_TOKEN_REQUEST_URL=https://token.rehearsal/?job=1", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + token,
+		"AZURE_CLIENT_ID=id", "AZURE_TENANT_ID=tenant", "AZURE_SUBSCRIPTION_ID=11111111",
+	}
+	s := newStage(t, "prod", true)
+	s.Federated, s.Assertion = true, 2*assertionMinutes
+	for _, line := range []string{
+		"scripts/drill backup prod", "scripts/drill copies prod 2026-12-06", "scripts/drill failover prod", "scripts/drill failback prod", "scripts/capacity prod",
+	} {
+		if out, err := s.run(line, github...); err != nil {
+			t.Fatalf("%s: %v %s", line, err, out)
+		}
+		s.Assertion = 2 * assertionMinutes
+	}
+	for _, e := range []string{"evidence backup", "evidence copies", "evidence failover", "evidence failback", "evidence capacity"} {
+		if !slices.Contains(s.Did, e) {
+			t.Errorf("no %s: %q", e, s.Did)
+		}
+	}
+	if out, err := s.run("scripts/drill failover prod"); err == nil || !strings.Contains(out, "the next drill takes it") {
+		t.Errorf("without GitHub's tokens: %v %s", err, out)
+	}
+	s.Did = nil
+	if out, err := s.run("scripts/drill failback prod", github...); err != nil || !slices.Contains(s.Did, "evidence failover") || s.serves() != blue {
+		t.Errorf("%v %s: %q", err, out, s.Did)
+	}
+}
+
 // TestRollbackAfterReturn: what a deployment itself went back from is no version to go back to, until somebody
 // says so by its name.
 func TestRollbackAfterReturn(t *testing.T) {
@@ -292,6 +327,30 @@ func TestRollbackAfterReturn(t *testing.T) {
 		s.Broken = ""
 		if out, err := s.run("scripts/switch staging --to green"); err != nil || s.serves() != green {
 			t.Errorf("%s: %v %s", broken, err, out)
+		}
+	}
+}
+
+// TestNothingToGoBackTo: where no version has served before the first that does, a failed first try makes none of the
+// colour that the templates started and nobody filled.
+func TestNothingToGoBackTo(t *testing.T) {
+	long(t)
+	for _, broken := range []string{"callers", "worker"} {
+		s := newStage(t, "staging", false)
+		if out, err := s.run("scripts/deploy staging --infra-only --yes"); err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
+		s.Broken = broken
+		if out, err := s.run("scripts/deploy staging --app-only --built"); err == nil || !strings.Contains(out, "blue serves") {
+			t.Fatalf("%s: %v %s", broken, err, out)
+		}
+		s.Broken = ""
+		if out, err := s.run("scripts/deploy staging --app-only --built"); err != nil || s.serves() != green {
+			t.Fatalf("%s: %v %s", broken, err, out)
+		}
+		out, err := s.run("scripts/switch staging --rollback")
+		if err == nil || !strings.Contains(out, "blue is no version to go back to") || s.serves() != green || s.Pools[s.Gateways[0]][0] != (share{"green", 100}) {
+			t.Errorf("%s: %v %s: %s run, requests go to %v", broken, err, out, s.serves(), s.Pools)
 		}
 	}
 }
@@ -389,6 +448,75 @@ func TestBrokenCopy(t *testing.T) {
 	s.Broken = ""
 	if out, err := s.run("scripts/drill copies prod 2026-12-06"); err != nil || !slices.Contains(s.Did, "pipeline restore of 2026-12-06/r9") || !strings.Contains(out, `"read":1000,"read_back":1000,`) {
 		t.Errorf("%v %s: %q", err, out, s.Did)
+	}
+}
+
+// TestKilled: a deployment that was killed outright leaves Azure at it and the weekly copies standing still;
+// --broken-off puts both right.
+func TestKilled(t *testing.T) {
+	long(t)
+	s := newStage(t, "prod", true)
+	s.Broken = "killed"
+	if out, err := s.run("scripts/deploy prod --infra-only --yes"); err == nil || s.Trigger != "Stopped" {
+		t.Fatalf("%v %s: the weekly copies' trigger: %q", err, out, s.Trigger)
+	}
+	s.did("== killed")
+	for range 2 {
+		if out, err := s.run("scripts/deploy prod --broken-off"); err != nil || s.Trigger != "Started" {
+			t.Fatalf("%v %s: the weekly copies' trigger: %q", err, out, s.Trigger)
+		}
+	}
+	golden(t, "killed", s.Did)
+}
+
+// TestTidy: what a drill of copies that was killed left behind is deleted by the next, or before it; what is to stay
+// stays, and so does the account that serves.
+func TestTidy(t *testing.T) {
+	long(t)
+	for _, line := range []string{"scripts/drill tidy prod", "scripts/drill copies prod 2026-12-06", "scripts/drill copies prod 2026-12-06 --keep"} {
+		s := newStage(t, "prod", true)
+		s.Whole = []string{"2026-12-06/r9"}
+		s.Accounts = []string{"cosno-polis-prod-abc-t11080600", "cosno-polis-prod-abc-r11080600"}
+		out, err := s.run(line)
+		for i := range s.Accounts {
+			s.Accounts[i] = made.ReplaceAllString(s.Accounts[i], "-$1")
+		}
+		want := []string{"cosno-polis-prod-abc-r"}
+		if strings.HasSuffix(line, "--keep") {
+			want = append(want, "cosno-polis-prod-abc-r")
+		}
+		if err != nil || !slices.Equal(s.Accounts, want) || slices.Contains(s.Did, "account deleted: cosno-polis-prod-abc") {
+			t.Errorf("%s: %v %s: there are %v, and not %v: %q", line, err, out, s.Accounts, want, s.Did)
+		}
+	}
+}
+
+// TestShown: what is promised is to have been shown of late; what failed, or was done too long ago, shows nothing.
+func TestShown(t *testing.T) {
+	long(t)
+	s := newStage(t, "prod", true)
+	s.Broken = "way-back"
+	for _, line := range []string{"scripts/drill failover prod", "scripts/drill failback prod", "scripts/capacity prod", "scripts/drill backup prod"} {
+		if out, err := s.run(line); err != nil {
+			t.Fatalf("%s: %v %s", line, err, out)
+		}
+	}
+	if out, err := s.run("scripts/drill copies prod 2026-12-06"); err == nil {
+		t.Fatal(out)
+	}
+	s.Kept = append(s.Kept, "copies/2026-01-08T06:00:00Z.json")
+	if out, err := s.run("scripts/drill shown prod"); err == nil || strings.Count(out, "nothing went well") != 1 || !strings.Contains(out, "copies/2026-01-08T06:00:00Z.json is the last") {
+		t.Errorf("%v %s: %q", err, out, s.Kept)
+	}
+	s.Broken = ""
+	for _, line := range []string{"scripts/drill copies prod 2026-12-06", "scripts/drill shown prod"} {
+		if out, err := s.run(line); err != nil {
+			t.Errorf("%s: %v %s: %q", line, err, out, s.Kept)
+		}
+	}
+	s.Kept = []string{"capacity/2020-Q4.json"}
+	if out, err := s.run("scripts/drill shown prod"); err == nil || strings.Count(out, "nothing went well") != 4 {
+		t.Errorf("%v %s", err, out)
 	}
 }
 

@@ -428,6 +428,72 @@ module eligible 'eligible.bicep' = {
   params: { asks: asks, asked: asked }
 }
 
+// A region that is lost takes the runner with it, and a restore is no drill: people do it, as one of these, from any
+// computer. It is what the runbooks' scripts ask of Azure, and no more: keys, data and rights stay shut.
+resource recoverer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(subscription().id, base, 'recoverer')
+  properties: {
+    roleName: 'Polis recoverer (${environment})'
+    description: 'Leaves a region that is lost, restores, changes over: what the runbooks do by hand.'
+    type: 'CustomRole'
+    assignableScopes: [subscription().id]
+    permissions: [
+      {
+        actions: [
+          '*/read'
+          'Microsoft.ApiManagement/service/backends/write'
+          'Microsoft.Cdn/profiles/originGroups/origins/write'
+          'Microsoft.DocumentDB/databaseAccounts/failoverPriorityChange/action'
+          'Microsoft.DocumentDB/databaseAccounts/offlineRegion/action'
+          'Microsoft.DocumentDB/databaseAccounts/onlineRegion/action'
+          'Microsoft.DocumentDB/locations/restorableDatabaseAccounts/restore/action'
+          'Microsoft.ManagedIdentity/userAssignedIdentities/assign/action'
+          'Microsoft.Resources/tags/write'
+          'Microsoft.ServiceBus/namespaces/failover/action'
+          'Microsoft.Storage/storageAccounts/failover/action'
+          'Microsoft.Storage/storageAccounts/restoreBlobRanges/action'
+          'Microsoft.Web/sites/start/action'
+          'Microsoft.Web/sites/stop/action'
+          'Microsoft.Web/sites/syncfunctiontriggers/action'
+          'Microsoft.Web/sites/write' // a site's ready instances are written with the site
+        ]
+        notActions: seesNot
+        dataActions: []
+        notDataActions: []
+      }
+    ]
+  }
+}
+
+var recovery = people.?recovery ?? ''
+
+module mayRecover 'eligible-anywhere.bicep' = if (!empty(recovery)) {
+  params: { who: recovery, roleDefinitionId: recoverer.id, asked: asked }
+}
+
+// Evidence of what they did; and where there are copies, that one may be read back.
+module mayKeep 'eligible.bicep' = if (!empty(recovery)) {
+  scope: core
+  params: {
+    asks: [
+      { who: recovery, role: 'ba92f5b4-2d11-453d-a403-e96b0029c9fe', container: 'evidence' } // Storage Blob Data Contributor
+      { who: recovery, role: linker.name }
+    ]
+    asked: asked
+  }
+}
+
+module mayRestore 'eligible.bicep' = if (!empty(recovery) && !empty(standbyLocation)) {
+  scope: archive
+  params: {
+    asks: [
+      { who: recovery, role: '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1', container: 'whole' } // Storage Blob Data Reader
+      { who: recovery, role: rehearser.name }
+    ]
+    asked: asked
+  }
+}
+
 @description('Who plans; empty where nobody does.')
 output planClientId string = plan.?outputs.clientId ?? ''
 

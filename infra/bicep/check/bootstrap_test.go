@@ -31,8 +31,8 @@ func covers(patterns []string, wanted string) bool {
 
 func (r right) may(wanted string) bool { return covers(r.allows, wanted) && !covers(r.refuses, wanted) }
 
-// holders are the roles of each identity that a bootstrap makes.
-func holders(source string) map[string][]right {
+// rolesOf are the roles of our own that a bootstrap makes.
+func rolesOf(source string) map[string]right {
 	lists := map[string]string{}
 	for _, m := range listed.FindAllStringSubmatch(source, -1) {
 		lists[m[1]] = m[2]
@@ -47,12 +47,18 @@ func holders(source string) map[string][]right {
 		}
 		return out
 	}
-	roles, out := map[string]right{}, map[string][]right{}
+	roles := map[string]right{}
 	for _, b := range block.FindAllStringSubmatch(source, -1) {
 		if strings.HasPrefix(b[2], "Microsoft.Authorization/roleDefinitions@") {
 			roles[b[1]] = right{quotedIn(allows.FindStringSubmatch(b[0])[1]), quotedIn(refuses.FindStringSubmatch(b[0])[1])}
 		}
 	}
+	return roles
+}
+
+// holders are the roles of each identity that a bootstrap makes.
+func holders(source string) map[string][]right {
+	roles, out := rolesOf(source), map[string][]right{}
 	for _, b := range block.FindAllStringSubmatch(source, -1) {
 		role, who := assigned.FindStringSubmatch(b[0]), holder.FindStringSubmatch(b[0])
 		if role == nil || who == nil {
@@ -154,5 +160,61 @@ func TestCustodians(t *testing.T) {
 	}
 	if !strings.Contains(string(body), `ForAnyOfAnyValues:GuidEquals {${join(custody, ', ')}} AND @Request[Microsoft.Authorization/roleAssignments:PrincipalId]`) {
 		t.Error("the bootstrap does not say who custodians are")
+	}
+}
+
+// TestBootstrapRecovers: what the runbooks' scripts do by hand the group recovery may, who may do drills by the
+// pipeline may not do all of it, and neither may read keys.
+func TestBootstrapRecovers(t *testing.T) {
+	body, err := os.ReadFile(filepath.Join("..", "bootstrap", "main.bicep"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	roles := rolesOf(string(body))
+	held := []right{roles["recoverer"], roles["rehearser"], roles["linker"]}
+	for does, wanted := range map[string][]string{
+		"drill failover --real": {
+			"Microsoft.Cdn/profiles/originGroups/origins/write", "Microsoft.DocumentDB/databaseAccounts/offlineRegion/action",
+			"Microsoft.ServiceBus/namespaces/failover/action", "Microsoft.Storage/storageAccounts/failover/action",
+			"Microsoft.Web/sites/start/action", "Microsoft.Web/sites/stop/action", "Microsoft.Web/sites/syncfunctiontriggers/action", "Microsoft.Web/sites/write",
+		},
+		"drill failback": {"Microsoft.DocumentDB/databaseAccounts/failoverPriorityChange/action"},
+		"drill restore": {
+			"Microsoft.DocumentDB/databaseAccounts/write", "Microsoft.DocumentDB/locations/restorableDatabaseAccounts/read", "Microsoft.DocumentDB/locations/restorableDatabaseAccounts/restore/action",
+			"Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", "Microsoft.Storage/storageAccounts/restoreBlobRanges/action",
+		},
+		"drill copies": {
+			"Microsoft.DataFactory/factories/pipelines/createrun/action", "Microsoft.DocumentDB/databaseAccounts/delete", "Microsoft.Resources/deployments/write",
+			"Microsoft.Insights/diagnosticSettings/write", "Microsoft.OperationalInsights/workspaces/sharedKeys/action",
+		},
+		"switch": {"Microsoft.ApiManagement/service/backends/write", "Microsoft.Resources/tags/write"},
+	} {
+		for _, w := range wanted {
+			if !slices.ContainsFunc(held, func(r right) bool { return r.may(w) }) {
+				t.Errorf("the group recovery may not %s: %s", w, does)
+			}
+		}
+	}
+	// The three roles of our own are given to the group, and the page says so.
+	page, err := os.ReadFile(filepath.Join(root, "docs", "roles.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"recoverer", "rehearser", "linker"} {
+		given := regexp.MustCompile(`who: recovery, (?:role|roleDefinitionId): ` + name + `\.(?:id|name)\b`)
+		if !given.Match(body) {
+			t.Errorf("the group recovery may not ask for %s", name)
+		}
+		if _, row, _ := strings.Cut(string(page), "| recovery |"); !strings.Contains(strings.SplitN(row, "\n", 2)[0], "*Polis "+name+"*") {
+			t.Errorf("docs/roles.md does not say that the group recovery may ask for %s", name)
+		}
+	}
+	for _, w := range []string{"Microsoft.DocumentDB/databaseAccounts/listKeys/action", "Microsoft.Authorization/roleAssignments/write", "Microsoft.Storage/storageAccounts/listKeys/action"} {
+		if slices.ContainsFunc(held, func(r right) bool { return r.may(w) }) {
+			t.Errorf("the group recovery may %s", w)
+		}
+	}
+	if roles["driller"].may("Microsoft.DocumentDB/databaseAccounts/offlineRegion/action") {
+		t.Error("who does drills by the pipeline, which nobody approves, may give up a region")
 	}
 }

@@ -36,11 +36,16 @@ func copies(e *Estate, needs *estate.Estate) []Finding {
 		case "backup":
 			pipeline = p
 		case "restore":
-			out = append(out, compared(p)...)
+			if !compares(p, "copy", "pipeline().parameters.read") {
+				out = append(out, Finding{Resource: p.ID, Says: "reads a copy back and does not mind how much of it"})
+			}
 		}
 	}
 	if pipeline.ID == "" {
 		return append(out, Finding{Resource: "the estate", Says: "copies nothing"})
+	}
+	if !compares(pipeline, "documents", "activity('documents').output.rowsRead") {
+		out = append(out, Finding{Resource: pipeline.ID, Says: "calls a copy whole and does not mind how much of it was written"})
 	}
 	out = append(out, unchangeable(e)...)
 	var all []any
@@ -93,17 +98,17 @@ func whole(pipeline Resource) []Finding {
 	return []Finding{{Resource: pipeline.ID, Says: fmt.Sprintf("never says that %v are whole", others)}}
 }
 
-// compared holds the way back to fail where fewer documents come than the copy was made of.
-func compared(pipeline Resource) []Finding {
+// compares is whether a pipeline fails where an activity has written other than so many documents.
+func compares(pipeline Resource, name, many string) bool {
 	for _, a := range pipeline.List("properties.activities") {
 		activity := Resource{raw: a.(map[string]any)}
-		if activity.Is("type", "IfCondition") && activity.Is("dependsOn.0.activity", "copy") &&
-			activity.Is("typeProperties.expression.value", "@equals(activity('copy').output.rowsCopied, pipeline().parameters.read)") &&
+		if activity.Is("type", "IfCondition") && activity.Is("dependsOn.0.activity", name) &&
+			activity.Is("typeProperties.expression.value", fmt.Sprintf("@equals(activity('%s').output.rowsCopied, %s)", name, many)) &&
 			activity.Is("typeProperties.ifFalseActivities.0.type", "Fail") {
-			return nil
+			return true
 		}
 	}
-	return []Finding{{Resource: pipeline.ID, Says: "reads a copy back and does not mind how much of it"}}
+	return false
 }
 
 // unchangeable holds each container of the copies to be so, for as long as they are kept. What somebody has locked for

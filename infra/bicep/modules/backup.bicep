@@ -299,6 +299,7 @@ resource factory 'Microsoft.DataFactory/factories@2018-06-01' = {
           dependsOn: [
             { activity: 'documents', dependencyConditions: ['Succeeded'] }
             { activity: 'blobs', dependencyConditions: ['Succeeded'] }
+            { activity: 'all-written', dependencyConditions: ['Succeeded'] }
           ]
           policy: { timeout: '0.00:10:00', retry: 2, retryIntervalInSeconds: 60, secureInput: false }
           typeProperties: {
@@ -323,6 +324,30 @@ resource factory 'Microsoft.DataFactory/factories@2018-06-01' = {
               credential: { type: 'CredentialReference', referenceName: credential.name }
             }
             connectVia: { type: 'IntegrationRuntimeReference', referenceName: runtime.name }
+          }
+        }
+        {
+          name: 'all-written'
+          type: 'IfCondition'
+          dependsOn: [{ activity: 'documents', dependencyConditions: ['Succeeded'] }]
+          typeProperties: {
+            expression: {
+              type: 'Expression'
+              value: '@equals(activity(\'documents\').output.rowsCopied, activity(\'documents\').output.rowsRead)'
+            }
+            ifFalseActivities: [
+              {
+                name: 'not-all-written'
+                type: 'Fail'
+                typeProperties: {
+                  message: {
+                    type: 'Expression'
+                    value: '@concat(\'documents written: \', string(activity(\'documents\').output.rowsCopied), \' of \', string(activity(\'documents\').output.rowsRead))'
+                  }
+                  errorCode: 'not-all'
+                }
+              }
+            ]
           }
         }
       ]

@@ -135,6 +135,8 @@ type People = {
   security: string?
   @description('May bring in tenants, books and models (`custodians` of the estate). Its members ask for membership: Cosmos DB knows no eligibility for roles.')
   custodians: string?
+  @description('May do by hand what drills do, and what is not drilled: a region that is lost, a restore.')
+  recovery: string?
 }
 
 @export()

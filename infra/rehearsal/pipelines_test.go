@@ -1,0 +1,56 @@
+package rehearsal
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var (
+	started = regexp.MustCompile(`scripts/(deploy|drill|capacity)\b`)
+	allowed = regexp.MustCompile(`\bexec scripts/|--what-if|scripts/drill fail(over|back) prod \|\| failed=1$`)
+	tidies  = regexp.MustCompile(`--broken-off|drill tidy`)
+	ends    = regexp.MustCompile(`\bcancel(?:l)?ed\(\)`)
+)
+
+// unheard are lines of a pipeline that start a script as a child of the step's own process, which is all that a
+// pipeline's end of a job reaches; and, by the name of the file, that nobody puts right what was cancelled.
+func unheard(name, body string) []string {
+	var out []string
+	for _, line := range strings.Split(body, "\n") {
+		if code, _, _ := strings.Cut(line, " #"); !strings.HasPrefix(strings.TrimSpace(line), "#") && started.MatchString(code) && !allowed.MatchString(strings.TrimSpace(code)) {
+			out = append(out, strings.TrimSpace(line))
+		}
+	}
+	// A step is from its dash on: what tidies runs where the job was cancelled.
+	steps, put := regexp.MustCompile(`(?m)^ *- `).Split(body, -1), false
+	for _, step := range steps {
+		if tidies.MatchString(step) && ends.MatchString(step) && !strings.Contains(step, "!cancelled()") {
+			put = true
+		}
+	}
+	if !put {
+		out = append(out, name)
+	}
+	return out
+}
+
+// TestPipelinesAreHeard: who cancels a job ends the script in it, and what that could not do in its ten seconds is
+// done after it.
+func TestPipelinesAreHeard(t *testing.T) {
+	for _, name := range []string{".github/workflows/deploy.yml", ".github/workflows/drills.yml", ".azure-pipelines/deploy.yml", ".azure-pipelines/drills.yml"} {
+		file, err := os.ReadFile(filepath.Join(root, name))
+		must(t, err)
+		body := string(file)
+		for _, line := range unheard(name, body) {
+			t.Errorf("%s: %s", name, line)
+		}
+		for _, change := range [][2]string{{"exec scripts/", "scripts/"}, {"cancelled()", "success()"}, {"canceled()", "succeeded()"}} {
+			if broken := strings.ReplaceAll(body, change[0], change[1]); broken != body && len(unheard(name, broken)) == 0 {
+				t.Errorf("%s: without %s nothing is missed", name, change[0])
+			}
+		}
+	}
+}
