@@ -433,7 +433,7 @@ module eligible 'eligible.bicep' = {
 resource recoverer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(subscription().id, base, 'recoverer')
   properties: {
-    roleName: 'Polis recoverer (${environment})'
+    roleName: 'Polis recoverer (${environment}-${token})'
     description: 'Leaves a region that is lost, restores, changes over: what the runbooks do by hand.'
     type: 'CustomRole'
     assignableScopes: [subscription().id]
@@ -473,6 +473,7 @@ module mayRecover 'eligible-anywhere.bicep' = if (!empty(recovery)) {
 
 // Evidence of what they did; and where there are copies, that one may be read back.
 module mayKeep 'eligible.bicep' = if (!empty(recovery)) {
+  name: 'bootstrap-keep'
   scope: core
   params: {
     asks: [
@@ -484,6 +485,7 @@ module mayKeep 'eligible.bicep' = if (!empty(recovery)) {
 }
 
 module mayRestore 'eligible.bicep' = if (!empty(recovery) && !empty(standbyLocation)) {
+  name: 'bootstrap-restore'
   scope: archive
   params: {
     asks: [
