@@ -21,9 +21,9 @@ const (
 	takenKey = "taken-off\x1f" // and when, and the customer
 	takenAt  = "2006-01-02T15:04:05.000000000Z"
 
-	// keepTaken is how long a note stays, our choice: a list may be completed from dead letters as long as Polis
-	// keeps them (docs/azure.md).
-	keepTaken = 30 * 24 * time.Hour
+	// keepTaken is how long a note stays: an import with the customer's rows may be landed from dead letters as long
+	// as its record is kept (imports.Keep).
+	keepTaken = 90 * 24 * time.Hour
 
 	// takes is how long before a run a note may be of which the erasure still goes on in it, and by how much two
 	// instances' clocks may differ; our choice: twice the longest call (functionTimeout in host.json).
@@ -32,6 +32,7 @@ const (
 
 // taken is a note that a customer was taken off the lists.
 type taken struct {
+	Erased     bool     `json:"erased,omitempty"`
 	Relations  []string `json:"relations"`            // where his history lies
 	Commercial bool     `json:"commercial,omitempty"` // care stays
 }
@@ -41,6 +42,11 @@ func (n *taken) of(k *kept) bool { return !n.Commercial || k.Part == Commercial 
 // Forget takes an erased customer off every page there is, also of lists that were replaced
 // or never shown, and off those that are being made. It is to be called before the book's Erase.
 func (s *Lists) Forget(ctx context.Context, tenant, customer string) error {
+	return s.takeOff(ctx, tenant, customer, taken{Erased: true})
+}
+
+// Clear is Forget for a customer who stays in the book, and of whom nothing is to be on a list.
+func (s *Lists) Clear(ctx context.Context, tenant, customer string) error {
 	return s.takeOff(ctx, tenant, customer, taken{})
 }
 
@@ -87,26 +93,11 @@ func (s *Lists) note(ctx context.Context, tenant, customer string, n taken) erro
 // remember of who is in the book no more. It is to be called when the list is there, and may be repeated. Of a note
 // it keeps some hundred bytes in memory; where there is none it reads no page.
 func (s *Lists) TakenOff(ctx context.Context, tenant string, date portfolio.Date, began time.Time) error {
-	notes := map[string]taken{}
-	for d, err := range s.store.Scan(ctx, shared(tenant), takenKey, takenKey+began.Add(-takes).UTC().Format(takenAt)) {
-		if err != nil {
-			return err
-		}
-		var n taken
-		if err := json.Unmarshal(d.Body, &n); err != nil {
-			return fault.Wrap(fault.Internal, err, "decoding who was taken off lists")
-		}
-		_, customer, _ := strings.Cut(strings.TrimPrefix(d.Key, takenKey), "\x1f")
-		if before, again := notes[customer]; again {
-			n.Commercial = n.Commercial && before.Commercial
-			n.Relations = append(n.Relations, before.Relations...)
-		}
-		notes[customer] = n
+	notes, err := s.taken(ctx, tenant, began.Add(-takes))
+	if err != nil || len(notes) == 0 {
+		return err
 	}
-	if len(notes) == 0 {
-		return nil
-	}
-	err := s.clean(ctx, tenant, pageKey+date.String()+"\x1f", func(k *kept) bool {
+	err = s.clean(ctx, tenant, pageKey+date.String()+"\x1f", func(k *kept) bool {
 		n, noted := notes[k.Customer]
 		return noted && n.of(k)
 	})
@@ -125,6 +116,44 @@ func (s *Lists) TakenOff(ctx context.Context, tenant string, date portfolio.Date
 		}
 	}
 	return nil
+}
+
+// Erased are the customers whose erasure was asked for since a time.
+func (s *Lists) Erased(ctx context.Context, tenant string, since time.Time) ([]string, error) {
+	notes, err := s.taken(ctx, tenant, since)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for customer, n := range notes {
+		if n.Erased {
+			out = append(out, customer)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// taken are the notes since a time, by customer.
+func (s *Lists) taken(ctx context.Context, tenant string, since time.Time) (map[string]taken, error) {
+	notes := map[string]taken{}
+	for d, err := range s.store.Scan(ctx, shared(tenant), takenKey, takenKey+since.UTC().Format(takenAt)) {
+		if err != nil {
+			return nil, err
+		}
+		var n taken
+		if err := json.Unmarshal(d.Body, &n); err != nil {
+			return nil, fault.Wrap(fault.Internal, err, "decoding who is taken off lists")
+		}
+		_, customer, _ := strings.Cut(strings.TrimPrefix(d.Key, takenKey), "\x1f")
+		if before, again := notes[customer]; again {
+			n.Erased = n.Erased || before.Erased
+			n.Commercial = n.Commercial && before.Commercial
+			n.Relations = append(n.Relations, before.Relations...)
+		}
+		notes[customer] = n
+	}
+	return notes, nil
 }
 
 // clean takes what gone says off every page whose key has a prefix.

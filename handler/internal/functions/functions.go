@@ -71,7 +71,7 @@ func New(s Services) invoke.Functions {
 		f.Timers[capital(e)+"Nightly"] = func(ctx context.Context) error { return s.nightly(ctx, e == scoring.Engines[0]) }
 	}
 	f.Timers["DriftMonthly"] = s.monthly
-	f.Queues["ImportWork"] = s.load
+	f.Queues["ImportWork"] = work(s.Imports.Work)
 	f.Queues["ExportWork"] = work(s.Exports.Work)
 	f.Queues["RunChunks"] = s.chunk
 	return f
@@ -87,14 +87,6 @@ func work[T any](do func(context.Context, T) error) invoke.Queue {
 		}
 		return do(ctx, q)
 	}
-}
-
-// load works an import, which waits for those that were sent before it for as long as it is sent again for later.
-func (s Services) load(ctx context.Context, m invoke.Message) error {
-	return work(func(ctx context.Context, q imports.Request) error {
-		q.Waited = m.Tries >= invoke.MostWaits
-		return s.Imports.Work(ctx, q)
-	})(ctx, m)
 }
 
 // chunk works a chunk of a run, which has fewer retries the more often it came in vain.

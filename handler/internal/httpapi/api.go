@@ -60,6 +60,7 @@ type Lists interface {
 	Record(ctx context.Context, t book.Tenant, date portfolio.Date, item string, r feedback.Reply) (actions.Item, error)
 	Counted(ctx context.Context, tenant string) (*effect.Counted, error)
 	Forget(ctx context.Context, tenant, customer string) error
+	Clear(ctx context.Context, tenant, customer string) error
 	Withdraw(ctx context.Context, tenant, customer string) error
 }
 
@@ -69,7 +70,6 @@ type Imports interface {
 	Get(ctx context.Context, tenant, id string) (imports.Import, error)
 	List(ctx context.Context, tenant string) ([]imports.Import, error)
 	Report(ctx context.Context, tenant, id string) (io.ReadCloser, error)
-	Erasing(ctx context.Context, tenant, customer string) error
 }
 
 // Exports makes a tenant's tables, and gives them out.

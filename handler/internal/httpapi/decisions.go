@@ -167,10 +167,10 @@ func (a *API) setObjection(w http.ResponseWriter, r *http.Request, c call, objec
 		return err
 	}
 	switch {
-	case objects && o.Stale: // what care asked for is not known anew
+	case objects && (o.Stale || action != ""): // what care asked for is not known anew, or stays
 		err = a.Lists.Withdraw(r.Context(), c.tenant.ID, id)
 	case objects && action == "":
-		err = a.Lists.Forget(r.Context(), c.tenant.ID, id)
+		err = a.Lists.Clear(r.Context(), c.tenant.ID, id)
 	}
 	if err != nil {
 		return err

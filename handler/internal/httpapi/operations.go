@@ -274,14 +274,7 @@ func (a *API) eraseCustomer(w http.ResponseWriter, r *http.Request, c call) erro
 	if err := a.Lists.Forget(r.Context(), c.tenant.ID, id); err != nil {
 		return err
 	}
-	_, found, err := a.Book.Place(r.Context(), c.tenant, id)
-	if err == nil && found {
-		err = a.Imports.Erasing(r.Context(), c.tenant.ID, id)
-	}
-	if err != nil {
-		return err
-	}
-	found, err = a.Book.Erase(r.Context(), c.tenant, id)
+	found, err := a.Book.Erase(r.Context(), c.tenant, id)
 	if err != nil {
 		return err
 	}

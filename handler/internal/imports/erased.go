@@ -3,76 +3,39 @@ package imports
 import (
 	"context"
 	"fmt"
-	"strings"
+	"time"
 
 	"polis/handler/internal/book"
-	"polis/handler/internal/store"
 )
 
-// erasedKey is what the keys of notes begin with that a customer was erased while an import waited.
-func erasedKey(id string) string { return "import-erased\x1f" + id + "\x1f" }
+// Lists knows who was erased lately, and takes him off action lists.
+type Lists interface {
+	// Erased are the customers whose erasure was asked for since a time.
+	Erased(ctx context.Context, tenant string, since time.Time) ([]string, error)
+	Forget(ctx context.Context, tenant, customer string) error
+}
 
-// Erasing notes with each import that waits that a customer is being erased, whom its files may bring back: it
-// erases him again when they have landed. It is to be called before the book's Erase. The notes go with the
-// import, and where none waits there are none.
-func (m *Imports) Erasing(ctx context.Context, tenant, customer string) error {
-	all, err := m.List(ctx, tenant)
+// EraseAgain erases whom an import may have brought back: whose erasure was asked for since its files began to be
+// sent, and who is in the book. The note of an erasure is there before the book is touched, so that whoever writes a
+// customer and looks for notes afterwards finds that of an erasure which did not find the customer.
+func EraseAgain(ctx context.Context, b *book.Book, lists Lists, t book.Tenant, since time.Time) error {
+	erased, err := lists.Erased(ctx, t.ID, since)
 	if err != nil {
 		return err
 	}
-	for _, i := range all {
-		if i.Status != "waiting" {
+	for _, customer := range erased {
+		_, there, err := b.Place(ctx, t, customer)
+		if err != nil {
+			return err
+		}
+		if !there {
 			continue
 		}
-		err := m.store.Write(ctx, partition(tenant), []store.Op{{
-			Verb: store.Put, Document: store.Document{Key: erasedKey(i.ID) + customer, Body: []byte("{}"), Expires: i.Created.Add(Keep)},
-		}})
-		if err != nil {
-			return fmt.Errorf("noting an erasure with an import: %w", err)
-		}
-	}
-	return nil
-}
-
-// noted are the customers erased since an import was sent.
-func (m *Imports) noted(ctx context.Context, tenant, id string) ([]string, error) {
-	var out []string
-	for d, err := range m.store.Scan(ctx, partition(tenant), erasedKey(id), "") {
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, strings.TrimPrefix(d.Key, erasedKey(id)))
-	}
-	return out, nil
-}
-
-// eraseAgain erases those whom an import that has landed may have brought back, lists first, as the API does.
-func (m *Imports) eraseAgain(ctx context.Context, t book.Tenant, id string) error {
-	erased, err := m.noted(ctx, t.ID, id)
-	if err != nil {
-		return err
-	}
-	for _, customer := range erased {
-		if err := m.lists.Forget(ctx, t.ID, customer); err != nil {
+		if err := lists.Forget(ctx, t.ID, customer); err != nil {
 			return err
 		}
-		if _, err := m.book.Erase(ctx, t, customer); err != nil {
+		if _, err := b.Erase(ctx, t, customer); err != nil {
 			return fmt.Errorf("erasing again whom an import brought back: %w", err)
-		}
-	}
-	return nil
-}
-
-// forgetErased deletes the notes of an import that has ended.
-func (m *Imports) forgetErased(ctx context.Context, tenant, id string) error {
-	erased, err := m.noted(ctx, tenant, id)
-	if err != nil {
-		return err
-	}
-	for _, customer := range erased {
-		op := store.Op{Verb: store.Delete, Document: store.Document{Key: erasedKey(id) + customer}}
-		if err := m.store.Write(ctx, partition(tenant), []store.Op{op}); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -46,14 +46,20 @@ type Import struct {
 	Summary   *intake.Summary `json:"summary,omitempty"`
 }
 
+// idTime is how an import's id begins: when its files began to be sent.
+const idTime = "20060102T150405"
+
+func (i Import) began() time.Time {
+	at, err := time.Parse(idTime, i.ID[:min(len(i.ID), len(idTime))])
+	if err != nil {
+		return i.Created.Add(-time.Hour) // not an id of ours; no upload takes an hour
+	}
+	return at
+}
+
 // Upload yields the parts of a request, one after the other: *multipart.Reader.
 type Upload interface {
 	NextPart() (*multipart.Part, error)
-}
-
-// Lists takes an erased customer off action lists.
-type Lists interface {
-	Forget(ctx context.Context, tenant, customer string) error
 }
 
 // Imports takes in, works and shows imports.
@@ -92,7 +98,6 @@ const report = "report.ndjson"
 type Request struct {
 	Tenant string `json:"tenant"`
 	Import string `json:"import_id"`
-	Waited bool   `json:"-"` // it has waited long enough for those that were sent before it
 }
 
 // Start keeps what is sent and asks for the work. Nothing stays of an upload that broke off or is refused.
@@ -111,13 +116,22 @@ func (m *Imports) Start(ctx context.Context, t book.Tenant, u Upload) (Import, e
 	if err := m.put(ctx, t.ID, i, store.Create, ""); err != nil {
 		return Import{}, err
 	}
-	return i, m.ask(ctx, t.ID, i.ID)
+	if err := m.ask(ctx, t.ID, i.ID, time.Time{}); err != nil {
+		// Who is told so sends it again. What cannot be recorded now is by the night.
+		lost, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer stop()
+		if left := m.fail(lost, t.ID, i.ID, "its work could not be asked for: send the files again"); left != nil {
+			err = errors.Join(err, left)
+		}
+		return Import{}, err
+	}
+	return i, nil
 }
 
 // keep keeps what is sent.
 func (m *Imports) keep(ctx context.Context, t book.Tenant, u Upload) (Import, error) {
 	now := m.now().UTC()
-	i := Import{ID: now.Format("20060102T150405") + "-" + strings.ToLower(rand.Text()[:8]), Status: "waiting", AsOf: portfolio.DateOf(now), Created: now}
+	i := Import{ID: now.Format(idTime) + "-" + strings.ToLower(rand.Text()[:8]), Status: "waiting", AsOf: portfolio.DateOf(now), Created: now}
 	seen := map[string]bool{}
 	for {
 		p, err := u.NextPart()
@@ -219,26 +233,51 @@ func (m *Imports) put(ctx context.Context, tenant string, i Import, verb store.V
 	return m.store.Write(ctx, partition(tenant), []store.Op{{Verb: verb, Document: store.Document{Key: key(i.ID), Body: body, ETag: etag, Expires: i.Created.Add(Keep)}}})
 }
 
-func (m *Imports) ask(ctx context.Context, tenant, id string) error {
+// ask sends for the work, at once or for later.
+func (m *Imports) ask(ctx context.Context, tenant, id string, due time.Time) error {
 	body, err := json.Marshal(Request{Tenant: tenant, Import: id})
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "encoding an import's request")
 	}
-	return m.bus.Send(ctx, Queue, bus.Message{ID: tenant + "/" + id, Body: body, ContentType: "application/json", Subject: "import"})
+	message := bus.Message{ID: tenant + "/" + id, Body: body, ContentType: "application/json", Subject: "import", Due: due}
+	if !due.IsZero() {
+		message.ID += due.UTC().Format("/20060102T150405")
+	}
+	return m.bus.Send(ctx, Queue, message)
 }
 
-// begun is the name of an empty file that says that an import was begun: its message was sent.
+// begun is the name of a file with the time at which an import's message came last.
 const begun = "begun"
 
-func (m *Imports) wasBegun(ctx context.Context, tenant, id string) (bool, error) {
+// wasBegun is when an import's message came last; zero where it never did.
+func (m *Imports) wasBegun(ctx context.Context, tenant, id string) (time.Time, error) {
 	r, _, err := m.blobs.Open(ctx, folder(tenant, id)+begun)
-	if err == nil {
-		return true, r.Close()
-	}
 	if fault.Is(err, fault.NotFound) {
-		err = nil
+		return time.Time{}, nil
 	}
-	return false, err
+	if err != nil {
+		return time.Time{}, err
+	}
+	text, err := io.ReadAll(r)
+	var at time.Time
+	if err := errors.Join(err, r.Close()); err != nil {
+		return at, fault.Wrap(fault.Unavailable, err, "reading when an import was begun")
+	}
+	return at, fault.Wrap(fault.Internal, at.UnmarshalText(text), "reading when an import was begun")
+}
+
+// begin notes that an import's message has come, and returns when it came before.
+func (m *Imports) begin(ctx context.Context, tenant, id string) (time.Time, error) {
+	before, err := m.wasBegun(ctx, tenant, id)
+	if err != nil {
+		return before, err
+	}
+	now, err := m.now().UTC().MarshalText()
+	if err != nil {
+		return before, fault.Wrap(fault.Internal, err, "noting that an import is begun")
+	}
+	_, err = m.blobs.Put(ctx, folder(tenant, id)+begun, bytes.NewReader(now))
+	return before, err
 }
 
 // Resend sends again for the tenant's imports that were sent in a span of time and never began: a kill after one
@@ -255,8 +294,8 @@ func (m *Imports) Resend(ctx context.Context, tenant string, from, to time.Time)
 			continue
 		}
 		worked, err := m.wasBegun(ctx, tenant, i.ID)
-		if err == nil && !worked {
-			err = m.ask(ctx, tenant, i.ID)
+		if err == nil && worked.IsZero() {
+			err = m.ask(ctx, tenant, i.ID, time.Time{})
 		}
 		if err != nil { // the others go on
 			failed = errors.Join(failed, fmt.Errorf("sending again for an import: %w", err))
@@ -285,11 +324,11 @@ func (m *Imports) Tidy(ctx context.Context, tenant string, then time.Time) error
 			continue
 		}
 		worked, err := m.wasBegun(ctx, tenant, i.ID)
-		if err == nil && !worked {
+		if err == nil && worked.IsZero() {
 			err = m.fail(ctx, tenant, i.ID, "it was not begun in time: send the files again, if they still hold")
 		}
 		if err != nil { // the others go on
-			failed = errors.Join(failed, fmt.Errorf("giving up an import: %w", err))
+			failed = errors.Join(failed, fmt.Errorf("tidying up after an import: %w", err))
 		}
 	}
 	return errors.Join(failed, m.sweep(ctx, tenant, then, status))
@@ -331,9 +370,18 @@ func (m *Imports) fail(ctx context.Context, tenant, id, why string) error {
 	return m.forget(ctx, tenant, id)
 }
 
+// How long an import waits for one that was sent before it. Both are our choice: for one whose message has come,
+// longer than a function may run (host.json, functionTimeout), after which it is killed or lies in the dead letters;
+// for one whose message has not come yet, as long as a queue may be behind.
+const (
+	worked = 45 * time.Minute
+	queued = 10 * time.Minute
+	again  = time.Minute // and then it looks again
+)
+
 // turn says where an import stands among those that are as of the same date, of whose rows the later written are the
-// later version, whoever wrote them: whether one that was sent before it has not landed yet, and whether one that was
-// sent after it has. Those of other dates are in its way in no order: their versions are told apart by date.
+// later version, whoever wrote them: whether one that was sent before it is still to land, and whether one that was
+// sent after it has landed. Those of other dates are in its way in no order: their versions are told apart by date.
 func (m *Imports) turn(ctx context.Context, tenant string, i Import) (early, late bool, err error) {
 	all, err := m.List(ctx, tenant)
 	if err != nil {
@@ -343,8 +391,15 @@ func (m *Imports) turn(ctx context.Context, tenant string, i Import) (early, lat
 		if o.ID == i.ID || o.AsOf != i.AsOf {
 			continue
 		}
-		early = early || o.Status == "waiting" && o.Created.Before(i.Created)
 		late = late || o.Status == "completed" && o.Created.After(i.Created)
+		if early || o.Status != "waiting" || !o.Created.Before(i.Created) {
+			continue
+		}
+		came, err := m.wasBegun(ctx, tenant, o.ID)
+		if err != nil {
+			return false, false, err
+		}
+		early = m.now().Before(o.Created.Add(queued)) || m.now().Before(came.Add(worked))
 	}
 	return early, late, nil
 }
@@ -407,13 +462,11 @@ func (m *Imports) Report(ctx context.Context, tenant, id string) (io.ReadCloser,
 
 // Work does an import that waits, and forgets its files: what they say is in the book.
 // Repeated after a kill it begins anew, and what had landed costs no write. Where two are at
-// it, since one lost its lock, what the first of them records stands.
+// it, since one lost its lock, what the first of them records stands. One that is not its turn yet
+// sends for itself again, for later.
 func (m *Imports) Work(ctx context.Context, q Request) error {
 	// Before anything else that may fail: what was tried in vain is not taken for what was never sent.
-	part, err := m.wasBegun(ctx, q.Tenant, q.Import)
-	if err == nil && !part {
-		_, err = m.blobs.Put(ctx, folder(q.Tenant, q.Import)+begun, strings.NewReader(""))
-	}
+	before, err := m.begin(ctx, q.Tenant, q.Import)
 	if err != nil {
 		return fmt.Errorf("beginning an import: %w", err)
 	}
@@ -434,18 +487,18 @@ func (m *Imports) Work(ctx context.Context, q Request) error {
 		return err
 	case late: // it must not lie over what is newer
 		why := "files that were sent later have landed already: send these again, if they still hold"
-		if part {
+		if !before.IsZero() {
 			why += "; a part of them may have landed"
 		}
-		if err := m.eraseAgain(ctx, t, i.ID); err != nil {
+		if err := m.eraseAgain(ctx, t, i); err != nil {
 			return err
 		}
 		return m.fail(ctx, t.ID, i.ID, why)
-	case early && !q.Waited:
-		return fault.New(fault.Unavailable, "an import that was sent before this one, as of the same date, has not landed yet")
+	case early:
+		return m.ask(ctx, t.ID, i.ID, m.now().Add(again))
 	}
 	sum, err := m.load(ctx, t, i)
-	if erased := m.eraseAgain(ctx, t, i.ID); erased != nil {
+	if erased := m.eraseAgain(ctx, t, i); erased != nil {
 		return errors.Join(erased, err) // tried again, whatever came of the rest
 	}
 	switch {
@@ -477,14 +530,19 @@ func (m *Imports) Work(ctx context.Context, q Request) error {
 	return m.forget(ctx, t.ID, i.ID)
 }
 
-// forget deletes an import's files, and the notes of who was erased while it waited.
+// forget deletes an import's files.
 func (m *Imports) forget(ctx context.Context, tenant, id string) error {
 	for _, file := range append(slices.Clone(files), begun) {
 		if err := m.blobs.Delete(ctx, folder(tenant, id)+file); err != nil {
 			return err
 		}
 	}
-	return m.forgetErased(ctx, tenant, id)
+	return nil
+}
+
+// eraseAgain erases again whom an import may have brought back.
+func (m *Imports) eraseAgain(ctx context.Context, t book.Tenant, i Import) error {
+	return EraseAgain(ctx, m.book, m.lists, t, i.began())
 }
 
 func detail(err error) string {

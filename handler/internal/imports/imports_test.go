@@ -37,9 +37,12 @@ type world struct {
 	blobs  *clinging
 	docs   *cut
 	sent   []bus.Message
+	deaf   bool // nothing can be sent
 	tenant book.Tenant
 	later  time.Duration // than noon
 	forgot []string      // who was taken off lists
+	erased []string      // who was erased, when
+	when   []time.Time
 }
 
 // cut is a store that dies after so many writes; below zero it lives.
@@ -98,6 +101,9 @@ func (c *clinging) Delete(ctx context.Context, name string) error {
 }
 
 func (w *world) Send(_ context.Context, queue string, m ...bus.Message) error {
+	if w.deaf {
+		return fault.New(fault.Unavailable, "no bus")
+	}
 	if queue != Queue {
 		return fault.New(fault.Internal, "sent to %s", queue)
 	}
@@ -109,6 +115,24 @@ func (w *world) Send(_ context.Context, queue string, m ...bus.Message) error {
 func (w *world) Forget(_ context.Context, tenant, customer string) error {
 	w.forgot = append(w.forgot, tenant+" "+customer)
 	return nil
+}
+
+// Erased implements Lists.
+func (w *world) Erased(_ context.Context, _ string, since time.Time) (out []string, _ error) {
+	for i, customer := range w.erased {
+		if !w.when[i].Before(since) {
+			out = append(out, customer)
+		}
+	}
+	return out, nil
+}
+
+// erase erases a customer, as the API does.
+func (w *world) erase(t *testing.T, customer string) {
+	t.Helper()
+	w.erased, w.when = append(w.erased, customer), append(w.when, noon.Add(w.later))
+	_, err := w.book.Erase(t.Context(), w.tenant, customer)
+	must(t, err)
 }
 
 func must(t *testing.T, err error) {
@@ -318,12 +342,11 @@ func TestOvertaken(t *testing.T) {
 		t.Helper()
 		var q Request
 		must(t, json.Unmarshal(m.Body, &q))
-		q.Waited = true
 		must(t, w.Work(t.Context(), q))
 	}
+	w.later = time.Hour // its message is that late
 	work(w.sent[0])
-	_, err = w.book.Erase(t.Context(), w.tenant, "C2")
-	must(t, err)
+	w.erase(t, "C2")
 	work(late[0])
 	if i, err := w.Get(t.Context(), "t", first.ID); err != nil || i.Status != "failed" || !strings.Contains(i.Detail, "send these again") {
 		t.Errorf("%+v, %v", i, err)
@@ -338,18 +361,22 @@ func TestOvertaken(t *testing.T) {
 	}
 }
 
-// TestInTurn: of imports as of one date each waits for those that were sent before it, so that a passing fault does
-// not turn their order; when it has waited long enough it goes on. Another date is another version, in any order.
+// TestInTurn: of imports as of one date each waits for those that were sent before it, for as long as they may be
+// worked, so that a passing fault does not turn their order. Another date is another version, in any order.
 func TestInTurn(t *testing.T) {
 	for _, tc := range []struct {
 		name, of string
-		waited   bool
+		tried    bool          // the first was
+		after    time.Duration // its last delivery comes the second's
 		waits    bool
 		first    string // what becomes of it afterwards
 	}{
-		{"of the same date", "2026-03-30", false, true, "completed"},
-		{"that has waited", "2026-03-30", true, false, "failed"},
-		{"of another date", "2026-03-31", false, false, "completed"},
+		{"of the same date", "2026-03-30", true, time.Minute, true, "completed"},
+		{"of the same date, of one that takes long", "2026-03-30", true, 29 * time.Minute, true, "completed"},
+		{"of the same date, of one that lies in the dead letters", "2026-03-30", true, time.Hour, false, "failed"},
+		{"of the same date, whose message is on its way", "2026-03-30", false, time.Minute, true, "completed"},
+		{"of the same date, whose message was never sent", "2026-03-30", false, time.Hour, false, "failed"},
+		{"of another date", "2026-03-31", true, time.Minute, false, "completed"},
 	} {
 		w := newWorld(t)
 		first, err := w.Start(t.Context(), w.tenant, upload(t, part{"as_of", "2026-03-30"}, customers))
@@ -357,22 +384,48 @@ func TestInTurn(t *testing.T) {
 		w.later = time.Second
 		second, err := w.Start(t.Context(), w.tenant, upload(t, part{"as_of", tc.of}, part{"customers", "customer_id,birth_year\nD1,1980\n"}))
 		must(t, err)
-		w.docs.left.Store(2) // it lands in part
-		if err := w.Work(t.Context(), Request{Tenant: "t", Import: first.ID}); !fault.Is(err, fault.Unavailable) {
-			t.Fatal(err)
+		if tc.tried {
+			w.docs.left.Store(2) // it lands in part
+			if err := w.Work(t.Context(), Request{Tenant: "t", Import: first.ID}); !fault.Is(err, fault.Unavailable) {
+				t.Fatal(err)
+			}
+			w.docs.left.Store(-1)
 		}
-		w.docs.left.Store(-1)
-		later := Request{Tenant: "t", Import: second.ID, Waited: tc.waited}
-		if err := w.Work(t.Context(), later); (err != nil) != tc.waits || tc.waits && !fault.Is(err, fault.Unavailable) {
-			t.Errorf("an import %s: %v", tc.name, err)
+		w.later += tc.after
+		w.sent = nil
+		must(t, w.Work(t.Context(), Request{Tenant: "t", Import: second.ID}))
+		now, err := w.Get(t.Context(), "t", second.ID)
+		must(t, err)
+		if waits := now.Status == "waiting"; waits != tc.waits || waits != (len(w.sent) == 1 && w.sent[0].Due.After(noon.Add(w.later)) && w.sent[0].ID != "t/"+second.ID) {
+			t.Errorf("an import %s is %s, and sends %+v", tc.name, now.Status, w.sent)
 		}
 		must(t, w.Work(t.Context(), Request{Tenant: "t", Import: first.ID}))
-		must(t, w.Work(t.Context(), later))
+		must(t, w.Work(t.Context(), Request{Tenant: "t", Import: second.ID}))
 		for id, want := range map[string]string{first.ID: tc.first, second.ID: "completed"} {
-			if i, err := w.Get(t.Context(), "t", id); err != nil || i.Status != want || want == "failed" && !strings.Contains(i.Detail, "a part") {
+			if i, err := w.Get(t.Context(), "t", id); err != nil || i.Status != want || want == "failed" && tc.tried != strings.Contains(i.Detail, "a part") {
 				t.Errorf("an import %s: %+v, %v", tc.name, i, err)
 			}
 		}
+	}
+}
+
+// TestNotAskedFor: an import whose work could not be asked for is in nobody's way: its sender sends it again.
+func TestNotAskedFor(t *testing.T) {
+	w := newWorld(t)
+	w.deaf = true
+	if _, err := w.Start(t.Context(), w.tenant, upload(t, customers)); !fault.Is(err, fault.Unavailable) {
+		t.Fatal(err)
+	}
+	w.deaf = false
+	if all, err := w.List(t.Context(), "t"); err != nil || len(all) != 1 || all[0].Status != "failed" || len(w.files(t)) > 0 {
+		t.Errorf("%+v, %v", all, err)
+	}
+	w.later = time.Second
+	i, err := w.Start(t.Context(), w.tenant, upload(t, customers))
+	must(t, err)
+	must(t, w.Work(t.Context(), Request{Tenant: "t", Import: i.ID}))
+	if i, err = w.Get(t.Context(), "t", i.ID); err != nil || i.Status != "completed" {
+		t.Errorf("%+v, %v", i, err)
 	}
 }
 
@@ -455,58 +508,79 @@ func TestRefusedUploads(t *testing.T) {
 	}
 }
 
-// TestErasedMeanwhile: who is erased while an import waits is not brought back by it, whatever it is killed at;
-// an import that is sent afterwards may bring him.
+// during is a part of an upload at which something else happens.
+type during struct {
+	*multipart.Reader
+	parts int
+	call  func()
+}
+
+func (d *during) NextPart() (*multipart.Part, error) {
+	if d.parts--; d.parts < 0 {
+		once(&d.call)
+	}
+	return d.Reader.NextPart()
+}
+
+// TestErasedMeanwhile: who is erased while an import is being sent, or waits, or is worked, by one or by two, is not
+// brought back by it, whatever it is killed at; an import that is sent afterwards may bring him.
 func TestErasedMeanwhile(t *testing.T) {
-	w := newWorld(t)
-	send := func() Request {
-		t.Helper()
+	for name, tc := range map[string]func(t *testing.T, w *world, erase func()) Import{
+		"while it is being sent": func(t *testing.T, w *world, erase func()) Import {
+			i, err := w.Start(t.Context(), w.tenant, &during{upload(t, customers), 1, erase})
+			must(t, err)
+			return i
+		},
+		"while it waits": func(t *testing.T, w *world, erase func()) Import {
+			i, err := w.Start(t.Context(), w.tenant, upload(t, customers))
+			must(t, err)
+			erase()
+			return i
+		},
+		"while two work it": func(t *testing.T, w *world, erase func()) Import {
+			i, err := w.Start(t.Context(), w.tenant, upload(t, customers))
+			must(t, err)
+			w.blobs.opens = func() {
+				w.blobs.lists = func() {
+					left := w.docs.left.Swap(-1) // the other is not killed
+					erase()
+					must(t, w.Work(t.Context(), Request{Tenant: "t", Import: i.ID}))
+					w.docs.left.Store(left)
+				}
+			}
+			return i
+		},
+	} {
+		w := newWorld(t)
 		i, err := w.Start(t.Context(), w.tenant, upload(t, customers))
 		must(t, err)
-		return Request{Tenant: "t", Import: i.ID}
-	}
-	there := func(id string) bool {
-		t.Helper()
-		_, ok, err := w.book.Place(t.Context(), w.tenant, id)
-		must(t, err)
-		return ok
-	}
-	notes := func() (n int) {
-		t.Helper()
-		for _, err := range w.docs.Scan(t.Context(), store.Partition{Tenant: "t", Bucket: store.Shared}, "import-erased", "") {
+		must(t, w.Work(t.Context(), Request{Tenant: "t", Import: i.ID}))
+		there := func(id string) bool {
+			t.Helper()
+			_, ok, err := w.book.Place(t.Context(), w.tenant, id)
 			must(t, err)
-			n++
+			return ok
 		}
-		return n
-	}
-	must(t, w.Work(t.Context(), send()))
-	waiting := send()
-	must(t, w.Erasing(t.Context(), "t", "C1"))
-	_, err := w.book.Erase(t.Context(), w.tenant, "C1")
-	must(t, err)
-	if n := notes(); n != 1 {
-		t.Fatalf("%d notes", n)
-	}
-	killed := 0
-	for writes := int64(0); ; writes++ {
-		w.docs.left.Store(writes)
-		err := w.Work(t.Context(), waiting)
-		w.docs.left.Store(-1)
-		if err == nil {
-			break
+		w.later = time.Minute
+		i = tc(t, w, func() { w.erase(t, "C1") })
+		for writes := int64(0); ; writes++ {
+			w.docs.left.Store(writes)
+			err := w.Work(t.Context(), Request{Tenant: "t", Import: i.ID})
+			w.docs.left.Store(-1)
+			if err == nil {
+				break
+			}
 		}
-		killed++
-	}
-	if killed < 2 || there("C1") || !there("C2") || notes() != 0 || !slices.Contains(w.forgot, "t C1") {
-		t.Errorf("killed %d times: C1 %t, C2 %t, %d notes, off lists %v", killed, there("C1"), there("C2"), notes(), w.forgot)
-	}
-	must(t, w.Erasing(t.Context(), "t", "C2")) // nothing waits
-	if n := notes(); n != 0 {
-		t.Errorf("%d notes with no import", n)
-	}
-	must(t, w.Work(t.Context(), send()))
-	if !there("C1") {
-		t.Error("an import that was sent after the erasure does not bring him")
+		if there("C1") || !there("C2") {
+			t.Errorf("erased %s: C1 is there: %t, C2: %t", name, there("C1"), there("C2"))
+		}
+		w.later = time.Hour
+		i, err = w.Start(t.Context(), w.tenant, upload(t, customers))
+		must(t, err)
+		must(t, w.Work(t.Context(), Request{Tenant: "t", Import: i.ID}))
+		if !there("C1") {
+			t.Errorf("erased %s: an import that was sent afterwards does not bring him", name)
+		}
 	}
 }
 
