@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/parquet-go/parquet-go"
 
@@ -33,9 +34,13 @@ func (w *world) forget(ctx context.Context) error {
 // exportKey is what the keys of exports begin with.
 const exportKey = "export\x1f"
 
-// exported takes in what the exports hold whose files are there: each must be whole, and have no file of another
-// attempt beside it.
+// exported takes in what the exports hold whose files are there: each must be whole, and, after a night has tidied up,
+// have no file of another attempt beside it. Some are there before: of who lost its lock, and was killed when another
+// had made the export.
 func (w *world) exported(ctx context.Context, s *state) error {
+	if err := w.exports.Tidy(ctx, tenantID, time.Now().Add(time.Hour)); err != nil {
+		return err
+	}
 	unclaimed := map[string]bool{}
 	for info, err := range w.blobs.List(ctx, exports.Prefix) {
 		if err != nil {

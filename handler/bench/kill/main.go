@@ -89,6 +89,9 @@ func test(ctx context.Context, dir, root, polis string, runs, customers int, see
 	if err != nil {
 		return fmt.Errorf("the run that nobody disturbs: %w", err)
 	}
+	if len(want.exported) == 0 {
+		return errors.New("the run that nobody disturbs exports nothing")
+	}
 	if again, err := w.run(ctx, calm()); err != nil {
 		return fmt.Errorf("a second run that nobody disturbs: %w", err)
 	} else if err := again.equal(want); err != nil {

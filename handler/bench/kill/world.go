@@ -25,6 +25,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"polis/handler/internal/actions"
 	"polis/handler/internal/blob"
 	"polis/handler/internal/blob/azureblob"
 	"polis/handler/internal/book"
@@ -32,7 +33,10 @@ import (
 	"polis/handler/internal/bus/servicebus"
 	"polis/handler/internal/caller"
 	"polis/handler/internal/config"
+	"polis/handler/internal/exports"
 	"polis/handler/internal/localhost"
+	"polis/handler/internal/registry"
+	"polis/handler/internal/run"
 	"polis/handler/internal/sample"
 	"polis/handler/internal/standin"
 	"polis/handler/internal/store"
@@ -59,6 +63,7 @@ type world struct {
 	wire      string // and for the handler, whose calls go wrong
 	docs      store.Store
 	blobs     blob.Store
+	exports   *exports.Exports
 	bus       *servicebus.Bus
 	tenant    book.Tenant
 	ids       []string // of some customers
@@ -237,6 +242,9 @@ func (w *world) fill(ctx context.Context, customers, buckets int) error {
 		}
 	}
 	b := book.New(w.docs)
+	models, lists := registry.New(w.blobs, time.Now), actions.New(b, w.docs)
+	runs := run.New(b, w.docs, w.bus, models, lists, time.Now)
+	w.exports = exports.New(exports.NewMaker(b, runs, lists, models, time.Now), w.docs, w.blobs, w.bus, time.Now)
 	var err error
 	if w.tenant, err = b.Tenant(ctx, tenantID); err != nil {
 		return err

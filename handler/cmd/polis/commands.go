@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"polis/handler/internal/bus"
 	"polis/handler/internal/deadletter"
 	"polis/handler/internal/enrichment"
+	"polis/handler/internal/event"
 	"polis/handler/internal/fault"
 	"polis/handler/internal/feature"
 	"polis/handler/internal/functions"
@@ -91,10 +94,10 @@ func (m messages) there(f func(*stack) error) error { return m.open(m.dataFolder
 type importCmd struct {
 	place
 	From       string `arg:"" name:"dir" help:"Folder with customers.csv, policies.csv, claims.csv, contacts.csv (or .ndjson, or .gz)." type:"path"`
-	Tenant     string `help:"Tenant; by default the folder's name."`
+	Tenant     string `help:"Tenant; by default the folder's name, but with --azure, where it must be named."`
 	AsOf       string `help:"Date that rows without recorded_at are recorded at; by default today."`
 	Enrichment string `help:"CSV of what the insured things of policies would cost to rebuild or replace: policy_id, or postcode and branch; value, source, date. See docs/care.md." type:"existingfile" placeholder:"FILE"`
-	Buckets    int    `help:"Parts of a tenant that is made now, fixed for ever: one for each 19,000 customers of the book's size in five years, a power of two; see docs/scale.md." default:"64"`
+	Buckets    int    `help:"Parts of a tenant that is made now, fixed for ever: one for each 19,000 customers of the book's size in five years, a power of two, by default 64; see docs/scale.md." placeholder:"N"`
 	Branches   string `help:"CSV of your own names of branches: name; branch, one of docs/tables.md or non_life. Kept for later imports, in place of the table before." type:"existingfile" placeholder:"FILE"`
 	JSON       bool   `name:"json" help:"Print the summary as JSON."`
 	written
@@ -150,11 +153,17 @@ func (m *importCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if m.Tenant == "" {
+	switch {
+	case m.Tenant == "" && m.Azure:
+		return fault.New(fault.Unconfigured, "--tenant is needed with --azure: the value of the tenant's claim in its callers' tokens (docs/bootstrap.md)")
+	case m.Tenant == "":
 		m.Tenant = tenantOf(m.From)
 	}
 	brought, err := m.enrichment(on)
 	if err != nil {
+		return err
+	}
+	if _, err := tables(m.From); err != nil { // before a tenant is made for them
 		return err
 	}
 	return m.with(func(s *stack) error {
@@ -462,6 +471,9 @@ type peekCmd struct {
 }
 
 func (m *peekCmd) Run(ctx context.Context) error {
+	if err := known(m.Queue); err != nil {
+		return err
+	}
 	return m.there(func(s *stack) error {
 		list, err := s.queues.Peek(ctx, s.readFrom(m.Queue), m.Dead, m.N)
 		if err != nil {
@@ -492,6 +504,9 @@ type replayCmd struct {
 }
 
 func (m *replayCmd) Run(ctx context.Context) error {
+	if err := known(m.Queue); err != nil {
+		return err
+	}
 	return m.there(func(s *stack) error {
 		given, err := s.queues.Replay(ctx, s.readFrom(m.Queue))
 		if err != nil {
@@ -506,6 +521,15 @@ func (m *replayCmd) Run(ctx context.Context) error {
 		fmt.Printf("%d messages put back on %s: %d that were given up after many deliveries, %d that could not succeed\n", given+kept, m.Queue, given, kept)
 		return nil
 	})
+}
+
+// known refuses a queue that there is not, of which there would be nothing to tell.
+func known(queue string) error {
+	all := append(slices.Sorted(maps.Values(functions.Queues())), functions.ResultQueue, event.Queue)
+	if slices.Contains(all, queue) {
+		return nil
+	}
+	return fault.New(fault.NotFound, "no such queue: there are %s", strings.Join(all, ", "))
 }
 
 // functionOf is the function that receives from a queue; "" where none does.

@@ -20,6 +20,7 @@ import (
 	"polis/handler/internal/bus"
 	"polis/handler/internal/enrichment"
 	"polis/handler/internal/fault"
+	"polis/handler/internal/imports"
 	"polis/handler/internal/intake"
 	"polis/handler/internal/portfolio"
 	"polis/handler/internal/quota"
@@ -72,11 +73,15 @@ func (s *stack) load(ctx context.Context, p *progress, t book.Tenant, dir string
 	for table := range files {
 		overrides[table] = as
 	}
-	st := p.stage("import")
+	st, began := p.stage("import"), time.Now()
 	sum, err := intake.Import(ctx, s.book, intake.Options{
 		Tenant: t.ID, AsOf: asOf, Files: files, Enrichment: brought, Overrides: overrides, Report: report,
 		Progress: func(_ string, done, total int64) { st.set(done, total) },
 	})
+	// Whatever came of it: who is erased while it reads the files is not to be brought back by them.
+	if erased := imports.EraseAgain(ctx, s.book, s.lists, t, began); erased != nil {
+		err = errors.Join(err, erased)
+	}
 	if err != nil {
 		st.abort()
 		return sum, err

@@ -72,7 +72,7 @@ func (m *localCmd) Run(ctx context.Context) error {
 		if m.Portfolio != "" {
 			tenant = tenantOf(m.Portfolio)
 		}
-		t, err := s.tenant(ctx, tenant, book.DefaultBuckets)
+		t, err := s.tenant(ctx, tenant, 0)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -150,16 +151,20 @@ func (s *stack) readFrom(queue string) string {
 	return queue
 }
 
-// tenant finds a tenant, making it where it is missing, with so many buckets.
+// tenant finds a tenant, making it where it is missing, with so many buckets; 0: as many as it has, or by default.
 func (s *stack) tenant(ctx context.Context, id string, buckets int) (book.Tenant, error) {
 	t, err := s.book.Tenant(ctx, id)
-	if !fault.Is(err, fault.NotFound) {
-		return t, err
+	if fault.Is(err, fault.NotFound) {
+		if buckets == 0 && s.azure != nil {
+			return t, fault.New(fault.Unconfigured, "tenant %s is not there: --buckets says how many it is to have, for ever (docs/scale.md)", id)
+		}
+		t = book.Tenant{ID: id, Buckets: cmp.Or(buckets, book.DefaultBuckets), Created: time.Now().UTC()}
+		if err = s.book.CreateTenant(ctx, t); fault.Is(err, fault.Conflict) {
+			t, err = s.book.Tenant(ctx, id)
+		}
 	}
-	t = book.Tenant{ID: id, Buckets: buckets, Created: time.Now().UTC()}
-	err = s.book.CreateTenant(ctx, t)
-	if fault.Is(err, fault.Conflict) {
-		return s.book.Tenant(ctx, id)
+	if err == nil && buckets != 0 && buckets != t.Buckets {
+		return t, fault.New(fault.Conflict, "tenant %s has %d buckets, for ever, and --buckets says %d", id, t.Buckets, buckets)
 	}
 	return t, err
 }

@@ -280,15 +280,32 @@ func (x *Exports) manifest(ctx context.Context, at string) (*Manifest, error) {
 	return m, fault.Wrap(fault.Internal, json.NewDecoder(r).Decode(m), "reading an export's manifest")
 }
 
-// tidy deletes what other attempts wrote, and, of exports of the tenant that have expired, what is left. In Azure a rule of the
-// storage account does so too, also for tenants who make no more.
+// tidy deletes what other attempts have written of an export.
 func (x *Exports) tidy(ctx context.Context, tenant string, e Export) error {
 	at := folder(tenant, e.ID)
-	old := x.now().Add(-Keep)
+	return x.clear(ctx, at, func(b blob.Info) bool { return !e.has(strings.TrimPrefix(b.Name, at)) })
+}
+
+// has reports whether a file below an export's folder is one of its own.
+func (e *Export) has(name string) bool {
+	return e.Manifest == nil || name == ManifestName || strings.HasPrefix(name, e.Manifest.Folder)
+}
+
+// Tidy deletes files of before then that are of no export: what an attempt wrote that lost its lock and was killed
+// when another had made the export and tidied up, and what is left of exports that are no more. In Azure a rule of
+// the storage account does so too, after Keep.
+func (x *Exports) Tidy(ctx context.Context, tenant string, then time.Time) error {
+	all, err := x.List(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	of := map[string]*Export{}
+	for i := range all {
+		of[all[i].ID] = &all[i]
+	}
 	return x.clear(ctx, Prefix+tenant+"/", func(b blob.Info) bool {
-		if rest, ok := strings.CutPrefix(b.Name, at); ok {
-			return rest != ManifestName && !strings.HasPrefix(rest, e.Manifest.Folder)
-		}
-		return b.Modified.Before(old)
+		id, name, _ := strings.Cut(strings.TrimPrefix(b.Name, Prefix+tenant+"/"), "/")
+		e := of[id]
+		return b.Modified.Before(then) && (e == nil || !e.has(name))
 	})
 }

@@ -590,18 +590,34 @@ func TestWhatIsThere(t *testing.T) {
 		t.Errorf("%+v, %v", list, err)
 	}
 
-	// The next export, a month on, clears away what the record no longer names.
-	must(t, w.docs.Write(t.Context(), partition("t"), []store.Op{{Verb: store.Delete, Document: store.Document{Key: key(e.ID)}}}))
-	later := func() time.Time { return time.Now().Add(Keep + time.Hour) } // blobs have the file system's time
-	x := New(NewMaker(w.book, w.maker.runs, w.maker.lists, w.maker.models, later), w.docs, w.blobs, w, later)
-	next, err := x.Start(t.Context(), w.tenant)
+	// The night clears away what an attempt left that was killed when another had made the export, and what no record names.
+	_, err = w.maker.Make(t.Context(), w.tenant, w.blobs, folder("t", e.ID)+"killed/", nil)
 	must(t, err)
-	must(t, x.Work(t.Context(), Request{"t", next.ID}))
-	for _, name := range w.names() {
-		if strings.HasPrefix(name, folder("t", e.ID)) {
-			t.Errorf("%s is still there", name)
+	waits, err := w.Start(t.Context(), w.tenant)
+	must(t, err)
+	_, err = w.maker.Make(t.Context(), w.tenant, w.blobs, folder("t", waits.ID)+"going-on/", nil)
+	must(t, err)
+	_, err = w.maker.Make(t.Context(), w.tenant, w.blobs, folder("t", "nobody")+"x/", nil)
+	must(t, err)
+	count := func() map[string]int {
+		n := map[string]int{}
+		for _, name := range w.names() {
+			n[strings.Split(name, "/")[2]]++
 		}
+		return n
 	}
+	before := count()
+	must(t, w.Tidy(t.Context(), "t", time.Now().Add(-time.Hour)))
+	if !maps.Equal(before, count()) {
+		t.Errorf("what was written a moment ago: %v, and then %v", before, count())
+	}
+	must(t, w.Tidy(t.Context(), "t", time.Now().Add(time.Hour)))
+	files := before["nobody"]
+	if want := map[string]int{e.ID: files + 1, waits.ID: files}; !maps.Equal(want, count()) || before[e.ID] != 2*files+1 {
+		t.Errorf("left are %v, want %v", count(), want)
+	}
+	must(t, w.Delete(t.Context(), "t", waits.ID))
+	w.one(e.ID)
 }
 
 // TestInPython: pandas and DuckDB read what is written, with the types that docs/exports.md names.

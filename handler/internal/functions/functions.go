@@ -199,11 +199,11 @@ const (
 )
 
 // resend sends again for runs, imports and exports that a kill left between their record and their message, under
-// the ids that the messages would have had, and clears away what is left of imports. What is past that is told of.
+// the ids that the messages would have had, and clears away what is left of imports and exports. What is past that is told of.
 func (s Services) resend(ctx context.Context, tenant string) error {
 	from, to := s.Now().Add(-givenUp), s.Now().Add(-stuck)
 	return errors.Join(
-		s.Runs.Resend(ctx, tenant, from, to), s.Imports.Resend(ctx, tenant, from, to), s.Imports.Tidy(ctx, tenant, to), s.Exports.Resend(ctx, tenant, from, to),
+		s.Runs.Resend(ctx, tenant, from, to), s.Imports.Resend(ctx, tenant, from, to), s.Imports.Tidy(ctx, tenant, to), s.Exports.Resend(ctx, tenant, from, to), s.Exports.Tidy(ctx, tenant, to),
 		s.forsaken(ctx, tenant, from.AddDate(0, 0, -1), from),
 	)
 }
