@@ -34,12 +34,14 @@ func (w *world) forget(ctx context.Context) error {
 // exportKey is what the keys of exports begin with.
 const exportKey = "export\x1f"
 
-// exported takes in what the exports hold whose files are there: each must be whole, and, after a night has tidied up,
-// have no file of another attempt beside it. Some are there before: of who lost its lock, and was killed when another
-// had made the export.
+// exported takes in what the exports hold whose files are there: each must be whole, and have no file of another
+// attempt beside it. Where somebody was killed, a night has tidied up: who lost its lock, and was killed when another had
+// made the export, leaves files.
 func (w *world) exported(ctx context.Context, s *state) error {
-	if err := w.exports.Tidy(ctx, tenantID, time.Now().Add(time.Hour)); err != nil {
-		return err
+	if s.kills > 0 {
+		if err := w.exports.Tidy(ctx, tenantID, time.Now().Add(time.Hour)); err != nil {
+			return err
+		}
 	}
 	unclaimed := map[string]bool{}
 	for info, err := range w.blobs.List(ctx, exports.Prefix) {

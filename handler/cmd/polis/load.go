@@ -53,10 +53,29 @@ func tables(dir string) (map[portfolio.Table]intake.Source, error) {
 	return out, nil
 }
 
+// madeAt is when the oldest of a folder's tables was written.
+func madeAt(dir string, files map[portfolio.Table]intake.Source) (time.Time, error) {
+	oldest := time.Now()
+	for _, f := range files {
+		info, err := os.Stat(filepath.Join(dir, f.Name))
+		if err != nil {
+			return oldest, fault.Wrap(fault.NotFound, err, "looking when a table was made")
+		}
+		if info.ModTime().Before(oldest) {
+			oldest = info.ModTime()
+		}
+	}
+	return oldest, nil
+}
+
 // load imports a folder and what was brought with it, with a stage of progress, and writes
 // the report beside the data.
 func (s *stack) load(ctx context.Context, p *progress, t book.Tenant, dir string, asOf portfolio.Date, as intake.Detected, brought *enrichment.Table) (intake.Summary, error) {
 	files, err := tables(dir)
+	if err != nil {
+		return intake.Summary{}, err
+	}
+	made, err := madeAt(dir, files)
 	if err != nil {
 		return intake.Summary{}, err
 	}
@@ -75,11 +94,14 @@ func (s *stack) load(ctx context.Context, p *progress, t book.Tenant, dir string
 	}
 	st, began := p.stage("import"), time.Now()
 	sum, err := intake.Import(ctx, s.book, intake.Options{
+		Erased: func(ctx context.Context) (map[string][]string, error) {
+			return s.lists.Erased(ctx, t.ID, made, time.Time{})
+		},
 		Tenant: t.ID, AsOf: asOf, Files: files, Enrichment: brought, Overrides: overrides, Report: report,
 		Progress: func(_ string, done, total int64) { st.set(done, total) },
 	})
 	// Whatever came of it: who is erased while it reads the files is not to be brought back by them.
-	if erased := imports.EraseAgain(ctx, s.book, s.lists, t, began); erased != nil {
+	if erased := imports.EraseAgain(context.WithoutCancel(ctx), s.book, s.lists, t, began, time.Time{}); erased != nil {
 		err = errors.Join(err, erased)
 	}
 	if err != nil {

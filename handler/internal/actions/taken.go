@@ -35,6 +35,8 @@ type taken struct {
 	Erased     bool     `json:"erased,omitempty"`
 	Relations  []string `json:"relations"`            // where his history lies
 	Commercial bool     `json:"commercial,omitempty"` // care stays
+
+	at time.Time // as the key says
 }
 
 func (n *taken) of(k *kept) bool { return !n.Commercial || k.Part == Commercial }
@@ -118,19 +120,19 @@ func (s *Lists) TakenOff(ctx context.Context, tenant string, date portfolio.Date
 	return nil
 }
 
-// Erased are the customers whose erasure was asked for since a time.
-func (s *Lists) Erased(ctx context.Context, tenant string, since time.Time) ([]string, error) {
-	notes, err := s.taken(ctx, tenant, since)
+// Erased are the customers whose erasure was asked for from a time until another (zero: now), with the relations
+// that they lay under.
+func (s *Lists) Erased(ctx context.Context, tenant string, from, until time.Time) (map[string][]string, error) {
+	notes, err := s.taken(ctx, tenant, from)
 	if err != nil {
 		return nil, err
 	}
-	var out []string
+	out := map[string][]string{}
 	for customer, n := range notes {
-		if n.Erased {
-			out = append(out, customer)
+		if n.Erased && (until.IsZero() || !n.at.After(until)) {
+			out[customer] = n.Relations
 		}
 	}
-	slices.Sort(out)
 	return out, nil
 }
 
@@ -145,9 +147,14 @@ func (s *Lists) taken(ctx context.Context, tenant string, since time.Time) (map[
 		if err := json.Unmarshal(d.Body, &n); err != nil {
 			return nil, fault.Wrap(fault.Internal, err, "decoding who is taken off lists")
 		}
-		_, customer, _ := strings.Cut(strings.TrimPrefix(d.Key, takenKey), "\x1f")
+		at, customer, _ := strings.Cut(strings.TrimPrefix(d.Key, takenKey), "\x1f")
+		if n.at, err = time.Parse(takenAt, at); err != nil {
+			return nil, fault.Wrap(fault.Internal, err, "decoding who is taken off lists")
+		}
 		if before, again := notes[customer]; again {
-			n.Erased = n.Erased || before.Erased
+			if before.Erased {
+				n.Erased, n.at = true, before.at // the first of them
+			}
 			n.Commercial = n.Commercial && before.Commercial
 			n.Relations = append(n.Relations, before.Relations...)
 		}

@@ -476,6 +476,23 @@ func (b *Book) Erase(ctx context.Context, t Tenant, id string) (bool, error) {
 	return true, b.deletePlace(ctx, t, id)
 }
 
+// EraseUnder is Erase for a customer who may lie under some relations and has no place: somebody was writing him
+// when he was erased.
+func (b *Book) EraseUnder(ctx context.Context, t Tenant, id string, relations []string) error {
+	if _, err := b.Erase(ctx, t, id); err != nil {
+		return err
+	}
+	for _, relation := range relations {
+		if err := b.forgetLeft(ctx, t, relation, id); err != nil {
+			return err
+		}
+		if err := b.deleteMember(ctx, t, relation, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func historyKey(relation, id string) string { return "h" + sep + relation + sep + id + sep }
 
 // History yields a customer's superseded scores, oldest first.

@@ -8,33 +8,34 @@ import (
 	"polis/handler/internal/book"
 )
 
-// Lists knows who was erased lately, and takes him off action lists.
+// Lists knows who was erased lately, and clears action lists of a customer.
 type Lists interface {
-	// Erased are the customers whose erasure was asked for since a time.
-	Erased(ctx context.Context, tenant string, since time.Time) ([]string, error)
-	Forget(ctx context.Context, tenant, customer string) error
+	// Erased are the customers whose erasure was asked for from a time until another (zero: now), with the
+	// relations that they lay under.
+	Erased(ctx context.Context, tenant string, from, until time.Time) (map[string][]string, error)
+	Clear(ctx context.Context, tenant, customer string) error
 }
 
-// EraseAgain erases whom an import may have brought back: whose erasure was asked for since its files began to be
-// sent, and who is in the book. The note of an erasure is there before the book is touched, so that whoever writes a
-// customer and looks for notes afterwards finds that of an erasure which did not find the customer.
-func EraseAgain(ctx context.Context, b *book.Book, lists Lists, t book.Tenant, since time.Time) error {
-	erased, err := lists.Erased(ctx, t.ID, since)
+// skew is by how much two computers' clocks may differ, our choice.
+const skew = time.Minute
+
+// EraseAgain erases whom rows that were written in a span of time may have brought back: whose erasure was asked for
+// in it. Who was erased before is left out of what is written. The note of an erasure is there before the book is
+// touched, so that whoever writes a customer and looks for notes afterwards finds that of an erasure which did not
+// find the customer.
+func EraseAgain(ctx context.Context, b *book.Book, lists Lists, t book.Tenant, from, until time.Time) error {
+	if !until.IsZero() {
+		until = until.Add(skew)
+	}
+	erased, err := lists.Erased(ctx, t.ID, from.Add(-skew), until)
 	if err != nil {
 		return err
 	}
-	for _, customer := range erased {
-		_, there, err := b.Place(ctx, t, customer)
-		if err != nil {
+	for customer, relations := range erased {
+		if err := lists.Clear(ctx, t.ID, customer); err != nil {
 			return err
 		}
-		if !there {
-			continue
-		}
-		if err := lists.Forget(ctx, t.ID, customer); err != nil {
-			return err
-		}
-		if _, err := b.Erase(ctx, t, customer); err != nil {
+		if err := b.EraseUnder(ctx, t, customer, relations); err != nil {
 			return fmt.Errorf("erasing again whom an import brought back: %w", err)
 		}
 	}

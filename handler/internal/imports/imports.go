@@ -42,7 +42,7 @@ type Import struct {
 	Written   intake.Detected `json:"written,omitzero"`
 	Created   time.Time       `json:"created_at"`
 	Completed time.Time       `json:"completed_at,omitzero"`
-	Detail    string          `json:"detail,omitempty"` // why it failed
+	Detail    string          `json:"detail,omitempty"` // why it failed, or what else is to be known of it
 	Summary   *intake.Summary `json:"summary,omitempty"`
 }
 
@@ -251,7 +251,7 @@ const begun = "begun"
 
 // wasBegun is when an import's message came last; zero where it never did.
 func (m *Imports) wasBegun(ctx context.Context, tenant, id string) (time.Time, error) {
-	r, _, err := m.blobs.Open(ctx, folder(tenant, id)+begun)
+	r, info, err := m.blobs.Open(ctx, folder(tenant, id)+begun)
 	if fault.Is(err, fault.NotFound) {
 		return time.Time{}, nil
 	}
@@ -259,11 +259,14 @@ func (m *Imports) wasBegun(ctx context.Context, tenant, id string) (time.Time, e
 		return time.Time{}, err
 	}
 	text, err := io.ReadAll(r)
-	var at time.Time
 	if err := errors.Join(err, r.Close()); err != nil {
-		return at, fault.Wrap(fault.Unavailable, err, "reading when an import was begun")
+		return time.Time{}, fault.Wrap(fault.Unavailable, err, "reading when an import was begun")
 	}
-	return at, fault.Wrap(fault.Internal, at.UnmarshalText(text), "reading when an import was begun")
+	var at time.Time
+	if err := at.UnmarshalText(text); err != nil {
+		return info.Modified, nil // by another clock, but about then
+	}
+	return at, nil
 }
 
 // begin notes that an import's message has come, and returns when it came before.
@@ -478,6 +481,11 @@ func (m *Imports) Work(ctx context.Context, q Request) error {
 	if err != nil {
 		return err
 	}
+	if !before.IsZero() { // a delivery that was killed may have brought somebody back, as may another at the same time
+		if err := EraseAgain(ctx, m.book, m.lists, t, before.Add(-worked), before.Add(worked)); err != nil {
+			return err
+		}
+	}
 	if i.Status != "waiting" {
 		return m.forget(ctx, t.ID, i.ID) // killed before all were forgotten
 	}
@@ -490,17 +498,11 @@ func (m *Imports) Work(ctx context.Context, q Request) error {
 		if !before.IsZero() {
 			why += "; a part of them may have landed"
 		}
-		if err := m.eraseAgain(ctx, t, i); err != nil {
-			return err
-		}
 		return m.fail(ctx, t.ID, i.ID, why)
 	case early:
 		return m.ask(ctx, t.ID, i.ID, m.now().Add(again))
 	}
 	sum, err := m.load(ctx, t, i)
-	if erased := m.eraseAgain(ctx, t, i); erased != nil {
-		return errors.Join(erased, err) // tried again, whatever came of the rest
-	}
 	switch {
 	case fault.Is(err, fault.NotFound): // another has recorded it, and is forgetting the files
 		now, lost := m.Get(ctx, t.ID, i.ID)
@@ -513,6 +515,11 @@ func (m *Imports) Work(ctx context.Context, q Request) error {
 		return m.forget(ctx, t.ID, i.ID)
 	case err == nil:
 		i.Status, i.Summary = "completed", &sum
+		if _, late, err := m.turn(ctx, t.ID, i); err != nil {
+			return err
+		} else if late { // replayed while the other was being worked
+			i.Detail = "files as of the same date that were sent later landed before these were done: of rows that both have, the later may be the older; send the later files again"
+		}
 	case fault.Is(err, fault.Malformed), fault.Is(err, fault.Invalid), fault.Is(err, fault.TooLarge):
 		// The files are wrong and will be the next time: that is the outcome.
 		i.Status, i.Detail = "failed", detail(err)
@@ -538,11 +545,6 @@ func (m *Imports) forget(ctx context.Context, tenant, id string) error {
 		}
 	}
 	return nil
-}
-
-// eraseAgain erases again whom an import may have brought back.
-func (m *Imports) eraseAgain(ctx context.Context, t book.Tenant, i Import) error {
-	return EraseAgain(ctx, m.book, m.lists, t, i.began())
 }
 
 func detail(err error) string {
@@ -586,9 +588,16 @@ func (m *Imports) load(ctx context.Context, t book.Tenant, i Import) (_ intake.S
 		}
 	}
 	var findings bytes.Buffer
+	start := m.now()
 	sum, err := intake.Import(ctx, m.book, intake.Options{
+		Erased: func(ctx context.Context) (map[string][]string, error) {
+			return m.lists.Erased(ctx, t.ID, i.began(), time.Time{})
+		},
 		Tenant: t.ID, AsOf: i.AsOf, Files: tables, Enrichment: values, Overrides: written, Scratch: scratch, Report: &capped{b: &findings},
 	})
+	if erased := EraseAgain(context.WithoutCancel(ctx), m.book, m.lists, t, start, time.Time{}); erased != nil {
+		return sum, errors.Join(erased, err) // tried again, whatever came of the rest
+	}
 	if err != nil {
 		return sum, err
 	}

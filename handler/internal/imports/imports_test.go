@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"polis/handler/internal/actions"
 	"polis/handler/internal/blob"
 	"polis/handler/internal/blob/folder"
 	"polis/handler/internal/book"
@@ -40,9 +41,7 @@ type world struct {
 	deaf   bool // nothing can be sent
 	tenant book.Tenant
 	later  time.Duration // than noon
-	forgot []string      // who was taken off lists
-	erased []string      // who was erased, when
-	when   []time.Time
+	lists  *actions.Lists
 }
 
 // cut is a store that dies after so many writes; below zero it lives.
@@ -50,6 +49,8 @@ type cut struct {
 	store.Store
 	left atomic.Int64
 	away atomic.Bool // it answers nobody
+	then func()      // called once, after a write
+	in   atomic.Int64
 }
 
 func (c *cut) Get(ctx context.Context, p store.Partition, key string) (store.Document, error) {
@@ -64,7 +65,11 @@ func (c *cut) Write(ctx context.Context, p store.Partition, ops []store.Op) erro
 		return fault.New(fault.Unavailable, "killed")
 	}
 	c.left.Add(-1)
-	return c.Store.Write(ctx, p, ops)
+	err := c.Store.Write(ctx, p, ops)
+	if c.in.Add(-1) == 0 {
+		c.then()
+	}
+	return err
 }
 
 // clinging is a blob store that deletes so many and then fails; below zero it goes on.
@@ -111,26 +116,10 @@ func (w *world) Send(_ context.Context, queue string, m ...bus.Message) error {
 	return nil
 }
 
-// Forget implements Lists.
-func (w *world) Forget(_ context.Context, tenant, customer string) error {
-	w.forgot = append(w.forgot, tenant+" "+customer)
-	return nil
-}
-
-// Erased implements Lists.
-func (w *world) Erased(_ context.Context, _ string, since time.Time) (out []string, _ error) {
-	for i, customer := range w.erased {
-		if !w.when[i].Before(since) {
-			out = append(out, customer)
-		}
-	}
-	return out, nil
-}
-
 // erase erases a customer, as the API does.
 func (w *world) erase(t *testing.T, customer string) {
 	t.Helper()
-	w.erased, w.when = append(w.erased, customer), append(w.when, noon.Add(w.later))
+	must(t, w.lists.Forget(t.Context(), "t", customer))
 	_, err := w.book.Erase(t.Context(), w.tenant, customer)
 	must(t, err)
 }
@@ -153,7 +142,9 @@ func newWorld(t *testing.T) *world {
 	w := &world{blobs: &clinging{Store: blobs, left: -1}, docs: &cut{Store: s}, tenant: book.Tenant{ID: "t", Buckets: 4}}
 	w.docs.left.Store(-1)
 	w.book = book.New(w.docs)
-	w.Imports = New(w.book, w.docs, w.blobs, w, w, func() time.Time { return noon.Add(w.later) })
+	clock := func() time.Time { return noon.Add(w.later) }
+	w.lists = actions.New(w.book, w.docs).WithClock(clock)
+	w.Imports = New(w.book, w.docs, w.blobs, w, w.lists, clock)
 	must(t, w.book.CreateTenant(t.Context(), w.tenant))
 	return w
 }
@@ -584,6 +575,44 @@ func TestErasedMeanwhile(t *testing.T) {
 	}
 }
 
+// TestErasedWhileItIsWritten: who is erased at any moment while an import writes him is in the book afterwards neither
+// with a place nor without.
+func TestErasedWhileItIsWritten(t *testing.T) {
+	for writes := int64(1); ; writes++ {
+		w := newWorld(t)
+		i, err := w.Start(t.Context(), w.tenant, upload(t, policies, customers))
+		must(t, err)
+		w.later = time.Minute
+		ended, erased := true, false
+		w.docs.then = func() {
+			ended = false
+			if _, there, err := w.book.Place(t.Context(), w.tenant, "C1"); err == nil && there {
+				w.erase(t, "C1")
+				erased = true
+			}
+		}
+		w.docs.in.Store(writes)
+		must(t, w.Work(t.Context(), Request{Tenant: "t", Import: i.ID}))
+		left := func(when string) {
+			t.Helper()
+			for bucket := store.Shared + 1; bucket < w.tenant.Buckets; bucket++ {
+				for d, err := range w.docs.Scan(t.Context(), store.Partition{Tenant: "t", Bucket: bucket}, "", "") {
+					if must(t, err); erased && strings.Contains(d.Key+string(d.Body), "C1") {
+						t.Errorf("erased after write %d, %s: %q is left", writes, when, d.Key)
+					}
+				}
+			}
+		}
+		left("landed")
+		if ended {
+			if writes < 4 {
+				t.Errorf("%d writes", writes)
+			}
+			return
+		}
+	}
+}
+
 // TestWrongFiles end as failed, once: another try would say the same.
 func TestWrongFiles(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -700,7 +729,7 @@ func TestListIsNewestFirst(t *testing.T) {
 	var want []string
 	for k := range 3 {
 		at := noon.Add(time.Duration(k) * time.Second)
-		i, err := New(w.book, w.docs, w.blobs, w, w, func() time.Time { return at }).Start(t.Context(), w.tenant, upload(t, customers))
+		i, err := New(w.book, w.docs, w.blobs, w, w.lists, func() time.Time { return at }).Start(t.Context(), w.tenant, upload(t, customers))
 		must(t, err)
 		want = append([]string{i.ID}, want...)
 	}

@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -24,6 +25,8 @@ type gathering struct {
 	tenant  book.Tenant
 	reading *reading
 	out     *spill.File
+	erased  map[string][]string // whose rows are left out
+	left    atomic.Int64        // how many of them there were
 }
 
 // maxPartition is how much of a partition is taken into memory. Partitions are sized
@@ -211,6 +214,10 @@ const (
 // one puts a customer's rows aside: its state, relation and id, then each row with its
 // kind and line, in that order. No relation says that it is nobody we know of.
 func (w *gatherer) one(id string, entries []entry) error {
+	if _, gone := w.erased[id]; gone {
+		w.left.Add(1)
+		return nil
+	}
 	p, stored := w.places[id]
 	var err error
 	if w.places == nil {

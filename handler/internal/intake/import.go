@@ -36,6 +36,9 @@ type Options struct {
 	// Enrichment is what was brought of the policies from outside the administration; nil
 	// for nothing.
 	Enrichment *enrichment.Table
+	// Erased gives whose erasure was asked for since the files were made: their rows are left out. Nil: nobody's.
+	// Whom somebody erases while the files are imported is for the caller to erase again.
+	Erased func(ctx context.Context) (map[string][]string, error)
 	// Overrides say how files are written where that is not to be guessed.
 	Overrides map[portfolio.Table]Detected
 	Scratch   string // a folder; "" is the system's
@@ -80,6 +83,7 @@ type CustomerCounts struct {
 	Changed   int64 `json:"changed"` // without those that moved
 	Moved     int64 `json:"moved"`   // changed, and now of another relation
 	Unchanged int64 `json:"unchanged"`
+	Erased    int64 `json:"erased,omitempty"` // and left out, since that was asked for after the files were made
 }
 
 func (c *CustomerCounts) add(d CustomerCounts) {
@@ -150,6 +154,12 @@ func Import(ctx context.Context, b *book.Book, o Options) (_ Summary, err error)
 	if err := r.done(); err != nil {
 		return Summary{}, err
 	}
+	var erased map[string][]string
+	if o.Erased != nil {
+		if erased, err = o.Erased(ctx); err != nil {
+			return Summary{}, err
+		}
+	}
 	j := &joining{book: b, tenant: tenant, reading: r, pieces: groups, findings: fs, enrichment: o.Enrichment}
 	both, working := errgroup.WithContext(ctx)
 	both.Go(func() (err error) {
@@ -157,7 +167,8 @@ func Import(ctx context.Context, b *book.Book, o Options) (_ Summary, err error)
 		return err
 	})
 	both.Go(func() error {
-		g := &gathering{book: b, tenant: tenant, reading: r, out: groups}
+		g := &gathering{book: b, tenant: tenant, reading: r, out: groups, erased: erased}
+		defer func() { j.counts.Erased = g.left.Load() }()
 		return g.run(working, p.stage("gather", int64(tenant.Buckets)))
 	})
 	if err := both.Wait(); err != nil {
