@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"runtime"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"polis/handler/internal/bus"
 	"polis/handler/internal/deadletter"
@@ -26,8 +29,10 @@ const requests = 4
 // patience is how long a run may take, whatever is done to it.
 const patience = 15 * time.Minute
 
-// run restores the book to what it was, runs it as of the date by a plan, and says what it left.
-func (w *world) run(ctx context.Context, p *plan) (*state, error) {
+// run restores the book to what it was, runs it as of the date by a plan, with or without an export afterwards, and says
+// what it left.
+func (w *world) run(ctx context.Context, p *plan, export bool) (*state, error) {
+	w.exporting = export
 	w.account.Restore(w.start)
 	w.completed.Store(0)
 	if err := w.forget(ctx); err != nil {
@@ -50,7 +55,7 @@ func (w *world) attempt(ctx context.Context, p *plan, on portfolio.Date) (_ *sta
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, timers.Close()) }()
-	host, err := w.newHost(&unruly{Bus: broker, plan: p, held: map[string][]bus.Delivery{}}, timers, `{"`+tenantID+`": []}`)
+	host, err := w.newHost(&unruly{Bus: broker, plan: p, held: map[string][]bus.Delivery{}}, timers)
 	if err != nil {
 		return nil, err
 	}
@@ -159,12 +164,20 @@ func (w *world) left(ctx context.Context, on portfolio.Date) (string, error) {
 // collect looks at what a run left: documents, messages sent, dead letters.
 func (w *world) collect(ctx context.Context, s *state) error {
 	s.documents, s.sent, s.exported = map[string]digest{}, map[string]digest{}, map[string]digest{}
+	var both errgroup.Group
+	both.SetLimit(runtime.NumCPU())
 	for _, partition := range w.account.Partitions() {
-		for _, raw := range w.account.Partition(partition) {
-			if err := s.add(partition, raw); err != nil {
-				return err
+		both.Go(func() error {
+			for _, raw := range w.account.Partition(partition) {
+				if err := s.add(partition, raw); err != nil {
+					return err
+				}
 			}
-		}
+			return nil
+		})
+	}
+	if err := both.Wait(); err != nil {
+		return err
 	}
 	for _, topic := range []string{event.Queue, functions.ResultQueue} {
 		all := topic + "/Subscriptions/all"

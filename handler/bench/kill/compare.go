@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"polis/handler/internal/deflate"
 	"polis/handler/internal/scoring"
@@ -72,6 +73,7 @@ func (d digest) from(other digest) string {
 // state is what a run has left: digests of the documents by partition and key, and of the
 // messages by topic and id, and of the tables of its export.
 type state struct {
+	mu        sync.Mutex // of documents
 	documents map[string]digest
 	sent      map[string]digest
 	exported  map[string]digest
@@ -92,23 +94,36 @@ type item struct {
 
 // add takes a document in.
 func (s *state) add(partition, raw string) error {
+	name, sum, err := digestDocument(partition, raw)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old, there := s.documents[name]; there && old.sum != sum.sum {
+		return fmt.Errorf("two documents %q that differ", name)
+	}
+	s.documents[name] = sum
+	return nil
+}
+
+func digestDocument(partition, raw string) (name string, sum digest, err error) {
 	var it item
 	if err := json.Unmarshal([]byte(raw), &it); err != nil {
-		return err
+		return "", sum, err
 	}
 	key := strings.ReplaceAll(it.Key, "!1f", "\x1f")
 	body := it.Body
 	switch parts := strings.Split(key, "\x1f"); {
 	case parts[0] == "h" || parts[0] == "b" && parts[len(parts)-1] == "s":
-		var err error
 		if body, err = scoring.Timeless(body); err != nil {
-			return err
+			return "", sum, err
 		}
 	case parts[0] == "b" || parts[0] == "p":
 	default:
 		plain, err := deflate.Unpack(body, maxBody)
 		if err != nil {
-			return err
+			return "", sum, err
 		}
 		body = timeless(plain)
 		switch parts[0] {
@@ -120,13 +135,7 @@ func (s *state) add(partition, raw string) error {
 		}
 		key = exportID.ReplaceAllString(pageKey.ReplaceAllString(key, "$1$2"), "$1")
 	}
-	sum := digestOf(it.Expires != nil, body)
-	name := partition + " " + key
-	if old, there := s.documents[name]; there && old.sum != sum.sum {
-		return fmt.Errorf("two documents %q that differ", name)
-	}
-	s.documents[name] = sum
-	return nil
+	return partition + " " + key, digestOf(it.Expires != nil, body), nil
 }
 
 // message takes a message that was sent in. Copies must say the same.

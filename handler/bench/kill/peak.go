@@ -70,7 +70,7 @@ func (w *world) peak(ctx context.Context, during time.Duration) (err error) {
 	}
 	defer func() { err = errors.Join(err, timers.Close()) }()
 	w.plan.Store(calm())
-	host, err := w.newHost(broker, timers, "") // those of runs would take the place of those that are asked for
+	host, err := w.newHost(broker, timers)
 	if err != nil {
 		return err
 	}

@@ -64,6 +64,7 @@ type world struct {
 	docs      store.Store
 	blobs     blob.Store
 	exports   *exports.Exports
+	exporting bool // a run is exported when it is completed
 	bus       *servicebus.Bus
 	tenant    book.Tenant
 	ids       []string // of some customers
@@ -270,8 +271,12 @@ func (w *world) settings(documents string) map[string]string {
 
 // newHost is the Functions host with a handler that has every adapter in place, and exports the runs of some tenants
 // (JSON: see exports.ParseAfter).
-func (w *world) newHost(broker bus.Broker, state *sqlite.Store, exported string) (*localhost.Host, error) {
+func (w *world) newHost(broker bus.Broker, state *sqlite.Store) (*localhost.Host, error) {
 	settings := w.settings(w.wire)
+	exported := ""
+	if w.exporting {
+		exported = `{"` + tenantID + `": []}`
+	}
 	maps.Copy(settings, map[string]string{
 		"POLIS_DEV_KEYS_FILE": filepath.Join(w.dir, "keys.json"), "POLIS_QUOTA_REQUESTS": "1000000",
 		"POLIS_EXPORT_AFTER_RUNS": exported, "DRIFT_SCHEDULE": "0 0 4 1 * *", "AzureWebJobs.DriftMonthly.Disabled": "1",
