@@ -55,9 +55,9 @@ smoke: build ## sample, local host, every engine by HTTP, queue and timer, ten k
 endif
 
 .PHONY: kill-test
-kill-test: standins ## RUNS=5 runs of CUSTOMERS=20000 over Azure's adapters, with kills, faults and redeliveries (SEED=1)
+kill-test: standins ## RUNS=5 runs of CUSTOMERS=20000 over Azure's adapters, with kills, faults and redeliveries (SEED=1, JOBS=1 at a time)
 	@$(GO) build -o $(BIN)/standins/kill ./handler/bench/kill
-	@$(NICE) $(BIN)/standins/kill $(if $(RUNS),-runs $(RUNS)) $(if $(CUSTOMERS),-customers $(CUSTOMERS)) $(if $(SEED),-seed $(SEED))
+	@$(NICE) $(BIN)/standins/kill $(if $(RUNS),-runs $(RUNS)) $(if $(CUSTOMERS),-customers $(CUSTOMERS)) $(if $(SEED),-seed $(SEED)) $(if $(JOBS),-jobs $(JOBS))
 
 .PHONY: memory
 memory: standins ## what the handler takes at most while it does everything at once over Azure's adapters

@@ -17,8 +17,13 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
+	"strconv"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"polis/handler/internal/book"
 	"polis/handler/internal/portfolio"
@@ -35,6 +40,7 @@ func main() {
 	keep := flag.Bool("keep", false, "leave the folder with the host's log and the handler's")
 	runs := flag.Int("runs", 5, "how many runs")
 	customers := flag.Int("customers", 20000, "customers of the book")
+	jobs := flag.Int("jobs", 1, "how many runs are under way at a time, each with a book and stand-ins of its own")
 	seed := flag.Uint64("seed", 1, "of the first run; the next has the next")
 	root := flag.String("root", "bin/standins/dist", "staged app whose handler finds the stand-ins")
 	polis := flag.String("polis", "bin/standins/polis", "command line that finds the stand-ins, by which the book is made")
@@ -50,7 +56,7 @@ func main() {
 			name = "peak"
 			err = measure(ctx, dir, *root, *polis, *customers, *during)
 		} else {
-			err = test(ctx, dir, *root, *polis, *runs, *customers, *seed)
+			err = test(ctx, dir, *root, *polis, *runs, *customers, *jobs, *seed)
 		}
 	}
 	if err != nil {
@@ -78,15 +84,59 @@ func measure(ctx context.Context, dir, root, polis string, customers int, during
 	return w.peak(ctx, during)
 }
 
-func test(ctx context.Context, dir, root, polis string, runs, customers int, seed uint64) (err error) {
+// test has some worlds, side by side, each run the next seed when it is done with one: a run that is mistreated mostly
+// waits, for locks that expire and for messages that are sent again for later.
+func test(ctx context.Context, dir, root, polis string, runs, customers, jobs int, seed uint64) error {
 	started := time.Now()
-	w, err := open(ctx, dir, root, polis, customers, book.DefaultBuckets)
+	seeds := make(chan uint64, runs)
+	for n := range runs {
+		seeds <- seed + uint64(n)
+	}
+	close(seeds)
+	r := &results{runs: runs, customers: customers}
+	all, working := errgroup.WithContext(ctx)
+	for job := range jobs {
+		all.Go(func() error { return r.job(working, filepath.Join(dir, strconv.Itoa(job)), root, polis, seeds) })
+	}
+	err := all.Wait()
+	if ctx.Err() != nil {
+		fmt.Printf("kill-test: stopped after %d of %d runs of %d customers, %s, lost 0, doubled 0, dead letters 0, %.0f seconds\n", r.done, runs, customers, r.sum.say(), time.Since(started).Seconds())
+		return ctx.Err()
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Printf("kill-test: ok: %d runs of %d customers, %s, lost 0, doubled 0, dead letters 0, %.0f seconds\n", runs, customers, r.sum.say(), time.Since(started).Seconds())
+	return nil
+}
+
+// results are of all runs.
+type results struct {
+	runs, customers int
+
+	mu   sync.Mutex
+	done int
+	sum  tally
+}
+
+func (r *results) say(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fmt.Printf(format, args...)
+}
+
+// job makes a world, and runs seeds in it until there are none left.
+func (r *results) job(ctx context.Context, dir, root, polis string, seeds <-chan uint64) (err error) {
+	started := time.Now()
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	w, err := open(ctx, dir, root, polis, r.customers, book.DefaultBuckets)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	fmt.Printf("kill-test: a book of %d customers, trained and run as of %s (%.0f s)\n", customers, before, time.Since(started).Seconds())
-
+	r.say("kill-test: a book of %d customers, trained and run as of %s (%.0f s)\n", r.customers, before, time.Since(started).Seconds())
 	wanted := map[bool]*state{}
 	for _, export := range []bool{false, true} {
 		want, err := w.run(ctx, calm(), export)
@@ -101,32 +151,30 @@ func test(ctx context.Context, dir, root, polis string, runs, customers int, see
 		} else if err := again.equal(want); err != nil {
 			return fmt.Errorf("two runs that nobody disturbs differ: %w", err)
 		}
-		fmt.Printf("kill-test: undisturbed: %d store calls, %d documents, %d events and answers sent, %d tables exported (%.1f s)\n", want.calls, len(want.documents), len(want.sent), len(want.exported), want.seconds)
+		r.say("kill-test: undisturbed: %d store calls, %d documents, %d events and answers sent, %d tables exported (%.1f s)\n", want.calls, len(want.documents), len(want.sent), len(want.exported), want.seconds)
 		wanted[export] = want
 	}
-
-	var sum tally
-	started = time.Now()
-	for n := range runs {
-		at := seed + uint64(n)
-		export := at%exportsOf == 1
-		p := newPlan(at, wanted[export].calls)
+	for seed := range seeds {
+		export := seed%exportsOf == 1
+		p := newPlan(seed, wanted[export].calls)
 		got, err := w.run(ctx, p, export)
 		if err == nil {
 			err = got.equal(wanted[export])
 		}
-		if ctx.Err() != nil {
-			fmt.Printf("kill-test: stopped after %d of %d runs of %d customers, %s, lost 0, doubled 0, dead letters 0, %.0f seconds\n", n, runs, customers, sum.say(), time.Since(started).Seconds())
-			return ctx.Err()
-		}
 		if err != nil {
-			return fmt.Errorf("run %d, seed %d (make kill-test RUNS=1 CUSTOMERS=%d SEED=%d): %w", n+1, p.seed, customers, p.seed, err)
+			return fmt.Errorf("seed %d (make kill-test RUNS=1 CUSTOMERS=%d SEED=%d): %w", seed, r.customers, seed, err)
 		}
-		sum.add(&got.tally)
-		fmt.Printf("run %d of %d, seed %d: %s, %d tables exported, %.1f s\n", n+1, runs, p.seed, got.tally.say(), len(got.exported), got.seconds)
+		r.add(got, seed)
 	}
-	fmt.Printf("kill-test: ok: %d runs of %d customers, %s, lost 0, doubled 0, dead letters 0, %.0f seconds\n", runs, customers, sum.say(), time.Since(started).Seconds())
 	return nil
+}
+
+func (r *results) add(got *state, seed uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done++
+	r.sum.add(&got.tally)
+	fmt.Printf("run %d of %d, seed %d: %s, %d tables exported, %.1f s\n", r.done, r.runs, seed, got.say(), len(got.exported), got.seconds)
 }
 
 // exportsOf is of how many runs one is exported when it is completed: an export takes as long as all the rest.
