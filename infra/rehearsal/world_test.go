@@ -74,6 +74,7 @@ type app struct {
 	Name, Group, Role, Colour string
 	Region                    int
 	Running, Synced, New      bool
+	Filled                    bool // it has a package: without one the host has no function, and answers 404 to all
 }
 
 func (a *app) title() string { return fmt.Sprintf("%s-%s %s", a.Role, a.Colour, short[a.Region]) }
@@ -373,6 +374,9 @@ func (w *world) edge(path string) (int, string) {
 
 // program is Polis as far as a probe sees it.
 func (w *world) program(a *app, path string, caller bool) (int, string) {
+	if !a.Filled {
+		return 404, ""
+	}
 	if a.New && (w.Broken == "start" || w.Broken == "edge" && caller) {
 		return 503, ""
 	}
@@ -406,7 +410,7 @@ func (w *world) site(name, path string, signed bool) (int, string) {
 		}
 		switch {
 		case strings.HasPrefix(path, "/api/publish?RemoteBuild=false"):
-			a.New, a.Synced, w.Polls = true, a.Running, 0
+			a.New, a.Filled, a.Synced, w.Polls = true, true, a.Running, 0
 			w.did("package " + a.title())
 			return 202, `"id"`
 		case path == "/api/deployments/latest":
