@@ -125,6 +125,17 @@ until_is() {
 	return 1
 }
 
+# under_way GROUP...: how many deployments Azure is at in these groups. A deployment that is cancelled leaves those within
+# it to go on, and Azure lets nobody deploy under a name that it is still at: who deploys waits until there are none.
+under_way() {
+	many=0
+	for g in "$@"; do
+		n=$(az deployment group list --resource-group "$g" --query "length([?contains(['Accepted', 'Running'], properties.provisioningState)])" --output tsv) || return 1
+		many=$((many + n))
+	done
+	printf '%s\n' "$many"
+}
+
 # serving puts the colour that serves into $now and its region into $home: workers of one colour run, in one
 # region. The second region is asked first: its workers run only after a failover, and those of a first that
 # was lost may say that they run.
@@ -204,5 +215,5 @@ publish() {
 # kudu asks an app's deployment site: the status goes out, the answer into $answer. The token comes by
 # standard input, where no list of processes shows it.
 kudu() {
-	printf 'Authorization: Bearer %s' "$token" | curl -sS -o "$answer" -w '%{http_code}' --max-time 300 --tlsv1.2 -H @- "$@" || echo 000
+	printf 'Authorization: Bearer %s' "$token" | curl -sS -o "$answer" -w '%{http_code}' --connect-timeout 10 --max-time 300 --tlsv1.2 -H @- "$@" || echo 000
 }

@@ -158,6 +158,9 @@ param canary int = 0
 @description('Whether this is the first deployment: Azure lets API Management close its public way in only once it exists.')
 param creating bool = false
 
+@description('Whether Sentinel\'s rules and the audit log\'s export are made: scripts/deploy leaves them as they are where Azure refused them.')
+param watching bool = true
+
 @description('Settings that this environment has otherwise than the estate says, e.g. a schedule.')
 param settings { *: string } = {}
 
@@ -479,7 +482,7 @@ module audit 'modules/storage.bicep' = {
   dependsOn: [keys, identities]
 }
 
-module export 'modules/export.bicep' = if (sentinel && !creating) {
+module export 'modules/export.bicep' = if (sentinel && !creating && watching) {
   name: 'export'
   scope: core
   params: { workspaceName: 'log-${base}-${token}', accountId: ids.audit }
@@ -862,7 +865,7 @@ module workbooks 'modules/workbooks.bicep' = {
   dependsOn: [monitoring]
 }
 
-module watch 'modules/sentinel.bicep' = if (sentinel && !creating) {
+module watch 'modules/sentinel.bicep' = if (sentinel && !creating && watching) {
   name: 'sentinel'
   scope: core
   params: {
@@ -874,7 +877,7 @@ module watch 'modules/sentinel.bicep' = if (sentinel && !creating) {
     apps: take(identities.outputs.principals, length(apps)) // which are first
   }
   // Sentinel asks a rule's query when it is made, and refuses it where a table is not there yet: a workspace takes minutes
-  // to know its tables. So it comes with the second deployment, after all that takes long: refused, it hinders nothing.
+  // to know its tables. So it comes with the second deployment, after all that takes long: refused, all else is there, and scripts/deploy tries without it.
   dependsOn: [monitoring, endpoints, alerts, api, guard]
 }
 

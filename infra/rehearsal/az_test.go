@@ -152,7 +152,7 @@ func tsv(out io.Writer, value any) error {
 }
 
 var (
-	parameter = regexp.MustCompile(`\b(active|creating)=(\w+)`)
+	parameter = regexp.MustCompile(`\b(active|creating|watching)=(\w+)`)
 	made      = regexp.MustCompile(`-([rt])\d{8}$`) // of an account that a drill makes: when
 )
 
@@ -202,13 +202,20 @@ func (w *world) do(c command) (any, error) {
 		w.Accounts = append(w.Accounts, target)
 		w.did("account " + made.ReplaceAllString(target, "-${1}TIME"))
 		return object{}, nil
+	case "deployment group list":
+		list := []object{{"name": "before", "properties": object{"provisioningState": "Succeeded"}}}
+		if w.Nested > 0 {
+			w.Nested--
+			list = append(list, object{"name": "gateway-weu", "properties": object{"provisioningState": "Running"}})
+		}
+		return list, nil
 	case "deployment group show":
 		return object{"properties": object{"provisioningState": "Succeeded"}}, nil
 	case "deployment sub cancel":
 		if name != w.Making || w.Left == 0 {
 			return nil, refuse("(DeploymentCannotBeCancelled) The deployment '%s' cannot be cancelled because it is not active.", name)
 		}
-		w.Making, w.Left = "", 0
+		w.Making, w.Left, w.Nested = "", 0, 4 // what is within it goes on
 		w.did("estate cancelled")
 		if w.Broken == "ended" {
 			return nil, w.signal(syscall.SIGTERM)
@@ -221,6 +228,9 @@ func (w *world) do(c command) (any, error) {
 				accounts = append(accounts, object{"name": a})
 			}
 			return accounts, nil
+		}
+		if w.Broken == "gateways" {
+			return nil, refuse("(ServiceUnavailable)")
 		}
 		there := []object{}
 		for _, g := range w.Gateways {
@@ -240,6 +250,12 @@ func (w *world) do(c command) (any, error) {
 		w.Registered = true
 		w.did("register " + c.one("--namespace"))
 		return nil, nil
+	case "group list":
+		list := []object{{"name": "other", "tags": nil}}
+		if len(w.Apps) > 0 {
+			list = append(list, object{"name": "rg-polis-" + w.Env, "tags": object{"app": "polis", "environment": w.Env}})
+		}
+		return list, nil
 	case "group show":
 		return object{"name": name, "tags": object{"app": "polis"}}, nil
 	case "functionapp list-flexconsumption-locations":
@@ -269,6 +285,9 @@ func (w *world) do(c command) (any, error) {
 		return nil, refuse("Failed to fetch host key to check for function app status")
 	case "network private-endpoint-connection list":
 		if id, ok := strings.CutPrefix(c.one("--id"), "/service/"); ok {
+			if w.Broken == "ways" {
+				return nil, refuse("(ServiceUnavailable)")
+			}
 			if !slices.Contains(w.Doors, id) {
 				return []object{pending(id, "Front Door")}, nil
 			}
@@ -391,9 +410,20 @@ func (w *world) create(c command) (any, error) {
 	if values["creating"] == "true" {
 		words += ", API Management open"
 	}
+	if values["watching"] == "false" {
+		words += ", without rules"
+	}
 	w.did(words)
 	w.Making, w.Left, w.Closing = c.one("--name"), 2, values["creating"] != "true"
-	w.Failing = w.Tries > 0
+	w.Failing = ""
+	switch {
+	case w.Nested > 0:
+		w.Failing = "DeploymentActive"
+	case w.Tries > 0:
+		w.Failing = "KeyVaultAuthenticationFailure"
+	case w.Broken == "rule" && values["creating"] != "true" && values["watching"] == "true":
+		w.Failing = "BadRequest: Failed to resolve table"
+	}
 	w.Tries--
 	switch w.Broken {
 	case "ended":
@@ -424,8 +454,8 @@ func (w *world) built() object {
 		return is
 	}
 	w.Left = 0
-	if w.Failing {
-		is["properties"] = object{"provisioningState": "Failed", "error": object{"code": "KeyVaultAuthenticationFailure"}}
+	if w.Failing != "" {
+		is["properties"] = object{"provisioningState": "Failed", "error": object{"code": w.Failing}}
 		return is
 	}
 	if w.Closing && len(w.Doors) < len(w.Gateways) {

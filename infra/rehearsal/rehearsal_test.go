@@ -159,6 +159,7 @@ func TestScripts(t *testing.T) {
 	for name, c := range map[string]struct {
 		env, broken string
 		empty       bool
+		tries       int
 		lines       []string
 		fails       string // what the last line says where it fails
 		serves      string
@@ -177,6 +178,9 @@ func TestScripts(t *testing.T) {
 		"package-refused":       {env: "prod", broken: "package", lines: []string{"scripts/deploy prod --built --yes"}, fails: "the package is not there", serves: blue},
 		"estate-refused":        {env: "prod", broken: "estate", lines: []string{"scripts/deploy prod --built --yes"}, fails: "does not take the estate", serves: blue},
 		"estate-fails":          {env: "prod", broken: "built", lines: []string{"scripts/deploy prod --built --yes"}, fails: "Failed: {\"code\":\"DeploymentFailed\"}", serves: blue},
+		"rule-refused":          {env: "prod", broken: "rule", lines: []string{"scripts/deploy prod --built --yes"}, serves: green},
+		"rule-refused-at-first": {env: "prod", broken: "rule", empty: true, lines: []string{"scripts/deploy prod --infra-only --yes"}, fails: "all is there but Sentinel's rules", serves: blue},
+		"first-of-dev":          {env: "dev", empty: true, tries: 2, lines: []string{"scripts/deploy dev --built --yes"}, serves: green},
 		"ended":                 {env: "prod", broken: "ended", lines: []string{"scripts/deploy prod --built --yes"}, fails: "broken off", serves: blue},
 		"no-metrics":            {env: "prod", broken: "metrics", lines: []string{"scripts/deploy prod --built --yes"}, fails: "what callers were answered is not known", serves: blue},
 		"only-the-edge":         {env: "prod", broken: "few", lines: []string{"scripts/deploy prod --built --yes"}, fails: "what callers were answered is not known", serves: blue},
@@ -206,7 +210,7 @@ func TestScripts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t, c.env, !c.empty)
-			s.Broken = c.broken
+			s.Broken, s.Tries = c.broken, c.tries
 			var out string
 			var err error
 			for i, line := range c.lines {
@@ -429,8 +433,8 @@ func TestFromTheSecondRegion(t *testing.T) {
 	}
 	s.From = 1
 	out, err := s.run("scripts/deploy prod --app-only --built")
-	if err != nil || s.serves() != "work-green neu, clock-green neu" || !strings.Contains(out, "region 0 has not got the packages") {
-		t.Errorf("%v %s: %s", err, out, s.serves())
+	if err != nil || s.serves() != "work-green neu, clock-green neu" || !strings.Contains(out, "region 0 has not got the packages") || strings.Contains(strings.Join(s.Did, "\n"), "minutes are waited") {
+		t.Errorf("%v %s: %s: %q", err, out, s.serves(), s.Did)
 	}
 	s.From = 0
 	if out, err := s.run("scripts/deploy prod --app-only --built"); err != nil || strings.Contains(out, "has not got the packages") {
@@ -469,7 +473,57 @@ func TestKilled(t *testing.T) {
 			t.Fatalf("%v %s: the weekly copies' trigger: %q", err, out, s.Trigger)
 		}
 	}
+	// What the cancelled one had begun goes on: the next waits for it.
+	s.Broken = ""
+	if out, err := s.run("scripts/deploy prod --infra-only --yes"); err != nil || strings.Contains(out, "DeploymentActive") {
+		t.Fatalf("%v %s", err, out)
+	}
 	golden(t, "killed", s.Did)
+}
+
+// TestSettled: a trial, or half a change-over, that was killed gets no more requests than one that failed; where it had taken
+// over, it goes on; and what serves is left alone.
+func TestSettled(t *testing.T) {
+	long(t)
+	for name, c := range map[string]struct {
+		green  string // its mark
+		pool   []share
+		run    []string // roles and colours
+		serves string
+	}{
+		"on trial":              {"new", []share{{"green", 10}, {"blue", 90}}, []string{"work-blue", "clock-blue"}, blue},
+		"between the workers":   {"new", []share{{"green", 100}}, nil, blue},
+		"before the clock":      {"new", []share{{"green", 100}}, []string{"work-green"}, green},
+		"half way back":         {"left", []share{{"green", 100}}, []string{"work-blue"}, blue},
+		"nothing to be settled": {"served", []share{{"green", 100}}, []string{"work-green", "clock-green"}, green},
+	} {
+		s := newStage(t, "staging", true)
+		s.Tags["polis-staging-green"] = c.green
+		s.Pools[s.Gateways[0]] = c.pool
+		for _, a := range s.Apps {
+			a.Filled, a.Running = true, a.Role == "api" || slices.Contains(c.run, a.Role+"-"+a.Colour)
+		}
+		out, err := s.run("scripts/deploy staging --broken-off")
+		want := []share{{strings.TrimPrefix(strings.Fields(c.serves)[0], "work-"), 100}}
+		if got := s.Pools[s.Gateways[0]]; err != nil || s.serves() != c.serves || !slices.Equal(got, want) {
+			t.Errorf("%s: %v %s: %s run, requests go to %v", name, err, out, s.serves(), got)
+		}
+		if c.green == "served" && len(s.Did) > 0 {
+			t.Errorf("%s: %q", name, s.Did)
+		}
+	}
+}
+
+// TestNotSeen: whether API Management has a way in is not guessed where Azure does not say: guessed, it would be opened.
+func TestNotSeen(t *testing.T) {
+	long(t)
+	for _, unseen := range []string{"gateways", "ways"} {
+		s := newStage(t, "prod", true)
+		s.Broken = unseen
+		if out, err := s.run("scripts/deploy prod --infra-only --yes"); err == nil || !strings.Contains(out, "cannot see") || len(s.Did) > 0 {
+			t.Errorf("%s: %v %s: %q", unseen, err, out, s.Did)
+		}
+	}
 }
 
 // TestTidy: what a drill of copies that was killed left behind is deleted by the next, or before it; what is to stay

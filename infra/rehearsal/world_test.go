@@ -44,13 +44,14 @@ type world struct {
 	// Broken is what is wrong with the version that is deployed: "" is nothing; start: it does not answer;
 	// reach: it reaches no data; edge: it fails for callers only; callers: so do callers' own requests;
 	// package: its package is refused; worker: its workers do not start; sync: the platform learns nothing of its
-	// triggers. estate: Azure takes no deployment; built: the one that it took fails; ended: the script is ended
+	// triggers. estate: Azure takes no deployment; built: the one that it took fails; rule: as long as it has Sentinel's rules; ended: the script is ended
 	// meanwhile, by two signals, as pipelines do; killed: it is killed. copy: a run of Data Factory breaks off. blobs: their failover fails. way-in: it cannot be deleted.
 	// metrics: they never come; few: only the edge's own do. way-back: a document of a copy does not come back.
 	Broken  string
 	Tries   int      // of deployments from now on that fail half way
 	Closing bool     // it closes API Management's public way in
-	Failing bool     // it fails half way
+	Failing string   // why it fails half way
+	Nested  int      // questions until what a cancelled one began is done
 	Making  string   // the deployment that Azure is at
 	Blobs   int      // the region of blobs
 	Left    int      // questions until what takes long is done
@@ -279,7 +280,7 @@ func curl(w *world, args []string, in io.Reader, out io.Writer) error {
 	var headers []string
 	for i := 0; i < len(args); i++ {
 		switch a := args[i]; a {
-		case "-o", "-w", "-H", "-X", "--data-binary", "--max-time":
+		case "-o", "-w", "-H", "-X", "--data-binary", "--max-time", "--connect-timeout":
 			i++
 			switch a {
 			case "-o":
@@ -311,6 +312,9 @@ func curl(w *world, args []string, in io.Reader, out io.Writer) error {
 	host, path, _ := strings.Cut(strings.TrimPrefix(url, "https://"), "/")
 	code, body := w.answer(host, "/"+path, headers)
 	if code == 0 {
+		if strings.Contains(host, ".scm.") && !slices.Contains(args, "--connect-timeout") {
+			w.did("minutes are waited for " + host)
+		}
 		return refuse("curl: (6) Could not resolve host: %s", host)
 	}
 	if file == "" {

@@ -434,7 +434,7 @@ func TestWorkspaceIsAskedLast(t *testing.T) {
 				t.Errorf("%s does not wait for %s", m[1], long)
 			}
 		}
-		if last && !strings.Contains(m[2], "sentinel && !creating") {
+		if last && !strings.Contains(m[2], "sentinel && !creating && watching)") {
 			t.Errorf("%s comes with the first deployment already", m[1])
 		}
 		if !last && (strings.Contains(on, "watch") || strings.Contains(on, "export")) {
