@@ -548,6 +548,9 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 				w.did(fmt.Sprintf("tag %s %v", name, value))
 			}
 		}
+		if w.Unread--; w.Unread >= 0 && method == "get" {
+			return nil, refuse("(ServiceUnavailable)")
+		}
 		return object{"properties": object{"tags": w.Tags}}, nil
 	case originURL.MatchString(url):
 		gateway := originURL.FindStringSubmatch(url)[1]

@@ -377,6 +377,19 @@ func TestRollbackBrokenOff(t *testing.T) {
 	}
 }
 
+// TestNoted: that a tag cannot be read is not taken for a colour without packages.
+func TestNoted(t *testing.T) {
+	long(t)
+	for unread, is := range map[int]string{2: "served", 3: "new"} {
+		s := newStage(t, "staging", true)
+		s.Tags["polis-staging-green"], s.Unread = "new", unread
+		out, err := s.run("scripts/switch staging --to green")
+		if err != nil || s.Tags["polis-staging-green"] != is || (is == "new") != strings.Contains(out, "cannot be read") {
+			t.Errorf("%d: %v %s: green is noted as %s", unread, err, out, s.Tags["polis-staging-green"])
+		}
+	}
+}
+
 // TestHalfWay: a first deployment that fails half way is tried again, and one that was given up is started again:
 // API Management is there then, without a private way in, and Azure closes its public one only once it has one.
 func TestHalfWay(t *testing.T) {

@@ -51,6 +51,7 @@ type world struct {
 	Tries   int      // of deployments from now on that fail half way
 	Closing bool     // it closes API Management's public way in
 	Failing string   // why it fails half way
+	Unread  int      // times that a tag cannot be read
 	Nested  int      // questions until what a cancelled one began is done
 	Making  string   // the deployment that Azure is at
 	Blobs   int      // the region of blobs
