@@ -198,7 +198,11 @@ func (w *world) do(c command) (any, error) {
 			return nil, errTooLong
 		}
 		target, _ := strings.CutPrefix(c.options["--parameters"][0], "name=")
+		if w.Nested > 0 {
+			return nil, refuse("(DeploymentActive) Unable to edit or replace deployment 'drill'")
+		}
 		w.Waiting = append(w.Waiting, target)
+		w.Ways = append(w.Ways, "drill-"+target[strings.LastIndex(target, "-")+1:]) // as drill.bicep names it: TestWayIn
 		w.Accounts = append(w.Accounts, target)
 		w.did("account " + made.ReplaceAllString(target, "-${1}TIME"))
 		return object{}, nil
@@ -270,6 +274,9 @@ func (w *world) do(c command) (any, error) {
 		if w.Broken == "worker" && a.New && a.Role == "work" && c.name == "functionapp start" {
 			return nil, refuse("(Conflict) Another operation is in progress.")
 		}
+		if w.Broken == "workers" && a.Region == 1 && c.name == "functionapp start" {
+			return nil, refuse("(Conflict) Another operation is in progress.")
+		}
 		a.Running = c.name == "functionapp start"
 		w.did(strings.TrimPrefix(c.name, "functionapp ") + " " + a.title())
 		return nil, nil
@@ -310,16 +317,15 @@ func (w *world) do(c command) (any, error) {
 		w.did("approve " + made.ReplaceAllString(c.one("--id"), "-${1}TIME"))
 		return object{}, nil
 	case "cosmosdb failover-priority-change":
+		w.Written = slices.IndexFunc(location, func(l string) bool { return strings.Contains(c.one("--failover-policies"), l+"=0") })
 		w.did("documents " + c.one("--failover-policies"))
 		return object{}, nil
 	case "cosmosdb offline-region":
+		w.Written = 1 - slices.Index(location, c.one("--region"))
 		w.did("documents without " + c.one("--region"))
 		return object{}, nil
 	case "cosmosdb show":
-		if made.MatchString(name) && strings.Contains(name, "-t") && !slices.Contains(w.Accounts, name) {
-			return nil, refuse("(ResourceNotFound) %s", name)
-		}
-		return object{"provisioningState": "Succeeded", "identity": object{"userAssignedIdentities": object{"id-keys": object{}}}}, nil
+		return object{"provisioningState": "Succeeded", "writeLocations": []object{{"locationName": []string{"West Europe", "North Europe"}[w.Written]}}, "identity": object{"userAssignedIdentities": object{"id-keys": object{}}}}, nil
 	case "cosmosdb restore":
 		if c.one("--disable-local-auth") != "true" || c.one("--public-network-access") != "DISABLED" {
 			return nil, refuse("(RequestDisallowedByPolicy) Resource '%s' was disallowed by policy.", c.one("--target-database-account-name"))
@@ -329,6 +335,9 @@ func (w *world) do(c command) (any, error) {
 	case "cosmosdb delete":
 		if _, ok := c.options["--no-wait"]; !ok {
 			return nil, errTooLong
+		}
+		if w.Nested > 0 {
+			return nil, refuse("(PreconditionFailed) There is already an operation in progress")
 		}
 		w.Accounts = slices.DeleteFunc(w.Accounts, func(a string) bool { return a == name })
 		w.did("account deleted: " + made.ReplaceAllString(name, "-${1}TIME"))
@@ -484,6 +493,8 @@ var (
 	syncURL    = regexp.MustCompile(`/resourceGroups/([^/]+)/providers/Microsoft.Web/sites/([^/]+)/syncfunctiontriggers\?`)
 	stateURL   = regexp.MustCompile(`/factories/adf-[^/]+/pipelineruns/r(\d)\?`)
 	accountURL = regexp.MustCompile(`/resourceGroups/rg-polis-prod/providers/Microsoft.Storage/storageAccounts/stdata1abc\?`)
+	wayURL     = regexp.MustCompile(`/factories/adf-[^/]+/managedVirtualNetworks/default/managedPrivateEndpoints/([\w-]+)\?`)
+	spaceURL   = regexp.MustCompile(`/namespaces/sb-[^/]+\?`)
 	busURL     = regexp.MustCompile(`/namespaces/sb-[^/]+/failover\?`)
 )
 
@@ -558,7 +569,7 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 			w.Closed[gateway] = properties["enabledState"] == "Disabled"
 			w.did(fmt.Sprintf("origin %s %v", gateway, properties["enabledState"]))
 		}
-		return object{"properties": object{"provisioningState": "Succeeded"}}, nil
+		return object{"properties": object{"provisioningState": "Succeeded", "enabledState": map[bool]string{true: "Disabled", false: "Enabled"}[w.Closed[gateway]]}}, nil
 	case triggerURL.MatchString(url):
 		if w.Trigger == "" {
 			return nil, refuse("(TriggerNotFound)")
@@ -596,10 +607,18 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 			}
 		}
 		return object{"properties": account}, nil
-	case method == "delete" && strings.Contains(url, "/managedPrivateEndpoints/drill?"):
-		if w.Broken == "way-in" {
+	case method == "get" && strings.Contains(url, "/managedPrivateEndpoints?"):
+		ways := []object{{"name": "cosmos"}}
+		for _, way := range w.Ways {
+			ways = append(ways, object{"name": way})
+		}
+		return object{"value": ways}, nil
+	case method == "delete" && wayURL.MatchString(url):
+		at := slices.Index(w.Ways, wayURL.FindStringSubmatch(url)[1])
+		if at < 0 || w.Broken == "way-in" {
 			return nil, refuse("(ManagedPrivateEndpointNotFound)")
 		}
+		w.Ways = slices.Delete(w.Ways, at, at+1)
 		w.did("way in deleted")
 		return nil, nil
 	case method == "post" && syncURL.MatchString(url):
@@ -614,7 +633,12 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 		a.Synced = true
 		w.did("triggers " + a.title())
 		return nil, nil
+	case method == "get" && spaceURL.MatchString(url):
+		return object{"properties": object{"geoDataReplication": object{"locations": []object{
+			{"locationName": location[1-w.Sent], "roleType": "Secondary"}, {"locationName": location[w.Sent], "roleType": "Primary"},
+		}}}}, nil
 	case method == "post" && busURL.MatchString(url):
+		w.Sent = slices.Index(location, fmt.Sprint(properties["primaryLocation"]))
 		w.did(fmt.Sprintf("messages %v, force %v", properties["primaryLocation"], properties["force"]))
 		return object{}, nil
 	}

@@ -37,6 +37,31 @@ func unheard(name, body string) []string {
 	return out
 }
 
+// TestNobodyIsThrownOut: of two runs that wait for a group GitHub keeps the later. In that of deployments are those, and the job
+// alone in which the regions change places; what is done when a region is lost waits for none of them, and has a runner left.
+func TestNobodyIsThrownOut(t *testing.T) {
+	for name, want := range map[string][]string{
+		"deploy": {"\nconcurrency:\n  group: deploy\n"},
+		"drills": {
+			"\n    concurrency:\n      group: ${{ startsWith(needs.due.outputs.drill, 'fail') && 'deploy' || format('drills {0}', needs.due.outputs.drill) }}\n",
+			"\n    needs: due\n    if: needs.due.outputs.drill != ''\n", "steps.sunday.outcome != 'failure'",
+		},
+		"standby":  {"\nconcurrency:\n  group: standby\n", "runs-on: [self-hosted, polis-prod-standby]"},
+		"rollback": {"\nconcurrency:\n  group: rollback\n", "'polis-prod-standby'"},
+	} {
+		file, err := os.ReadFile(filepath.Join(root, ".github/workflows", name+".yml"))
+		must(t, err)
+		for _, w := range want {
+			if !strings.Contains(string(file), w) {
+				t.Errorf("%s has not %q", name, w)
+			}
+		}
+		if n := strings.Count(string(file), "concurrency:"); n != 1 {
+			t.Errorf("%s: %d groups", name, n)
+		}
+	}
+}
+
 // TestPipelinesAreHeard: who cancels a job ends the script in it, and what that could not do in its ten seconds is
 // done after it.
 func TestPipelinesAreHeard(t *testing.T) {

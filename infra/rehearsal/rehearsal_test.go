@@ -200,7 +200,7 @@ func TestScripts(t *testing.T) {
 		"failover-and-rollback": {env: "prod", lines: []string{"scripts/deploy prod --app-only --built", "scripts/drill failover prod", "scripts/switch prod --rollback"}, serves: "work-blue neu, clock-blue neu"},
 		"failover-and-estate":   {env: "prod", lines: []string{"scripts/drill failover prod", "scripts/deploy prod --built --yes"}, fails: "the second region serves", serves: "work-blue neu, clock-blue neu"},
 		"failover-twice":        {env: "prod", lines: []string{"scripts/drill failover prod", "scripts/drill failover prod"}, fails: "the first region does not serve", serves: "work-blue neu, clock-blue neu"},
-		"failback-from-nowhere": {env: "prod", lines: []string{"scripts/drill failback prod"}, fails: "the second region does not serve", serves: blue},
+		"failback-from-nowhere": {env: "prod", lines: []string{"scripts/drill failback prod"}, fails: "the first region has all", serves: blue},
 		"restore":               {env: "prod", lines: []string{"scripts/drill restore prod 2026-12-01T03:00:00Z"}, serves: blue},
 		"copies":                {env: "prod", lines: []string{"scripts/drill backup prod", "scripts/drill backup prod", "scripts/drill copies prod 2026-12-06"}, serves: blue},
 		"copy-broken-off":       {env: "prod", broken: "copy", lines: []string{"scripts/drill backup prod"}, fails: "the copy is made failed", serves: blue},
@@ -547,6 +547,7 @@ func TestTidy(t *testing.T) {
 		s := newStage(t, "prod", true)
 		s.Whole = []string{"2026-12-06/r9"}
 		s.Accounts = []string{"cosno-polis-prod-abc-t11080600", "cosno-polis-prod-abc-r11080600"}
+		s.Nested = 20 // the killed one's account is still being made
 		out, err := s.run(line)
 		for i := range s.Accounts {
 			s.Accounts[i] = made.ReplaceAllString(s.Accounts[i], "-$1")
@@ -558,6 +559,50 @@ func TestTidy(t *testing.T) {
 		if err != nil || !slices.Equal(s.Accounts, want) || slices.Contains(s.Did, "account deleted: cosno-polis-prod-abc") {
 			t.Errorf("%s: %v %s: there are %v, and not %v: %q", line, err, out, s.Accounts, want, s.Did)
 		}
+	}
+}
+
+// TestHalfAway: a failover that failed half way is undone by failback, whatever of it was done; what was not is left alone.
+func TestHalfAway(t *testing.T) {
+	long(t)
+	for broken, says := range map[string]string{"blobs": "blobs: northeurope first failed", "workers": "workers in northeurope failed"} {
+		s := newStage(t, "prod", true)
+		s.Broken = broken
+		out, err := s.run("scripts/drill failover prod")
+		if err == nil || !strings.Contains(out, says) || s.Written != 1 || s.Sent != 1 || !s.Closed[s.Gateways[0]] {
+			t.Fatalf("%s: %v %s", broken, err, out)
+		}
+		s.Broken = ""
+		if s.serves() == "" {
+			if out, err := s.run("scripts/drill failback prod"); err == nil || !strings.Contains(out, "POLIS_ACTIVE=blue scripts/drill failback prod") {
+				t.Fatalf("%s: %v %s", broken, err, out)
+			}
+		}
+		s.did("== failback")
+		out, err = s.run("scripts/drill failback prod", "POLIS_ACTIVE=blue")
+		if err != nil || s.serves() != blue || s.Written+s.Sent+s.Blobs != 0 || s.Closed[s.Gateways[0]] {
+			t.Errorf("%s: %v %s: %s run, documents %d, messages %d, blobs %d, %v", broken, err, out, s.serves(), s.Written, s.Sent, s.Blobs, s.Closed)
+		}
+		golden(t, "half-away-"+broken, s.Did)
+	}
+}
+
+// TestWayIn: the way into an account that a drill makes has a name of that account's, by which it is deleted.
+func TestWayIn(t *testing.T) {
+	body, err := os.ReadFile(filepath.Join(root, "infra/bicep/bootstrap/drill.bicep"))
+	must(t, err)
+	if !strings.Contains(string(body), "managedPrivateEndpoints@2018-06-01' = {\n  parent: factory::network\n  name: 'drill-${last(split(name, '-'))}'\n") {
+		t.Error("it has another name")
+	}
+}
+
+// TestKeptCopy: a copy that is kept keeps its way in, whatever drills come after.
+func TestKeptCopy(t *testing.T) {
+	long(t)
+	s := newStage(t, "prod", true)
+	s.Whole, s.Accounts, s.Ways = []string{"2026-12-06/r9"}, []string{"cosno-polis-prod-abc-r11080600"}, []string{"drill-r11080600", "drill-t11010600"}
+	if out, err := s.run("scripts/drill copies prod 2026-12-06"); err != nil || !slices.Equal(s.Ways, []string{"drill-r11080600"}) {
+		t.Errorf("%v %s: %v", err, out, s.Ways)
 	}
 }
 
@@ -584,6 +629,20 @@ func TestShown(t *testing.T) {
 			t.Errorf("%s: %v %s: %q", line, err, out, s.Kept)
 		}
 	}
+	// What is due in a month is due in that month, from its 16th on, and is not made good by the one before.
+	date, err := exec.LookPath("date")
+	must(t, err)
+	put(t, filepath.Join(s.dir, "bin/date"), "#!/bin/sh\nshift; on=$TODAY\nif [ \"$1\" = -d ]; then on=\"$on $2\"; shift 2; fi\nexec "+date+" -u -d \"$on\" \"$@\"\n")
+	s.Kept = []string{
+		"copies/2026-11-08T06:00:00Z.json", "failover/2026-03-01T04:00:00Z.json", "failback/2026-03-01T05:00:00Z.json",
+		"failover/2026-09-06T04:00:00Z.json", "failback/2026-09-06T05:00:00Z.json", "capacity/2026-Q4.json",
+	}
+	for today, missed := range map[string]int{"2026-11-16": 0, "2026-12-07": 0, "2026-12-16": 1, "2027-02-16": 2, "2027-03-15": 2, "2027-03-16": 4} {
+		if out, err := s.run("scripts/drill shown prod", "TODAY="+today); (err != nil) != (missed > 0) || strings.Count(out, "nothing went well") != missed {
+			t.Errorf("%s: %v %s", today, err, out)
+		}
+	}
+	must(t, os.Remove(filepath.Join(s.dir, "bin/date")))
 	s.Kept = []string{"capacity/2020-Q4.json"}
 	if out, err := s.run("scripts/drill shown prod"); err == nil || strings.Count(out, "nothing went well") != 4 {
 		t.Errorf("%v %s", err, out)

@@ -60,7 +60,7 @@ resource factory 'Microsoft.DataFactory/factories@2018-06-01' existing = {
 
 resource door 'Microsoft.DataFactory/factories/managedVirtualNetworks/managedPrivateEndpoints@2018-06-01' = {
   parent: factory::network
-  name: 'drill'
+  name: 'drill-${last(split(name, '-'))}'
   properties: { groupId: 'Sql', privateLinkResourceId: resourceId('Microsoft.DocumentDB/databaseAccounts', name) }
   dependsOn: [account]
 }

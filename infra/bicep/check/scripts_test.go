@@ -22,7 +22,7 @@ var ever = []struct {
 	is string
 }{
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\.json`), "TIME.json"},
-	{regexp.MustCompile(`(<cosmos>-[rt])\d{8}`), "${1}TIME"},
+	{regexp.MustCompile(`((?:<cosmos>|drill)-[rt])\d{8}`), "${1}TIME"},
 	{regexp.MustCompile(`(--name polis-[a-z]+-)\d{8}T\d{6}`), "${1}TIME"},
 	{regexp.MustCompile(`--file \S+`), "--file FILE"},
 	{regexp.MustCompile(`\d{4}-Q[1-4]`), "QUARTER"},
