@@ -383,6 +383,9 @@ func (w *world) do(c command) (any, error) {
 		if _, err := os.Stat(file); err != nil {
 			return nil, err
 		}
+		if slices.Contains(w.Kept, c.one("--name")) && strings.HasPrefix(c.one("--name"), "capacity/") {
+			return nil, refuse("(BlobAlreadyExists) and nobody may change it")
+		}
 		w.Kept = append(w.Kept, c.one("--name"))
 		w.did("evidence " + strings.Split(c.one("--name"), "/")[0])
 		return object{}, nil

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -646,6 +647,22 @@ func TestShown(t *testing.T) {
 	s.Kept = []string{"capacity/2020-Q4.json"}
 	if out, err := s.run("scripts/drill shown prod"); err == nil || strings.Count(out, "nothing went well") != 4 {
 		t.Errorf("%v %s", err, out)
+	}
+}
+
+// TestTwoReports: a quarter's second report, as after the first proof by hand, has a name of its own, and counts.
+func TestTwoReports(t *testing.T) {
+	long(t)
+	s := newStage(t, "prod", true)
+	now := time.Now().UTC()
+	quarter := fmt.Sprintf("%d-Q%d", now.Year(), (now.Month()-1)/3+1)
+	s.Kept = []string{"capacity/" + quarter + ".json", "capacity/" + quarter + "-00000000T000000Z.json"}
+	if out, err := s.run("scripts/capacity prod"); err != nil || len(s.Kept) != 3 {
+		t.Fatalf("%v %s: %v", err, out, s.Kept)
+	}
+	s.Kept = s.Kept[2:]
+	if out, err := s.run("scripts/drill shown prod"); err == nil || strings.Contains(out, "of capacity nothing") {
+		t.Errorf("%v %s: %v", err, out, s.Kept)
 	}
 }
 

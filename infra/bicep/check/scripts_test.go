@@ -25,6 +25,7 @@ var ever = []struct {
 	{regexp.MustCompile(`((?:<cosmos>|drill)-[rt])\d{8}`), "${1}TIME"},
 	{regexp.MustCompile(`(--name polis-[a-z]+-)\d{8}T\d{6}`), "${1}TIME"},
 	{regexp.MustCompile(`--file \S+`), "--file FILE"},
+	{regexp.MustCompile(`\d{4}-Q[1-4]-\d{8}T\d{6}Z\.json`), "QUARTER-TIME.json"},
 	{regexp.MustCompile(`\d{4}-Q[1-4]`), "QUARTER"},
 }
 
