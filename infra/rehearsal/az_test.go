@@ -285,6 +285,9 @@ func (w *world) do(c command) (any, error) {
 		if err != nil {
 			return nil, err
 		}
+		if w.Broken == "ready" {
+			return nil, refuse("(LinkedAuthorizationFailed) subnets/join/action")
+		}
 		w.did("ready " + c.one("--settings") + " " + a.title())
 		return object{}, nil
 	case "functionapp deployment source config-zip":

@@ -284,6 +284,17 @@ func TestLostRegion(t *testing.T) {
 	golden(t, "lost-region", s.Did)
 }
 
+// TestNotReady: that no instance can be kept ready ends no failover.
+func TestNotReady(t *testing.T) {
+	long(t)
+	s := newStage(t, "prod", true)
+	s.Lost, s.Broken = 0, "ready"
+	out, err := s.run("scripts/drill failover prod --real", "POLIS_ACTIVE=blue")
+	if err != nil || !strings.Contains(out, "no instance is kept ready") || !strings.Contains(out, "probe: ok") {
+		t.Errorf("%v %s", err, out)
+	}
+}
+
 // TestFederated: a job of GitHub that signed in ten minutes before asks storage all the same, for GitHub's token is
 // good for five; where it cannot, what a drill showed stays for the next to keep, and both say so.
 func TestFederated(t *testing.T) {

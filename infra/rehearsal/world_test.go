@@ -43,7 +43,7 @@ type world struct {
 	Lost       int             // the region that does not answer; -1 is none
 	// Broken is what is wrong with the version that is deployed: "" is nothing; start: it does not answer;
 	// reach: it reaches no data; edge: it fails for callers only; callers: so do callers' own requests;
-	// package: its package is refused; worker: its workers do not start; workers: none start in the second region; sync: the platform learns nothing of its
+	// package: its package is refused; worker: its workers do not start; workers: none start in the second region; ready: none of its instances can be kept ready; sync: the platform learns nothing of its
 	// triggers. estate: Azure takes no deployment; built: the one that it took fails; rule: as long as it has Sentinel's rules; ended: the script is ended
 	// meanwhile, by two signals, as pipelines do; killed: it is killed. copy: a run of Data Factory breaks off. blobs: their failover fails. way-in: it cannot be deleted.
 	// metrics: they never come; few: only the edge's own do. way-back: a document of a copy does not come back.

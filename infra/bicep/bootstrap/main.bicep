@@ -448,6 +448,7 @@ resource recoverer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
           'Microsoft.DocumentDB/databaseAccounts/onlineRegion/action'
           'Microsoft.DocumentDB/locations/restorableDatabaseAccounts/restore/action'
           'Microsoft.ManagedIdentity/userAssignedIdentities/assign/action'
+          'Microsoft.Network/virtualNetworks/subnets/join/action' // which a site that is written says again
           'Microsoft.Resources/tags/write'
           'Microsoft.ServiceBus/namespaces/failover/action'
           'Microsoft.Storage/storageAccounts/failover/action'

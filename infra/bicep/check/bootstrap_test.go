@@ -177,6 +177,7 @@ func TestBootstrapRecovers(t *testing.T) {
 			"Microsoft.Cdn/profiles/originGroups/origins/write", "Microsoft.DocumentDB/databaseAccounts/offlineRegion/action",
 			"Microsoft.ServiceBus/namespaces/failover/action", "Microsoft.Storage/storageAccounts/failover/action",
 			"Microsoft.Web/sites/start/action", "Microsoft.Web/sites/stop/action", "Microsoft.Web/sites/syncfunctiontriggers/action", "Microsoft.Web/sites/write",
+			"Microsoft.Network/virtualNetworks/subnets/join/action",
 		},
 		"drill failback": {"Microsoft.DocumentDB/databaseAccounts/failoverPriorityChange/action"},
 		"drill restore": {
@@ -192,6 +193,31 @@ func TestBootstrapRecovers(t *testing.T) {
 		for _, w := range wanted {
 			if !slices.ContainsFunc(held, func(r right) bool { return r.may(w) }) {
 				t.Errorf("the group recovery may not %s: %s", w, does)
+			}
+		}
+	}
+	// What else the pages ask of people, by az: the group may, or the line says that the Owner does.
+	asked := regexp.MustCompile(`\baz ([a-z][a-z -]*[a-z])`)
+	for _, name := range []string{"failover", "restore", "restore-copies"} {
+		page, err := os.ReadFile(filepath.Join(root, "docs", "runbooks", name+".md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range strings.Split(string(page), "\n") {
+			for _, m := range asked.FindAllStringSubmatch(line, -1) {
+				command, _, _ := strings.Cut(m[1], " --")
+				wanted, known := map[string]string{
+					"functionapp stop": "Microsoft.Web/sites/stop/action", "storage blob restore": "Microsoft.Storage/storageAccounts/restoreBlobRanges/action",
+					"cosmosdb sql role assignment create": "Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments/write", // on an account in the group of the copies
+					"cosmosdb sql container update":       "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/write",
+					"cosmosdb delete":                     "Microsoft.DocumentDB/databaseAccounts/delete",
+					"rest":                                "Microsoft.DataFactory/factories/managedVirtualNetworks/managedPrivateEndpoints/delete",
+					"login":                               "Microsoft.Resources/subscriptions/read",
+				}[command]
+				may := known && slices.ContainsFunc(held, func(r right) bool { return r.may(wanted) })
+				if !may && !strings.Contains(line, "the Owner") {
+					t.Errorf("%s.md: the group recovery may not az %s, and the line names nobody who may", name, command)
+				}
 			}
 		}
 	}
