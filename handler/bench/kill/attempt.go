@@ -152,10 +152,13 @@ func (w *world) left(ctx context.Context, on portfolio.Date) (string, error) {
 	if err != nil || !done {
 		return "the run is not completed", err
 	}
-	for _, q := range w.queues() {
-		live, _, err := w.bus.Depth(ctx, q)
-		if err != nil || live > 0 {
-			return fmt.Sprintf("%d messages on %s", live, q), err
+	// Twice, since a message on one queue may send to another that was looked at before it.
+	for range 2 {
+		for _, q := range w.queues() {
+			live, _, err := w.bus.Depth(ctx, q)
+			if err != nil || live > 0 {
+				return fmt.Sprintf("%d messages on %s", live, q), err
+			}
 		}
 	}
 	return "", nil
