@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -287,7 +288,10 @@ func (h *host) byHTTP(ctx context.Context, engine, id string) error {
 
 // polis runs the command line beside the host, as an operator would.
 func (h *host) polis(ctx context.Context, in string, args ...string) ([]byte, error) {
-	c := exec.CommandContext(ctx, polis, append(args, "--data", h.dir)...)
+	if !slices.Contains(args, "--azure") {
+		args = append(args, "--data", h.dir)
+	}
+	c := exec.CommandContext(ctx, polis, args...)
 	c.Env = append(os.Environ(), h.environment...)
 	c.Stdin, c.Stderr = strings.NewReader(in), os.Stderr
 	return c.Output()
