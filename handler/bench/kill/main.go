@@ -47,6 +47,10 @@ func main() {
 	during := flag.Duration("peak", 0, "instead, how long to have the handler do everything at once, undisturbed, to see what memory it takes")
 	flag.Parse()
 	debug.SetGCPercent(400) // what plays Cosmos DB's part shares the cores with what is tested
+	if *jobs < 1 || *runs < 1 || *customers < 1 {
+		fmt.Fprintln(os.Stderr, "kill-test: -runs, -customers and -jobs are whole numbers above 0")
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	name := "kill-test"

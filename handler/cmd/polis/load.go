@@ -53,19 +53,13 @@ func tables(dir string) (map[portfolio.Table]intake.Source, error) {
 	return out, nil
 }
 
-// madeAt is when the oldest of a folder's tables was written.
+// madeAt is when a folder's table of customers was written.
 func madeAt(dir string, files map[portfolio.Table]intake.Source) (time.Time, error) {
-	oldest := time.Now()
-	for _, f := range files {
-		info, err := os.Stat(filepath.Join(dir, f.Name))
-		if err != nil {
-			return oldest, fault.Wrap(fault.NotFound, err, "looking when a table was made")
-		}
-		if info.ModTime().Before(oldest) {
-			oldest = info.ModTime()
-		}
+	info, err := os.Stat(filepath.Join(dir, files[portfolio.Customers].Name))
+	if err != nil {
+		return time.Time{}, fault.Wrap(fault.NotFound, err, "looking when the customers were written")
 	}
-	return oldest, nil
+	return info.ModTime(), nil
 }
 
 // load imports a folder and what was brought with it, with a stage of progress, and writes
@@ -113,6 +107,9 @@ func (s *stack) load(ctx context.Context, p *progress, t book.Tenant, dir string
 		read, rejected = read+ts.Read, rejected+ts.Rejected
 	}
 	what := fmt.Sprintf("%d rows, %d customers new, %d changed, %d unchanged", read, sum.Customers.Created, sum.Customers.Changed+sum.Customers.Moved, sum.Customers.Unchanged)
+	if sum.Customers.Erased > 0 {
+		what += fmt.Sprintf("; %d customers left out, whose erasure was asked for after %s was written", sum.Customers.Erased, files[portfolio.Customers].Name)
+	}
 	if rejected > 0 {
 		what += fmt.Sprintf("; %d rows rejected, see %s", rejected, path)
 	}

@@ -311,10 +311,14 @@ func (m *Imports) Resend(ctx context.Context, tenant string, from, to time.Time)
 // sends for it any more then, but who replays it from the dead letters.
 const Patience = 14 * 24 * time.Hour
 
-// Tidy records as failed those of the tenant's imports that were never begun in all of Patience, and deletes files of
-// before then that no import needs any more: those of uploads that a kill cut off, of imports that have ended, and of
+// Tidy records as failed those of the tenant's imports that were never begun in all of Patience, erases again who was
+// erased while one was loaded by somebody who was killed, and deletes files of before then that no import needs any more: those of uploads that a kill cut off, of imports that have ended, and of
 // some whose record has expired.
 func (m *Imports) Tidy(ctx context.Context, tenant string, then time.Time) error {
+	t, err := m.book.Tenant(ctx, tenant)
+	if err != nil {
+		return err
+	}
 	all, err := m.List(ctx, tenant)
 	if err != nil {
 		return err
@@ -323,6 +327,9 @@ func (m *Imports) Tidy(ctx context.Context, tenant string, then time.Time) error
 	var failed error
 	for _, i := range all {
 		status[i.ID] = i.Status
+		if err := m.eraseAfter(ctx, t, i.ID, m.now().Add(-worked)); err != nil {
+			failed = errors.Join(failed, err)
+		}
 		if i.Status != "waiting" || !i.Created.Before(m.now().Add(-Patience)) {
 			continue
 		}
@@ -346,7 +353,7 @@ func (m *Imports) sweep(ctx context.Context, tenant string, then time.Time, stat
 		}
 		id, name, _ := strings.Cut(strings.TrimPrefix(info.Name, all), "/")
 		s, known := status[id]
-		if !info.Modified.Before(then) || known && (s == "waiting" || name == report) {
+		if !info.Modified.Before(then) || known && (s == "waiting" || name == report || strings.HasPrefix(name, loading)) {
 			continue
 		}
 		if err := m.blobs.Delete(ctx, info.Name); err != nil {
@@ -405,6 +412,26 @@ func (m *Imports) turn(ctx context.Context, tenant string, i Import) (early, lat
 		early = m.now().Before(o.Created.Add(queued)) || m.now().Before(came.Add(worked))
 	}
 	return early, late, nil
+}
+
+// late reports whether an import as of the same date that was sent later has landed, or is being loaded.
+func (m *Imports) late(ctx context.Context, tenant string, i Import) (bool, error) {
+	all, err := m.List(ctx, tenant)
+	if err != nil {
+		return false, err
+	}
+	for _, o := range all {
+		if o.AsOf != i.AsOf || !o.Created.After(i.Created) || o.Status == "failed" {
+			continue
+		}
+		if o.Status == "completed" {
+			return true, nil
+		}
+		if loads, err := m.loads(ctx, tenant, o.ID); err != nil || len(loads) > 0 {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 // Get finds an import.
@@ -481,11 +508,6 @@ func (m *Imports) Work(ctx context.Context, q Request) error {
 	if err != nil {
 		return err
 	}
-	if !before.IsZero() { // a delivery that was killed may have brought somebody back, as may another at the same time
-		if err := EraseAgain(ctx, m.book, m.lists, t, before.Add(-worked), before.Add(worked)); err != nil {
-			return err
-		}
-	}
 	if i.Status != "waiting" {
 		return m.forget(ctx, t.ID, i.ID) // killed before all were forgotten
 	}
@@ -502,6 +524,9 @@ func (m *Imports) Work(ctx context.Context, q Request) error {
 	case early:
 		return m.ask(ctx, t.ID, i.ID, m.now().Add(again))
 	}
+	if err := m.eraseAfter(ctx, t, i.ID, m.now()); err != nil { // who loaded it before was killed, or is slow and looks himself
+		return err
+	}
 	sum, err := m.load(ctx, t, i)
 	switch {
 	case fault.Is(err, fault.NotFound): // another has recorded it, and is forgetting the files
@@ -515,7 +540,7 @@ func (m *Imports) Work(ctx context.Context, q Request) error {
 		return m.forget(ctx, t.ID, i.ID)
 	case err == nil:
 		i.Status, i.Summary = "completed", &sum
-		if _, late, err := m.turn(ctx, t.ID, i); err != nil {
+		if late, err := m.late(ctx, t.ID, i); err != nil {
 			return err
 		} else if late { // replayed while the other was being worked
 			i.Detail = "files as of the same date that were sent later landed before these were done: of rows that both have, the later may be the older; send the later files again"
@@ -588,14 +613,17 @@ func (m *Imports) load(ctx context.Context, t book.Tenant, i Import) (_ intake.S
 		}
 	}
 	var findings bytes.Buffer
-	start := m.now()
+	mine, err := m.startLoading(ctx, t.ID, i.ID)
+	if err != nil {
+		return intake.Summary{}, err
+	}
 	sum, err := intake.Import(ctx, m.book, intake.Options{
 		Erased: func(ctx context.Context) (map[string][]string, error) {
 			return m.lists.Erased(ctx, t.ID, i.began(), time.Time{})
 		},
 		Tenant: t.ID, AsOf: i.AsOf, Files: tables, Enrichment: values, Overrides: written, Scratch: scratch, Report: &capped{b: &findings},
 	})
-	if erased := EraseAgain(context.WithoutCancel(ctx), m.book, m.lists, t, start, time.Time{}); erased != nil {
+	if erased := m.eraseAgain(context.WithoutCancel(ctx), t, mine); erased != nil {
 		return sum, errors.Join(erased, err) // tried again, whatever came of the rest
 	}
 	if err != nil {

@@ -613,6 +613,78 @@ func TestErasedWhileItIsWritten(t *testing.T) {
 	}
 }
 
+// TestWhoComesBack: who was erased, and comes back by an import that was sent afterwards, is erased again by none that only
+// waits, that comes again when it has landed, or that ends without having landed.
+func TestWhoComesBack(t *testing.T) {
+	w := newWorld(t)
+	send := func(of string, after time.Duration) Request {
+		t.Helper()
+		w.later += after
+		i, err := w.Start(t.Context(), w.tenant, upload(t, part{"as_of", of}, customers))
+		must(t, err)
+		return Request{Tenant: "t", Import: i.ID}
+	}
+	there := func(when string) {
+		t.Helper()
+		if _, ok, err := w.book.Place(t.Context(), w.tenant, "C1"); err != nil || !ok {
+			t.Errorf("%s: %t, %v", when, ok, err)
+		}
+	}
+	must(t, w.Work(t.Context(), send("2026-03-29", 0)))
+	first := send("2026-03-30", time.Minute)
+	waits := send("2026-03-30", time.Minute)
+	must(t, w.Work(t.Context(), waits))
+	w.later += time.Minute
+	w.erase(t, "C1")
+	back := send("2026-03-31", 2*time.Minute)
+	w.blobs.left = 1 // killed when it has recorded that it landed
+	if err := w.Work(t.Context(), back); !fault.Is(err, fault.Unavailable) {
+		t.Fatal(err)
+	}
+	w.blobs.left = -1
+	there("landed")
+	must(t, w.Work(t.Context(), back))
+	there("when it came again")
+	must(t, w.Work(t.Context(), waits))
+	there("when another looked whether it is its turn")
+	w.later += time.Hour
+	must(t, w.Work(t.Context(), waits))
+	must(t, w.Work(t.Context(), first))
+	if i, err := w.Get(t.Context(), "t", first.Import); err != nil || i.Status != "failed" {
+		t.Errorf("%+v, %v", i, err)
+	}
+	there("when others, from before, were worked, or came too late")
+}
+
+// TestErasedWhileOneIsKilled: whom an import wrote while he was erased, and then was killed when another had done it and
+// forgotten its files, is erased again at night.
+func TestErasedWhileOneIsKilled(t *testing.T) {
+	w := newWorld(t)
+	i, err := w.Start(t.Context(), w.tenant, upload(t, customers))
+	must(t, err)
+	must(t, w.Work(t.Context(), Request{Tenant: "t", Import: i.ID}))
+	c, err := w.book.Customer(t.Context(), w.tenant, "C1")
+	must(t, err)
+	_, err = w.blobs.Put(t.Context(), "imports/t/"+i.ID+"/loading-"+noon.Format("20060102T150405")+"-killed", strings.NewReader(""))
+	must(t, err)
+	w.later = time.Minute
+	w.erase(t, "C1")
+	must(t, w.book.Put(t.Context(), w.tenant, c.Aggregate, ""))
+	for _, tc := range []struct {
+		later time.Duration
+		there bool
+	}{{time.Minute, true}, {time.Hour, false}} {
+		w.later = tc.later
+		must(t, w.Tidy(t.Context(), "t", time.Now()))
+		if _, ok, err := w.book.Place(t.Context(), w.tenant, "C1"); err != nil || ok != tc.there {
+			t.Errorf("after %v: %t, %v", tc.later, ok, err)
+		}
+	}
+	if got := w.files(t); !slices.Equal(got, []string{"report.ndjson"}) {
+		t.Errorf("left are %v", got)
+	}
+}
+
 // TestWrongFiles end as failed, once: another try would say the same.
 func TestWrongFiles(t *testing.T) {
 	for name, tc := range map[string]struct {
