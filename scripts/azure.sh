@@ -176,6 +176,15 @@ marks() { printf '/subscriptions/%s/providers/Microsoft.Resources/tags/default?a
 mark() { change az rest --method patch --url "$(marks)" --body "{\"operation\":\"Merge\",\"properties\":{\"tags\":{\"polis-$env-$1\":\"$2\"}}}" --output none; }
 marked() { ask "what became of $1" az rest --method get --url "$(marks)" --query "properties.tags.\"polis-$env-$1\""; }
 
+# remembered is marked, tried three times: that a tag cannot be read does not mean that there is none.
+remembered() {
+	for try in 1 2 3; do
+		marked "$1" && return
+		[ "$try" = 3 ] || sleep 10
+	done
+	return 1
+}
+
 # publish GROUP APP PACKAGE [still]: what `az functionapp deployment source config-zip` does, without its look at
 # the app at the end, for which it lists host keys, that nobody here may, and waits for apps that stand still.
 # Kudu's states: 4 is there; 6 is there too, but the platform has not been told of triggers, which is as it

@@ -565,8 +565,10 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 				w.did(fmt.Sprintf("tag %s %v", name, value))
 			}
 		}
-		if w.Unread--; w.Unread >= 0 && method == "get" {
-			return nil, refuse("(ServiceUnavailable)")
+		if method == "get" {
+			if w.Unread--; w.Unread >= 0 {
+				return nil, refuse("(ServiceUnavailable)")
+			}
 		}
 		return object{"properties": object{"tags": w.Tags}}, nil
 	case originURL.MatchString(url):

@@ -389,6 +389,25 @@ func TestRollbackBrokenOff(t *testing.T) {
 	}
 }
 
+// TestAlwaysTried: beside a version that has served a release is tried, however that one answers just now; where it cannot be
+// read whether there is one, nothing is.
+func TestAlwaysTried(t *testing.T) {
+	long(t)
+	for _, c := range []struct {
+		broken string
+		unread int
+		fails  bool
+	}{{"unseen", 0, false}, {"tired", 0, false}, {"", 2, false}, {"", 3, true}} {
+		s := newStage(t, "staging", true)
+		s.Broken, s.Unread = c.broken, c.unread
+		out, err := s.run("scripts/deploy staging --app-only --built")
+		tried := slices.Contains(s.Did, "pool "+s.Gateways[0]+": green 10%, blue 90%")
+		if (err != nil) != c.fails || tried == c.fails || c.fails && (s.serves() != blue || s.Pools[s.Gateways[0]][0] != (share{"blue", 100})) {
+			t.Errorf("%v: %v %s: %q", c, err, out, s.Did)
+		}
+	}
+}
+
 // TestNoted: that a tag cannot be read is not taken for a colour without packages.
 func TestNoted(t *testing.T) {
 	long(t)

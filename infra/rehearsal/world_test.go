@@ -47,6 +47,7 @@ type world struct {
 	// triggers. estate: Azure takes no deployment; built: the one that it took fails; rule: as long as it has Sentinel's rules; ended: the script is ended
 	// meanwhile, by two signals, as pipelines do; killed: it is killed. copy: a run of Data Factory breaks off. blobs: their failover fails. way-in: it cannot be deleted.
 	// metrics: they never come; few: only the edge's own do. way-back: a document of a copy does not come back.
+	// unseen: Azure does not say where the API is that served before; tired: that one is not ready when asked by itself.
 	Broken  string
 	Tries   int      // of deployments from now on that fail half way
 	Closing bool     // it closes API Management's public way in
@@ -165,6 +166,9 @@ func (w *world) show(name, group string) (any, error) {
 	a, err := w.app(name, group)
 	if err != nil {
 		return nil, err
+	}
+	if w.Broken == "unseen" && a.Role == "api" && a.Filled && !a.New {
+		return nil, refuse("(TooManyRequests)")
 	}
 	state := "Stopped"
 	if a.Running {
@@ -392,7 +396,7 @@ func (w *world) program(a *app, path string, caller bool) (int, string) {
 	case "/api/health":
 		return 200, `{"status":"pass","serviceId":"polis"}`
 	case "/api/ready":
-		if a.New && w.Broken == "reach" {
+		if a.New && w.Broken == "reach" || !a.New && w.Broken == "tired" && !caller {
 			return 503, ""
 		}
 		return 200, `{"status":"pass","serviceId":"polis"}`
