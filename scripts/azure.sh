@@ -109,13 +109,13 @@ arm() {
 	fi
 }
 
-# until_is ASK WANT...: waits until what is asked is one of these, three hours at most; a dry run does not wait.
+# until_is ASK WANT...: waits until what is asked is one of these, three hours at most, or $patience half minutes; a dry run does not wait.
 # It sleeps beside itself, so that who ends the script is heard at once: a pipeline gives it ten seconds.
 until_is() {
 	[ "${dry:-0}" = 1 ] && return
 	query=$1
 	shift
-	for _ in $(seq 1 360); do
+	for _ in $(seq 1 "${patience:-360}"); do
 		is=$(eval "$query") || is=''
 		for want in "$@"; do [ "$is" = "$want" ] && return; done
 		sleep 30 &

@@ -603,7 +603,9 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 		state, message, _ := strings.Cut(w.Runs[9-n], ": ")
 		return object{"status": state, "message": message}, nil
 	case method == "get" && accountURL.MatchString(url):
-		// It has not begun, it is under way, it is done: what is not under way says nothing of it.
+		// It has not begun, it is under way, it is done: what is not under way says nothing of it. Of a lost region
+		// nothing is said as long as the account is there.
+		silent := w.Blobs == w.Lost
 		account := object{"primaryLocation": location[w.Blobs], "failoverInProgress": nil}
 		if w.Left > 0 {
 			if w.Left--; w.Left < 3 && w.Left > 0 {
@@ -613,6 +615,9 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 				w.Blobs = 1 - w.Blobs
 				account["primaryLocation"] = location[w.Blobs]
 			}
+		}
+		if silent {
+			return nil, refuse("(ServiceUnavailable)")
 		}
 		return object{"properties": account}, nil
 	case method == "get" && strings.Contains(url, "/managedPrivateEndpoints?"):
@@ -642,11 +647,26 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 		w.did("triggers " + a.title())
 		return nil, nil
 	case method == "get" && spaceURL.MatchString(url):
-		return object{"properties": object{"geoDataReplication": object{"locations": []object{
+		state, silent := "Succeeded", w.Sent == w.Lost
+		if w.Moving > 0 {
+			if w.Moving--; w.Moving == 0 {
+				w.Sent = 1 - w.Sent
+				w.did("messages have moved to " + location[w.Sent])
+			} else {
+				state = "Updating"
+			}
+		}
+		if silent {
+			return nil, refuse("(ServiceUnavailable)")
+		}
+		return object{"properties": object{"provisioningState": state, "geoDataReplication": object{"locations": []object{
 			{"locationName": location[1-w.Sent], "roleType": "Secondary"}, {"locationName": location[w.Sent], "roleType": "Primary"},
 		}}}}, nil
 	case method == "post" && busURL.MatchString(url):
-		w.Sent = slices.Index(location, fmt.Sprint(properties["primaryLocation"]))
+		if w.Moving > 0 || w.Sent == slices.Index(location, fmt.Sprint(properties["primaryLocation"])) {
+			return nil, refuse("(Conflict) Another conflicting operation is in progress.")
+		}
+		w.Moving = 3
 		w.did(fmt.Sprintf("messages %v, force %v", properties["primaryLocation"], properties["force"]))
 		return object{}, nil
 	}

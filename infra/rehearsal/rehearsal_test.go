@@ -618,6 +618,20 @@ func TestHalfAway(t *testing.T) {
 	}
 }
 
+// TestStillMoving: messages that are still on their way to the second region are brought back too, and what is on its way is
+// not taken for what is there, nor for nothing to be done.
+func TestStillMoving(t *testing.T) {
+	long(t)
+	for _, written := range []int{0, 1} {
+		s := newStage(t, "prod", true)
+		s.Written, s.Moving = written, 6
+		out, err := s.run("scripts/drill failback prod")
+		if err != nil || s.serves() != blue || s.Written+s.Sent+s.Moving != 0 || !slices.Contains(s.Did, "messages have moved to westeurope") {
+			t.Errorf("%v %s: documents %d, messages %d, still moving %d: %q", err, out, s.Written, s.Sent, s.Moving, s.Did)
+		}
+	}
+}
+
 // TestWayIn: the way into an account that a drill makes has a name of that account's, by which it is deleted.
 func TestWayIn(t *testing.T) {
 	body, err := os.ReadFile(filepath.Join(root, "infra/bicep/bootstrap/drill.bicep"))

@@ -58,6 +58,7 @@ type world struct {
 	Blobs   int      // the region of blobs
 	Written int      // of documents
 	Sent    int      // of messages
+	Moving  int      // questions until messages are sent from the other region
 	Ways    []string // of Data Factory into accounts that drills made
 	Left    int      // questions until what takes long is done
 	Asked   int      // requests at the edge
