@@ -43,8 +43,9 @@ func TestNobodyIsThrownOut(t *testing.T) {
 	for name, want := range map[string][]string{
 		"deploy": {"\nconcurrency:\n  group: deploy\n"},
 		"drills": {
-			"\n    concurrency:\n      group: ${{ startsWith(needs.due.outputs.drill, 'fail') && 'deploy' || format('drills {0}', needs.due.outputs.drill) }}\n",
-			"\n    needs: due\n    if: needs.due.outputs.drill != ''\n", "steps.sunday.outcome != 'failure'",
+			"\n    concurrency:\n      group: ${{ startsWith(needs.due.outputs.drill, 'fail') && 'deploy' || format('drills {0}', needs.due.outputs.drill == 'tidy' && 'copies' || needs.due.outputs.drill) }}\n",
+			"\n    needs: due\n    if: needs.due.outputs.drill != ''\n", "      - id: went\n", "export POLIS_BEGUN=\"$GITHUB_OUTPUT\"\n",
+			"if: ${{ !cancelled() && (steps.went.outputs.begun != '' || needs.due.outputs.drill == 'failback') }}\n        run: exec scripts/drill failback prod\n",
 		},
 		"standby":  {"\nconcurrency:\n  group: standby\n", "runs-on: [self-hosted, polis-prod-standby]"},
 		"rollback": {"\nconcurrency:\n  group: rollback\n", "'polis-prod-standby'"},

@@ -618,6 +618,32 @@ func TestHalfAway(t *testing.T) {
 	}
 }
 
+// TestBegun: what the pipeline's drill takes away is brought back, also where it failed half way and no workers run; what
+// was away before, for which the failover refuses, stays there.
+func TestBegun(t *testing.T) {
+	long(t)
+	file, err := os.ReadFile(filepath.Join(root, ".azure-pipelines/drills.yml"))
+	must(t, err)
+	drill := regexp.MustCompile(`(?s)( failed=0 POLIS_BEGUN=.*?exit "\$failed"\n)`).FindString(string(file))
+	for broken, away := range map[string]bool{"": false, "workers": false, "away": true} {
+		s := newStage(t, "prod", true)
+		if away {
+			if out, err := s.run("scripts/drill failover prod --real", "POLIS_ACTIVE=blue"); err != nil {
+				t.Fatalf("%v %s", err, out)
+			}
+		}
+		s.Broken, s.Did = broken, nil
+		put(t, filepath.Join(s.dir, "scripts/pipeline"), drill)
+		out, err := s.run("scripts/pipeline")
+		if away && (err == nil || len(s.Did) > 0 || !strings.Contains(out, "the first region does not serve")) {
+			t.Errorf("%v %s: %q", err, out, s.Did)
+		}
+		if !away && ((err != nil) != (broken != "") || s.serves() != blue || s.Written+s.Sent+s.Blobs != 0 || !slices.Contains(s.Did, "evidence failback")) {
+			t.Errorf("%s: %v %s: %s run: %q", broken, err, out, s.serves(), s.Did)
+		}
+	}
+}
+
 // TestStillMoving: messages that are still on their way to the second region are brought back too, and what is on its way is
 // not taken for what is there, nor for nothing to be done.
 func TestStillMoving(t *testing.T) {
