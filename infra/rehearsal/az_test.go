@@ -436,8 +436,10 @@ func (w *world) create(c command) (any, error) {
 		w.Failing = "DeploymentActive"
 	case w.Tries > 0:
 		w.Failing = "KeyVaultAuthenticationFailure"
-	case w.Broken == "rule" && values["creating"] != "true" && values["watching"] == "true":
+	case (w.Broken == "rule" || w.Broken == "busy") && values["creating"] != "true" && values["watching"] == "true":
 		w.Failing = "BadRequest: Failed to resolve table"
+	case w.Broken == "busy" && values["active"] == "green":
+		w.Failing, w.Broken = "Conflict", "rule"
 	}
 	w.Tries--
 	switch w.Broken {
@@ -566,7 +568,10 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 			}
 		}
 		if method == "get" {
-			if w.Unread--; w.Unread >= 0 {
+			if w.Read--; w.Read < 0 {
+				w.Unread--
+			}
+			if w.Read < 0 && w.Unread >= 0 {
 				return nil, refuse("(ServiceUnavailable)")
 			}
 		}

@@ -180,6 +180,7 @@ func TestScripts(t *testing.T) {
 		"estate-refused":        {env: "prod", broken: "estate", lines: []string{"scripts/deploy prod --built --yes"}, fails: "does not take the estate", serves: blue},
 		"estate-fails":          {env: "prod", broken: "built", lines: []string{"scripts/deploy prod --built --yes"}, fails: "Failed: {\"code\":\"DeploymentFailed\"}", serves: blue},
 		"rule-refused":          {env: "prod", broken: "rule", lines: []string{"scripts/deploy prod --built --yes"}, serves: green},
+		"rule-refused-and-busy": {env: "prod", broken: "busy", lines: []string{"scripts/deploy prod --built --yes"}, serves: green},
 		"rule-refused-at-first": {env: "prod", broken: "rule", empty: true, lines: []string{"scripts/deploy prod --infra-only --yes"}, fails: "all is there but Sentinel's rules", serves: blue},
 		"first-of-dev":          {env: "dev", empty: true, tries: 2, lines: []string{"scripts/deploy dev --built --yes"}, serves: green},
 		"ended":                 {env: "prod", broken: "ended", lines: []string{"scripts/deploy prod --built --yes"}, fails: "broken off", serves: blue},
@@ -417,6 +418,22 @@ func TestNoted(t *testing.T) {
 		out, err := s.run("scripts/switch staging --to green")
 		if err != nil || s.Tags["polis-staging-green"] != is || (is == "new") != strings.Contains(out, "cannot be read") {
 			t.Errorf("%d: %v %s: green is noted as %s", unread, err, out, s.Tags["polis-staging-green"])
+		}
+	}
+	// Nor is a version that is gone back from one to go back to, for that.
+	s := newStage(t, "staging", true)
+	s.Tags["polis-staging-green"], s.Read, s.Unread = "served", 1, 3
+	if out, err := s.run("scripts/switch staging --rollback"); err != nil || s.serves() != green || s.Tags["polis-staging-blue"] != "left" {
+		t.Errorf("%v %s: %s run, %v", err, out, s.serves(), s.Tags)
+	}
+	// Nor does a trial that was killed go on for it: callers are seen to first, and the weekly copies start all the same.
+	for unread, fails := range map[int]bool{2: false, 3: true} {
+		s := newStage(t, "prod", true)
+		s.Tags["polis-prod-green"], s.Unread, s.Trigger = "new", unread, "Stopped"
+		s.Pools[s.Gateways[0]] = []share{{"green", 10}, {"blue", 90}}
+		out, err := s.run("scripts/deploy prod --broken-off")
+		if (err != nil) != fails || (s.Pools[s.Gateways[0]][0] != share{"blue", 100}) != fails || s.Did[len(s.Did)-1] != "weekly copies start" {
+			t.Errorf("%d: %v %s: %q", unread, err, out, s.Did)
 		}
 	}
 }

@@ -44,7 +44,7 @@ type world struct {
 	// Broken is what is wrong with the version that is deployed: "" is nothing; start: it does not answer;
 	// reach: it reaches no data; edge: it fails for callers only; callers: so do callers' own requests;
 	// package: its package is refused; worker: its workers do not start; workers: none start in the second region; ready: none of its instances can be kept ready; sync: the platform learns nothing of its
-	// triggers. estate: Azure takes no deployment; built: the one that it took fails; rule: as long as it has Sentinel's rules; ended: the script is ended
+	// triggers. estate: Azure takes no deployment; built: the one that it took fails; rule: as long as it has Sentinel's rules; busy: likewise, and once when green serves; ended: the script is ended
 	// meanwhile, by two signals, as pipelines do; killed: it is killed. copy: a run of Data Factory breaks off. blobs: their failover fails. way-in: it cannot be deleted.
 	// metrics: they never come; few: only the edge's own do. way-back: a document of a copy does not come back.
 	// unseen: Azure does not say where the API is that served before; tired: that one is not ready when asked by itself.
@@ -52,6 +52,7 @@ type world struct {
 	Tries   int      // of deployments from now on that fail half way
 	Closing bool     // it closes API Management's public way in
 	Failing string   // why it fails half way
+	Read    int      // times that tags can still be read before they cannot
 	Unread  int      // times that a tag cannot be read
 	Nested  int      // questions until what a cancelled one began is done
 	Making  string   // the deployment that Azure is at
