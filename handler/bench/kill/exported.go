@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"polis/handler/internal/exports"
-	"polis/handler/internal/store"
 )
 
 // forget deletes the files of exports that runs before have made: documents are restored, blobs are not.
@@ -30,9 +28,6 @@ func (w *world) forget(ctx context.Context) error {
 	}
 	return nil
 }
-
-// exportKey is what the keys of exports begin with.
-const exportKey = "export\x1f"
 
 // exported takes in what the exports hold whose files are there: each must be whole, and have no file of another
 // attempt beside it. Where somebody was killed, a night has tidied up: who lost its lock, and was killed when another had
@@ -50,14 +45,11 @@ func (w *world) exported(ctx context.Context, s *state) error {
 		}
 		unclaimed[info.Name] = true
 	}
-	for d, err := range w.docs.Scan(ctx, store.Partition{Tenant: tenantID, Bucket: store.Shared}, exportKey, "") {
-		if err != nil {
-			return err
-		}
-		var e exports.Export
-		if err := json.Unmarshal(d.Body, &e); err != nil {
-			return err
-		}
+	all, err := w.exports.List(ctx, tenantID)
+	if err != nil {
+		return err
+	}
+	for _, e := range all {
 		folder := exports.Prefix + tenantID + "/" + e.ID + "/"
 		if !unclaimed[folder+exports.ManifestName] {
 			continue // of the run before, or not made: its record says which

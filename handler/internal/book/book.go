@@ -460,17 +460,9 @@ func (b *Book) Erase(ctx context.Context, t Tenant, id string) (bool, error) {
 		if relation == "" {
 			continue
 		}
-		if err := b.forgetLeft(ctx, t, relation, id); err != nil {
+		if err := b.eraseMember(ctx, t, relation, id); err != nil {
 			return false, err
 		}
-	}
-	if p.Leaving != "" {
-		if err := b.deleteMember(ctx, t, p.Leaving, id); err != nil {
-			return false, err
-		}
-	}
-	if err := b.deleteMember(ctx, t, p.Relation, id); err != nil {
-		return false, err
 	}
 	// The place goes last: while it is there a repeat finds what is left to erase.
 	return true, b.deletePlace(ctx, t, id)
@@ -483,14 +475,19 @@ func (b *Book) EraseUnder(ctx context.Context, t Tenant, id string, relations []
 		return err
 	}
 	for _, relation := range relations {
-		if err := b.forgetLeft(ctx, t, relation, id); err != nil {
-			return err
-		}
-		if err := b.deleteMember(ctx, t, relation, id); err != nil {
+		if err := b.eraseMember(ctx, t, relation, id); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// eraseMember removes what there is of a customer under a relation.
+func (b *Book) eraseMember(ctx context.Context, t Tenant, relation, id string) error {
+	if err := b.forgetLeft(ctx, t, relation, id); err != nil {
+		return err
+	}
+	return b.deleteMember(ctx, t, relation, id)
 }
 
 func historyKey(relation, id string) string { return "h" + sep + relation + sep + id + sep }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"path"
 	"strings"
 	"time"
 
+	"polis/handler/internal/blob"
 	"polis/handler/internal/book"
 )
 
@@ -80,14 +82,22 @@ func (m *Imports) loads(ctx context.Context, tenant, id string) ([]load, error) 
 		if err != nil {
 			return nil, fmt.Errorf("looking who loads an import: %w", err)
 		}
-		text, _, _ := strings.Cut(strings.TrimPrefix(info.Name, folder(tenant, id)+loading), "-")
-		at, err := time.Parse(idTime, text)
-		if err != nil {
-			at = info.Modified
+		if l, ok := loadOf(info); ok {
+			out = append(out, l)
 		}
-		out = append(out, load{info.Name, at})
 	}
 	return out, nil
+}
+
+// loadOf is what a file says by its name; false where it is another.
+func loadOf(info blob.Info) (load, bool) {
+	text, ok := strings.CutPrefix(path.Base(info.Name), loading)
+	text, _, _ = strings.Cut(text, "-")
+	at, err := time.Parse(idTime, text)
+	if err != nil {
+		at = info.Modified
+	}
+	return load{info.Name, at}, ok
 }
 
 // startLoading says that somebody loads an import.

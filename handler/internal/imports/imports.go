@@ -296,8 +296,8 @@ func (m *Imports) Resend(ctx context.Context, tenant string, from, to time.Time)
 		if i.Status != "waiting" || i.Created.Before(from) || !i.Created.Before(to) {
 			continue
 		}
-		worked, err := m.wasBegun(ctx, tenant, i.ID)
-		if err == nil && worked.IsZero() {
+		came, err := m.wasBegun(ctx, tenant, i.ID)
+		if err == nil && came.IsZero() {
 			err = m.ask(ctx, tenant, i.ID, time.Time{})
 		}
 		if err != nil { // the others go on
@@ -312,8 +312,8 @@ func (m *Imports) Resend(ctx context.Context, tenant string, from, to time.Time)
 const Patience = 14 * 24 * time.Hour
 
 // Tidy records as failed those of the tenant's imports that were never begun in all of Patience, erases again who was
-// erased while one was loaded by somebody who was killed, and deletes files of before then that no import needs any more: those of uploads that a kill cut off, of imports that have ended, and of
-// some whose record has expired.
+// erased while one was loaded by somebody who was killed, and deletes files of before then that no import needs any
+// more: those of uploads that a kill cut off, of imports that have ended, and of some whose record has expired.
 func (m *Imports) Tidy(ctx context.Context, tenant string, then time.Time) error {
 	t, err := m.book.Tenant(ctx, tenant)
 	if err != nil {
@@ -327,37 +327,38 @@ func (m *Imports) Tidy(ctx context.Context, tenant string, then time.Time) error
 	var failed error
 	for _, i := range all {
 		status[i.ID] = i.Status
-		if err := m.eraseAfter(ctx, t, i.ID, m.now().Add(-worked)); err != nil {
-			failed = errors.Join(failed, err)
-		}
 		if i.Status != "waiting" || !i.Created.Before(m.now().Add(-Patience)) {
 			continue
 		}
-		worked, err := m.wasBegun(ctx, tenant, i.ID)
-		if err == nil && worked.IsZero() {
+		came, err := m.wasBegun(ctx, tenant, i.ID)
+		if err == nil && came.IsZero() {
 			err = m.fail(ctx, tenant, i.ID, "it was not begun in time: send the files again, if they still hold")
 		}
 		if err != nil { // the others go on
 			failed = errors.Join(failed, fmt.Errorf("tidying up after an import: %w", err))
 		}
 	}
-	return errors.Join(failed, m.sweep(ctx, tenant, then, status))
+	return errors.Join(failed, m.sweep(ctx, t, then, status))
 }
 
-// sweep deletes the files of before then that no import needs.
-func (m *Imports) sweep(ctx context.Context, tenant string, then time.Time, status map[string]string) error {
-	all := prefix + tenant + "/"
+// sweep deletes the files of before then that no import needs, and looks after who was killed while he loaded one.
+func (m *Imports) sweep(ctx context.Context, t book.Tenant, then time.Time, status map[string]string) error {
+	all := prefix + t.ID + "/"
 	for info, err := range m.blobs.List(ctx, all) {
 		if err != nil {
 			return fmt.Errorf("looking for files of imports: %w", err)
 		}
 		id, name, _ := strings.Cut(strings.TrimPrefix(info.Name, all), "/")
 		s, known := status[id]
-		if !info.Modified.Before(then) || known && (s == "waiting" || name == report || strings.HasPrefix(name, loading)) {
-			continue
+		if l, ok := loadOf(info); ok && known {
+			if !l.at.After(m.now().Add(-worked)) {
+				err = m.eraseAgain(ctx, t, l)
+			}
+		} else if info.Modified.Before(then) && !(known && (s == "waiting" || name == report)) {
+			err = m.blobs.Delete(ctx, info.Name)
 		}
-		if err := m.blobs.Delete(ctx, info.Name); err != nil {
-			return fmt.Errorf("deleting a file that no import needs: %w", err)
+		if err != nil {
+			return fmt.Errorf("tidying up files of imports: %w", err)
 		}
 	}
 	return nil
