@@ -110,14 +110,17 @@ arm() {
 }
 
 # until_is ASK WANT...: waits until what is asked is one of these, three hours at most, or $patience half minutes; a dry run does not wait.
-# It sleeps beside itself, so that who ends the script is heard at once: a pipeline gives it ten seconds.
+# It sleeps beside itself, so that who ends the script is heard at once: a pipeline gives it ten seconds. What it is instead is
+# said whenever it has changed.
 until_is() {
 	[ "${dry:-0}" = 1 ] && return
-	query=$1
+	query=$1 was=none
 	shift
 	for _ in $(seq 1 "${patience:-360}"); do
 		is=$(eval "$query") || is=''
 		for want in "$@"; do [ "$is" = "$want" ] && return; done
+		[ "$is" = "$was" ] || say "$(basename "$0"): waits for $*: ${is:-no answer}"
+		was=$is
 		sleep 30 &
 		wait $!
 		renew
@@ -125,20 +128,22 @@ until_is() {
 	return 1
 }
 
-# under_way GROUP...: how many deployments Azure is at in these groups. A deployment that is cancelled leaves those within
-# it to go on, and Azure lets nobody deploy under a name that it is still at: who deploys waits until there are none.
+# under_way GROUP...: the deployments that Azure is at in these groups, or idle. One that is cancelled leaves those within
+# it to go on, and Azure lets nobody deploy under a name that it is still at: who deploys waits until there are none. Somebody
+# else's is waited for too: its name is said, and who cancels it waits no longer.
 under_way() {
-	many=0
+	names=''
 	for g in "$@"; do
-		n=$(az deployment group list --resource-group "$g" --query "length([?contains(['Accepted', 'Running'], properties.provisioningState)])" --output tsv) || return 1
-		many=$((many + n))
+		these=$(az deployment group list --resource-group "$g" --query "[?contains(['Accepted', 'Running'], properties.provisioningState)].name" --output tsv) || return 1
+		for n in $these; do names="$names${names:+, }$n in $g"; done
 	done
-	printf '%s\n' "$many"
+	printf '%s\n' "${names:-idle}"
 }
 
 # serving puts the colour that serves into $now and its region into $home: workers of one colour run, in one
 # region. The second region is asked first: its workers run only after a failover, and those of a first that
-# was lost may say that they run.
+# was lost may say that they run. Where none run, or the second does not say, the door says in which region callers
+# are: that one must have answered, and the other may be lost.
 serving() {
 	home=0
 	if [ "${dry:-0}" = 1 ]; then
@@ -147,14 +152,35 @@ serving() {
 	fi
 	now=none
 	[ -n "$last" ] || return 0
-	for home in $(printf '%s\n' $all | sort -r); do
-		for now in blue green; do
+	silent=''
+	for r in $(printf '%s\n' $all | sort -r); do
+		for colour in blue green; do
 			# The CLI answers for a Flex app as Azure's management does: what others have on top is in properties.
-			state=$(az functionapp show --name "$(app work "$now" "$home")" --resource-group "$(group "$home")" --query properties.state --output tsv)
-			[ "$state" = Running ] && return
+			if ! state=$(az functionapp show --name "$(app work "$colour" "$r")" --resource-group "$(group "$r")" --query properties.state --output tsv); then
+				silent=$silent$r
+			elif [ "$state" = Running ]; then
+				home=$r now=$colour
+				break 2
+			fi
 		done
 	done
-	now=none
+	case $now:$home$silent in
+	none:* | *:0*1*) ;;
+	*) return ;;
+	esac
+	open=0
+	if [ "$all" != 0 ]; then
+		door=$(thrice az rest --method get --url "$(entrance)" --query properties.enabledState --output tsv) || fail "cannot see where callers are let in"
+		[ "$door" = Enabled ] || open=1
+	fi
+	[ "$now" != none ] || home=$open
+	case $silent in *$open*) fail "region $open does not say whose workers run" ;; esac
+}
+
+# entrance is Front Door's way to the first region, which is shut while the second serves.
+entrance() {
+	printf '/subscriptions/%s/resourceGroups/%s/providers/Microsoft.Cdn/profiles/%s/originGroups/gateways/origins/%s?api-version=2026-10-01' "$subscription" \
+		"$(known group names.value.group)" "$(known frontdoor names.value.frontdoor)" "$(known "gateway of region 0" "names.value.regions[0].gateway")"
 }
 
 # stop and start ROLE COLOUR REGION. A package that came while the app stood still may have told the platform
@@ -176,10 +202,13 @@ marks() { printf '/subscriptions/%s/providers/Microsoft.Resources/tags/default?a
 mark() { change az rest --method patch --url "$(marks)" --body "{\"operation\":\"Merge\",\"properties\":{\"tags\":{\"polis-$env-$1\":\"$2\"}}}" --output none; }
 marked() { ask "what became of $1" az rest --method get --url "$(marks)" --query "properties.tags.\"polis-$env-$1\""; }
 
-# remembered is marked, tried three times: that a tag cannot be read does not mean that there is none.
-remembered() {
+# remembered is marked, for that a tag cannot be read does not mean that there is none.
+remembered() { thrice marked "$1"; }
+
+# thrice COMMAND...: what may fail in passing.
+thrice() {
 	for try in 1 2 3; do
-		marked "$1" && return
+		"$@" && return
 		[ "$try" = 3 ] || sleep 10
 	done
 	return 1

@@ -10,7 +10,7 @@ import (
 
 var (
 	started = regexp.MustCompile(`scripts/(deploy|drill|capacity)\b`)
-	allowed = regexp.MustCompile(`\bexec scripts/|--what-if|scripts/drill fail(over|back) prod \|\| failed=1$`)
+	allowed = regexp.MustCompile(`\bexec scripts/|--what-if|(timeout \d+m )?scripts/drill fail(over|back) prod \|\| failed=1$`)
 	tidies  = regexp.MustCompile(`--broken-off|drill tidy`)
 	ends    = regexp.MustCompile(`\bcancel(?:l)?ed\(\)`)
 )
@@ -24,10 +24,15 @@ func unheard(name, body string) []string {
 			out = append(out, strings.TrimSpace(line))
 		}
 	}
-	// A step is from its dash on: what tidies runs where the job was cancelled.
+	// A step is from its dash on: what tidies runs where the job was cancelled, or is a job that follows one.
 	steps, put := regexp.MustCompile(`(?m)^ *- `).Split(body, -1), false
 	for _, step := range steps {
 		if tidies.MatchString(step) && ends.MatchString(step) && !strings.Contains(step, "!cancelled()") {
+			put = true
+		}
+	}
+	for _, job := range regexp.MustCompile(`(?m)^  \w+:$`).Split(body, -1) {
+		if tidies.MatchString(job) && strings.Contains(job, "    if: ${{ always() && needs.drill.result == 'cancelled' && ") {
 			put = true
 		}
 	}
@@ -37,18 +42,21 @@ func unheard(name, body string) []string {
 	return out
 }
 
-// TestNobodyIsThrownOut: of two runs that wait for a group GitHub keeps the later. In that of deployments are those, and the job
-// alone in which the regions change places; what is done when a region is lost waits for none of them, and has a runner left.
+// TestNobodyIsThrownOut: of two runs that wait for a group GitHub keeps the later, unless the group is a queue. In that of
+// deployments are those, and the job alone in which the regions change places; what is done when a region is lost waits for none
+// of them, and has a runner left.
 func TestNobodyIsThrownOut(t *testing.T) {
 	for name, want := range map[string][]string{
-		"deploy": {"\nconcurrency:\n  group: deploy\n"},
+		"deploy": {"\n  group: deploy\n  queue: max\n"},
 		"drills": {
-			"\n    concurrency:\n      group: ${{ startsWith(needs.due.outputs.drill, 'fail') && 'deploy' || format('drills {0}', needs.due.outputs.drill == 'tidy' && 'copies' || needs.due.outputs.drill) }}\n",
+			"\n    concurrency:\n      group: ${{ startsWith(needs.due.outputs.drill, 'fail') && 'deploy' || format('drills {0}', needs.due.outputs.drill == 'tidy' && 'copies' || needs.due.outputs.drill) }}\n      queue: max\n",
 			"\n    needs: due\n    if: needs.due.outputs.drill != ''\n", "      - id: went\n", "export POLIS_BEGUN=\"$GITHUB_OUTPUT\"\n",
 			"if: ${{ !cancelled() && (steps.went.outputs.begun != '' || needs.due.outputs.drill == 'failback') }}\n        run: exec scripts/drill failback prod\n",
+			"      group: drills copies\n      queue: max\n",
+			"        timeout-minutes: 190 ",
 		},
-		"standby":  {"\nconcurrency:\n  group: standby\n", "runs-on: [self-hosted, polis-prod-standby]"},
-		"rollback": {"\nconcurrency:\n  group: rollback\n", "'polis-prod-standby'"},
+		"standby":  {"\nconcurrency:\n  group: standby\n  queue: max\n", "runs-on: [self-hosted, polis-prod-standby]"},
+		"rollback": {"\nconcurrency:\n  group: rollback\n  queue: max\n", "'polis-prod-standby'"},
 	} {
 		file, err := os.ReadFile(filepath.Join(root, ".github/workflows", name+".yml"))
 		must(t, err)
@@ -57,8 +65,8 @@ func TestNobodyIsThrownOut(t *testing.T) {
 				t.Errorf("%s has not %q", name, w)
 			}
 		}
-		if n := strings.Count(string(file), "concurrency:"); n != 1 {
-			t.Errorf("%s: %d groups", name, n)
+		if groups, queues := strings.Count(string(file), "concurrency:"), strings.Count(string(file), "queue: max\n"); groups != queues {
+			t.Errorf("%s: %d groups, %d of them queues", name, groups, queues)
 		}
 	}
 }
@@ -66,14 +74,14 @@ func TestNobodyIsThrownOut(t *testing.T) {
 // TestPipelinesAreHeard: who cancels a job ends the script in it, and what that could not do in its ten seconds is
 // done after it.
 func TestPipelinesAreHeard(t *testing.T) {
-	for _, name := range []string{".github/workflows/deploy.yml", ".github/workflows/drills.yml", ".azure-pipelines/deploy.yml", ".azure-pipelines/drills.yml"} {
+	for _, name := range []string{".github/workflows/deploy.yml", ".github/workflows/drills.yml", ".github/workflows/standby.yml", ".azure-pipelines/deploy.yml", ".azure-pipelines/drills.yml"} {
 		file, err := os.ReadFile(filepath.Join(root, name))
 		must(t, err)
 		body := string(file)
 		for _, line := range unheard(name, body) {
 			t.Errorf("%s: %s", name, line)
 		}
-		for _, change := range [][2]string{{"exec scripts/", "scripts/"}, {"cancelled()", "success()"}, {"canceled()", "succeeded()"}} {
+		for _, change := range [][2]string{{"exec scripts/", "scripts/"}, {"if: cancelled()", "if: success()"}, {"result == 'cancelled'", "result == 'success'"}, {"canceled()", "succeeded()"}} {
 			if broken := strings.ReplaceAll(body, change[0], change[1]); broken != body && len(unheard(name, broken)) == 0 {
 				t.Errorf("%s: without %s nothing is missed", name, change[0])
 			}

@@ -536,7 +536,7 @@ func TestKilled(t *testing.T) {
 	}
 	// What the cancelled one had begun goes on: the next waits for it.
 	s.Broken = ""
-	if out, err := s.run("scripts/deploy prod --infra-only --yes"); err != nil || strings.Contains(out, "DeploymentActive") {
+	if out, err := s.run("scripts/deploy prod --infra-only --yes"); err != nil || strings.Contains(out, "DeploymentActive") || !strings.Contains(out, "deploy: waits for idle: gateway-weu in rg-polis-prod\n") {
 		t.Fatalf("%v %s", err, out)
 	}
 	golden(t, "killed", s.Did)
@@ -571,6 +571,44 @@ func TestSettled(t *testing.T) {
 		}
 		if c.green == "served" && len(s.Did) > 0 {
 			t.Errorf("%s: %q", name, s.Did)
+		}
+	}
+}
+
+// TestWhereCallersAre: where no workers run, as half way in a change-over, or a region does not answer, the open door says in
+// which one all goes on; what a region that callers are in does not say is not guessed.
+func TestWhereCallersAre(t *testing.T) {
+	long(t)
+	const there = "work-blue neu, clock-blue neu"
+	for name, c := range map[string]struct {
+		away   bool // callers are in the second region
+		lost   int
+		run    []string
+		line   string
+		serves string
+		says   string // where it fails
+	}{
+		"in the second":                         {true, -1, nil, "scripts/deploy prod --broken-off", there, ""},
+		"in the second, for the first is lost":  {true, 0, nil, "scripts/deploy prod --broken-off", there, ""},
+		"by name, for the first is lost":        {true, 0, nil, "scripts/switch prod --to blue", there, ""},
+		"in the first":                          {false, -1, nil, "scripts/deploy prod --broken-off", blue, ""},
+		"in the first, and the second is lost":  {false, 1, []string{blue}, "scripts/switch prod --rollback", blue, ""},
+		"nobody knows, for the first is lost":   {false, 0, nil, "scripts/deploy prod --broken-off", "", "region 0 does not say whose workers run"},
+		"nobody knows, for the second is lost":  {true, 1, []string{blue}, "scripts/switch prod --rollback", blue, "region 1 does not say whose workers run"},
+		"nobody knows who serves in the second": {true, 1, nil, "scripts/switch prod --to blue", "", "region 1 does not say whose workers run"},
+	} {
+		s := newStage(t, "prod", true)
+		s.Tags["polis-prod-green"], s.Lost = "new", c.lost
+		for r, g := range s.Gateways {
+			s.Pools[g], s.Closed[g] = []share{{"green", 100}}, c.away && r == 0
+		}
+		for _, a := range s.Apps {
+			a.Filled, a.Running = true, a.Role == "api" || strings.Contains(strings.Join(c.run, ", "), a.title())
+		}
+		out, err := s.run(c.line)
+		at := map[bool]int{true: 1}[c.away]
+		if got := s.Pools[s.Gateways[at]][0]; (err != nil) != (c.says != "") || !strings.Contains(out, c.says) || s.serves() != c.serves || (got == share{"blue", 100}) != (c.says == "") {
+			t.Errorf("%s: %v %s: %s run, requests go to %v", name, err, out, s.serves(), got)
 		}
 	}
 }
@@ -717,6 +755,12 @@ func TestShown(t *testing.T) {
 			t.Errorf("%s: %v %s: %q", line, err, out, s.Kept)
 		}
 	}
+	// What a drill left that was killed is no proof missing, but money.
+	s.Accounts = []string{"cosno-polis-prod-abc-t11080600", "cosno-polis-prod-abc-r11080600"}
+	if out, err := s.run("scripts/drill shown prod"); err == nil || strings.Contains(out, "nothing went well") || !strings.Contains(out, "t11080600 costs money") || strings.Contains(out, "r11080600") {
+		t.Errorf("%v %s", err, out)
+	}
+	s.Accounts = nil
 	// What is due in a month is due in that month, from its 16th on, and is not made good by the one before.
 	date, err := exec.LookPath("date")
 	must(t, err)
