@@ -109,7 +109,8 @@ arm() {
 	fi
 }
 
-# until_is ASK WANT...: waits until what is asked is one of these, three hours at most, or $patience half minutes; a dry run does not wait.
+# until_is ASK WANT...: waits until what is asked is one of these, three hours at most, or as long as $patience lasts, which
+# it takes from: half minutes, and the time in which Azure answers on top. A dry run does not wait.
 # It sleeps beside itself, so that who ends the script is heard at once: a pipeline gives it ten seconds. What it is instead is
 # said whenever it has changed.
 until_is() {
@@ -117,6 +118,7 @@ until_is() {
 	query=$1 was=none
 	shift
 	for _ in $(seq 1 "${patience:-360}"); do
+		[ -z "${patience:-}" ] || patience=$((patience - 1))
 		is=$(eval "$query") || is=''
 		for want in "$@"; do [ "$is" = "$want" ] && return; done
 		[ "$is" = "$was" ] || say "$(basename "$0"): waits for $*: ${is:-no answer}"
@@ -155,8 +157,7 @@ serving() {
 	silent=''
 	for r in $(printf '%s\n' $all | sort -r); do
 		for colour in blue green; do
-			# The CLI answers for a Flex app as Azure's management does: what others have on top is in properties.
-			if ! state=$(az functionapp show --name "$(app work "$colour" "$r")" --resource-group "$(group "$r")" --query properties.state --output tsv); then
+			if ! state=$(runs work "$colour" "$r"); then
 				silent=$silent$r
 			elif [ "$state" = Running ]; then
 				home=$r now=$colour
@@ -177,10 +178,25 @@ serving() {
 	case $silent in *$open*) fail "region $open does not say whose workers run" ;; esac
 }
 
+# runs ROLE COLOUR REGION: Running or Stopped. The CLI answers for a Flex app as Azure's management does: what others have on
+# top is in properties.
+runs() { az functionapp show --name "$(app "$1" "$2" "$3")" --resource-group "$(group "$3")" --query properties.state --output tsv; }
+
 # entrance is Front Door's way to the first region, which is shut while the second serves.
 entrance() {
 	printf '/subscriptions/%s/resourceGroups/%s/providers/Microsoft.Cdn/profiles/%s/originGroups/gateways/origins/%s?api-version=2026-10-01' "$subscription" \
 		"$(known group names.value.group)" "$(known frontdoor names.value.frontdoor)" "$(known "gateway of region 0" "names.value.regions[0].gateway")"
+}
+
+# backends puts where a region's pool is into $id, and pooled says which colours get requests in the one that serves.
+backends() {
+	gateway=$(known "gateway of region $1" "names.value.regions[$1].gateway")
+	id="/subscriptions/$subscription/resourceGroups/$(group "$1")/providers/Microsoft.ApiManagement/service/$gateway/backends"
+}
+pooled() {
+	backends "$home"
+	members=$(ask "who gets requests" az rest --method get --url "$id/api?api-version=2024-05-01" --query "properties.pool.services[].id") || return 1
+	for member in $members; do printf ' %s' "${member##*/api-}"; done
 }
 
 # stop and start ROLE COLOUR REGION. A package that came while the app stood still may have told the platform
