@@ -233,7 +233,8 @@ thrice() {
 # publish GROUP APP PACKAGE [still]: what `az functionapp deployment source config-zip` does, without its look at
 # the app at the end, for which it lists host keys, that nobody here may, and waits for apps that stand still.
 # Kudu's states: 4 is there; 6 is there too, but the platform has not been told of triggers, which is as it
-# should be for an app that stands still.
+# should be for an app that stands still. One that stands still may be refused a package for that: then this fails; all else
+# ends the script.
 publish() {
 	site=$(ask "deployment site of $2" az functionapp show --name "$2" --resource-group "$1" --query "properties.hostNameSslStates[?hostType=='Repository'].name | [0]")
 	if [ "${dry:-0}" = 1 ]; then
@@ -242,14 +243,18 @@ publish() {
 	fi
 	[ -n "$site" ] || fail "$2 has no deployment site"
 	answer=$(mktemp)
-	token=$(az account get-access-token --query accessToken --output tsv)
+	token=$(az account get-access-token --query accessToken --output tsv) || fail "cannot sign in to $2"
 	# A role that was given a minute ago may not hold yet: 400 and 403 pass.
 	for try in 1 2 3 4 5 6; do
 		code=$(kudu -X POST -H 'Content-Type: application/zip' --data-binary "@$3" "https://$site/api/publish?RemoteBuild=false&Deployer=polis")
 		[ "$code" = 202 ] && break
 		[ "$try" = 6 ] || sleep 20
 	done
-	[ "$code" = 202 ] || fail "$2 does not take its package: $code"
+	case $code:${4:-} in
+	202:*) ;;
+	000:* | *:) fail "$2 does not take its package: $code" ;;
+	*) return 1 ;;
+	esac
 	begun=0
 	for _ in $(seq 1 450); do
 		sleep 2
@@ -260,6 +265,7 @@ publish() {
 		case $code:$(sed -n 's/.*"status": *\(-\{0,1\}[0-9]*\).*/\1/p' "$answer" | head -n 1):${4:-} in
 		20[02]:4:*) rm -f "$answer" && return ;;
 		20[02]:6:still) say "$(basename "$0"): $2 has its package; its triggers are told when it starts" && rm -f "$answer" && return ;;
+		20[02]:3:still) return 1 ;;
 		20[02]:-1:* | 20[02]:3:* | 20[02]:5:* | 20[02]:6:*) fail "$2: the package is not there: $(cat "$answer")" ;;
 		esac
 	done

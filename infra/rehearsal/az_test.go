@@ -352,7 +352,14 @@ func (w *world) do(c command) (any, error) {
 		if _, ok := c.options["--no-wait"]; !ok {
 			return nil, errTooLong
 		}
-		w.did("blobs " + c.one("--failover-type"))
+		if w.Left > 0 || w.Broken == "refused" {
+			return nil, refuse("(Conflict) A failover is in progress.")
+		}
+		kind := c.one("--failover-type")
+		if kind == "" {
+			kind = "Unplanned" // what the service does where it is not said
+		}
+		w.did("blobs " + kind)
 		w.Left = 4
 		return nil, nil
 	case "storage blob restore":
@@ -610,7 +617,7 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 	case method == "get" && accountURL.MatchString(url):
 		// It has not begun, it is under way, it is done: what is not under way says nothing of it. Of a lost region
 		// nothing is said as long as the account is there.
-		silent := w.Blobs == w.Lost
+		silent := w.silent(w.Blobs)
 		account := object{"primaryLocation": location[w.Blobs], "failoverInProgress": nil}
 		if w.Left > 0 {
 			if w.Left--; w.Left < 3 && w.Left > 0 {
@@ -652,7 +659,7 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 		w.did("triggers " + a.title())
 		return nil, nil
 	case method == "get" && spaceURL.MatchString(url):
-		state, silent := "Succeeded", w.Sent == w.Lost
+		state, silent := "Succeeded", w.silent(w.Sent)
 		if w.Moving > 0 {
 			if w.Moving--; w.Moving == 0 {
 				w.Sent = 1 - w.Sent
@@ -668,7 +675,8 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 			{"locationName": location[1-w.Sent], "roleType": "Secondary"}, {"locationName": location[w.Sent], "roleType": "Primary"},
 		}}}}, nil
 	case method == "post" && busURL.MatchString(url):
-		if w.Moving > 0 || w.Sent == slices.Index(location, fmt.Sprint(properties["primaryLocation"])) {
+		// One that is forced may follow one that waits.
+		if w.Moving > 0 && properties["force"] != true || w.Sent == slices.Index(location, fmt.Sprint(properties["primaryLocation"])) || w.Broken == "refused" {
 			return nil, refuse("(Conflict) Another conflicting operation is in progress.")
 		}
 		w.Moving = 3

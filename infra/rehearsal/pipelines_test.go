@@ -71,6 +71,32 @@ func TestNobodyIsThrownOut(t *testing.T) {
 	}
 }
 
+// TestAzureDevOpsWaits: a job there is ended after an hour, where it does not say how long it may take; what deploys or drills
+// may take longer.
+func TestAzureDevOpsWaits(t *testing.T) {
+	unsaid := func(body string) []string {
+		var out []string
+		for _, job := range regexp.MustCompile(`(?m)^ *- (job|deployment): `).Split(body, -1)[1:] {
+			for _, line := range strings.Split(job, "\n") {
+				if started.MatchString(line) && !strings.Contains(line, "--what-if") && !strings.Contains(job, "timeoutInMinutes: ") {
+					out = append(out, line)
+				}
+			}
+		}
+		return out
+	}
+	for _, name := range []string{"deploy", "drills"} {
+		file, err := os.ReadFile(filepath.Join(root, ".azure-pipelines", name+".yml"))
+		must(t, err)
+		if got := unsaid(string(file)); len(got) > 0 {
+			t.Errorf("%s: %q", name, got)
+		}
+		if broken := strings.ReplaceAll(string(file), "timeoutInMinutes: ", "minutes: "); len(unsaid(broken)) == 0 {
+			t.Errorf("%s: without it nothing is missed", name)
+		}
+	}
+}
+
 // TestPipelinesAreHeard: who cancels a job ends the script in it, and what that could not do in its ten seconds is
 // done after it.
 func TestPipelinesAreHeard(t *testing.T) {

@@ -194,6 +194,7 @@ func TestScripts(t *testing.T) {
 		"rollback-of-a-trial":   {env: "prod", lines: []string{"scripts/switch prod --canary 10", "scripts/switch prod --rollback"}, serves: blue},
 		"rollback-twice":        {env: "staging", lines: []string{"scripts/deploy staging --app-only --built", "scripts/switch staging --rollback", "scripts/switch staging --rollback"}, fails: "green is no version to go back to (left)", serves: blue},
 		"rollback-to-nothing":   {env: "staging", lines: []string{"scripts/switch staging --rollback"}, fails: "not known to have served", serves: blue},
+		"given-nothing-at-rest": {env: "prod", broken: "standing", lines: []string{"scripts/deploy prod --app-only --built"}, serves: green},
 		"not-told-of-triggers":  {env: "prod", broken: "sync", lines: []string{"scripts/deploy prod --built --yes"}, serves: green},
 		"not-taking-over":       {env: "prod", broken: "worker", lines: []string{"scripts/deploy prod --built --yes"}, fails: "green could not take over: blue serves again", serves: blue},
 		"failover":              {env: "prod", lines: []string{"scripts/drill failover prod"}, serves: "work-blue neu, clock-blue neu"},
@@ -293,6 +294,59 @@ func TestNotReady(t *testing.T) {
 	out, err := s.run("scripts/drill failover prod --real", "POLIS_ACTIVE=blue")
 	if err != nil || !strings.Contains(out, "no instance is kept ready") || !strings.Contains(out, "probe: ok") {
 		t.Errorf("%v %s", err, out)
+	}
+}
+
+// TestSilentRegion: what Azure says of a lost region, or does not, holds up no workers; and a failover that is started again
+// asks for nothing that goes on.
+func TestSilentRegion(t *testing.T) {
+	long(t)
+	for name, c := range map[string]struct {
+		broken       string
+		left, moving int // what was begun before
+		did          []string
+	}{
+		"nothing is ever said": {"silent", 0, 0, []string{"messages northeurope, force true", "blobs Unplanned"}},
+		"nothing is accepted":  {"refused", 0, 0, nil},
+		"both are under way":   {"", 3, 2, []string{"messages northeurope, force true"}},
+	} {
+		s := newStage(t, "prod", true)
+		s.Lost, s.Broken, s.Left, s.Moving = 0, c.broken, c.left, c.moving
+		out, err := s.run("scripts/drill failover prod --real", "POLIS_ACTIVE=blue")
+		if err != nil || !strings.HasSuffix(s.serves(), "work-blue neu, clock-blue neu") || !strings.Contains(out, "see to it. All else goes on") {
+			t.Errorf("%s: %v %s: %s run", name, err, out, s.serves())
+		}
+		var did []string
+		for _, d := range s.Did {
+			if strings.HasPrefix(d, "messages north") || strings.HasPrefix(d, "blobs") {
+				did = append(did, d)
+			}
+		}
+		if !slices.Equal(did, c.did) {
+			t.Errorf("%s: %q", name, s.Did)
+		}
+		// Ten minutes for messages, three hours for blobs, when workers run.
+		if started := strings.Index(out, "drill: workers in northeurope"); c.broken == "silent" && (s.Silent > 1+20+1+360 || strings.Count(out[:started], "see to it") != 1) {
+			t.Errorf("%s: %d questions without an answer: %s", name, s.Silent, out)
+		}
+	}
+}
+
+// TestAtRest: the regions do not begin to change places while Azure is at what they change with.
+func TestAtRest(t *testing.T) {
+	long(t)
+	for _, at := range []string{"messages", "blobs"} {
+		s := newStage(t, "prod", true)
+		if at == "messages" {
+			s.Moving = 9
+		} else {
+			s.Left = 3
+		}
+		begun := filepath.Join(s.dir, "begun")
+		out, err := s.run("scripts/drill failover prod", "POLIS_BEGUN="+begun)
+		if _, noted := os.Stat(begun); err == nil || noted == nil || !strings.Contains(out, "Azure is at") || len(s.Did) > 0 {
+			t.Errorf("%s: %v %s: %q", at, err, out, s.Did)
+		}
 	}
 }
 

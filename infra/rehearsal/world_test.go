@@ -44,9 +44,10 @@ type world struct {
 	// Broken is what is wrong with the version that is deployed: "" is nothing; start: it does not answer;
 	// reach: it reaches no data; edge: it fails for callers only; callers: so do callers' own requests;
 	// package: its package is refused; worker: its workers do not start; workers: none start in the second region; ready: none of its instances can be kept ready; sync: the platform learns nothing of its
-	// triggers. estate: Azure takes no deployment; built: the one that it took fails; rule: as long as it has Sentinel's rules; busy: likewise, and once when green serves; ended: the script is ended
+	// triggers. standing: what stands still is given no package, or loses it. estate: Azure takes no deployment; built: the one that it took fails; rule: as long as it has Sentinel's rules; busy: likewise, and once when green serves; ended: the script is ended
 	// meanwhile, by two signals, as pipelines do; killed: it is killed. copy: a run of Data Factory breaks off. blobs: their failover fails. way-in: it cannot be deleted.
 	// metrics: they never come; few: only the edge's own do. way-back: a document of a copy does not come back.
+	// silent: of what was in the lost region nothing is ever said again; refused: none of it can be told to fail over.
 	// unseen: Azure does not say where the API is that served before; tired: that one is not ready when asked by itself.
 	Broken  string
 	Tries   int      // of deployments from now on that fail half way
@@ -63,6 +64,7 @@ type world struct {
 	Ways    []string // of Data Factory into accounts that drills made
 	Left    int      // questions until what takes long is done
 	Asked   int      // requests at the edge
+	Silent  int      // questions that were not answered
 	Polls   int      // questions to deployment sites
 	Did     []string // what changed, in its order
 	// Federated is whether a job of GitHub signed in, Assertion how many minutes ago it last did: each change takes some.
@@ -145,6 +147,15 @@ func (w *world) storage() error {
 		return refuse("AADSTS700024: Client assertion is not within its valid time range.")
 	}
 	return nil
+}
+
+// silent is whether what is in a region is not spoken of: as long as it is there, or ever.
+func (w *world) silent(region int) bool {
+	silent := w.Lost >= 0 && (region == w.Lost || w.Broken == "silent")
+	if silent {
+		w.Silent++
+	}
+	return silent
 }
 
 func (w *world) lost(gateway string) bool {
@@ -422,7 +433,10 @@ func (w *world) site(name, path string, signed bool) (int, string) {
 		if a.Region == w.Lost || a.Region < w.From {
 			return 0, ""
 		}
+		standing := w.Broken == "standing" && !a.Running
 		switch {
+		case standing && a.Role == "clock":
+			return 409, ""
 		case strings.HasPrefix(path, "/api/publish?RemoteBuild=false"):
 			a.New, a.Filled, a.Synced, w.Polls = true, true, a.Running, 0
 			w.did("package " + a.title())
@@ -433,7 +447,7 @@ func (w *world) site(name, path string, signed bool) (int, string) {
 			switch {
 			case w.Polls < 3:
 				return 202, `{"id":"x","status":1,"status_text":"","complete":false}`
-			case w.Broken == "package":
+			case w.Broken == "package" || standing:
 				status = 3
 			case !a.Running:
 				status = 6 // there, but nobody can tell of its triggers
