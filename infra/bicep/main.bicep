@@ -161,7 +161,7 @@ param creating bool = false
 @description('Whether Sentinel\'s rules and the audit log\'s export are made: scripts/deploy leaves them as they are where Azure refused them.')
 param watching bool = true
 
-@description('Settings that this environment has otherwise than the estate says, e.g. a schedule.')
+@description('Settings that this environment has otherwise than the estate says, e.g. a schedule, or ENTRA__tenantClaim where callers of several tenants are of one directory. One that Polis has not is refused.')
 param settings { *: string } = {}
 
 // Who calls.
@@ -215,6 +215,8 @@ var tags Tags = {
   'azd-env-name': azdEnvironment
 }
 var estate = loadJsonContent('../estate/estate.json')
+// Settings that are misspelt would be nobody's.
+var unknown = filter(objectKeys(settings), name => !contains(map(estate.settings, s => s.name), name))
 var regions Region[] = concat(
   [{ location: location, short: shorts[location], role: 'primary', network: networks[0] }],
   standby ? [{ location: standbyLocation, short: shorts[standbyLocation], role: 'standby', network: networks[1] }] : []
@@ -603,7 +605,7 @@ module stamp 'modules/apps.bicep' = [
         blobs: storage.outputs.blobs
         audience: audience
       }
-      overrides: settings
+      overrides: empty(unknown) ? settings : fail('no settings of Polis: ${join(unknown, ', ')}')
     }
     dependsOn: [telemetryAccess, network]
   }

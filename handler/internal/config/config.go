@@ -72,13 +72,16 @@ func InAzure() bool {
 	return strings.EqualFold(os.Getenv("AZURE_FUNCTIONS_ENVIRONMENT"), "Production")
 }
 
-// conventional reads the settings that are called as the Functions host calls those of its
-// bindings: envconfig knows names in capitals only, and Linux tells them apart.
-func (c *Config) conventional() {
-	for _, s := range []struct {
-		name, otherwise string
-		value           *string
-	}{
+// setting is one by its name in the environment.
+type setting struct {
+	name, otherwise string
+	value           *string
+}
+
+// conventional are the settings that are called as the Functions host calls those of its bindings: envconfig knows names
+// in capitals only, and Linux tells them apart.
+func (c *Config) conventional() []setting {
+	return []setting{
 		{"COSMOS__accountEndpoint", "", &c.CosmosEndpoint},
 		{"COSMOS__database", "polis", &c.CosmosDatabase},
 		{"COSMOS__container", "documents", &c.CosmosContainer},
@@ -88,7 +91,12 @@ func (c *Config) conventional() {
 		{"ENTRA__tenantId", "", &c.Directory},
 		{"ENTRA__audience", "", &c.Audience},
 		{"ENTRA__tenantClaim", "", &c.TenantClaim},
-	} {
+	}
+}
+
+// readConventional reads them.
+func (c *Config) readConventional() {
+	for _, s := range c.conventional() {
 		if *s.value = os.Getenv(s.name); *s.value == "" {
 			*s.value = s.otherwise
 		}
@@ -114,7 +122,7 @@ func read() (Config, error) {
 	if err := envconfig.Process("", &c); err != nil {
 		return c, fault.Wrap(fault.Unconfigured, err, "settings")
 	}
-	c.conventional()
+	c.readConventional()
 	c.Quotas = quota.Quota{Chunks: c.QuotaChunks, Runs: c.QuotaRuns, Imports: c.QuotaImports, Exports: c.QuotaExports, Requests: c.QuotaMinute}
 	return c, nil
 }

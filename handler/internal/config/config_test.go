@@ -82,13 +82,18 @@ func TestEstate(t *testing.T) {
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
 		if name := f.Tag.Get("envconfig"); name != "" {
 			reads[name] = true
-			if !known[name] {
-				t.Errorf("the handler reads %s, of which the estate knows nothing", name)
-			}
+		}
+	}
+	for _, s := range new(Config).conventional() {
+		reads[s.name] = true
+	}
+	for name := range reads {
+		if !known[name] {
+			t.Errorf("the handler reads %s, of which the estate knows nothing", name)
 		}
 	}
 	for _, s := range needs.Settings {
-		if s.ReadBy == "handler" && !reads[s.Name] {
+		if s.ReadBy != "host" && !reads[s.Name] {
 			t.Errorf("the estate has %s for the handler, which does not read it", s.Name)
 		}
 	}

@@ -46,7 +46,7 @@ param active = 'green'
 param canary = 10
 param domain = 'api.example.com'
 param deprecation = { deprecated: '@1798761600', sunset: 'Sat, 01 Jan 2028 00:00:00 GMT' }
-param settings = { RISK_SCHEDULE: '0 30 1 * * *' }
+param settings = { ENTRA__tenantClaim: 'tenant', RISK_SCHEDULE: '0 30 1 * * *' }
 param integrations = [{ name: 'intake', principalId: '11111111-1111-1111-1111-111111111111' }]
 param subscribers = [
   {
