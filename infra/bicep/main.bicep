@@ -105,7 +105,7 @@ param vpn { clients: string }?
 @description('An ExpressRoute circuit: where it lands and how wide.')
 param expressRoute { provider: string, place: string, mbps: 50 | 100 | 200 | 500 | 1000 }?
 
-@description('Azure OpenAI in the EU data zone, for drafts; null for none.')
+@description('Azure OpenAI in the EU data zone, for drafts; null for none. Azure retires a model a year or two after it came: az cognitiveservices model list says which there are.')
 param openAi { name: string, version: string, thousandTokensPerMinute: int }?
 
 // Whom it reaches.
@@ -113,7 +113,7 @@ param openAi { name: string, version: string, thousandTokensPerMinute: int }?
 @description('Whom alerts reach.')
 param contacts Contacts
 
-@description('The address of a Teams workflow that posts to a channel; empty for none.')
+@description('The address of a Teams workflow that makes a card of an alert (the common alert schema) and posts it: docs/bootstrap.md has it, the plain one posts nothing. Empty for none.')
 @secure()
 param teamsUrl string = ''
 
@@ -174,8 +174,11 @@ param audience string
 @description('The host name that callers use; empty for Front Door\'s own.')
 param domain string = ''
 
-@description('Who publishes the API: shown in the developer portal.')
+@description('Who publishes the API: Azure writes to them, and the developer portal names them.')
 param publisher { name: string, mail: string }
+
+@description('Whether API Management has a developer portal. It is on the internet, for Azure gives it no private way in: docs/bootstrap.md says who then signs in.')
+param developerPortal bool = false
 
 @description('Calls a minute: by address, and by caller. Calls a day are the products\' quota.')
 param limits { perAddress: int, perCaller: int } = { perAddress: 1200, perCaller: 3000 }
@@ -627,6 +630,7 @@ module gateway 'modules/gateway.bicep' = [
       subnetId: '${subnets[i]}/snet-frontend'
       identityId: ids.gatewayIdentity
       publisher: publisher
+      developerPortal: developerPortal
       creating: creating
     }
     dependsOn: [identities, network]

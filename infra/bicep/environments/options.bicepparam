@@ -18,7 +18,7 @@ param firewallTier = 'Premium'
 param ddos = true
 param vpn = { clients: '172.20.0.0/24' }
 param expressRoute = { provider: 'Equinix', place: 'Amsterdam', mbps: 50 }
-param openAi = { name: 'gpt-4o-mini', version: '2024-07-18', thousandTokensPerMinute: 50 }
+param openAi = { name: 'gpt-5-mini', version: '2025-08-07', thousandTokensPerMinute: 50 }
 param runner = {
   repository: 'owner/polis'
   appId: '1'
@@ -60,6 +60,7 @@ param subscribers = [
 ]
 param custodians = [{ principalId: '55555555-5555-5555-5555-555555555555', kind: 'Group' }]
 param audience = '00000000-0000-0000-0000-000000000003'
+param developerPortal = true
 param publisher = { name: 'Polis', mail: 'polis@example.com' }
 param contacts = { mail: ['polis@example.com'], sms: [{ country: '31', number: '600000000' }] }
 param sentinel = true

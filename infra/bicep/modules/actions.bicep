@@ -11,7 +11,7 @@ param tags Tags
 @description('Whom alerts reach.')
 param contacts Contacts
 
-@description('The address of a Teams workflow that posts to a channel; empty for none.')
+@description('The address of a Teams workflow that makes a card of an alert and posts it; empty for none.')
 @secure()
 param teamsUrl string
 
@@ -24,7 +24,8 @@ var sms = map(
   contacts.sms,
   s => { name: 'sms-${s.country}-${s.number}', countryCode: s.country, phoneNumber: s.number }
 )
-// Teams hears of everything; only what cannot wait rings.
+// Teams hears of everything; only what cannot wait rings. Both addresses hold a signature: a logic app's would too,
+// which Microsoft names for Teams, so the card is made by the workflow that is there anyway.
 var teams = empty(teamsUrl) ? [] : [{ name: 'teams', serviceUri: teamsUrl, useCommonAlertSchema: true }]
 var pager = empty(pagerDutyUrl) ? [] : [{ name: 'pagerduty', serviceUri: pagerDutyUrl, useCommonAlertSchema: true }]
 

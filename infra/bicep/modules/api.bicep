@@ -220,7 +220,7 @@ resource edge 'Microsoft.ApiManagement/service/apis@2024-05-01' = {
 var products = [
   {
     name: 'sandbox'
-    text: 'To try Polis: on sample data, for everyone who signs up.'
+    text: 'To try Polis, on sample data: whoever asks for it has it.'
     approval: false
     policy: loadTextContent('policies/sandbox.xml')
   }

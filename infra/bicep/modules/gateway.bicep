@@ -34,8 +34,11 @@ param subnetId string
 @description('Its identity.')
 param identityId string
 
-@description('Who publishes the API: shown in the developer portal.')
+@description('Who publishes the API: Azure writes to them, and the developer portal names them.')
 param publisher { name: string, mail: string }
+
+@description('Whether it has a developer portal: that is on the internet, for it has no private way in.')
+param developerPortal bool
 
 @description('Whether this deployment creates it: Azure closes the public way in only once it exists.')
 param creating bool
@@ -54,7 +57,7 @@ resource service 'Microsoft.ApiManagement/service@2025-09-01-preview' = {
     virtualNetworkType: 'External' // for version 2 tiers: it goes out by the subnet, and comes in by private endpoints
     virtualNetworkConfiguration: { subnetResourceId: subnetId }
     publicNetworkAccess: creating ? 'Enabled' : 'Disabled'
-    developerPortalStatus: 'Enabled'
+    developerPortalStatus: developerPortal ? 'Enabled' : 'Disabled'
     legacyPortalStatus: 'Disabled'
     apiVersionConstraint: { minApiVersion: '2021-08-01' } // older management calls return secrets
   }

@@ -254,7 +254,9 @@ resource routes 'Microsoft.Network/routeTables@2026-03-01' = {
   location: location
   tags: tags
   properties: {
-    disableBgpRoutePropagation: true // else a route from an office would go round the firewall
+    // Else a route from an office would go round the firewall. So nothing here begins a connection to an office or to who
+    // came by VPN; answers of private endpoints heed no routes.
+    disableBgpRoutePropagation: true
     routes: [
       {
         name: 'out-by-the-firewall'
@@ -620,6 +622,7 @@ resource circuitGateway 'Microsoft.Network/virtualNetworkGateways@2026-03-01' = 
       }
     ]
   }
+  dependsOn: [vpnGateway] // Azure takes one change of the gateways' subnet at a time
 }
 
 resource circuitGatewayLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (expressRoute != null) {
