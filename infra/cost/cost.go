@@ -8,6 +8,9 @@ import (
 	_ "embed" // the prices
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 
 	"polis/infra/bicep/check"
@@ -22,7 +25,7 @@ type Price struct {
 	Unit   string  `json:"unit"`
 	Price  float64 `json:"price"`
 	Status string  `json:"status"` // seen, known or remembered
-	Where  string  `json:"where"`  // what it was seen in
+	Where  string  `json:"where"`  // what it was seen in; not for what is remembered
 }
 
 // Table is the prices, with the day that they are of.
@@ -55,6 +58,9 @@ type Line struct {
 // request units are an estimate until they have been measured.
 const (
 	secondsOfMonth = 730 * 3600
+	daysOfMonth    = 30.0
+	nights         = daysOfMonth
+	weeks          = 4.0
 
 	// CustomersPerCoreSecond is how many a nightly run takes, with 1% changed.
 	CustomersPerCoreSecond = 5950
@@ -68,11 +74,21 @@ const (
 	ChangedShare = 0.01
 	// CallsPerCustomer is how often a month somebody asks for one.
 	CallsPerCustomer = 1.0
-	// UnitsPerCall and KBLogsPerCall are of a request that reads a customer.
+	// UnitsPerCall, KBPerCall and KBLogsPerCall are of a request that reads a customer.
 	UnitsPerCall  = 5.0
+	KBPerCall     = 4.0
 	KBLogsPerCall = 3.0
-	// RestLogsGB is what probes, the firewall and idle hosts write in a month, by tier.
-	RestLogsGB = 15.0
+	// KBPerRead and KBPerWrite are what goes over the network for a customer's documents.
+	KBPerRead  = 4.0
+	KBPerWrite = 4.0
+	// RestLogsGB is what probes, the firewall and idle hosts write in a month, a region: our guess, until
+	// a bill says otherwise. Half of it is in tables that are exported to the audit log.
+	RestLogsGB    = 15.0
+	ExportedShare = 0.5
+	// FreeLogDays is how long a workspace keeps logs for nothing; with Sentinel as long as ours keeps them.
+	FreeLogDays = 31.0
+	// CopyDIUHours is the least of a weekly copy: four units, for the minutes that the private runtime takes to begin.
+	CopyDIUHours = 0.5
 )
 
 // Month is what an environment costs with so many customers.
@@ -99,7 +115,8 @@ func Month(e *check.Estate, t *Table, customers float64) ([]Line, error) {
 	for _, c := range e.Of("Microsoft.DocumentDB/databaseAccounts") {
 		regions = float64(len(c.List("properties.locations")))
 	}
-	ready := 0.0 // GB that are always there
+	ready := 0.0           // GB that are always there
+	crew, size := 0.0, 0.0 // chunk workers that are always ready where the runs are, and their GB
 	for _, s := range e.Of("Microsoft.Web/sites") {
 		gb, _ := s.Get("properties.functionAppConfig.scaleAndConcurrency.instanceMemoryMB").(float64)
 		gb /= 1024
@@ -110,12 +127,20 @@ func Month(e *check.Estate, t *Table, customers float64) ([]Line, error) {
 			asked += n
 		}
 		if plan.Is("properties.zoneRedundant", true) {
-			// Two for each group that scales by itself, whatever was asked for.
-			asked = max(asked, 2*groups(strings.Split(s.Name, "-")[4]))
+			// For each group that scales by itself.
+			asked = max(asked, zoned*groups(role(s)))
+		}
+		if role(s) == "work" && s.Is("properties.enabled", true) {
+			crew, size = asked, gb
+			if plan.Is("properties.zoneRedundant", true) {
+				crew -= zoned * (groups("work") - 1)
+			}
 		}
 		ready += asked * gb
 	}
 	add("apps: instances always ready, GB-s", ready*secondsOfMonth, "flex always ready, baseline")
+	instances, seconds := prescaled(e)
+	add("apps: chunk workers made ready for the night, GB-s", max(0, instances-crew)*size*seconds*nights, "flex always ready, baseline")
 	for _, a := range e.Of("Microsoft.ApiManagement/service") {
 		n, _ := a.Get("sku.capacity").(float64)
 		add("API Management in "+a.Location+", units", n, "api management "+a.Text("sku.name"))
@@ -149,15 +174,33 @@ func Month(e *check.Estate, t *Table, customers float64) ([]Line, error) {
 	}
 	add("probes, thousands", probes, "probe from a place")
 	add("metric alerts", count("Microsoft.Insights/metricAlerts"), "metric alert")
-	add("log alerts", count("Microsoft.Insights/scheduledQueryRules"), "log alert")
-	if count("Microsoft.Security/pricings") > 0 {
+	every := map[string]float64{}
+	for _, r := range e.Of("Microsoft.Insights/scheduledQueryRules") {
+		every[r.Text("properties.evaluationFrequency")]++
+	}
+	for _, often := range slices.Sorted(maps.Keys(every)) {
+		add("log alerts, "+often, every[often], "log alert "+often)
+	}
+	// Autoscale bills each hour's peak, a tenth of the maximum at least: the run's hour
+	// to the full, the others at rest.
+	hundred := (peak*1/24 + peak/10*23/24) / 100
+	for _, p := range e.Of("Microsoft.Security/pricings") {
+		switch p.Name {
+		case "AppServices": // of machines of one's own; on Flex Consumption there are none
+		case "CosmosDbs":
+			add("Defender for Cosmos DB", hundred*regions, "defender CosmosDbs")
+		case "KeyVaults":
+			add("Defender for vaults", count("Microsoft.KeyVault/vaults"), "defender KeyVaults")
+		default:
+			add("Defender for "+p.Name, 1, "defender "+p.Name)
+		}
+	}
+	if count("Microsoft.Security/pricings") > 0 { // and so the bootstrap's plan for storage
 		add("Defender for storage, accounts", count("Microsoft.Storage/storageAccounts"), "defender for storage")
-		add("Defender, other plans", 1, "defender, other plans")
 	}
 
 	// By customers.
 	gb := customers * KBPerCustomer / 1e6
-	nights := 30.0
 	coreSeconds := nights * customers / CustomersPerCoreSecond
 	calls := customers * CallsPerCustomer
 	units := nights*customers*(UnitsPerRead+ChangedShare*UnitsPerWrite) + calls*UnitsPerCall
@@ -165,28 +208,38 @@ func Month(e *check.Estate, t *Table, customers float64) ([]Line, error) {
 	add("executions, millions", (calls+nights*64*5)/1e6, "flex executions")
 	if count("Microsoft.Cdn/profiles") > 0 {
 		add("requests at the edge, millions", calls/1e6, "front door requests")
+		add("answers at the edge, GB", calls*KBPerCall/1e6, "front door answers")
 	}
 	if serverless {
 		add("Cosmos DB, million RU", units/1e6, "cosmos serverless")
 	} else {
-		// Autoscale bills each hour's peak, a tenth of the maximum at least: the run's hour
-		// to the full, the others at rest.
-		hundred := (peak*1/24 + peak/10*23/24) / 100
 		add("Cosmos DB, hundreds of RU/s, all regions", hundred*regions, "cosmos autoscale")
 	}
 	add("documents, GB in all regions", gb*regions, "cosmos storage")
 	add("documents' backup of 30 days, GB in all regions", gb*regions, "cosmos backup 30 days")
+	read := (customers*nights*KBPerRead + calls*KBPerCall) / 1e6
+	written := customers * nights * ChangedShare * KBPerWrite / 1e6 // documents, and as much in messages
+	copied := gb/4 + 1                                              // gzip makes a quarter of the documents; models are copied whole
+	if count("Microsoft.Network/privateEndpoints") > 0 {
+		add("through private endpoints, GB", read+2*written, "private endpoint, data")
+	}
+	if regions > 1 {
+		add("messages to the second region, GB", written, "service bus replication")
+		add("documents and copies to the second region, GB", written+weeks*copied, "between regions")
+	}
 	for _, s := range e.Of("Microsoft.Storage/storageAccounts") {
 		switch {
 		case strings.HasPrefix(s.Name, "stdata"):
 			add("blobs: models, imports, GB", 1+gb/2, "blob "+s.Text("sku.name"))
 		case strings.HasPrefix(s.Name, "stbackup"):
-			// gzip makes a quarter of the documents; models are copied whole each week, what was imported once.
-			add("weekly copies of a year, GB", (gb/4+1)*52+gb/2, "blob "+s.Text("sku.name"))
+			add("weekly copies of a year, GB", copied*52+gb/2, "blob "+s.Text("sku.name")) // what was imported once
 		}
 	}
 	if count("Microsoft.DataFactory/factories") > 0 {
-		add("weekly copies, DIU-hours", 4*(0.5+gb/20*4), "data factory")
+		add("weekly copies, DIU-hours", weeks*(CopyDIUHours+gb/20*4), "data factory")
+	}
+	if count("Microsoft.Security/pricings") > 0 {
+		add("looked at for malware: imports, copies, GB", gb/2+weeks*copied, "defender for storage, malware")
 	}
 	logs := calls * KBLogsPerCall / 1e6
 	if count("Microsoft.Network/azureFirewalls") > 0 {
@@ -195,10 +248,61 @@ func Month(e *check.Estate, t *Table, customers float64) ([]Line, error) {
 		logs += 0.5
 	}
 	add("logs, GB", logs, "logs")
-	if count("Microsoft.SecurityInsights/onboardingStates") > 0 {
-		add("Sentinel, GB", logs, "sentinel")
+	for _, w := range e.Of("Microsoft.OperationalInsights/workspaces") {
+		kept, _ := w.Get("properties.retentionInDays").(float64)
+		if count("Microsoft.SecurityInsights/onboardingStates") > 0 {
+			add("Sentinel, GB", logs, "sentinel")
+		} else {
+			add("logs kept, GB", logs*max(0, kept-FreeLogDays)/daysOfMonth, "logs, kept beyond 31 days")
+		}
+	}
+	longest := 0.0 // days in the archive
+	for _, t := range e.Of("Microsoft.OperationalInsights/workspaces/tables") {
+		all, _ := t.Get("properties.totalRetentionInDays").(float64)
+		online, _ := t.Get("properties.retentionInDays").(float64)
+		longest = max(longest, all-online)
+	}
+	add("logs in the archive, GB", logs*longest/daysOfMonth, "logs, archive")
+	if count("Microsoft.OperationalInsights/workspaces/dataExports") > 0 {
+		add("audit log, exported, GB", logs*ExportedShare, "logs, export")
+		for _, s := range e.Of("Microsoft.Storage/storageAccounts") {
+			if strings.HasPrefix(s.Name, "staudit") {
+				add("audit log of a year, GB", logs*ExportedShare*12, "blob "+s.Text("sku.name"))
+			}
+		}
 	}
 	return lines, missing
+}
+
+// zoned is how many instances of each function group a plan in zones keeps ready, whatever was asked for.
+const zoned = 2
+
+// role is which of the three apps a site is: func-polis-prod-weu-work-blue-token.
+func role(site check.Resource) string { return strings.Split(site.Name, "-")[4] }
+
+// prescaled is how many chunk workers the clocks of the app whose workers run make ready each night, and for how
+// many seconds.
+func prescaled(e *check.Estate) (instances, seconds float64) {
+	for _, w := range e.Of("Microsoft.Logic/workflows") {
+		if !w.Is("properties.state", "Enabled") {
+			continue
+		}
+		const clock = "properties.definition.triggers.clock.recurrence.schedule."
+		hour, _ := w.Get(clock + "hours.0").(float64)
+		minute, _ := w.Get(clock + "minutes.0").(float64)
+		if !strings.HasPrefix(w.Name, "logic-up-") {
+			seconds += hour*3600 + minute*60
+			continue
+		}
+		seconds -= hour*3600 + minute*60
+		_, after, _ := strings.Cut(w.Text("properties.definition.actions.scale.inputs.body.properties.functionAppConfig"), `"instanceCount":`)
+		digits, _, _ := strings.Cut(after, "}")
+		n, err := strconv.Atoi(digits)
+		if err == nil {
+			instances = float64(n)
+		}
+	}
+	return instances, seconds
 }
 
 // groups is how many function groups of an app scale by themselves.
