@@ -227,7 +227,7 @@ func TestPrices(t *testing.T) {
 	}
 }
 
-// TestBudgets: a budget is more than what the environment costs at rest, by a tenth at least, and not by a multiple:
+// TestBudgets: a budget is more than what the environment costs at rest, by nearly a tenth at least, and not by a multiple:
 // one that nobody reaches tells nobody anything.
 func TestBudgets(t *testing.T) {
 	for environment, most := range map[string]float64{"dev": 3, "staging": 2, "prod": 2} {
