@@ -143,9 +143,9 @@ under_way() {
 }
 
 # serving puts the colour that serves into $now and its region into $home: workers of one colour run, in one
-# region. The second region is asked first: its workers run only after a failover, and those of a first that
-# was lost may say that they run. Where none run, or the second does not say, the door says in which region callers
-# are: that one must have answered, and the other may be lost.
+# region. The one that callers are let in to is asked first, for the other may be lost, or say of workers that they run
+# that were lost with it; but until a failover is at its end they run there. Where both colours' run, one is new and was
+# started for its package. Where none do, $now is none.
 serving() {
 	home=0
 	if [ "${dry:-0}" = 1 ]; then
@@ -154,28 +154,34 @@ serving() {
 	fi
 	now=none
 	[ -n "$last" ] || return 0
-	silent=''
-	for r in $(printf '%s\n' $all | sort -r); do
-		for colour in blue green; do
-			if ! state=$(runs work "$colour" "$r"); then
-				silent=$silent$r
-			elif [ "$state" = Running ]; then
-				home=$r now=$colour
-				break 2
-			fi
-		done
-	done
-	case $now:$home$silent in
-	none:* | *:0*1*) ;;
-	*) return ;;
-	esac
-	open=0
+	regions=0 open=0
 	if [ "$all" != 0 ]; then
 		door=$(thrice az rest --method get --url "$(entrance)" --query properties.enabledState --output tsv) || fail "cannot see where callers are let in"
 		[ "$door" = Enabled ] || open=1
+		regions="$open $((1 - open))"
 	fi
-	[ "$now" != none ] || home=$open
-	case $silent in *$open*) fail "region $open does not say whose workers run" ;; esac
+	for home in $regions; do
+		found='' silent=''
+		for colour in blue green; do
+			if ! state=$(runs work $colour "$home"); then
+				silent=1
+			elif [ "$state" = Running ]; then
+				found="$found$colour"
+			fi
+		done
+		now=$found
+		if [ "$found$silent" != blue ] && [ "$found$silent" != green ]; then
+			for colour in blue green; do
+				[ "$(remembered $colour)" != new ] || now=${now#"$colour"} now=${now%"$colour"}
+			done
+		fi
+		case $now in
+		blue | green) return ;;
+		bluegreen) fail "workers of both colours run in region $home: stop those that do not serve (az functionapp stop)" ;;
+		esac
+		[ -z "$found$silent" ] || [ "$home" != "$open" ] || fail "region $home does not say whose workers run"
+	done
+	now=none home=$open
 }
 
 # runs ROLE COLOUR REGION: Running or Stopped. The CLI answers for a Flex app as Azure's management does: what others have on
@@ -188,13 +194,13 @@ entrance() {
 		"$(known group names.value.group)" "$(known frontdoor names.value.frontdoor)" "$(known "gateway of region 0" "names.value.regions[0].gateway")"
 }
 
-# backends puts where a region's pool is into $id, and pooled says which colours get requests in the one that serves.
+# backends puts where a region's pool is into $id, and pooled says which colours get requests there.
 backends() {
 	gateway=$(known "gateway of region $1" "names.value.regions[$1].gateway")
 	id="/subscriptions/$subscription/resourceGroups/$(group "$1")/providers/Microsoft.ApiManagement/service/$gateway/backends"
 }
 pooled() {
-	backends "$home"
+	backends "$1"
 	members=$(ask "who gets requests" az rest --method get --url "$id/api?api-version=2024-05-01" --query "properties.pool.services[].id") || return 1
 	for member in $members; do printf ' %s' "${member##*/api-}"; done
 }
@@ -244,10 +250,10 @@ publish() {
 	[ -n "$site" ] || fail "$2 has no deployment site"
 	answer=$(mktemp)
 	token=$(az account get-access-token --query accessToken --output tsv) || fail "cannot sign in to $2"
-	# A role that was given a minute ago may not hold yet: 400 and 403 pass.
+	# A role that was given a minute ago may not hold yet: 400 and 403 pass, and so may no answer. What stands still is told at once.
 	for try in 1 2 3 4 5 6; do
 		code=$(kudu -X POST -H 'Content-Type: application/zip' --data-binary "@$3" "https://$site/api/publish?RemoteBuild=false&Deployer=polis")
-		[ "$code" = 202 ] && break
+		case $code:${4:-} in 202:* | 409:still) break ;; esac
 		[ "$try" = 6 ] || sleep 20
 	done
 	case $code:${4:-} in
@@ -275,5 +281,5 @@ publish() {
 # kudu asks an app's deployment site: the status goes out, the answer into $answer. The token comes by
 # standard input, where no list of processes shows it.
 kudu() {
-	printf 'Authorization: Bearer %s' "$token" | curl -sS -o "$answer" -w '%{http_code}' --connect-timeout 10 --max-time 300 --tlsv1.2 -H @- "$@" || echo 000
+	printf 'Authorization: Bearer %s' "$token" | curl -sS -o "$answer" -w '%{http_code}' --connect-timeout 10 --max-time 300 --tlsv1.2 -H @- "$@" || : # it says 000 by itself
 }

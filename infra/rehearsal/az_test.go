@@ -279,6 +279,11 @@ func (w *world) do(c command) (any, error) {
 		}
 		a.Running = c.name == "functionapp start"
 		w.did(strings.TrimPrefix(c.name, "functionapp ") + " " + a.title())
+		if a.Running && w.Ending > 0 {
+			if w.Ending--; w.Ending == 0 {
+				return nil, w.signal(w.Signal)
+			}
+		}
 		return nil, nil
 	case "functionapp scale config always-ready set":
 		a, err := w.app(name, group)
@@ -324,10 +329,18 @@ func (w *world) do(c command) (any, error) {
 		w.did("documents " + c.one("--failover-policies"))
 		return object{}, nil
 	case "cosmosdb offline-region":
+		if w.Writing > 0 {
+			return nil, refuse("(PreconditionFailed) There is already an operation in progress")
+		}
 		w.Written = 1 - slices.Index(location, c.one("--region"))
 		w.did("documents without " + c.one("--region"))
 		return object{}, nil
 	case "cosmosdb show":
+		if w.Writing > 0 {
+			if w.Writing--; w.Writing == 0 {
+				w.Written = 1 - w.Written
+			}
+		}
 		return object{"provisioningState": "Succeeded", "writeLocations": []object{{"locationName": []string{"West Europe", "North Europe"}[w.Written]}}, "identity": object{"userAssignedIdentities": object{"id-keys": object{}}}}, nil
 	case "cosmosdb restore":
 		if c.one("--disable-local-auth") != "true" || c.one("--public-network-access") != "DISABLED" {
@@ -585,6 +598,10 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 		return object{"properties": object{"tags": w.Tags}}, nil
 	case originURL.MatchString(url):
 		gateway := originURL.FindStringSubmatch(url)[1]
+		if w.Blind > 0 {
+			w.Blind--
+			return nil, refuse("(TooManyRequests)")
+		}
 		if method == "patch" {
 			w.Closed[gateway] = properties["enabledState"] == "Disabled"
 			w.did(fmt.Sprintf("origin %s %v", gateway, properties["enabledState"]))
@@ -617,10 +634,14 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 	case method == "get" && accountURL.MatchString(url):
 		// It has not begun, it is under way, it is done: what is not under way says nothing of it. Of a lost region
 		// nothing is said as long as the account is there.
-		silent := w.silent(w.Blobs)
+		silent := w.silent(w.Blobs) && w.Broken != "known"
+		w.Looked++
 		account := object{"primaryLocation": location[w.Blobs], "failoverInProgress": nil}
 		if w.Left > 0 {
-			if w.Left--; w.Left < 3 && w.Left > 0 {
+			if w.Broken != "hanging" {
+				w.Left--
+			}
+			if w.Left != 3 && w.Left > 0 {
 				account["failoverInProgress"] = true
 			}
 			if w.Left == 0 && w.Broken != "blobs" {
@@ -659,7 +680,7 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 		w.did("triggers " + a.title())
 		return nil, nil
 	case method == "get" && spaceURL.MatchString(url):
-		state, silent := "Succeeded", w.silent(w.Sent)
+		state, silent := map[bool]string{true: "Failed", false: "Succeeded"}[w.Broken == "failed" && w.Sent == 0], w.silent(w.Sent)
 		if w.Moving > 0 {
 			if w.Moving--; w.Moving == 0 {
 				w.Sent = 1 - w.Sent

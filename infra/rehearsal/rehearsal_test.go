@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -305,15 +306,17 @@ func TestSilentRegion(t *testing.T) {
 		broken       string
 		left, moving int // what was begun before
 		did          []string
+		says         int // of how many steps the end is not known
 	}{
-		"nothing is ever said": {"silent", 0, 0, []string{"messages northeurope, force true", "blobs Unplanned"}},
-		"nothing is accepted":  {"refused", 0, 0, nil},
-		"both are under way":   {"", 3, 2, []string{"messages northeurope, force true"}},
+		"nothing is ever said":     {"silent", 0, 0, []string{"messages northeurope, force true", "blobs Unplanned"}, 2},
+		"nothing is accepted":      {"refused", 0, 0, nil, 4},
+		"all is under way":         {"", 3, 2, []string{"messages northeurope, force true"}, 1},
+		"and it is known of blobs": {"known", 3, 2, []string{"messages northeurope, force true"}, 0},
 	} {
 		s := newStage(t, "prod", true)
-		s.Lost, s.Broken, s.Left, s.Moving = 0, c.broken, c.left, c.moving
+		s.Lost, s.Broken, s.Left, s.Moving, s.Writing = 0, c.broken, c.left, c.moving, c.left
 		out, err := s.run("scripts/drill failover prod --real", "POLIS_ACTIVE=blue")
-		if err != nil || !strings.HasSuffix(s.serves(), "work-blue neu, clock-blue neu") || !strings.Contains(out, "see to it. All else goes on") {
+		if err != nil || !strings.HasSuffix(s.serves(), "work-blue neu, clock-blue neu") || strings.Count(out, "see to it. All else goes on") != c.says {
 			t.Errorf("%s: %v %s: %s run", name, err, out, s.serves())
 		}
 		var did []string
@@ -326,21 +329,36 @@ func TestSilentRegion(t *testing.T) {
 			t.Errorf("%s: %q", name, s.Did)
 		}
 		// Ten minutes for messages, three hours for blobs, when workers run.
-		if started := strings.Index(out, "drill: workers in northeurope"); c.broken == "silent" && (s.Silent > 1+20+1+360 || strings.Count(out[:started], "see to it") != 1) {
+		if started := strings.Index(out, "drill: workers in northeurope"); c.broken == "silent" && (s.Silent < 360 || s.Silent > 1+20+1+360 || strings.Count(out[:started], "see to it") != 1) {
 			t.Errorf("%s: %d questions without an answer: %s", name, s.Silent, out)
 		}
+	}
+}
+
+// TestHanging: a step of a drill waits three hours at most, however often it asks for different things in them.
+func TestHanging(t *testing.T) {
+	long(t)
+	s := newStage(t, "prod", true)
+	s.Broken = "hanging"
+	if out, err := s.run("scripts/drill failover prod"); err == nil || !strings.Contains(out, "blobs: northeurope first failed") || s.Looked < 360 || s.Looked > 365 {
+		t.Errorf("%v %s: %d questions", err, out, s.Looked)
 	}
 }
 
 // TestAtRest: the regions do not begin to change places while Azure is at what they change with.
 func TestAtRest(t *testing.T) {
 	long(t)
+	s := newStage(t, "prod", true)
+	s.Broken = "failed"
+	if out, err := s.run("scripts/drill failover prod"); err != nil {
+		t.Errorf("a namespace whose last change failed is at rest: %v %s", err, out)
+	}
 	for _, at := range []string{"messages", "blobs"} {
 		s := newStage(t, "prod", true)
 		if at == "messages" {
 			s.Moving = 9
 		} else {
-			s.Left = 3
+			s.Left = 12
 		}
 		begun := filepath.Join(s.dir, "begun")
 		out, err := s.run("scripts/drill failover prod", "POLIS_BEGUN="+begun)
@@ -583,6 +601,8 @@ func TestKilled(t *testing.T) {
 		t.Fatalf("%v %s: the weekly copies' trigger: %q", err, out, s.Trigger)
 	}
 	s.did("== killed")
+	s.Tags["polis-prod-green"] = "left" // and half of the way back from it had been made before
+	s.Pools[s.Gateways[1]] = []share{{"green", 10}, {"blue", 90}}
 	for range 2 {
 		if out, err := s.run("scripts/deploy prod --broken-off"); err != nil || s.Trigger != "Started" {
 			t.Fatalf("%v %s: the weekly copies' trigger: %q", err, out, s.Trigger)
@@ -608,8 +628,11 @@ func TestSettled(t *testing.T) {
 	}{
 		"on trial":              {"new", []share{{"green", 10}, {"blue", 90}}, []string{"work-blue", "clock-blue"}, blue},
 		"between the workers":   {"new", []share{{"green", 100}}, nil, blue},
-		"before the clock":      {"new", []share{{"green", 100}}, []string{"work-green"}, green},
+		"before the clock":      {"new", []share{{"green", 100}}, []string{"work-green"}, blue},
+		"before it is noted":    {"new", []share{{"green", 100}}, []string{"work-green", "clock-green"}, blue},
 		"half way back":         {"left", []share{{"green", 100}}, []string{"work-blue"}, blue},
+		"further back":          {"left", []share{{"blue", 100}}, []string{"work-green"}, blue},
+		"given up long ago":     {"left", []share{{"blue", 100}}, []string{"work-blue", "clock-blue"}, blue},
 		"nothing to be settled": {"served", []share{{"green", 100}}, []string{"work-green", "clock-green"}, green},
 	} {
 		s := newStage(t, "staging", true)
@@ -623,7 +646,7 @@ func TestSettled(t *testing.T) {
 		if got := s.Pools[s.Gateways[0]]; err != nil || s.serves() != c.serves || !slices.Equal(got, want) {
 			t.Errorf("%s: %v %s: %s run, requests go to %v", name, err, out, s.serves(), got)
 		}
-		if c.green == "served" && len(s.Did) > 0 {
+		if strings.HasPrefix(name, "nothing") != (c.green == "served") || (c.green == "served" || strings.HasPrefix(name, "given up")) && len(s.Did) > 0 {
 			t.Errorf("%s: %q", name, s.Did)
 		}
 	}
@@ -652,7 +675,7 @@ func TestWhereCallersAre(t *testing.T) {
 		"nobody knows who serves in the second": {true, 1, nil, "scripts/switch prod --to blue", "", "region 1 does not say whose workers run"},
 	} {
 		s := newStage(t, "prod", true)
-		s.Tags["polis-prod-green"], s.Lost = "new", c.lost
+		s.Tags["polis-prod-green"], s.Lost, s.Blind = "new", c.lost, 2
 		for r, g := range s.Gateways {
 			s.Pools[g], s.Closed[g] = []share{{"green", 100}}, c.away && r == 0
 		}
@@ -664,6 +687,56 @@ func TestWhereCallersAre(t *testing.T) {
 		if got := s.Pools[s.Gateways[at]][0]; (err != nil) != (c.says != "") || !strings.Contains(out, c.says) || s.serves() != c.serves || (got == share{"blue", 100}) != (c.says == "") {
 			t.Errorf("%s: %v %s: %s run, requests go to %v", name, err, out, s.serves(), got)
 		}
+	}
+}
+
+// TestWoken: what is started for its package does not serve, whatever ends the script meanwhile, and stands still again.
+func TestWoken(t *testing.T) {
+	long(t)
+	for _, c := range []struct {
+		serves string
+		signal syscall.Signal
+		at     int // which start
+		broken string
+	}{
+		{blue, syscall.SIGKILL, 1, "standing"}, {blue, syscall.SIGKILL, 2, "standing"}, {blue, syscall.SIGKILL, 3, "standing"}, {blue, syscall.SIGKILL, 4, "standing"},
+		{green, syscall.SIGKILL, 1, "standing"}, {green, syscall.SIGKILL, 3, "standing"},
+		{blue, syscall.SIGTERM, 1, "standing"}, {green, syscall.SIGTERM, 3, "standing"},
+		{green, 0, 0, "stuck"},
+	} {
+		s := newStage(t, "prod", true)
+		if c.serves == green {
+			if out, err := s.run("scripts/deploy prod --app-only --built"); err != nil {
+				t.Fatalf("%v %s", err, out)
+			}
+		}
+		colour := strings.TrimPrefix(strings.Fields(c.serves)[0], "work-")
+		s.Broken, s.Ending, s.Signal = c.broken, c.at, c.signal
+		out, err := s.run("scripts/deploy prod --app-only --built")
+		if still := s.serves() == c.serves; err == nil || still == (c.signal == syscall.SIGKILL) {
+			t.Errorf("%v: %v %s: %s run", c, err, out, s.serves())
+		}
+		if out, err := s.run("scripts/switch prod"); err != nil || !strings.HasSuffix(out, colour+"\n") {
+			t.Errorf("%v: %v: %s serves", c, err, out)
+		}
+		if out, err := s.run("scripts/deploy prod --broken-off"); err != nil || s.serves() != c.serves || s.Tags["polis-prod-"+colour] != "served" {
+			t.Errorf("%v: %v %s: %s run, %v", c, err, out, s.serves(), s.Tags)
+		}
+		for _, g := range s.Gateways {
+			if !slices.Equal(s.Pools[g], []share{{colour, 100}}) {
+				t.Errorf("%v: requests of %s go to %v", c, g, s.Pools[g])
+			}
+		}
+	}
+}
+
+// TestDoorNotSeen: in which region callers are is not guessed.
+func TestDoorNotSeen(t *testing.T) {
+	long(t)
+	s := newStage(t, "prod", true)
+	s.Blind = 3
+	if out, err := s.run("scripts/switch prod --to green"); err == nil || !strings.Contains(out, "cannot see where callers are let in") || len(s.Did) > 0 {
+		t.Errorf("%v %s: %q", err, out, s.Did)
 	}
 }
 

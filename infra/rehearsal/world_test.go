@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 type object = map[string]any
@@ -47,7 +48,8 @@ type world struct {
 	// triggers. standing: what stands still is given no package, or loses it. estate: Azure takes no deployment; built: the one that it took fails; rule: as long as it has Sentinel's rules; busy: likewise, and once when green serves; ended: the script is ended
 	// meanwhile, by two signals, as pipelines do; killed: it is killed. copy: a run of Data Factory breaks off. blobs: their failover fails. way-in: it cannot be deleted.
 	// metrics: they never come; few: only the edge's own do. way-back: a document of a copy does not come back.
-	// silent: of what was in the lost region nothing is ever said again; refused: none of it can be told to fail over.
+	// hanging: their failover comes to no end; known: of blobs in a lost region it is known what becomes of them; failed: the namespace's last change failed.
+	// stuck: a package is taken, and then not there. silent: of what was in the lost region nothing is ever said again; refused: none of it can be told to fail over.
 	// unseen: Azure does not say where the API is that served before; tired: that one is not ready when asked by itself.
 	Broken  string
 	Tries   int      // of deployments from now on that fail half way
@@ -65,6 +67,11 @@ type world struct {
 	Left    int      // questions until what takes long is done
 	Asked   int      // requests at the edge
 	Silent  int      // questions that were not answered
+	Looked  int      // questions after blobs
+	Blind   int      // times that the door cannot be read
+	Writing int      // questions until documents are written in the other region
+	Ending  int      // starts of apps until the script is ended, by Signal
+	Signal  syscall.Signal
 	Polls   int      // questions to deployment sites
 	Did     []string // what changed, in its order
 	// Federated is whether a job of GitHub signed in, Assertion how many minutes ago it last did: each change takes some.
@@ -336,6 +343,9 @@ func curl(w *world, args []string, in io.Reader, out io.Writer) error {
 		if strings.Contains(host, ".scm.") && !slices.Contains(args, "--connect-timeout") {
 			w.did("minutes are waited for " + host)
 		}
+		if _, err := fmt.Fprint(out, strings.ReplaceAll(format, "%{http_code}", "000")); err != nil {
+			return err
+		}
 		return refuse("curl: (6) Could not resolve host: %s", host)
 	}
 	if file == "" {
@@ -447,7 +457,9 @@ func (w *world) site(name, path string, signed bool) (int, string) {
 			switch {
 			case w.Polls < 3:
 				return 202, `{"id":"x","status":1,"status_text":"","complete":false}`
-			case w.Broken == "package" || standing:
+			case w.Broken == "stuck" && a.Role == "work" && a.Running:
+				status = 5
+			case w.Broken == "package" || standing || w.Broken == "stuck" && !a.Running:
 				status = 3
 			case !a.Running:
 				status = 6 // there, but nobody can tell of its triggers
