@@ -763,7 +763,15 @@ module endpoints 'modules/endpoints.bicep' = [
   }
 ]
 
-// Twenty minutes before the first schedule, and after the last chunk of the largest run (docs/estate-cost.md).
+// The night's runs as this environment has them, in minutes of the day: workers are ready twenty minutes before the first
+// and until the last chunk of the largest (docs/estate-cost.md). Schedules of other days than each are none of the night's.
+var clocks = map(
+  filter(estate.settings, s => endsWith(s.name, '_SCHEDULE')),
+  s => split(settings[?s.name] ?? s.value, ' ')
+)
+var nights = map(filter(clocks, c => c[3] == '*'), c => int(c[2]) * 60 + int(c[1]))
+var night = { from: (min(nights) + 1420) % 1440, to: (max(nights) + 100) % 1440 }
+
 module prescale 'modules/prescale.bicep' = [
   for c in colours: if (sizes.nightly > 0) {
     name: 'prescale-${c}'
@@ -780,7 +788,10 @@ module prescale 'modules/prescale.bicep' = [
         'Microsoft.Authorization/roleDefinitions',
         guid(subscription().id, base, 'app-scaler')
       ) // made by the bootstrap
-      hours: { from: { hour: 1, minute: 40 }, to: { hour: 4, minute: 0 } }
+      hours: {
+        from: { hour: night.from / 60, minute: night.from % 60 }
+        to: { hour: night.to / 60, minute: night.to % 60 }
+      }
       instances: { nightly: sizes.nightly, else: sizes.ready.work }
       running: c == active
     }

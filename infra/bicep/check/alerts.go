@@ -122,7 +122,7 @@ func alerts(e *Estate, p Project) []Finding {
 		}
 	}
 	for _, a := range e.Of("Microsoft.Insights/metricAlerts") {
-		out = append(out, reaches(a, a.Text("properties.actions.0.actionGroupId"))...)
+		out = append(out, reaches(e, a, a.Text("properties.actions.0.actionGroupId"))...)
 		if a.Is("properties.criteria.odata.type", "") || a.Text("properties.criteria.webTestId") != "" {
 			if _, ok := e.At(a.Text("properties.criteria.webTestId")); !ok {
 				out = append(out, Finding{Resource: a.ID, Says: "looks at a probe that is not there"})
@@ -161,9 +161,12 @@ func alerts(e *Estate, p Project) []Finding {
 			}
 		}
 	}
+	for _, a := range e.Of("Microsoft.Insights/activityLogAlerts") {
+		out = append(out, reaches(e, a, a.Text("properties.actions.actionGroups.0.actionGroupId"))...)
+	}
 	watched := "" // what alerts ask the log
 	for _, a := range e.Of("Microsoft.Insights/scheduledQueryRules") {
-		out = append(out, reaches(a, a.Text("properties.actions.actionGroups.0"))...)
+		out = append(out, reaches(e, a, a.Text("properties.actions.actionGroups.0"))...)
 		watched += a.Text("properties.criteria.allOf.0.query")
 	}
 	for _, f := range functions {
@@ -179,6 +182,12 @@ func alerts(e *Estate, p Project) []Finding {
 			}
 		}
 	}
+	var pages []string
+	for _, w := range e.Of("Microsoft.Insights/workbooks") {
+		name, _, _ := strings.Cut(strings.TrimPrefix(w.Text("properties.displayName"), "Polis: "), ",")
+		pages = append(pages, name)
+	}
+	out = append(out, same("the workbooks", pages, slices.Clone(p.Pages))...)
 	for _, w := range e.Of("Microsoft.Insights/workbooks") {
 		out = append(out, charts(e, w, signals)...)
 	}
@@ -294,9 +303,14 @@ func probes(e *Estate, in []string) []Finding {
 }
 
 // reaches reports an alert that calls the wrong people for its severity, or nobody.
-func reaches(a Resource, group string) []Finding {
+func reaches(e *Estate, a Resource, group string) []Finding {
 	severity, ok := a.Get("properties.severity").(float64)
-	if !ok || severity < 0 || severity > 3 || !strings.Contains(group, fmt.Sprintf("/ag-sev%.0f-", severity)) {
+	if a.Type == "Microsoft.Insights/activityLogAlerts" {
+		severity, ok = 1, true // such an alert has none of its own
+	}
+	people, there := e.At(group)
+	called := there && people.Is("properties.enabled", true) && len(people.List("properties.emailReceivers")) > 0
+	if !ok || severity < 0 || severity > 3 || !called || !strings.Contains(group, fmt.Sprintf("/ag-sev%.0f-", severity)) {
 		return []Finding{{Resource: a.ID, Says: "reaches nobody, or not those of its severity"}}
 	}
 	return nil

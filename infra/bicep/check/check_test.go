@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -57,7 +58,7 @@ type breakage struct {
 	Rule        string          `json:"rule"`
 	Environment string          `json:"environment"`
 	Type        string          `json:"type"`  // of the resource that is broken; the first whose id holds Named
-	Named       string          `json:"named"` // part of its id
+	Named       string          `json:"named"` // part of its id, or its end: "/api$"
 	Path        string          `json:"path"`  // what is changed; "" removes the resource
 	Value       json.RawMessage `json:"value"` // what it becomes; absent removes it
 	Says        string          `json:"says"`  // part of what the rule must say
@@ -103,53 +104,102 @@ func TestBroken(t *testing.T) {
 	}
 }
 
-// TestEveryProperty breaks each value that the rules ask for, in an environment that has it: a
-// value that no environment has is asked of nothing, and one whose breakage nobody sees is not asked.
-func TestEveryProperty(t *testing.T) {
-	for _, group := range propertyRules {
-		for _, want := range group.all {
-			t.Run(group.id+"/"+want.kind+"/"+want.path, func(t *testing.T) {
-				one := propertyRule{group.id, group.says, []property{want}}
-				for _, environment := range []string{"options", "dev"} { // the one has all there is, the other is public
-					e, err := parse(snapshot(t, environment), environment)
-					if err != nil {
-						t.Fatal(err)
+// TestEveryValue breaks each value that the table asks for, in an environment that has it: a value that
+// no environment has is asked of nothing, and one whose breakage nobody sees is not asked. And it takes
+// away all resources of each row.
+func TestEveryValue(t *testing.T) {
+	p, err := Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, group := range p.Values {
+		for _, row := range group.Rows {
+			for path, wanted := range row.Wants {
+				t.Run(group.Rule+"/"+row.Type+row.Named+"/"+path, func(t *testing.T) {
+					one := row
+					one.Wants = map[string]any{path: wanted}
+					e := holding(t, row)
+					for _, r := range e.Of(row.Type) {
+						if strings.Contains(r.ID, row.Named) {
+							damage(r.raw, strings.Split(path, "."), wanted)
+						}
 					}
-					for _, r := range e.Of(want.kind) {
-						damage(r.raw, strings.Split(want.path, "."), want.want)
+					if len(one.check(e)) == 0 {
+						t.Error("breaks it and nobody sees it")
 					}
-					if len(properties(e, one)) > 0 {
-						return
+				})
+			}
+			for _, part := range row.With {
+				e := holding(t, row)
+				for id := range e.byID {
+					if strings.HasSuffix(id, strings.ToLower(part)) {
+						delete(e.byID, id)
 					}
 				}
-				t.Error("breaks it and nobody sees it")
-			})
+				if len(row.check(e)) == 0 {
+					t.Errorf("%s: takes away %s of %s and nobody sees it", group.Rule, part, row.Type)
+				}
+			}
+			e := holding(t, row)
+			e.Resources = slices.DeleteFunc(e.Resources, func(r Resource) bool { return r.Type == row.Type })
+			if seen := len(row.check(e)) > 0; seen == row.Optional {
+				t.Errorf("%s: takes away all of %s and finds: %v", group.Rule, row.Type, seen)
+			}
 		}
 	}
 }
 
-// damage makes a value deep in JSON another one; where there must be none it makes one, and where
-// there must be any it takes it away.
-func damage(in any, path []string, want any) any {
-	if len(path) == 0 {
-		if want == something {
-			return nil
+// holding is an estate that a row holds for and has something to hold: with all there is, where that will do.
+func holding(t *testing.T, row Row) *Estate {
+	t.Helper()
+	for _, environment := range []string{"options", "prod", "dev"} {
+		if !row.holds(environment) {
+			continue
 		}
-		return "broken"
+		e, err := parse(snapshot(t, environment), environment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(e.Of(row.Type)) > 0 {
+			return e
+		}
 	}
+	t.Fatalf("no estate has %s", row.Type)
+	return nil
+}
+
+// damage makes a value deep in JSON another one, each that a path means; where there must be none it makes one.
+func damage(in any, path []string, wanted any) any {
+	if len(path) == 0 {
+		s, said := in.(string)
+		switch _, several := wanted.(parts); {
+		case !said || s == "" || wanted == nil:
+			return "~"
+		case several:
+			return s[:len(s)/8]
+		}
+		return ""
+	}
+	key, is, selects := strings.Cut(path[0], "=")
 	switch v := in.(type) {
 	case map[string]any:
-		v[path[0]] = damage(v[path[0]], path[1:], want)
-		return v
+		if path[0] != "*" {
+			v[path[0]] = damage(v[path[0]], path[1:], wanted)
+			return v
+		}
+		for k := range v {
+			v[k] = damage(v[k], path[1:], wanted)
+		}
 	case []any:
-		i := int(path[0][0] - '0')
-		if i == len(v) && want == nil {
-			return append(v, "broken")
+		if path[0] == strconv.Itoa(len(v)) && wanted == nil {
+			return append(v, "~")
 		}
-		if i < len(v) {
-			v[i] = damage(v[i], path[1:], want)
+		for i := range v {
+			one, _ := v[i].(map[string]any)
+			if path[0] == "*" || selects && text(one[key]) == is || path[0] == strconv.Itoa(i) {
+				v[i] = damage(v[i], path[1:], wanted)
+			}
 		}
-		return v
 	}
 	return in
 }
@@ -203,7 +253,7 @@ func broken(t *testing.T, b breakage) *Estate {
 		at := -1
 		for i, r := range list {
 			m := r.(map[string]any)
-			if m["type"] == b.Type && strings.Contains(m["id"].(string), b.Named) {
+			if id := m["id"].(string); m["type"] == b.Type && (strings.Contains(id, b.Named) || strings.HasSuffix(id+"$", b.Named)) {
 				at = i
 				break
 			}

@@ -68,11 +68,11 @@ func copies(e *Estate, needs *estate.Estate) []Finding {
 			out = append(out, Finding{Resource: pipeline.ID, Says: activity.Text("name") + " writes where another run may have"})
 		}
 	}
-	return append(out, whole(pipeline)...)
+	return append(out, wholeAtLast(pipeline)...)
 }
 
-// whole holds the last activity of a run to wait for all others.
-func whole(pipeline Resource) []Finding {
+// wholeAtLast holds the last activity of a run to wait for all others.
+func wholeAtLast(pipeline Resource) []Finding {
 	list := pipeline.List("properties.activities")
 	var others []string
 	for i, a := range list {
@@ -116,6 +116,13 @@ func compares(pipeline Resource, name, many string) bool {
 func unchangeable(e *Estate) []Finding {
 	var out []Finding
 	locked := Promises[e.Environment].Locked
+	where := map[string]string{}
+	for _, a := range e.Of("Microsoft.Storage/storageAccounts") {
+		where[a.Name[:min(6, len(a.Name))]] = a.Location
+	}
+	if where["stback"] == where["stdata"] {
+		out = append(out, Finding{Resource: "the copies", Says: "lie in the region that they are of"})
+	}
 	for _, a := range e.Of("Microsoft.Storage/storageAccounts") {
 		state := map[bool]string{true: "Locked", false: "Unlocked"}[locked]
 		if is := a.Text("properties.immutableStorageWithVersioning.immutabilityPolicy.state"); is != "" && is != state {

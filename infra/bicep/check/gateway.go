@@ -15,6 +15,7 @@ type API struct {
 	Operations []string // ids, as API Management names them
 	Open       []string // those without security
 	Roles      []string // app roles that the code knows
+	Spec       string   // openapi.yaml
 }
 
 var (
@@ -35,7 +36,8 @@ func readAPI(root string) (API, error) {
 	if err != nil {
 		return a, fmt.Errorf("reading the specification: %w", err)
 	}
-	for _, line := range strings.Split(string(spec), "\n") {
+	a.Spec = string(spec)
+	for _, line := range strings.Split(a.Spec, "\n") {
 		if m := operationID.FindStringSubmatch(line); m != nil {
 			a.Operations = append(a.Operations, strings.ToLower(m[1]))
 		}
@@ -106,8 +108,12 @@ func gateway(e *Estate, api API) []Finding {
 			out = append(out, Finding{Resource: p.ID, Says: "lets in who has no subscription, and so no product"})
 		}
 		// A key that the whole API wants is wanted of probes too, before any policy is looked at.
-		if a, ok := e.At(strings.TrimSuffix(p.ID, "/policies/policy")); !ok || !a.Is("properties.subscriptionRequired", false) {
+		a, ok := e.At(strings.TrimSuffix(p.ID, "/policies/policy"))
+		if !ok || !a.Is("properties.subscriptionRequired", false) {
 			out = append(out, Finding{Resource: p.ID, Says: "asks a key of probes, which have none"})
+		}
+		if a.Text("properties.value") != api.Spec {
+			out = append(out, Finding{Resource: p.ID, Says: "serves something else than openapi.yaml"})
 		}
 	}
 	if found == 0 || found != len(services) {

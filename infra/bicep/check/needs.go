@@ -102,9 +102,25 @@ func bus(e *Estate, needs *estate.Estate) []Finding {
 		standing = append(standing, strings.Join(parts[max(0, len(parts)-2):], "/"))
 	}
 	out = append(out, same("subscriptions", standing, subscriptions)...)
-	for _, q := range e.Of(namespaces + "/queues") {
+	subscribed := e.Of(namespaces + "/topics/subscriptions")
+	for _, q := range append(e.Of(namespaces+"/queues"), subscribed...) {
 		if !q.Is("properties.lockDuration", needs.Bus.Lock) || !q.Is("properties.maxDeliveryCount", needs.Bus.MaxDeliveries) {
 			out = append(out, Finding{Resource: q.ID, Says: "locks or delivers otherwise than the estate says"})
+		}
+		// What was not worked in time is looked at; what stood for who comes late, and nobody wanted, ends.
+		standing := slices.Contains(subscriptions, strings.Join(strings.Split(q.Name, "/")[1:], "/"))
+		if !q.Is("properties.deadLetteringOnMessageExpiration", !standing) {
+			out = append(out, Finding{Resource: q.ID, Says: "loses what was not worked in time, or keeps what nobody wanted"})
+		}
+	}
+	for _, q := range append(append(e.Of(namespaces+"/queues"), e.Of(namespaces+"/topics")...), subscribed...) {
+		if !q.Is("properties.defaultMessageTimeToLive", needs.Bus.TimeToLive) {
+			out = append(out, Finding{Resource: q.ID, Says: "keeps messages otherwise than the estate says"})
+		}
+		for _, other := range []string{"requiresSession", "enablePartitioning", "supportOrdering", "autoDeleteOnIdle", "forwardTo", "status", "maxSizeInMegabytes"} {
+			if v := q.Get("properties." + other); v != nil && v != false {
+				out = append(out, Finding{Resource: q.ID, Says: "has what no function expects: " + other})
+			}
 		}
 	}
 	for _, r := range append(e.Of(namespaces+"/queues"), e.Of(namespaces+"/topics")...) {
@@ -181,6 +197,7 @@ func blobs(e *Estate, needs *estate.Estate) []Finding {
 	}
 	out := same("containers of blobs", got, want)
 	for _, p := range e.Of("Microsoft.Storage/storageAccounts/managementPolicies") {
+		out = append(out, lifecycle(p, account(p.Name))...)
 		if account(p.Name) != "stdata" {
 			continue
 		}
@@ -210,23 +227,21 @@ func blobs(e *Estate, needs *estate.Estate) []Finding {
 	return out
 }
 
-func settings(e *Estate, needs *estate.Estate) []Finding {
+// lifecycle holds what deletes blobs by itself to delete no copy before its time, and of other accounts than that of data
+// nothing but old versions.
+func lifecycle(p Resource, account string) []Finding {
 	var out []Finding
-	for _, s := range e.Of("Microsoft.Web/sites") {
-		role := strings.Split(s.Name, "-")[4]
-		var got, want []string
-		for i := range s.List("properties.siteConfig.appSettings") {
-			got = append(got, s.Text(fmt.Sprintf("properties.siteConfig.appSettings.%d.name", i)))
-			if s.Get(fmt.Sprintf("properties.siteConfig.appSettings.%d.value", i)) == nil {
-				out = append(out, Finding{Resource: s.ID, Says: got[len(got)-1] + " has no value"})
-			}
+	for i := range p.List("properties.policy.rules") {
+		at := fmt.Sprintf("properties.policy.rules.%d.definition.", i)
+		del, _ := p.Get(at + "actions.baseBlob.delete").(map[string]any)
+		if del == nil {
+			continue
 		}
-		for _, n := range needs.Settings {
-			if n.App == "" || n.App == role {
-				want = append(want, n.Name)
-			}
+		days, _ := del["daysAfterModificationGreaterThan"].(float64)
+		prefixes := p.List(at + "filters.prefixMatch")
+		if len(del) != 1 || len(prefixes) != 1 || account != "stdata" && (account != "stbackup" || days < keptDays) {
+			out = append(out, Finding{Resource: p.ID, Says: "deletes what is to be kept: " + p.Text(fmt.Sprintf("properties.policy.rules.%d.name", i))})
 		}
-		out = append(out, same(s.ID, got, want)...)
 	}
 	return out
 }

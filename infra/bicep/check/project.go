@@ -25,6 +25,18 @@ func Open(root string) (Project, error) {
 	if p.Functions, err = Functions(filepath.Join(root, "functions")); err != nil {
 		return p, err
 	}
+	if p.Values, err = readValues(); err != nil {
+		return p, err
+	}
+	if p.Alerts, err = readWatches(root, "alerts.json"); err != nil {
+		return p, err
+	}
+	if p.Sentinel, err = readWatches(root, "sentinel.json"); err != nil {
+		return p, err
+	}
+	if p.Concurrency, err = readConcurrency(root); err != nil {
+		return p, err
+	}
 	roles, err := os.ReadFile(filepath.Join(root, "docs", "roles.md"))
 	if err != nil {
 		return p, fmt.Errorf("reading the list of roles: %w", err)
@@ -33,12 +45,11 @@ func Open(root string) (Project, error) {
 	if p.API, err = readAPI(root); err != nil {
 		return p, err
 	}
-	pages, err := filepath.Glob(filepath.Join(root, "docs", "playbooks", "*.md"))
-	if err != nil {
-		return p, fmt.Errorf("finding the playbooks: %w", err)
+	if p.Playbooks, err = names(filepath.Join(root, "docs", "playbooks", "*.md")); err != nil {
+		return p, err
 	}
-	for _, page := range pages {
-		p.Playbooks = append(p.Playbooks, strings.TrimSuffix(filepath.Base(page), ".md"))
+	if p.Pages, err = names(filepath.Join(root, "infra", "bicep", "workbooks", "*.json")); err != nil {
+		return p, err
 	}
 	if err := json.Unmarshal(signals, &p.Signals); err != nil {
 		return p, fmt.Errorf("reading the signals: %w", err)
@@ -57,4 +68,17 @@ func Open(root string) (Project, error) {
 	}
 	p.Log = log.String()
 	return p, nil
+}
+
+// names are those of the files of a pattern, without folder and ending.
+func names(pattern string) ([]string, error) {
+	files, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil, fmt.Errorf("finding %s: %w", pattern, err)
+	}
+	var out []string
+	for _, f := range files {
+		out = append(out, strings.TrimSuffix(filepath.Base(f), filepath.Ext(f)))
+	}
+	return out, nil
 }

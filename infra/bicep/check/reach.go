@@ -9,6 +9,12 @@ import (
 	"strings"
 )
 
+// What a diagnostic setting of a type sends; "" is both.
+const (
+	logsOnly    = "logs only"
+	metricsOnly = "metrics only"
+)
+
 // logged says of each type whether it has logs or metrics that a diagnostic setting can
 // send; the reason where it has none, or none of its own. A type that is not here fails,
 // so that a new one is thought about.
@@ -21,21 +27,21 @@ var logged = map[string]string{
 	"Microsoft.Logic/workflows":                                 "",
 	"Microsoft.Network/azureFirewalls":                          "",
 	"Microsoft.Network/expressRouteCircuits":                    "",
-	"Microsoft.Network/networkSecurityGroups":                   "",
+	"Microsoft.Network/networkSecurityGroups":                   logsOnly,
 	"Microsoft.Network/publicIPAddresses":                       "",
 	"Microsoft.Network/virtualNetworkGateways":                  "",
 	"Microsoft.Network/virtualNetworks":                         "",
 	"Microsoft.OperationalInsights/workspaces":                  "",
 	"Microsoft.ServiceBus/namespaces":                           "",
-	"Microsoft.Storage/storageAccounts":                         "",
+	"Microsoft.Storage/storageAccounts":                         metricsOnly,
 	"Microsoft.Storage/storageAccounts/blobServices":            "",
-	"Microsoft.Web/serverfarms":                                 "",
+	"Microsoft.Web/serverfarms":                                 metricsOnly,
 	"Microsoft.Web/sites":                                       "",
 	"Microsoft.DataFactory/factories":                           "",
 	"Microsoft.App/managedEnvironments":                         "",
-	"Microsoft.DevCenter/devcenters":                            "",
+	"Microsoft.DevCenter/devcenters":                            logsOnly,
 	"Microsoft.DevCenter/projects":                              "logs by its dev center",
-	"Microsoft.DevOpsInfrastructure/pools":                      "",
+	"Microsoft.DevOpsInfrastructure/pools":                      logsOnly,
 	"Microsoft.Insights/components":                             "its tables are the workspace's: a setting would write each row twice",
 	"Microsoft.App/jobs":                                        "logs by its environment",
 	"Microsoft.Insights/actionGroups":                           "in the activity log",
@@ -79,11 +85,12 @@ func diagnostics(e *Estate) []Finding {
 	}
 	for at, d := range by {
 		logs := d.List("properties.logs")
-		if len(logs) == 0 || strings.Count(at, "/providers/") == 0 || d.Text("properties.logs.0.categoryGroup") == "allLogs" {
-			continue
-		}
-		if !left[at] {
+		part := len(logs) > 0 && strings.Count(at, "/providers/") > 0 && d.Text("properties.logs.0.categoryGroup") != "allLogs"
+		if part && !left[at] {
 			out = append(out, Finding{Resource: at, Says: "logs in part, and policy would add the rest"})
+		}
+		if left[at] && !part {
+			out = append(out, Finding{Resource: at, Says: "is left out by policy, and nobody has said why"})
 		}
 	}
 	for _, r := range e.Resources {
@@ -96,26 +103,28 @@ func diagnostics(e *Estate) []Finding {
 		}
 		d, ok := by[strings.ToLower(r.ID)]
 		switch {
-		case why != "":
+		case why != "" && why != logsOnly && why != metricsOnly:
 		case !ok:
 			out = append(out, Finding{Resource: r.ID, Says: "has no diagnostic setting"})
 		case d.Text("properties.workspaceId") != workspaces[0].ID:
 			out = append(out, Finding{Resource: r.ID, Says: "logs elsewhere"})
-		case !sends(d):
-			out = append(out, Finding{Resource: r.ID, Says: "has a diagnostic setting that sends nothing"})
+		case why != metricsOnly && !on(d.List("properties.logs")):
+			out = append(out, Finding{Resource: r.ID, Says: "has a diagnostic setting that sends no logs, or not all it names"})
+		case why != logsOnly && !on(d.List("properties.metrics")):
+			out = append(out, Finding{Resource: r.ID, Says: "has a diagnostic setting that sends no metrics"})
 		}
 	}
 	return out
 }
 
-// sends reports whether a diagnostic setting has anything that is on.
-func sends(d Resource) bool {
-	for _, l := range append(d.List("properties.logs"), d.List("properties.metrics")...) {
-		if m, ok := l.(map[string]any); ok && m["enabled"] == true {
-			return true
+// on reports whether there are logs or metrics in a list, and all are switched on.
+func on(list []any) bool {
+	for _, l := range list {
+		if m, ok := l.(map[string]any); !ok || m["enabled"] != true {
+			return false
 		}
 	}
-	return false
+	return len(list) > 0
 }
 
 // doors are types that are reached by private endpoints, and by which sub-resource.
@@ -171,6 +180,9 @@ func endpoints(e *Estate) []Finding {
 	if len(regions) == 0 {
 		out = append(out, Finding{Resource: "the estate", Says: "has no network"})
 	}
+	if zones, links := e.Of("Microsoft.Network/privateDnsZones"), e.Of("Microsoft.Network/privateDnsZones/virtualNetworkLinks"); len(zones) != len(links) {
+		out = append(out, Finding{Resource: "the estate", Says: fmt.Sprintf("has %d zones of names, and %d are looked at", len(zones), len(links))})
+	}
 	has := map[string]bool{} // region, target, sub-resource
 	for _, p := range e.Of("Microsoft.Network/privateEndpoints") {
 		target := strings.ToLower(p.Text("properties.privateLinkServiceConnections.0.properties.privateLinkServiceId"))
@@ -208,148 +220,54 @@ func endpoints(e *Estate) []Finding {
 	return out
 }
 
-// bare are subnets that Azure lets have no security group or route table.
-var bare = map[string]bool{"AzureFirewallSubnet": true, "AzureFirewallManagementSubnet": true, "GatewaySubnet": true}
-
-func network(e *Estate) []Finding {
-	var out []Finding
-	for _, v := range e.Of("Microsoft.Network/virtualNetworks") {
-		names := map[string]bool{}
-		for i, s := range v.List("properties.subnets") {
-			at := fmt.Sprintf("properties.subnets.%d.", i)
-			name := v.Text(at + "name")
-			names[name] = true
-			_ = s
-			if !v.Is(at+"properties.defaultOutboundAccess", false) {
-				out = append(out, Finding{Resource: v.ID, Says: name + " goes out by itself"})
-			}
-			if bare[name] {
-				continue
-			}
-			if _, ok := e.At(v.Text(at + "properties.networkSecurityGroup.id")); !ok {
-				out = append(out, Finding{Resource: v.ID, Says: name + " has no security group"})
-			}
-			if _, ok := e.At(v.Text(at + "properties.routeTable.id")); !ok {
-				out = append(out, Finding{Resource: v.ID, Says: name + " has no route table"})
-			}
-			if name == "snet-data" && !v.Is(at+"properties.privateEndpointNetworkPolicies", "Enabled") {
-				out = append(out, Finding{Resource: v.ID, Says: "security groups do not hold for the endpoints"})
-			}
-		}
-		for _, want := range []string{"snet-frontend", "snet-application", "snet-data", "snet-management", "AzureFirewallSubnet"} {
-			if !names[want] {
-				out = append(out, Finding{Resource: v.ID, Says: "has no " + want})
-			}
-		}
-	}
-	for _, g := range e.Of("Microsoft.Network/networkSecurityGroups") {
-		denies := map[string]bool{}
-		for i := range g.List("properties.securityRules") {
-			at := fmt.Sprintf("properties.securityRules.%d.", i)
-			p := at + "properties."
-			everything := g.Is(p+"sourceAddressPrefix", "*") && g.Is(p+"destinationAddressPrefix", "*") && g.Is(p+"destinationPortRange", "*") && g.Is(p+"protocol", "*")
-			if g.Is(p+"access", "Deny") && everything && g.Is(p+"priority", 4096) {
-				denies[g.Text(p+"direction")] = true
-			}
-			if !g.Is(p+"access", "Allow") {
-				continue
-			}
-			if from := g.Text(p + "sourceAddressPrefix"); g.Is(p+"direction", "Inbound") && (from == "*" || from == "Internet" || from == "0.0.0.0/0") {
-				out = append(out, Finding{Resource: g.ID, Says: g.Text(at+"name") + " lets everybody in"})
-			}
-			if g.Is(p+"direction", "Outbound") && g.Is(p+"destinationAddressPrefix", "*") {
-				out = append(out, Finding{Resource: g.ID, Says: g.Text(at+"name") + " lets everything out"})
-			}
-		}
-		for _, d := range []string{"Inbound", "Outbound"} {
-			if !denies[d] {
-				out = append(out, Finding{Resource: g.ID, Says: "does not deny what is left, " + d})
-			}
-		}
-	}
-	return out
-}
-
-// ownEdge is the name of the estate's own endpoint at the edge, which Azure gives it.
-var ownEdge = regexp.MustCompile(`/Microsoft\.Cdn/profiles/[^/']+/afdEndpoints/[^/']+'.*\.hostName`)
-
-// ours reports whether a name is the edge's: Azure's for it, or the domain that it has.
-func ours(e *Estate, name string) bool {
-	for _, d := range e.Of("Microsoft.Cdn/profiles/customDomains") {
-		if d.Text("properties.hostName") == name {
-			return true
-		}
-	}
-	return ownEdge.MatchString(name)
-}
-
-// containerApps are what Container Apps want behind a firewall, in all of Microsoft's scenarios.
-var containerApps = []string{"MicrosoftContainerRegistry", "AzureFrontDoor.FirstParty", "packages.aks.azure.com", "acs-mirror.azureedge.net"}
-
-func egress(e *Estate) []Finding {
-	var out []Finding
-	for _, t := range e.Of("Microsoft.Network/routeTables") {
-		if !t.Is("properties.routes.0.properties.addressPrefix", "0.0.0.0/0") || !t.Is("properties.routes.0.properties.nextHopType", "VirtualAppliance") {
-			out = append(out, Finding{Resource: t.ID, Says: "does not lead to the firewall"})
-		}
-	}
-	for _, g := range e.Of("Microsoft.Network/firewallPolicies/ruleCollectionGroups") {
-		for i := range g.List("properties.ruleCollections") {
-			at := fmt.Sprintf("properties.ruleCollections.%d.", i)
-			for k := range g.List(at + "rules") {
-				rule := fmt.Sprintf("%srules.%d.", at, k)
-				for _, to := range append(g.List(rule+"destinationAddresses"), g.List(rule+"targetFqdns")...) {
-					if fqdn := text(to); strings.HasPrefix(fqdn, "*.blob.") || strings.HasPrefix(fqdn, "*.azurewebsites.") || strings.HasPrefix(fqdn, "*.vault.") {
-						out = append(out, Finding{Resource: g.ID, Says: g.Text(rule+"name") + " lets data out to anybody's " + fqdn})
-					}
-					if to == "*" || to == "0.0.0.0/0" || to == "Internet" || to == "AzureCloud" {
-						out = append(out, Finding{Resource: g.ID, Says: g.Text(rule+"name") + " lets everything out"})
-					}
-				}
-			}
-		}
-	}
-	// Deployments and drills are judged by what the edge answers to whoever deploys, in each network.
-	if p := Promises[e.Environment]; p.Private && p.Edge {
-		for _, n := range e.Of("Microsoft.Network/firewallPolicies") {
-			g, ok := e.At(n.ID + "/ruleCollectionGroups/edge")
-			if !ok || !ours(e, g.Text("properties.ruleCollections.0.rules.0.targetFqdns.0")) {
-				out = append(out, Finding{Resource: n.ID, Says: "does not let who deploys ask the edge"})
-			}
-		}
-	}
-	for _, c := range e.Of("Microsoft.App/managedEnvironments") {
-		for _, n := range e.Of("Microsoft.Network/firewallPolicies/ruleCollectionGroups") {
-			policy, _ := e.At(n.ID[:strings.LastIndex(n.ID, "/ruleCollectionGroups/")])
-			if policy.Location != c.Location || strings.HasSuffix(n.ID, "/edge") {
-				continue
-			}
-			body, err := json.Marshal(n.raw)
-			if err != nil {
-				return []Finding{{Resource: n.ID, Says: err.Error()}}
-			}
-			for _, host := range containerApps {
-				if !strings.Contains(string(body), `"`+host+`"`) {
-					out = append(out, Finding{Resource: n.ID, Says: "does not let Container Apps ask " + host})
-				}
-			}
-		}
-	}
-	for _, s := range e.Of("Microsoft.Web/sites") {
-		if Promises[e.Environment].Private && !strings.HasSuffix(s.Text("properties.virtualNetworkSubnetId"), "/snet-application") {
-			out = append(out, Finding{Resource: s.ID, Says: "does not go out by the network"})
-		}
-	}
-	return out
-}
-
 var (
 	referred = regexp.MustCompile(`\breference\('(/subscriptions/[^']+)'`)
 	byHand   = regexp.MustCompile(`(?i)^(.+/Microsoft\.KeyVault/vaults/[^/]+)/secrets/[^/]+$`) // secrets, in a vault of ours
 )
 
+// part of ids that are no resources of a template: Azure's own definitions, and parts of networks and databases.
+var elsewhere = regexp.MustCompile(`(?i)/(roleDefinitions|policyDefinitions|policySetDefinitions|sqlRoleDefinitions)/`)
+
+// wholeOf is the resource that an id is of: a network's subnet and a database of Cosmos DB's roles are parts of one.
+func wholeOf(id string) string {
+	for _, part := range []string{"/subnets/", "/dbs/"} {
+		id, _, _ = strings.Cut(id, part)
+	}
+	return id
+}
+
+// ids are all texts deep in a value that are ids of resources, its keys too.
+func ids(v any) []string {
+	var out []string
+	add := func(s string) {
+		if strings.HasPrefix(s, "/subscriptions/") && strings.Contains(s, "/providers/") && !elsewhere.MatchString(s) {
+			out = append(out, s)
+		}
+	}
+	switch in := v.(type) {
+	case string:
+		add(in)
+	case []any:
+		for _, x := range in {
+			out = append(out, ids(x)...)
+		}
+	case map[string]any:
+		for k, x := range in {
+			add(k)
+			out = append(out, ids(x)...)
+		}
+	}
+	return out
+}
+
+var stamp = regexp.MustCompile(`/resourceGroups/rg-[a-z]+-[a-z]+-([a-z]{3})/`)
+
+// across are types that mean what lies in the other region on purpose: there are ways in from the first to all apps.
+var across = map[string]bool{"Microsoft.Network/privateEndpoints": true}
+
 // present holds what a template refers to, and what it puts a role, a lock or a setting on, to be there: a resource
-// that is looked for in another group than it lies in is found at deployment only, as missing.
+// that is looked for in another group than it lies in is found at deployment only, as missing. And what lies in a region
+// means nothing of the other.
 func present(e *Estate) []Finding {
 	var out []Finding
 	seen := map[string]bool{}
@@ -357,9 +275,17 @@ func present(e *Estate) []Finding {
 		if m := byHand.FindStringSubmatch(id); m != nil {
 			id = m[1]
 		}
-		if _, ok := e.At(id); !ok && !seen[r.ID+id] {
-			seen[r.ID+id] = true
+		id = wholeOf(id)
+		if seen[r.ID+id] {
+			return
+		}
+		seen[r.ID+id] = true
+		if _, ok := e.At(id); !ok {
 			out = append(out, Finding{Resource: r.ID, Says: "means what is not there: " + id})
+		}
+		from, to := stamp.FindStringSubmatch(r.ID), stamp.FindStringSubmatch(id+"/")
+		if from != nil && to != nil && from[1] != to[1] && !across[r.Type] {
+			out = append(out, Finding{Resource: r.ID, Says: "means what lies in the other region: " + id})
 		}
 	}
 	for _, r := range e.Resources {
@@ -369,6 +295,11 @@ func present(e *Estate) []Finding {
 		}
 		for _, m := range referred.FindAllSubmatch(body, -1) {
 			miss(r, string(m[1]))
+		}
+		for _, id := range ids(r.raw) {
+			if id != r.ID {
+				miss(r, id)
+			}
 		}
 		if n := strings.LastIndex(r.ID, "/providers/"); strings.Count(r.ID[:n+1], "/providers/") > 0 {
 			miss(r, r.ID[:n])
@@ -503,32 +434,6 @@ func locks(e *Estate) []Finding {
 	return out
 }
 
-func colours(e *Estate) []Finding {
-	var out []Finding
-	running := map[string][]string{} // workers that run, by role
-	for _, s := range e.Of("Microsoft.Web/sites") {
-		parts := strings.Split(s.Name, "-") // func-polis-prod-weu-api-blue-token
-		role, colour := parts[4], parts[5]
-		if role == "api" && !s.Is("properties.enabled", true) {
-			out = append(out, Finding{Resource: s.ID, Says: "does not answer: nobody could try it"})
-		}
-		if role != "api" && s.Is("properties.enabled", true) {
-			running[role] = append(running[role], parts[3]+" "+colour)
-		}
-	}
-	for _, role := range []string{"work", "clock"} {
-		if len(running[role]) != 1 {
-			out = append(out, Finding{Resource: "the apps", Says: fmt.Sprintf("%s runs in %v, not in one", role, running[role])})
-		}
-	}
-	for _, b := range e.Of("Microsoft.ApiManagement/service/backends") {
-		if b.Is("properties.type", "Pool") && len(b.List("properties.pool.services")) == 0 {
-			out = append(out, Finding{Resource: b.ID, Says: "has nobody in it"})
-		}
-	}
-	return out
-}
-
 func standby(e *Estate) []Finding {
 	if !Promises[e.Environment].Standby {
 		return nil
@@ -582,41 +487,4 @@ var primaryOnly = map[string]bool{
 	"Microsoft.Insights/diagnosticSettings":                   true, // held by their own rule
 	"Microsoft.Network/privateEndpoints":                      true, // each that must be is asked for by the rule endpoints: from the first region to all apps
 	"Microsoft.Network/privateEndpoints/privateDnsZoneGroups": true,
-}
-
-func waf(e *Estate) []Finding {
-	if !Promises[e.Environment].Edge {
-		return nil
-	}
-	policies := e.Of("Microsoft.Network/FrontDoorWebApplicationFirewallPolicies")
-	if len(policies) != 1 {
-		return []Finding{{Resource: "the estate", Says: fmt.Sprintf("has %d firewall policies at the edge", len(policies))}}
-	}
-	var out []Finding
-	w := policies[0]
-	if !w.Is("properties.policySettings.mode", "Prevention") || !w.Is("properties.policySettings.enabledState", "Enabled") {
-		out = append(out, Finding{Resource: w.ID, Says: "only looks on"})
-	}
-	body, err := json.Marshal(w.raw)
-	if err != nil {
-		return []Finding{{Resource: w.ID, Says: err.Error()}}
-	}
-	for _, want := range []string{"Microsoft_DefaultRuleSet", "Microsoft_BotManagerRuleSet", "RateLimitRule"} {
-		if !strings.Contains(string(body), `"`+want+`"`) {
-			out = append(out, Finding{Resource: w.ID, Says: "has no " + want})
-		}
-	}
-	protects := false
-	for _, p := range e.Of("Microsoft.Cdn/profiles/securityPolicies") {
-		protects = protects || p.Is("properties.parameters.wafPolicy.id", w.ID)
-	}
-	if !protects {
-		out = append(out, Finding{Resource: w.ID, Says: "protects nothing"})
-	}
-	for _, o := range e.Of("Microsoft.Cdn/profiles/originGroups/origins") {
-		if o.Text("properties.sharedPrivateLinkResource.privateLink.id") == "" {
-			out = append(out, Finding{Resource: o.ID, Says: "is reached over the internet"})
-		}
-	}
-	return out
 }
