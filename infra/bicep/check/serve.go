@@ -64,7 +64,7 @@ func leads(e *Estate, b Resource) []Finding {
 	}
 	_, colour := e.serving()
 	switch {
-	case total == 0:
+	case total == 0 || !b.Is("properties.type", "Pool"):
 		return []Finding{{Resource: b.ID, Says: "has nobody in it"}}
 	case weights[colour] < total/2:
 		return []Finding{{Resource: b.ID, Says: "leads to the colour that does not work"}}
