@@ -699,9 +699,14 @@ func TestWoken(t *testing.T) {
 		at     int // which start
 		broken string
 	}{
-		{blue, syscall.SIGKILL, 1, "standing"}, {blue, syscall.SIGKILL, 2, "standing"}, {blue, syscall.SIGKILL, 3, "standing"}, {blue, syscall.SIGKILL, 4, "standing"},
-		{green, syscall.SIGKILL, 1, "standing"}, {green, syscall.SIGKILL, 3, "standing"},
-		{blue, syscall.SIGTERM, 1, "standing"}, {green, syscall.SIGTERM, 3, "standing"},
+		{blue, syscall.SIGKILL, 1, "standing"},
+		{blue, syscall.SIGKILL, 2, "standing"},
+		{blue, syscall.SIGKILL, 3, "standing"},
+		{blue, syscall.SIGKILL, 4, "standing"},
+		{green, syscall.SIGKILL, 1, "standing"},
+		{green, syscall.SIGKILL, 3, "standing"},
+		{blue, syscall.SIGTERM, 1, "standing"},
+		{green, syscall.SIGTERM, 3, "standing"},
 		{green, 0, 0, "stuck"},
 	} {
 		s := newStage(t, "prod", true)
