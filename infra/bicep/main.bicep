@@ -764,16 +764,21 @@ module endpoints 'modules/endpoints.bicep' = [
 ]
 
 // The night's runs as this environment has them, in minutes of the day: workers are ready twenty minutes before the first
-// and until the last chunk of the largest (docs/estate-cost.md). Schedules of other days than each are none of the night's.
+// and until the last chunk of the largest (docs/estate-cost.md). Only what comes once each day is of the night, and no night
+// goes over midnight (UTC).
 var clocks = map(
   filter(estate.settings, s => endsWith(s.name, '_SCHEDULE')),
   s => split(settings[?s.name] ?? s.value, ' ')
 )
-var nights = map(filter(clocks, c => c[3] == '*'), c => int(c[2]) * 60 + int(c[1]))
-var night = { from: (min(nights) + 1420) % 1440, to: (max(nights) + 100) % 1440 }
+var daily = filter(
+  clocks,
+  c => c[3] == '*' && empty(filter(['*', '/', ',', '-'], several => contains('${c[1]}${c[2]}', several)))
+)
+var nights = map(daily, c => int(c[2]) * 60 + int(c[1]))
+var night = empty(nights) ? { from: 0, to: 0 } : { from: (min(nights) + 1420) % 1440, to: (max(nights) + 100) % 1440 }
 
 module prescale 'modules/prescale.bicep' = [
-  for c in colours: if (sizes.nightly > 0) {
+  for c in colours: if (sizes.nightly > 0 && !empty(nights)) {
     name: 'prescale-${c}'
     scope: stamps[0]
     params: {

@@ -3,10 +3,14 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -15,6 +19,7 @@ import (
 )
 
 var cli struct {
+	Sort    sorted  `cmd:"" help:"Put the resources of snapshots in order of their ids: the CLI has another each time."`
 	Sums    sums    `cmd:"" help:"Note what the snapshots were made of, or say what has changed since."`
 	Flat    flat    `cmd:"" help:"Write each environment as one template."`
 	Checkov checkov `cmd:"" help:"Say what of checkov's findings has no written reason."`
@@ -22,6 +27,63 @@ var cli struct {
 }
 
 var environments = []string{"dev", "staging", "prod", "options"}
+
+type sorted struct{}
+
+func (sorted) Run() error {
+	for _, environment := range environments {
+		path := filepath.Join("infra", "bicep", "environments", environment+".snapshot.json")
+		body, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("reading a snapshot: %w", err)
+		}
+		if body, err = inOrder(body); err != nil {
+			return fmt.Errorf("sorting %s: %w", path, err)
+		}
+		if err := os.WriteFile(path, body, 0o644); err != nil {
+			return fmt.Errorf("writing a snapshot: %w", err)
+		}
+	}
+	return nil
+}
+
+// inOrder is a snapshot with its resources by id and type, each of them byte for byte as it was.
+func inOrder(body []byte) ([]byte, error) {
+	var snapshot struct {
+		Resources   []json.RawMessage `json:"predictedResources"`
+		Diagnostics json.RawMessage   `json:"diagnostics"`
+		Outputs     json.RawMessage   `json:"outputs"`
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&snapshot); err != nil {
+		return nil, err
+	}
+	if len(snapshot.Resources) == 0 || snapshot.Diagnostics == nil || snapshot.Outputs == nil {
+		return nil, errors.New("it has no resources, or is none of a snapshot")
+	}
+	type resource struct {
+		ID, Type, Name string
+		body           []byte
+	}
+	var resources []resource
+	for _, body := range snapshot.Resources {
+		r := resource{body: body}
+		if err := json.Unmarshal(body, &r); err != nil {
+			return nil, err
+		}
+		resources = append(resources, r)
+	}
+	slices.SortStableFunc(resources, func(a, b resource) int {
+		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Name, b.Name), bytes.Compare(a.body, b.body))
+	})
+	var list [][]byte
+	for _, r := range resources {
+		list = append(list, r.body)
+	}
+	return fmt.Appendf(nil, "{\n  \"predictedResources\": [\n    %s\n  ],\n  \"diagnostics\": %s,\n  \"outputs\": %s\n}",
+		bytes.Join(list, []byte(",\n    ")), snapshot.Diagnostics, snapshot.Outputs), nil
+}
 
 type sums struct {
 	Write bool `help:"Note it."`
