@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -119,9 +120,11 @@ func TestEveryValue(t *testing.T) {
 					one := row
 					one.Wants = map[string]any{path: wanted}
 					e := holding(t, row)
-					for _, r := range e.Of(row.Type) {
-						if strings.Contains(r.ID, row.Named) {
-							damage(r.raw, strings.Split(path, "."), wanted)
+					for i, r := range e.Resources {
+						if strings.EqualFold(r.Type, row.Type) && strings.Contains(r.ID, row.Named) {
+							raw := another(r.raw).(map[string]any)
+							damage(raw, strings.Split(path, "."), wanted)
+							e.Resources[i].raw = raw
 						}
 					}
 					if len(one.check(e)) == 0 {
@@ -156,11 +159,7 @@ func holding(t *testing.T, row Row) *Estate {
 		if !row.holds(environment) {
 			continue
 		}
-		e, err := parse(snapshot(t, environment), environment)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(e.Of(row.Type)) > 0 {
+		if e := good(t, environment); len(e.Of(row.Type)) > 0 {
 			return e
 		}
 	}
@@ -236,10 +235,6 @@ func TestNothingIsMissed(t *testing.T) {
 // broken is a good estate with one thing changed.
 func broken(t *testing.T, b breakage) *Estate {
 	t.Helper()
-	var doc map[string]any
-	if err := json.Unmarshal(snapshot(t, b.Environment), &doc); err != nil {
-		t.Fatal(err)
-	}
 	var value any
 	if b.Value != nil {
 		if err := json.Unmarshal(b.Value, &value); err != nil {
@@ -247,35 +242,73 @@ func broken(t *testing.T, b breakage) *Estate {
 		}
 	}
 	if b.Type == "" { // the snapshot itself
+		var doc map[string]any
+		if err := json.Unmarshal(snapshot(t, b.Environment), &doc); err != nil {
+			t.Fatal(err)
+		}
 		doc[b.Path] = value
+		body, err := json.Marshal(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := parse(body, b.Environment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	e := good(t, b.Environment)
+	at := slices.IndexFunc(e.Resources, func(r Resource) bool {
+		return r.Type == b.Type && (strings.Contains(r.ID, b.Named) || strings.HasSuffix(r.ID+"$", b.Named))
+	})
+	if at < 0 {
+		t.Fatalf("there is no %s named %s to break", b.Type, b.Named)
+	}
+	if b.Path == "" {
+		e.Resources = slices.Delete(e.Resources, at, at+1)
 	} else {
-		list := doc["predictedResources"].([]any)
-		at := -1
-		for i, r := range list {
-			m := r.(map[string]any)
-			if id := m["id"].(string); m["type"] == b.Type && (strings.Contains(id, b.Named) || strings.HasSuffix(id+"$", b.Named)) {
-				at = i
-				break
-			}
-		}
-		if at < 0 {
-			t.Fatalf("there is no %s named %s to break", b.Type, b.Named)
-		}
-		if b.Path == "" {
-			doc["predictedResources"] = append(list[:at], list[at+1:]...)
-		} else {
-			set(t, list[at], strings.Split(b.Path, "."), value, b.Value == nil)
-		}
+		raw := another(e.Resources[at].raw).(map[string]any)
+		set(t, raw, strings.Split(b.Path, "."), value, b.Value == nil)
+		e.Resources[at] = resource(raw)
 	}
-	body, err := json.Marshal(doc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := parse(body, b.Environment)
-	if err != nil {
-		t.Fatal(err)
-	}
+	e.index()
 	return e
+}
+
+var parsed = map[string]*Estate{}
+
+// good is an environment as its snapshot has it, which is read once. What is in a resource belongs to all who have it.
+func good(t *testing.T, environment string) *Estate {
+	t.Helper()
+	if parsed[environment] == nil {
+		e, err := parse(snapshot(t, environment), environment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed[environment] = e
+	}
+	e := *parsed[environment]
+	e.Resources, e.byID = slices.Clone(e.Resources), maps.Clone(e.byID)
+	return &e
+}
+
+// another is the same JSON, which can be changed.
+func another(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, in := range v {
+			out[k] = another(in)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, in := range v {
+			out[i] = another(in)
+		}
+		return out
+	}
+	return v
 }
 
 // set changes a value deep in JSON.

@@ -50,19 +50,30 @@ func parse(body []byte, environment string) (*Estate, error) {
 	if err := json.Unmarshal(body, &s); err != nil {
 		return nil, fmt.Errorf("reading the snapshot of %s: %w", environment, err)
 	}
-	e := &Estate{Environment: environment, Diagnostics: s.Diagnostics, Outputs: s.Outputs, byID: map[string]int{}}
+	e := &Estate{Environment: environment, Diagnostics: s.Diagnostics, Outputs: s.Outputs}
 	for _, raw := range s.Resources {
-		r := Resource{raw: raw, Tags: map[string]string{}}
-		r.ID, r.Type, r.Name, r.Location = text(raw["id"]), text(raw["type"]), text(raw["name"]), text(raw["location"])
-		if tags, ok := raw["tags"].(map[string]any); ok {
-			for k, v := range tags {
-				r.Tags[k] = text(v)
-			}
-		}
-		e.byID[strings.ToLower(r.ID)] = len(e.Resources)
-		e.Resources = append(e.Resources, r)
+		e.Resources = append(e.Resources, resource(raw))
 	}
+	e.index()
 	return e, nil
+}
+
+func resource(raw map[string]any) Resource {
+	r := Resource{raw: raw, Tags: map[string]string{}}
+	r.ID, r.Type, r.Name, r.Location = text(raw["id"]), text(raw["type"]), text(raw["name"]), text(raw["location"])
+	if tags, ok := raw["tags"].(map[string]any); ok {
+		for k, v := range tags {
+			r.Tags[k] = text(v)
+		}
+	}
+	return r
+}
+
+func (e *Estate) index() {
+	e.byID = map[string]int{}
+	for i, r := range e.Resources {
+		e.byID[strings.ToLower(r.ID)] = i
+	}
 }
 
 // Get finds a value by its path, "properties.encryption.keySource", "zones.0"; nil where there is none.
