@@ -144,8 +144,8 @@ under_way() {
 
 # serving puts the colour that serves into $now and its region into $home: workers of one colour run, in one
 # region. The one that callers are let in to is asked first, for the other may be lost, or say of workers that they run
-# that were lost with it; but until a failover is at its end they run there. Where both colours' run, one is new and was
-# started for its package. Where none do, $now is none.
+# that were lost with it; but until a failover is at its end they run there. Where both colours' run, one was started for its
+# package, and is new, or left since. Where none do, $now is none.
 serving() {
 	home=0
 	if [ "${dry:-0}" = 1 ]; then
@@ -172,7 +172,7 @@ serving() {
 		now=$found
 		if [ "$found$silent" != blue ] && [ "$found$silent" != green ]; then
 			for colour in blue green; do
-				[ "$(remembered $colour)" != new ] || now=${now#"$colour"} now=${now%"$colour"}
+				case $(remembered $colour) in new | left) now=${now#"$colour"} now=${now%"$colour"} ;; esac
 			done
 		fi
 		case $now in
@@ -221,7 +221,7 @@ start() {
 # What became of a colour's packages is a tag of the subscription, for templates write all other tags anew:
 # new (they have served nobody), served, or left (they were gone back from). A colour without one has no packages.
 marks() { printf '/subscriptions/%s/providers/Microsoft.Resources/tags/default?api-version=2024-11-01' "$subscription"; }
-mark() { change az rest --method patch --url "$(marks)" --body "{\"operation\":\"Merge\",\"properties\":{\"tags\":{\"polis-$env-$1\":\"$2\"}}}" --output none; }
+mark() { thrice change az rest --method patch --url "$(marks)" --body "{\"operation\":\"Merge\",\"properties\":{\"tags\":{\"polis-$env-$1\":\"$2\"}}}" --output none; }
 marked() { ask "what became of $1" az rest --method get --url "$(marks)" --query "properties.tags.\"polis-$env-$1\""; }
 
 # remembered is marked, for that a tag cannot be read does not mean that there is none.

@@ -277,6 +277,10 @@ func (w *world) do(c command) (any, error) {
 		if w.Broken == "workers" && a.Region == 1 && c.name == "functionapp start" {
 			return nil, refuse("(Conflict) Another operation is in progress.")
 		}
+		if c.name == "functionapp stop" && w.Awake > 0 {
+			w.Awake--
+			return nil, refuse("(TooManyRequests)")
+		}
 		a.Running = c.name == "functionapp start"
 		w.did(strings.TrimPrefix(c.name, "functionapp ") + " " + a.title())
 		if a.Running && w.Ending > 0 {
@@ -569,6 +573,9 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 		}
 		w.did("pool " + gateway + ": " + strings.Join(shares, ", "))
 		return object{}, nil
+	case method == "get" && backendURL.MatchString(url) && w.Pooled > 0:
+		w.Pooled--
+		return nil, refuse("(TooManyRequests)")
 	case method == "get" && backendURL.MatchString(url):
 		var members []object
 		for _, s := range w.Pools[backendURL.FindStringSubmatch(url)[1]] {
@@ -578,6 +585,12 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 		return object{"properties": object{"pool": object{"services": members}}}, nil
 	case strings.HasPrefix(url, "/subscriptions/11111111/providers/Microsoft.Resources/tags/default?"):
 		if method == "patch" {
+			if w.Write--; w.Write < 0 {
+				w.Unnoted--
+			}
+			if w.Write < 0 && w.Unnoted >= 0 {
+				return nil, refuse("(TooManyRequests)")
+			}
 			if sent["operation"] != "Merge" {
 				return nil, refuse("all other tags of the subscription would be gone")
 			}
@@ -641,7 +654,8 @@ func (w *world) rest(method, url, body, headers string) (any, error) {
 			if w.Broken != "hanging" {
 				w.Left--
 			}
-			if w.Left != 3 && w.Left > 0 {
+			// What hangs has taken its time to begin.
+			if w.Left != 3 && w.Left > 0 || w.Broken == "hanging" && w.Looked > 100 {
 				account["failoverInProgress"] = true
 			}
 			if w.Left == 0 && w.Broken != "blobs" {

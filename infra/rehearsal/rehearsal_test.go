@@ -146,12 +146,13 @@ const (
 )
 
 // long skips what starts hundreds of programs, each of them this test: scripts/test runs it without
-// the race detector, with which each takes a second to begin.
+// the race detector, with which each takes a second to begin. They have a world each, and run beside each other.
 func long(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("runs without -short")
 	}
+	t.Parallel()
 }
 
 // TestScripts runs what a deployment, a change-over, a rollback and each drill do, from an empty subscription
@@ -335,12 +336,24 @@ func TestSilentRegion(t *testing.T) {
 	}
 }
 
+// TestOffline: documents that are on their way are waited for, but not for ever.
+func TestOffline(t *testing.T) {
+	long(t)
+	for writing, fails := range map[int]bool{30: false, 50: true} {
+		s := newStage(t, "prod", true)
+		s.Lost, s.Writing = 0, writing
+		if out, err := s.run("scripts/drill failover prod --real", "POLIS_ACTIVE=blue"); (err != nil) != fails || fails && !strings.Contains(out, "documents: northeurope first failed") {
+			t.Errorf("%d: %v %s", writing, err, out)
+		}
+	}
+}
+
 // TestHanging: a step of a drill waits three hours at most, however often it asks for different things in them.
 func TestHanging(t *testing.T) {
 	long(t)
 	s := newStage(t, "prod", true)
 	s.Broken = "hanging"
-	if out, err := s.run("scripts/drill failover prod"); err == nil || !strings.Contains(out, "blobs: northeurope first failed") || s.Looked < 360 || s.Looked > 365 {
+	if out, err := s.run("scripts/drill failover prod"); err == nil || !strings.Contains(out, "blobs: northeurope first failed") || !strings.Contains(out, "westeurope true") || s.Looked < 360 || s.Looked > 365 {
 		t.Errorf("%v %s: %d questions", err, out, s.Looked)
 	}
 }
@@ -631,6 +644,8 @@ func TestSettled(t *testing.T) {
 		"before the clock":      {"new", []share{{"green", 100}}, []string{"work-green"}, blue},
 		"before it is noted":    {"new", []share{{"green", 100}}, []string{"work-green", "clock-green"}, blue},
 		"half way back":         {"left", []share{{"green", 100}}, []string{"work-blue"}, blue},
+		"back, and none works":  {"left", []share{{"blue", 100}}, nil, blue},
+		"back, and no clock":    {"left", []share{{"blue", 100}}, []string{"work-blue"}, blue},
 		"further back":          {"left", []share{{"blue", 100}}, []string{"work-green"}, blue},
 		"given up long ago":     {"left", []share{{"blue", 100}}, []string{"work-blue", "clock-blue"}, blue},
 		"nothing to be settled": {"served", []share{{"green", 100}}, []string{"work-green", "clock-green"}, green},
@@ -742,6 +757,100 @@ func TestDoorNotSeen(t *testing.T) {
 	s.Blind = 3
 	if out, err := s.run("scripts/switch prod --to green"); err == nil || !strings.Contains(out, "cannot see where callers are let in") || len(s.Did) > 0 {
 		t.Errorf("%v %s: %q", err, out, s.Did)
+	}
+}
+
+// TestFirstBrokenOff: of a first release that had begun to take over the rest is done, for there is nothing to go back to; else
+// nobody serves, as before.
+func TestFirstBrokenOff(t *testing.T) {
+	long(t)
+	for name, c := range map[string]struct {
+		env    string
+		pool   string
+		run    []string
+		serves string
+	}{
+		"between the workers":        {"prod", "green", nil, green},
+		"while it has its package":   {"prod", "blue", []string{blue, "work-green neu"}, blue},
+		"between the workers of dev": {"dev", "", nil, green},
+		"the same, of dev":           {"dev", "", []string{blue, "work-green weu"}, blue},
+	} {
+		s := newStage(t, c.env, true)
+		s.Tags = map[string]string{"polis-" + c.env + "-green": "new"}
+		for _, a := range s.Apps {
+			a.Filled, a.Running = a.Colour == "green", a.Role == "api" || strings.Contains(strings.Join(c.run, ", "), a.title())
+		}
+		for _, g := range s.Gateways {
+			s.Pools[g] = []share{{c.pool, 100}}
+		}
+		if out, err := s.run("scripts/deploy " + c.env + " --broken-off"); err != nil || s.serves() != c.serves || (s.Tags["polis-"+c.env+"-green"] == "served") != (c.serves == green) {
+			t.Errorf("%s: %v %s: %s run, %v", name, err, out, s.serves(), s.Tags)
+		}
+	}
+}
+
+// TestNotWritten: a version that could not be noted when it took over is noted by the next release, before that can be
+// broken off; and what served is gone back to where a pool cannot be read.
+func TestNotWritten(t *testing.T) {
+	long(t)
+	for unnoted, is := range map[int]string{2: "served", 3: "new"} {
+		s := newStage(t, "prod", true)
+		s.Write, s.Unnoted = 1, unnoted
+		if out, err := s.run("scripts/deploy prod --app-only --built"); err != nil || s.Tags["polis-prod-green"] != is {
+			t.Fatalf("%v %s: %v", err, out, s.Tags)
+		}
+		s.Broken, s.Ending, s.Signal = "standing", 1, syscall.SIGKILL
+		if out, err := s.run("scripts/deploy prod --app-only --built"); err == nil {
+			t.Fatal(out)
+		}
+		s.Pools[s.Gateways[0]], s.Pooled = []share{{"blue", 10}, {"green", 90}}, 3
+		if out, err := s.run("scripts/deploy prod --broken-off"); err != nil || s.serves() != green || !slices.Equal(s.Pools[s.Gateways[0]], []share{{"green", 100}}) {
+			t.Errorf("%v %s: %s run, requests go to %v", err, out, s.serves(), s.Pools)
+		}
+	}
+}
+
+// TestStillAwake: a release ends where what was started for its package does not stop again; what does not stand still is told
+// so once, and what does not answer is not started.
+func TestStillAwake(t *testing.T) {
+	long(t)
+	for awake, fails := range map[int]bool{0: false, 2: false, 3: true} {
+		s := newStage(t, "prod", true)
+		s.Broken, s.Awake = "standing", awake
+		out, err := s.run("scripts/deploy prod --app-only --built")
+		if serves := map[bool]string{true: blue, false: green}[fails]; (err != nil) != fails || s.serves() != serves || s.Refused != 1 || fails && !strings.Contains(out, "does not stop again") {
+			t.Errorf("%d: %v %s: %s run, %d packages were refused", awake, err, out, s.serves(), s.Refused)
+		}
+	}
+	s := newStage(t, "prod", true)
+	s.Broken = "dark"
+	if out, err := s.run("scripts/deploy prod --app-only --built"); err == nil || !strings.Contains(out, "does not take its package: 000\n") || slices.Contains(s.Did, "start work-green weu") {
+		t.Errorf("%v %s: %q", err, out, s.Did)
+	}
+	// One that goes on nevertheless, of a version that was then left, hides nobody.
+	s = newStage(t, "prod", true)
+	s.Tags["polis-prod-green"] = "left"
+	for _, a := range s.Apps {
+		a.Filled, a.Running = true, a.Running || a.title() == "work-green weu"
+	}
+	if out, err := s.run("scripts/switch prod"); err != nil || out != "blue\n" {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err := s.run("scripts/deploy prod --broken-off"); err != nil || s.serves() != blue {
+		t.Errorf("%v %s: %s run", err, out, s.serves())
+	}
+}
+
+// TestRollbackThere: in the second region the pool that counts is its own.
+func TestRollbackThere(t *testing.T) {
+	long(t)
+	s := newStage(t, "prod", true)
+	if out, err := s.run("scripts/drill failover prod"); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	s.Pools[s.Gateways[1]] = []share{{"green", 10}, {"blue", 90}}
+	if out, err := s.run("scripts/switch prod --rollback"); err != nil || !slices.Equal(s.Pools[s.Gateways[1]], []share{{"blue", 100}}) {
+		t.Errorf("%v %s: %v", err, out, s.Pools)
 	}
 }
 

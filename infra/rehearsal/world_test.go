@@ -49,7 +49,7 @@ type world struct {
 	// meanwhile, by two signals, as pipelines do; killed: it is killed. copy: a run of Data Factory breaks off. blobs: their failover fails. way-in: it cannot be deleted.
 	// metrics: they never come; few: only the edge's own do. way-back: a document of a copy does not come back.
 	// hanging: their failover comes to no end; known: of blobs in a lost region it is known what becomes of them; failed: the namespace's last change failed.
-	// stuck: a package is taken, and then not there. silent: of what was in the lost region nothing is ever said again; refused: none of it can be told to fail over.
+	// dark: no deployment site of workers answers. stuck: a package is taken, and then not there. silent: of what was in the lost region nothing is ever said again; refused: none of it can be told to fail over.
 	// unseen: Azure does not say where the API is that served before; tired: that one is not ready when asked by itself.
 	Broken  string
 	Tries   int      // of deployments from now on that fail half way
@@ -70,6 +70,11 @@ type world struct {
 	Looked  int      // questions after blobs
 	Blind   int      // times that the door cannot be read
 	Writing int      // questions until documents are written in the other region
+	Write   int      // times that tags can still be written before they cannot
+	Unnoted int      // times that a tag cannot be written
+	Pooled  int      // times that a pool cannot be read
+	Awake   int      // times that an app does not stop
+	Refused int      // packages that were
 	Ending  int      // starts of apps until the script is ended, by Signal
 	Signal  syscall.Signal
 	Polls   int      // questions to deployment sites
@@ -445,7 +450,10 @@ func (w *world) site(name, path string, signed bool) (int, string) {
 		}
 		standing := w.Broken == "standing" && !a.Running
 		switch {
-		case standing && a.Role == "clock":
+		case a.Role == "work" && w.Broken == "dark":
+			return 0, ""
+		case standing && a.Role == "work":
+			w.Refused++
 			return 409, ""
 		case strings.HasPrefix(path, "/api/publish?RemoteBuild=false"):
 			a.New, a.Filled, a.Synced, w.Polls = true, true, a.Running, 0
