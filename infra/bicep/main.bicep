@@ -630,7 +630,7 @@ module gateway 'modules/gateway.bicep' = [
       subnetId: '${subnets[i]}/snet-frontend'
       identityId: ids.gatewayIdentity
       publisher: publisher
-      developerPortal: developerPortal
+      developerPortal: developerPortal && r.role == 'primary'
       creating: creating
     }
     dependsOn: [identities, network]
@@ -764,18 +764,23 @@ module endpoints 'modules/endpoints.bicep' = [
 ]
 
 // The night's runs as this environment has them, in minutes of the day: workers are ready twenty minutes before the first
-// and until the last chunk of the largest (docs/estate-cost.md). Only what comes once each day is of the night, and no night
-// goes over midnight (UTC).
+// and until the last chunk of the largest (docs/estate-cost.md). Only what comes once a day is of the night; seconds may be left
+// out. No night goes over midnight (UTC).
 var clocks = map(
   filter(estate.settings, s => endsWith(s.name, '_SCHEDULE')),
   s => split(settings[?s.name] ?? s.value, ' ')
 )
+var fields = filter(map(clocks, c => length(c) == 5 ? concat(['0'], c) : c), c => length(c) == 6)
 var daily = filter(
-  clocks,
+  fields,
   c => c[3] == '*' && empty(filter(['*', '/', ',', '-'], several => contains('${c[1]}${c[2]}', several)))
 )
 var nights = map(daily, c => int(c[2]) * 60 + int(c[1]))
-var night = empty(nights) ? { from: 0, to: 0 } : { from: (min(nights) + 1420) % 1440, to: (max(nights) + 100) % 1440 }
+var night = empty(nights)
+  ? { from: 0, to: 0 }
+  : max(nights) - min(nights) > 720
+      ? fail('schedules lie on both sides of midnight (UTC): no workers are made ready for such a night')
+      : { from: (min(nights) + 1420) % 1440, to: (max(nights) + 100) % 1440 }
 
 module prescale 'modules/prescale.bicep' = [
   for c in colours: if (sizes.nightly > 0 && !empty(nights)) {
@@ -819,7 +824,7 @@ module alerts 'modules/alerts.bicep' = {
       standby: standby
       premium: sizes.messagingUnits > 0
       provisioned: sizes.throughput > 0
-      nightly: sizes.nightly > 0
+      nightly: sizes.nightly > 0 && !empty(nights)
       backups: backups
       vault: keeps
     }

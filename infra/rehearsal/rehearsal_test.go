@@ -278,8 +278,16 @@ func TestLostRegion(t *testing.T) {
 		t.Fatalf("%v: the evidence: %v", err, waiting)
 	}
 	s.Lost = -1
-	if out, err := s.run("scripts/drill failback prod"); err != nil {
+	// What was deployed meanwhile is not there: back are the old version's workers, and they still run.
+	if out, err := s.run("scripts/drill failback prod"); err == nil || !strings.Contains(out, "the first region has not got green: deploy it again before failback") {
 		t.Fatalf("%v %s", err, out)
+	}
+	if out, err := s.run("scripts/deploy prod --app-only --built"); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	s.did("== deployed again")
+	if out, err := s.run("scripts/drill failback prod"); err != nil || s.serves() != blue {
+		t.Fatalf("%v %s: %s run", err, out, s.serves())
 	}
 	s.did("== failback")
 	if left, _ := filepath.Glob(filepath.Join(s.dir, "var/evidence/*")); len(left) != 0 {
@@ -807,6 +815,48 @@ func TestNotWritten(t *testing.T) {
 		if out, err := s.run("scripts/deploy prod --broken-off"); err != nil || s.serves() != green || !slices.Equal(s.Pools[s.Gateways[0]], []share{{"green", 100}}) {
 			t.Errorf("%v %s: %s run, requests go to %v", err, out, s.serves(), s.Pools)
 		}
+	}
+}
+
+// TestLeftAndAtWork: beside a version that was gone back from, and still works, nothing is released: that would be taken for
+// what served, and what served would be written over.
+func TestLeftAndAtWork(t *testing.T) {
+	long(t)
+	s := newStage(t, "prod", true)
+	s.Tags["polis-prod-green"] = "left"
+	s.Pools[s.Gateways[0]] = []share{{"green", 100}}
+	for _, a := range s.Apps {
+		a.Filled, a.Running = true, a.Role == "api" || a.Colour == "green" && a.Region == 0
+	}
+	if out, err := s.run("scripts/deploy prod --app-only --built"); err == nil || !strings.Contains(out, "green was gone back from, and its workers run") || len(s.Did) > 0 {
+		t.Errorf("%v %s: %q", err, out, s.Did)
+	}
+	if out, err := s.run("scripts/deploy prod --broken-off"); err != nil || s.serves() != blue || s.Tags["polis-prod-green"] != "left" {
+		t.Errorf("%v %s: %s run", err, out, s.serves())
+	}
+}
+
+// TestFailbackTwice: one that is ended between its stops brings back what served, when it is begun again.
+func TestFailbackTwice(t *testing.T) {
+	long(t)
+	s := newStage(t, "prod", true)
+	if out, err := s.run("scripts/drill failover prod"); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	if out, err := s.run("scripts/deploy prod --app-only --built"); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	for _, a := range s.Apps { // as they may after a region has come back
+		if a.Region == 0 && a.Colour == "blue" {
+			a.Running = true
+		}
+	}
+	s.Awake = 3
+	if out, err := s.run("scripts/drill failback prod"); err == nil || !strings.Contains(out, "workers in westeurope failed") {
+		t.Fatalf("%v %s", err, out)
+	}
+	if out, err := s.run("scripts/drill failback prod"); err != nil || s.serves() != green {
+		t.Errorf("%v %s: %s run", err, out, s.serves())
 	}
 }
 
