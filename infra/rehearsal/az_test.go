@@ -277,7 +277,9 @@ func (w *world) do(c command) (any, error) {
 		if w.Broken == "workers" && a.Region == 1 && c.name == "functionapp start" {
 			return nil, refuse("(Conflict) Another operation is in progress.")
 		}
-		if c.name == "functionapp stop" && w.Awake > 0 {
+		if c.name == "functionapp stop" && w.Stops > 0 {
+			w.Stops--
+		} else if c.name == "functionapp stop" && w.Awake > 0 {
 			w.Awake--
 			return nil, refuse("(TooManyRequests)")
 		}

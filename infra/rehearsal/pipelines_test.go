@@ -62,7 +62,7 @@ func TestNobodyIsThrownOut(t *testing.T) {
 			"      group: drills copies\n      queue: max\n",
 			"        timeout-minutes: 190 ",
 		},
-		"standby":  {"\nconcurrency:\n  group: standby\n  queue: max\n", "runs-on: [self-hosted, polis-prod-standby]"},
+		"standby":  {"\nconcurrency:\n  group: standby\n  queue: max\n", "'polis-prod' || 'polis-prod-standby' }}\"]"},
 		"rollback": {"\nconcurrency:\n  group: rollback\n  queue: max\n", "'polis-prod-standby'"},
 	} {
 		file, err := os.ReadFile(filepath.Join(root, ".github/workflows", name+".yml"))

@@ -279,14 +279,25 @@ func TestLostRegion(t *testing.T) {
 	}
 	s.Lost = -1
 	// What was deployed meanwhile is not there: back are the old version's workers, and they still run.
-	if out, err := s.run("scripts/drill failback prod"); err == nil || !strings.Contains(out, "the first region has not got green: deploy it again before failback") {
+	if out, err := s.run("scripts/drill failback prod"); err == nil || !strings.Contains(out, "the first region has not got green: deploy again before failback, from its own network") {
 		t.Fatalf("%v %s", err, out)
 	}
+	s.From = 1 // the second's runner does not get there, though it tells the first's API Management whom to ask
+	if out, err := s.run("scripts/deploy prod --app-only --built"); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	if out, err := s.run("scripts/drill failback prod"); err == nil || !strings.Contains(out, "the first region has not got blue") {
+		t.Fatalf("%v %s", err, out)
+	}
+	s.From = 0
 	if out, err := s.run("scripts/deploy prod --app-only --built"); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
 	s.did("== deployed again")
-	if out, err := s.run("scripts/drill failback prod"); err != nil || s.serves() != blue {
+	if out, err := s.run("scripts/drill failback prod", "POLIS_ACTIVE=blue"); err == nil || !strings.Contains(out, "green's workers run, and POLIS_ACTIVE says blue") {
+		t.Fatalf("%v %s", err, out)
+	}
+	if out, err := s.run("scripts/drill failback prod"); err != nil || s.serves() != green {
 		t.Fatalf("%v %s: %s run", err, out, s.serves())
 	}
 	s.did("== failback")
@@ -851,12 +862,38 @@ func TestFailbackTwice(t *testing.T) {
 			a.Running = true
 		}
 	}
-	s.Awake = 3
+	s.Stops, s.Awake = 3, 3
 	if out, err := s.run("scripts/drill failback prod"); err == nil || !strings.Contains(out, "workers in westeurope failed") {
 		t.Fatalf("%v %s", err, out)
 	}
 	if out, err := s.run("scripts/drill failback prod"); err != nil || s.serves() != green {
 		t.Errorf("%v %s: %s run", err, out, s.serves())
+	}
+}
+
+// TestHalfBefore: the regions do not change places, nor is a release begun, while half a change-over is made.
+func TestHalfBefore(t *testing.T) {
+	long(t)
+	for line, says := range map[string]string{
+		"scripts/drill failover prod":               "requests of region 0 go to green blue, and not to blue alone",
+		"scripts/deploy prod --app-only --built":    "green has half taken over",
+		"scripts/deploy prod --infra-only --yes":    "green has half taken over",
+		"scripts/deploy prod --approve":             "",
+		"scripts/drill failback prod POLIS_ACTIVE=": "the first region has all",
+	} {
+		s := newStage(t, "prod", true)
+		colour := "blue"
+		s.Pools[s.Gateways[0]] = []share{{"green", 10}, {"blue", 90}}
+		if strings.Contains(line, "deploy") {
+			colour, s.Tags["polis-prod-green"], s.Pools[s.Gateways[0]] = "green", "new", []share{{"green", 100}}
+		}
+		for _, a := range s.Apps {
+			a.Filled, a.Running = true, a.Role == "api" || a.Colour == colour && a.Region == 0 && (colour == "blue" || a.Role == "work")
+		}
+		out, err := s.run(strings.TrimSuffix(line, " POLIS_ACTIVE="))
+		if (err == nil) != (says == "") || !strings.Contains(out, says) || len(s.Did) > 0 {
+			t.Errorf("%s: %v %s: %q", line, err, out, s.Did)
+		}
 	}
 }
 

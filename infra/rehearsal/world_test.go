@@ -74,6 +74,7 @@ type world struct {
 	Unnoted int      // times that a tag cannot be written
 	Pooled  int      // times that a pool cannot be read
 	Awake   int      // times that an app does not stop
+	Stops   int      // stops before that
 	Refused int      // packages that were
 	Ending  int      // starts of apps until the script is ended, by Signal
 	Signal  syscall.Signal
