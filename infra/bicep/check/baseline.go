@@ -40,9 +40,9 @@ type Reference struct {
 
 // Exception is a resource that does not keep a rule, and why.
 type Exception struct {
-	Environment string `json:"environment"`
-	Named       string `json:"named"`
-	Why         string `json:"why"`
+	When  string `json:"when"` // one of conditions
+	Named string `json:"named"`
+	Why   string `json:"why"`
 }
 
 // Baseline reads the references.
@@ -54,6 +54,11 @@ func Baseline() ([]Reference, error) {
 		return nil, fmt.Errorf("reading the baseline: %w", err)
 	}
 	for i := range out {
+		for _, x := range out[i].Except {
+			if conditions[x.When].holds == nil {
+				return nil, fmt.Errorf("reading %s: an exception holds when nobody knows: %q", out[i].ID, x.When)
+			}
+		}
 		if out[i].Match == "" {
 			continue
 		}
@@ -92,7 +97,7 @@ func (f Reference) Check(e *Estate) []Finding {
 			continue
 		}
 		i := slices.IndexFunc(f.Except, func(x Exception) bool {
-			return x.Environment == e.Environment && strings.Contains(r.Name, x.Named)
+			return e.Promise.holds(x.When) && strings.Contains(r.Name, x.Named)
 		})
 		if i < 0 {
 			out = append(out, Finding{Rule: f.ID, Resource: r.ID, Says: fmt.Sprintf("%s is %v", f.Path, r.Get(f.Path))})
@@ -101,7 +106,7 @@ func (f Reference) Check(e *Estate) []Finding {
 		needed[i] = true
 	}
 	for i, x := range f.Except {
-		if x.Environment == e.Environment && !needed[i] {
+		if e.Promise.holds(x.When) && !needed[i] {
 			out = append(out, Finding{Rule: f.ID, Resource: x.Named, Says: "has an exception that nothing needs"})
 		}
 	}

@@ -71,7 +71,7 @@ func canFail(t *testing.T, f Reference, e *Estate) {
 	about := 0
 	for _, r := range e.Of(f.Type) {
 		excepted := slices.ContainsFunc(f.Except, func(x Exception) bool {
-			return x.Environment == e.Environment && strings.Contains(r.Name, x.Named)
+			return e.Promise.holds(x.When) && strings.Contains(r.Name, x.Named)
 		})
 		if !strings.Contains(r.Name, f.Named) || excepted || f.Optional && r.Get(f.Path) == nil {
 			continue
@@ -135,10 +135,10 @@ func tableOf(references []Reference) string {
 				if where[x.Why] == nil {
 					how = append(how, x.Why)
 				}
-				where[x.Why] = append(where[x.Why], strings.TrimSpace(x.Environment+" "+x.Named))
+				where[x.Why] = append(where[x.Why], strings.TrimSpace("`"+x.When+"` "+x.Named))
 			}
 			for i, why := range how {
-				how[i] = "kept but in " + strings.Join(where[why], ", ") + ": " + why
+				how[i] = "kept but where " + strings.Join(where[why], ", ") + ": " + why
 			}
 		}
 		if len(how) == 0 {

@@ -27,7 +27,7 @@ func copies(e *Estate, needs *estate.Estate) []Finding {
 			out = append(out, Finding{Resource: r.ID, Says: "keeps an account from failing over"})
 		}
 	}
-	if !Promises[e.Environment].Standby {
+	if !e.Promise.Backups {
 		return out
 	}
 	var pipeline Resource
@@ -42,7 +42,7 @@ func copies(e *Estate, needs *estate.Estate) []Finding {
 		}
 	}
 	if pipeline.ID == "" {
-		return append(out, Finding{Resource: "the estate", Says: "copies nothing"})
+		return append(out, Finding{Resource: "the estate", Says: "copies nothing" + e.promised("backups")})
 	}
 	if !compares(pipeline, "documents", "activity('documents').output.rowsRead") {
 		out = append(out, Finding{Resource: pipeline.ID, Says: "calls a copy whole and does not mind how much of it was written"})
@@ -115,7 +115,7 @@ func compares(pipeline Resource, name, many string) bool {
 // good a template leaves alone: Azure refuses to unlock an account, and takes no policy of a container a second time.
 func unchangeable(e *Estate) []Finding {
 	var out []Finding
-	locked := Promises[e.Environment].Locked
+	locked := e.Promise.Immutability == "Locked"
 	where := map[string]string{}
 	for _, a := range e.Of("Microsoft.Storage/storageAccounts") {
 		where[a.Name[:min(6, len(a.Name))]] = a.Location
@@ -126,12 +126,12 @@ func unchangeable(e *Estate) []Finding {
 	for _, a := range e.Of("Microsoft.Storage/storageAccounts") {
 		state := map[bool]string{true: "Locked", false: "Unlocked"}[locked]
 		if is := a.Text("properties.immutableStorageWithVersioning.immutabilityPolicy.state"); is != "" && is != state {
-			out = append(out, Finding{Resource: a.ID, Says: "is to become " + is + ", which Azure refuses"})
+			out = append(out, Finding{Resource: a.ID, Says: "is to become " + is + ", which Azure refuses" + e.promised("immutability")})
 		}
 	}
 	if policies := e.Of("Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies"); locked {
 		for _, p := range policies {
-			out = append(out, Finding{Resource: p.ID, Says: "is locked, and Azure refuses it"})
+			out = append(out, Finding{Resource: p.ID, Says: "is locked, and Azure refuses it" + e.promised("immutability")})
 		}
 		return out
 	}
@@ -141,7 +141,7 @@ func unchangeable(e *Estate) []Finding {
 		}
 		p, ok := e.At(c.ID + "/immutabilityPolicies/default")
 		if days, _ := p.Get("properties.immutabilityPeriodSinceCreationInDays").(float64); !ok || days < keptDays {
-			out = append(out, Finding{Resource: c.ID, Says: "can be changed before ten years are over"})
+			out = append(out, Finding{Resource: c.ID, Says: "can be changed before ten years are over" + e.promised("immutability")})
 		}
 	}
 	return out

@@ -70,7 +70,7 @@ var notInV2 = []string{"<quota-by-key"}
 // gateway holds API Management to the specification: who needs no token is who needs none in the
 // code, what callers may be is what they may be there, and nothing is asked that the tier has not.
 func gateway(e *Estate, api API) []Finding {
-	if !Promises[e.Environment].Edge {
+	if !e.Promise.Edge {
 		return nil
 	}
 	var out []Finding

@@ -187,7 +187,7 @@ var (
 )
 
 // hosts are the names that the firewall lets out to; "*" begins those that somebody else gives their names under.
-// Names of options, which nobody deploys, are a user's own parameters.
+// What an owner's runner and agents reach besides is promised by environment.
 var hosts = []string{
 	"cdn.functions.azure.com", "functionscdn.azureedge.net", // the host's extension bundle
 	// The runner: GitHub's own list for one that it does not host.
@@ -195,9 +195,14 @@ var hosts = []string{
 	"packages.aks.azure.com", "acs-mirror.azureedge.net", // Container Apps
 	// The agents: Microsoft's list for Managed DevOps Pools.
 	"*.prod.manageddevops.microsoft.com", "rmprodbuilds.azureedge.net", "[format('*.queue.{0}', environment().suffixes.storage)]",
-	"download.agent.dev.azure.com", "dev.azure.com", "*.dev.azure.com", "organization.visualstudio.com", "organization.vsblob.visualstudio.com",
-	"organization.vssps.visualstudio.com", "packages.microsoft.com", "www.microsoft.com", "azure.archive.ubuntu.com", "security.ubuntu.com",
-	"registry.example.com",
+	"download.agent.dev.azure.com", "dev.azure.com", "*.dev.azure.com", "packages.microsoft.com", "www.microsoft.com", "azure.archive.ubuntu.com", "security.ubuntu.com",
+}
+
+// onList reports whether a name is one that an estate may reach: of the list above, or its own.
+func onList(p Promise, host string) bool {
+	organization, ok := strings.CutSuffix(host, ".visualstudio.com")
+	organization = strings.TrimSuffix(strings.TrimSuffix(organization, ".vsblob"), ".vssps")
+	return slices.Contains(hosts, host) || slices.Contains(p.Hosts, host) || ok && organization != "" && organization == p.Organization
 }
 
 // results are the accounts that GitHub keeps logs and artefacts in, by name.
@@ -229,15 +234,15 @@ func letsOut(e *Estate, g Resource, rule string, subnets map[string]string) []st
 	for _, to := range g.List(rule + ".destinationAddresses") {
 		regional := slices.ContainsFunc(regionTags, func(t string) bool {
 			in, ok := strings.CutPrefix(text(to), t)
-			return ok && slices.Contains(eu, in)
+			return ok && slices.Contains(e.Promise.Regions, in)
 		})
 		if !slices.Contains(serviceTags, text(to)) && !(regional && byGateway) {
 			out = append(out, "lets everything out: "+text(to))
 		}
 	}
 	for _, to := range g.List(rule + ".targetFqdns") {
-		if host := text(to); !slices.Contains(hosts, host) && !results.MatchString(host) && !ours(e, host) {
-			out = append(out, "lets everything out: "+host)
+		if host := text(to); !onList(e.Promise, host) && !results.MatchString(host) && !ours(e, host) {
+			out = append(out, "lets everything out: "+host+e.promised("hosts"))
 		}
 	}
 	for _, p := range g.List(rule + ".destinationPorts") {
@@ -299,7 +304,7 @@ func egress(e *Estate) []Finding {
 		}
 	}
 	// Deployments and drills are judged by what the edge answers to whoever deploys, in each network.
-	if p := Promises[e.Environment]; p.Private && p.Edge {
+	if p := e.Promise; p.Private && p.Edge {
 		for _, n := range e.Of("Microsoft.Network/firewallPolicies") {
 			g, ok := e.At(n.ID + "/ruleCollectionGroups/edge")
 			if !ok || !ours(e, g.Text("properties.ruleCollections.0.rules.0.targetFqdns.0")) {
@@ -325,7 +330,7 @@ func egress(e *Estate) []Finding {
 		}
 	}
 	for _, s := range e.Of("Microsoft.Web/sites") {
-		if Promises[e.Environment].Private && !strings.HasSuffix(s.Text("properties.virtualNetworkSubnetId"), "/snet-application") {
+		if e.Promise.Private && !strings.HasSuffix(s.Text("properties.virtualNetworkSubnetId"), "/snet-application") {
 			out = append(out, Finding{Resource: s.ID, Says: "does not go out by the network"})
 		}
 	}

@@ -38,7 +38,7 @@ func policies(e *Estate) []Finding {
 	var out []Finding
 	found := map[string]bool{}
 	for _, a := range e.Of("Microsoft.Authorization/policyAssignments") {
-		kind := strings.TrimPrefix(a.Name, "polis-"+Promises[e.Environment].Tag+"-")
+		kind := strings.TrimPrefix(a.Name, "polis-"+e.Promise.Tag+"-")
 		found[kind] = true
 		tag := ""
 		for _, t := range required {
@@ -51,7 +51,7 @@ func policies(e *Estate) []Finding {
 			out = append(out, Finding{Resource: a.ID, Says: "is a policy that nobody has looked up"})
 			continue
 		}
-		effect := map[bool]string{true: p.closed, false: p.open}[Promises[e.Environment].Private]
+		effect := map[bool]string{true: p.closed, false: p.open}[e.Promise.Private]
 		workspace, _ := e.At(a.Text("properties.parameters.logAnalytics.value"))
 		switch mode := a.Text("properties.enforcementMode"); {
 		case last(a.Text("properties.policyDefinitionId")) != p.id:

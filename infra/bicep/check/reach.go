@@ -163,7 +163,7 @@ var zonesOf = map[string][]string{
 var inOneRegion = map[string]bool{"Microsoft.Web/sites": true, "Microsoft.ApiManagement/service": true}
 
 func endpoints(e *Estate) []Finding {
-	if !Promises[e.Environment].Private {
+	if !e.Promise.Private {
 		return nil
 	}
 	var regions []string
@@ -172,7 +172,7 @@ func endpoints(e *Estate) []Finding {
 		regions = append(regions, v.Location)
 	}
 	for _, g := range e.Of("Microsoft.Resources/resourceGroups") {
-		if g.Name == "rg-polis-"+Promises[e.Environment].Tag {
+		if g.Name == "rg-polis-"+e.Promise.Tag {
 			first = g.Location
 		}
 	}
@@ -408,7 +408,7 @@ func identities(e *Estate) []Finding {
 // locks holds what data lies in to be locked in production, and the group of the copies not to be:
 // each month a drill makes an account there and deletes it, and a lock on the group would keep it.
 func locks(e *Estate) []Finding {
-	if !Promises[e.Environment].Standby {
+	if !e.Promise.Locked {
 		return nil
 	}
 	locked := map[string]bool{}
@@ -425,7 +425,7 @@ func locks(e *Estate) []Finding {
 			r.Type == "Microsoft.KeyVault/vaults" || r.Type == "Microsoft.ServiceBus/namespaces" ||
 			r.Type == "Microsoft.Storage/storageAccounts" && !strings.HasPrefix(r.Name, "sthost")
 		if holds && !locked[group] && !locked[strings.ToLower(r.ID)] {
-			out = append(out, Finding{Resource: r.ID, Says: "can be deleted by accident"})
+			out = append(out, Finding{Resource: r.ID, Says: "can be deleted by accident" + e.promised("locked")})
 		}
 		if r.Type == "Microsoft.DataFactory/factories" && locked[group] {
 			out = append(out, Finding{Resource: r.ID, Says: "lies in a locked group: the drill could not delete what it made"})
@@ -435,7 +435,7 @@ func locks(e *Estate) []Finding {
 }
 
 func standby(e *Estate) []Finding {
-	if !Promises[e.Environment].Standby {
+	if !e.Promise.Standby {
 		return nil
 	}
 	var out []Finding
@@ -458,24 +458,25 @@ func standby(e *Estate) []Finding {
 		}
 	}
 	groups := e.Of("Microsoft.Resources/resourceGroups")
+	first, second := e.regions()
 	count := map[string]map[string]int{} // by type, by group
 	for _, r := range e.Resources {
 		for _, g := range groups {
-			if strings.HasPrefix(r.ID, g.ID+"/") && (strings.HasSuffix(g.ID, "-weu") || strings.HasSuffix(g.ID, "-neu")) && !primaryOnly[r.Type] {
+			if strings.HasPrefix(r.ID, g.ID+"/") && (strings.HasSuffix(g.ID, "-"+first) || strings.HasSuffix(g.ID, "-"+second)) && !primaryOnly[r.Type] {
 				if count[r.Type] == nil {
 					count[r.Type] = map[string]int{}
 				}
-				count[r.Type][g.ID[len(g.ID)-3:]]++
+				count[r.Type][g.ID[strings.LastIndexByte(g.ID, '-')+1:]]++
 			}
 		}
 	}
 	for kind, by := range count {
-		if by["weu"] != by["neu"] {
-			out = append(out, Finding{Resource: kind, Says: fmt.Sprintf("%d in the first region, %d in the second", by["weu"], by["neu"])})
+		if by[first] != by[second] {
+			out = append(out, Finding{Resource: kind, Says: fmt.Sprintf("%d in the first region, %d in the second", by[first], by[second])})
 		}
 	}
-	if len(count) == 0 {
-		out = append(out, Finding{Resource: "the estate", Says: "has no second region"})
+	if second == "" {
+		out = append(out, Finding{Resource: "the estate", Says: "has no second region" + e.promised("standby")})
 	}
 	return out
 }

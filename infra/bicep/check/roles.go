@@ -36,7 +36,7 @@ var (
 	ofIdentity = regexp.MustCompile(`/userAssignedIdentities/id-polis-[a-z]+-(?:[a-z]{3}-)?(.+?)-(?:blue-|green-)?[a-z0-9]{5}'`)
 	ofPolicy   = regexp.MustCompile(`policyAssignments', 'polis-[a-z]+-([a-z-]+)'|policyAssignments/polis-[a-z]+-([a-z-]+)'`)
 	ofUser     = regexp.MustCompile(`^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$`) // a parameter's
-	account    = regexp.MustCompile(`/storageAccounts/(st[a-z]+?)(?:weu|neu)?(?:dev|stag|prod)[a-z0-9]{5}$`)
+	account    = regexp.MustCompile(`/storageAccounts/(stdata|staudit|stbackup|sthost)(?:[a-z]{3})?(?:dev|stag|prod)[a-z0-9]{5}$`)
 )
 
 // grants are all that an estate gives.

@@ -17,33 +17,6 @@ type Finding struct {
 
 func (f Finding) String() string { return f.Rule + ": " + f.Resource + ": " + f.Says }
 
-// Promise is what an environment is for: development may be public, small and in one zone;
-// it is keyless, watched and in the EU like the others.
-type Promise struct {
-	Tag     string // what its resources say they are of
-	Private bool   // no public way in, and a list of what goes out
-	Edge    bool   // callers come by Front Door and API Management
-	Zones   bool   // three zones
-	Standby bool   // a second region
-	Keys    bool   // encrypted with keys of our own
-	Locked  bool   // what is immutable is locked for good
-	Portal  bool   // API Management has a developer portal, which is on the internet
-	// Settings are those that it has otherwise than the estate says.
-	Settings map[string]string
-}
-
-// Promises are those of the environments.
-var Promises = map[string]Promise{
-	"dev":     {Tag: "dev"},
-	"staging": {Tag: "staging", Private: true, Edge: true, Keys: true},
-	"prod":    {Tag: "prod", Private: true, Edge: true, Zones: true, Standby: true, Keys: true},
-	// Production with everything that is by parameter; nobody deploys it.
-	"options": {
-		Tag: "prod", Private: true, Edge: true, Zones: true, Standby: true, Keys: true, Locked: true, Portal: true,
-		Settings: map[string]string{"RISK_SCHEDULE": "0 30 1 * * *", "ENTRA__tenantClaim": "tenant"},
-	},
-}
-
 // Rule is one that every estate must keep.
 type Rule struct {
 	ID    string
@@ -72,7 +45,7 @@ type Project struct {
 func Rules(p Project) []Rule {
 	needs, functions := p.Needs, p.Functions
 	rules := []Rule{
-		{"region", "every resource lies in the EU", region},
+		{"region", "every resource lies in the EU, in the regions that are promised", region},
 		{"tags", "every resource says who answers for it, how bad its failure is, what data it holds and who pays", tags},
 		{"diagnostics", "everything that can logs to the workspace", diagnostics},
 		{"endpoints", "what is not public has a private endpoint in each region, with names in a zone of that region", endpoints},
@@ -156,8 +129,8 @@ func region(e *Estate) []Finding {
 		}
 		places = append(places, r.Text("properties.sharedPrivateLinkResource.privateLinkLocation"))
 		for _, p := range places {
-			if p != "" && p != "global" && !slices.Contains(eu, p) {
-				out = append(out, Finding{Resource: r.ID, Says: "lies in " + p})
+			if p != "" && p != "global" && !slices.Contains(e.Promise.Regions, p) {
+				out = append(out, Finding{Resource: r.ID, Says: "lies in " + p + e.promised("regions")})
 			}
 		}
 	}
@@ -178,7 +151,7 @@ func tags(e *Estate) []Finding {
 				out = append(out, Finding{Resource: r.ID, Says: "has no tag " + t})
 			}
 		}
-		if env := r.Tags["environment"]; env != "" && env != Promises[e.Environment].Tag {
+		if env := r.Tags["environment"]; env != "" && env != e.Promise.Tag {
 			out = append(out, Finding{Resource: r.ID, Says: "says that it is of " + env})
 		}
 	}

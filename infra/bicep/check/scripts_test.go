@@ -57,6 +57,11 @@ func TestDryRuns(t *testing.T) {
 		"deploy-built":        "scripts/deploy staging --app-only --built --dry-run",
 	} {
 		t.Run(name, func(t *testing.T) {
+			for _, environment := range strings.Fields(args) {
+				if slices.Contains(environments, environment) && !committed(t, environment) {
+					return
+				}
+			}
 			cmd := exec.Command(sh, strings.Fields(args)...)
 			cmd.Dir = root
 			cmd.Env = append(os.Environ(), "POLIS_ACTIVE=blue")
@@ -152,6 +157,10 @@ func TestScriptsRefuse(t *testing.T) {
 		"scripts/package":                             "usage",
 		"scripts/probe":                               "usage",
 	} {
+		own := slices.ContainsFunc(strings.Fields(args), func(a string) bool { return slices.Contains(environments, a) && !committed(t, a) })
+		if own {
+			continue
+		}
 		cmd := exec.Command(sh, strings.Fields(args)...)
 		cmd.Dir = root
 		out, err := cmd.CombinedOutput()

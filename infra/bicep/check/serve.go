@@ -73,7 +73,7 @@ func leads(e *Estate, b Resource) []Finding {
 }
 
 func waf(e *Estate) []Finding {
-	if !Promises[e.Environment].Edge {
+	if !e.Promise.Edge {
 		return nil
 	}
 	policies := e.Of("Microsoft.Network/FrontDoorWebApplicationFirewallPolicies")
@@ -167,16 +167,16 @@ func scale(e *Estate, p Project) []Finding {
 			ready += n
 		}
 		serves := parts[3] == region && parts[5] == colour && parts[4] != "clock"
-		if Promises[e.Environment].Zones && serves && ready < 2 {
-			out = append(out, Finding{Resource: s.ID, Says: "has nobody ready in a second zone"})
+		if e.Promise.Zones && serves && ready < 2 {
+			out = append(out, Finding{Resource: s.ID, Says: "has nobody ready in a second zone" + e.promised("zones")})
 		}
 	}
-	if !Promises[e.Environment].Edge {
+	if !e.Promise.Edge {
 		return out
 	}
 	first, end := math.Inf(1), 0.0 // the night's runs, in minutes of the day
 	for _, n := range p.Needs.Settings {
-		value, otherwise := Promises[e.Environment].Settings[n.Name]
+		value, otherwise := e.Promise.Settings[n.Name]
 		if !otherwise {
 			value = n.Value
 		}
@@ -199,7 +199,7 @@ func scale(e *Estate, p Project) []Finding {
 
 // nightly holds one clock of a colour to go off in the hour before the first run, or in the three hours after the last.
 func nightly(e *Estate, way, region, colour string, runs bool, first, end float64) []Finding {
-	name := fmt.Sprintf("logic-%s-polis-%s-%s-%s-", way, Promises[e.Environment].Tag, region, colour)
+	name := fmt.Sprintf("logic-%s-polis-%s-%s-%s-", way, e.Promise.Tag, region, colour)
 	all := e.Of("Microsoft.Logic/workflows")
 	i := slices.IndexFunc(all, func(w Resource) bool { return strings.HasPrefix(w.Name, name) })
 	if i < 0 {

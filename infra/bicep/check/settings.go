@@ -70,12 +70,12 @@ func settings(e *Estate, needs *estate.Estate) []Finding {
 				continue
 			}
 			want = append(want, n.Name)
-			value, otherwise := Promises[e.Environment].Settings[n.Name]
+			value, otherwise := e.Promise.Settings[n.Name]
 			if !otherwise {
 				value = n.Value
 			}
 			if n.From == "" && values[n.Name] != value || n.From != "" && !comes(e, s, n.From, values[n.Name]) {
-				out = append(out, Finding{Resource: s.ID, Says: n.Name + " has another value than the estate says"})
+				out = append(out, Finding{Resource: s.ID, Says: n.Name + " has another value than the estate says" + e.promised("settings")})
 			}
 		}
 		out = append(out, same(s.ID, got, want)...)

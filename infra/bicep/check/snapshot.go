@@ -25,6 +25,7 @@ type Resource struct {
 // Estate is all that an environment gets.
 type Estate struct {
 	Environment string
+	Promise     Promise // what it is to be
 	Resources   []Resource
 	byID        map[string]int
 	// Diagnostics are what the CLI has to say of the snapshot; there should be nothing.
@@ -42,6 +43,19 @@ func Read(path, environment string) (*Estate, error) {
 }
 
 func parse(body []byte, environment string) (*Estate, error) {
+	all, err := Promises()
+	if err != nil {
+		return nil, err
+	}
+	p, ok := all[environment]
+	if !ok {
+		return nil, fmt.Errorf("%s promises nothing of %s", promisesFile, environment)
+	}
+	return parseAs(body, environment, p)
+}
+
+// parseAs is parse of an estate that is promised to be something else.
+func parseAs(body []byte, environment string, p Promise) (*Estate, error) {
 	var s struct {
 		Resources   []map[string]any `json:"predictedResources"`
 		Diagnostics []any            `json:"diagnostics"`
@@ -50,7 +64,7 @@ func parse(body []byte, environment string) (*Estate, error) {
 	if err := json.Unmarshal(body, &s); err != nil {
 		return nil, fmt.Errorf("reading the snapshot of %s: %w", environment, err)
 	}
-	e := &Estate{Environment: environment, Diagnostics: s.Diagnostics, Outputs: s.Outputs}
+	e := &Estate{Environment: environment, Promise: p, Diagnostics: s.Diagnostics, Outputs: s.Outputs}
 	for _, raw := range s.Resources {
 		e.Resources = append(e.Resources, resource(raw))
 	}
@@ -142,6 +156,17 @@ func (e *Estate) serving() (region, colour string) {
 		}
 	}
 	return "", ""
+}
+
+// regions are the short names of the region that serves and of the one that waits; "" where there is none.
+func (e *Estate) regions() (first, second string) {
+	first, _ = e.serving()
+	for _, s := range e.Of("Microsoft.Web/sites") {
+		if in := strings.Split(s.Name, "-")[3]; in != first {
+			second = in
+		}
+	}
+	return first, second
 }
 
 // standsBy reports whether a name is of another region or colour than what serves.

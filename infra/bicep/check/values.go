@@ -31,8 +31,8 @@ type Row struct {
 	Why  string `json:"why"`
 
 	Type     string `json:"type"`
-	Named    string `json:"named"`  // part of the resource's id
-	When     string `json:"when"`   // where it holds, as of holds; "" everywhere
+	Named    string `json:"named"`  // part of the resource's id; {first} and {second} are short names of regions
+	When     string `json:"when"`   // where it holds, one of conditions; "" everywhere
 	Except   string `json:"except"` // part of the id of what is not meant; or standsBy
 	Optional bool   `json:"optional"`
 	// Wants are paths, as of Resource.All, and what each of their values is: itself, one of several, or
@@ -62,6 +62,8 @@ func readValues() ([]Values, error) {
 			out = append(out, Values{Rule: r.Rule, Says: r.Says})
 		case len(out) == 0 || r.Type == "" || len(r.Wants)+len(r.With) == 0:
 			return nil, fmt.Errorf("reading the values: a row of %q is of no rule, of no type or wants nothing", r.Type)
+		case r.When != "" && conditions[r.When].holds == nil:
+			return nil, fmt.Errorf("reading the values: a row of %q holds when nobody knows: %q", r.Type, r.When)
 		default:
 			for path := range r.Wants {
 				var err error
@@ -85,23 +87,28 @@ func (v Values) Check(e *Estate) []Finding {
 	return out
 }
 
-// holds reports whether the row is for an environment.
-func (row Row) holds(environment string) bool {
-	p := Promises[environment]
-	return map[string]bool{
-		"": true, "private": p.Private, "public": !p.Private, "portalless": p.Private && !p.Portal, "edge": p.Edge, "zones": p.Zones,
-		"standby": p.Standby, "keys": p.Keys,
-	}[row.When]
+// named is Named in an estate.
+func (row Row) named(e *Estate) string {
+	if !strings.Contains(row.Named, "{") {
+		return row.Named
+	}
+	first, second := e.regions()
+	return strings.NewReplacer("{first}", first, "{second}", second).Replace(row.Named)
 }
 
 func (row Row) check(e *Estate) []Finding {
-	if !row.holds(e.Environment) {
+	if !e.Promise.holds(row.When) {
 		return nil
 	}
+	by := ""
+	if row.When != "" {
+		by = e.promised(conditions[row.When].key)
+	}
+	named := row.named(e)
 	var out []Finding
 	there := false
 	for _, r := range e.Of(row.Type) {
-		if !strings.Contains(r.ID, row.Named) {
+		if !strings.Contains(r.ID, named) {
 			continue
 		}
 		there = true
@@ -110,19 +117,26 @@ func (row Row) check(e *Estate) []Finding {
 		}
 		for _, path := range slices.Sorted(maps.Keys(row.Wants)) {
 			for _, got := range r.All(path) {
-				if wanted := row.Wants[path]; !fits(got, wanted) {
-					out = append(out, Finding{Resource: r.ID, Says: fmt.Sprintf("%s is %v, not %v", path, got, wanted)})
+				wanted, by := row.Wants[path], by
+				switch key := wanted.(type) {
+				case tier:
+					wanted, by = e.Promise.tier(string(key)), e.promised(string(key))
+				case most:
+					wanted, by = upTo(e.Promise.most(string(key))), e.promised("limits."+string(key))
+				}
+				if !fits(got, wanted) {
+					out = append(out, Finding{Resource: r.ID, Says: fmt.Sprintf("%s is %v, not %v%s", path, got, wanted, by)})
 				}
 			}
 		}
 		for _, part := range row.With {
 			if _, ok := e.At(r.ID + part); !ok {
-				out = append(out, Finding{Resource: r.ID, Says: "has no " + part})
+				out = append(out, Finding{Resource: r.ID, Says: "has no " + part + by})
 			}
 		}
 	}
 	if !there && !row.Optional {
-		out = append(out, Finding{Resource: "the estate", Says: "has no " + row.Type + " " + row.Named})
+		out = append(out, Finding{Resource: "the estate", Says: "has no " + row.Type + " " + named + by})
 	}
 	return out
 }
@@ -131,6 +145,9 @@ func (row Row) check(e *Estate) []Finding {
 type (
 	whole []any    // {"list": […]}: these, in this order, and no others
 	parts []string // {"has": […]}: each of these in a text, remarks in XML aside
+	tier  string   // {"promised": key}: what is promised by that key
+	most  string   // {"most": key}: a whole number up to the limit that is promised by that key
+	upTo  float64  // such a limit
 )
 
 // want reads a way of wanting; {"match": …} is an expression.
@@ -152,6 +169,12 @@ func want(in any) (any, error) {
 	if expr, ok := m["match"].(string); ok && len(m) == 1 {
 		return regexp.Compile(expr)
 	}
+	if key, ok := m["promised"].(string); ok && len(m) == 1 && (Promise{GatewayTier: key, FirewallTier: key}).tier(key) != "" {
+		return tier(key), nil
+	}
+	if key, ok := m["most"].(string); ok && len(m) == 1 && (key == "perAddress" || key == "perCaller") {
+		return most(key), nil
+	}
 	return nil, fmt.Errorf("wants in a way that is not known: %v", in)
 }
 
@@ -172,6 +195,9 @@ func fits(got, wanted any) bool {
 	case parts:
 		said = remark.ReplaceAllString(said, "")
 		return !slices.ContainsFunc(w, func(p string) bool { return !strings.Contains(said, p) })
+	case upTo:
+		n, err := strconv.Atoi(said)
+		return err == nil && n >= 1 && float64(n) <= float64(w)
 	case *regexp.Regexp:
 		return w.MatchString(said)
 	}

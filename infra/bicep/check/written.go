@@ -48,11 +48,11 @@ func readWatches(root, file string) ([]Watch, error) {
 
 // due reports whether an environment has what a watch is about.
 func due(e *Estate, when string) bool {
-	p := Promises[e.Environment]
+	p := e.Promise
 	premium := slices.ContainsFunc(e.Of("Microsoft.ServiceBus/namespaces"), func(r Resource) bool { return r.Is("sku.name", "Premium") })
 	provisioned := slices.ContainsFunc(e.Of("Microsoft.DocumentDB/databaseAccounts"), func(r Resource) bool { return !r.Is("properties.capabilities.0.name", "EnableServerless") })
 	return map[string]bool{
-		"": true, "edge": p.Edge, "private": p.Private, "standby": p.Standby, "backups": p.Standby, "vault": p.Keys,
+		"": true, "edge": p.Edge, "private": p.Private, "standby": p.Standby, "backups": p.Backups, "vault": p.OwnKeys,
 		"nightly": p.Edge, "premium": premium, "provisioned": provisioned,
 	}[when]
 }
@@ -115,7 +115,7 @@ func asWritten(e *Estate, alerts, sentinel []Watch) []Finding {
 		delete(queries, w.Name)
 	}
 	for _, w := range sentinel {
-		if due(e, w.When) && Promises[e.Environment].Private {
+		if due(e, w.When) && e.Promise.Private {
 			out = append(out, w.sentinel(rules[w.Name])...)
 		} else {
 			out = append(out, extra(rules[w.Name])...)
