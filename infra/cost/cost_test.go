@@ -63,6 +63,20 @@ func estate(t *testing.T, environment string, change func(resource map[string]an
 	return e
 }
 
+// committed reports whether environments are as they came with Polis, and says which are not: their numbers are an
+// owner's own.
+func committed(t *testing.T, environments ...string) bool {
+	t.Helper()
+	all := true
+	for _, environment := range environments {
+		if !estate(t, environment, nil).Promise.Reference {
+			t.Logf("passed over: %s is an owner's own (infra/bicep/environments/promises.json)", environment)
+			all = false
+		}
+	}
+	return all
+}
+
 func month(t *testing.T, e *check.Estate, customers float64) []Line {
 	t.Helper()
 	lines, err := Month(e, prices(t), customers)
@@ -175,8 +189,12 @@ func parts(t *testing.T) map[string]string {
 
 var place = regexp.MustCompile(`(?s)(<!-- cost: (\w+) -->\n).*?(<!-- end -->)`)
 
-// TestPage: the page's numbers are what the snapshots and the prices come to.
+// TestPage: the page's numbers are what the snapshots and the prices come to. Whose environments are his own has them
+// with -update, as far as the table has prices for what is in them.
 func TestPage(t *testing.T) {
+	if !committed(t, "dev", "staging", "prod") && !*update {
+		return
+	}
 	path := filepath.Join(root, "docs", "estate-cost.md")
 	page, err := os.ReadFile(path)
 	if err != nil {
@@ -206,7 +224,12 @@ func TestPage(t *testing.T) {
 // or would have without a second region.
 func TestPrices(t *testing.T) {
 	used := map[string]bool{"blob Standard_ZRS": true}
-	for _, environment := range []string{"dev", "staging", "prod"} {
+	environments := []string{"dev", "staging", "prod"}
+	all := committed(t, environments...)
+	if !all {
+		environments = nil // what is used is an owner's to say
+	}
+	for _, environment := range environments {
 		for _, l := range month(t, estate(t, environment, nil), 1_000_000) {
 			used[l.Meter] = true
 		}
@@ -221,19 +244,31 @@ func TestPrices(t *testing.T) {
 		default:
 			t.Errorf("%s: status %q", p.Meter, p.Status)
 		}
-		if !used[p.Meter] {
+		if all && !used[p.Meter] {
 			t.Errorf("nothing is counted by %s", p.Meter)
 		}
 	}
 }
 
 // TestBudgets: a budget is more than what the environment costs at rest, by nearly a tenth at least, and not by a multiple:
-// one that nobody reaches tells nobody anything.
+// one that nobody reaches tells nobody anything. How much more is an owner's own to say.
 func TestBudgets(t *testing.T) {
 	for environment, most := range map[string]float64{"dev": 3, "staging": 2, "prod": 2} {
+		own := !committed(t, environment)
+		if own {
+			most = math.Inf(1)
+		}
 		e := estate(t, environment, nil)
+		lines, err := Month(e, prices(t), 0)
+		if err != nil && own {
+			t.Logf("%s: its budget cannot be judged: %v", environment, err)
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 		budget, _ := e.Of("Microsoft.Consumption/budgets")[0].Get("properties.amount").(float64)
-		if rest := Sum(month(t, e, 0)); budget < 1.09*rest || budget > most*rest {
+		if rest := Sum(lines); budget < 1.09*rest || budget > most*rest {
 			t.Errorf("%s: a budget of %.0f for %.0f", environment, budget, rest)
 		}
 	}
@@ -256,6 +291,9 @@ func TestFunctionGroups(t *testing.T) {
 
 // TestDevRests: development costs next to nothing while nobody calls it.
 func TestDevRests(t *testing.T) {
+	if !committed(t, "dev") {
+		return
+	}
 	lines := month(t, estate(t, "dev", nil), 0)
 	if sum := Sum(lines); sum > 30 {
 		t.Errorf("development costs %.0f a month at rest: %v", sum, lines)
