@@ -106,7 +106,8 @@ func (f Reference) Check(e *Estate) []Finding {
 		needed[i] = true
 	}
 	for i, x := range f.Except {
-		if e.Promise.holds(x.When) && !needed[i] {
+		there := slices.ContainsFunc(e.Of(f.Type), func(r Resource) bool { return strings.Contains(r.Name, f.Named) && strings.Contains(r.Name, x.Named) })
+		if there && e.Promise.holds(x.When) && !needed[i] {
 			out = append(out, Finding{Rule: f.ID, Resource: x.Named, Says: "has an exception that nothing needs"})
 		}
 	}
