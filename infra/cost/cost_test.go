@@ -269,7 +269,7 @@ func TestBudgets(t *testing.T) {
 		}
 		budget, _ := e.Of("Microsoft.Consumption/budgets")[0].Get("properties.amount").(float64)
 		if rest := Sum(lines); budget < 1.09*rest || budget > most*rest {
-			t.Errorf("%s: a budget of %.0f for %.0f", environment, budget, rest)
+			t.Errorf("%s: a budget of %.0f for %.0f at rest, which with a tenth more is the least", environment, budget, rest)
 		}
 	}
 }
