@@ -103,8 +103,8 @@ func properties(resource map[string]any) map[string]any {
 }
 
 // oneRegion leaves what stands in the second region out, copies apart: they lie there in either case.
-func oneRegion(resource map[string]any) bool {
-	if resource["location"] == "northeurope" && !strings.Contains(resource["id"].(string), "-backup") {
+func oneRegion(second string, resource map[string]any) bool {
+	if resource["location"] == second && !strings.Contains(resource["id"].(string), "-backup") {
 		return false
 	}
 	switch resource["type"] {
@@ -125,6 +125,9 @@ func noZones(resource map[string]any) bool {
 
 // about rounds to two figures, as an estimate may be said.
 func about(dollars float64) string {
+	if dollars < 1 {
+		return "about 0"
+	}
 	step := math.Pow(10, math.Floor(math.Log10(dollars))-1)
 	n := fmt.Sprintf("%.0f", math.Round(dollars/step)*step)
 	if len(n) > 3 {
@@ -159,11 +162,12 @@ func parts(t *testing.T) map[string]string {
 	}
 
 	whole := Sum(month(t, prod, 0))
+	second := strings.Join(prod.Promise.Regions[1:], "") // which waits, where one does
 	premium, standard := price(t, "api management PremiumV2"), price(t, "api management StandardV2")
 	unzoned := whole - Sum(month(t, estate(t, "prod", noZones), 0))
 	save.WriteString("| what | saves a month | what is lost |\n|---|---|---|\n")
 	fmt.Fprintf(&save, "| `gatewayTier = 'StandardV2'`, 2 units | %s | zones of the gateway: with one zone lost Front Door goes to the second region, within a minute or two |\n", about(2*(premium-standard)))
-	fmt.Fprintf(&save, "| `standby = false` | %s | the second region: recovery is from backups, in a day, not in 4 hours |\n", about(whole-Sum(month(t, estate(t, "prod", oneRegion), 0))))
+	fmt.Fprintf(&save, "| `standby = false` | %s | the second region: recovery is from backups, in a day, not in 4 hours |\n", about(whole-Sum(month(t, estate(t, "prod", func(r map[string]any) bool { return oneRegion(second, r) }), 0))))
 	fmt.Fprintf(&save, "| `firewallTier = 'Basic'` | %s a region | threat intelligence that denies; 250 Mbit/s |\n", about(price(t, "firewall Standard")-price(t, "firewall Basic")))
 	fmt.Fprintf(&save, "| `zones = false` | %s, and %s more with Standard v2 at one unit | three zones |\n", about(unzoned), strings.TrimPrefix(about(2*premium-standard), "about "))
 

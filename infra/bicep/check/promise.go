@@ -19,7 +19,7 @@ type Promise struct {
 	// is not; every rule holds it all the same.
 	Reference bool     `json:"reference"`
 	Tag       string   `json:"tag"`     // what its resources say they are of
-	Regions   []string `json:"regions"` // the only ones that anything lies in
+	Regions   []string `json:"regions"` // the only ones that anything lies in: which serves, and which waits or holds copies
 	Private   bool     `json:"private"` // no public way in, and a list of what goes out
 	Edge      bool     `json:"edge"`    // callers come by Front Door and API Management
 	Zones     bool     `json:"zones"`   // three zones
@@ -71,8 +71,8 @@ func (p Promise) check() error {
 	switch {
 	case p.Tag == "":
 		return fmt.Errorf("tag is missing")
-	case len(p.Regions) == 0 || slices.ContainsFunc(p.Regions, func(r string) bool { return !slices.Contains(eu, r) }):
-		return fmt.Errorf("regions are some of the EU: %v", eu)
+	case len(p.Regions) == 0 || len(p.Regions) > 2 || slices.ContainsFunc(p.Regions, func(r string) bool { return !slices.Contains(eu, r) }):
+		return fmt.Errorf("regions are one or two of the EU: %v", eu)
 	case p.Edge && p.GatewayTier != "StandardV2" && p.GatewayTier != "PremiumV2":
 		return fmt.Errorf("gatewayTier is StandardV2 or PremiumV2")
 	case p.Private && p.FirewallTier != "Basic" && p.FirewallTier != "Standard" && p.FirewallTier != "Premium":
