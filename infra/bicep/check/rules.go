@@ -75,6 +75,7 @@ func Rules(p Project) []Rule {
 		{"standby", "data goes to the second region, and the second region has all that the first has", standby},
 		{"waf", "the firewall at the edge blocks: managed rules, bots, too many calls", waf},
 		{"outputs", "outputs hold no secrets", outputs},
+		{"shapes", "no resource sets what no template set before: what is new is thought about", shapes},
 		{"clean", "the CLI has nothing to say of the snapshot", clean},
 	}
 	for _, g := range p.Values {
