@@ -48,6 +48,7 @@ func network(e *Estate) []Finding {
 			out = append(out, Finding{Resource: v.ID, Says: "is not in the plan against floods"})
 		}
 	}
+	out = append(out, unnamed(e)...)
 	own := addresses(e)
 	for _, g := range e.Of("Microsoft.Network/networkSecurityGroups") {
 		denies := map[string]bool{}
@@ -58,7 +59,10 @@ func network(e *Estate) []Finding {
 			if g.Is(r.at+"access", "Deny") && everything && g.Is(r.at+"priority", 4096) {
 				denies[g.Text(r.at+"direction")] = true
 			}
-			if g.Is(r.at+"access", "Deny") {
+			if !g.Is(r.at+"access", "Allow") {
+				if !everything || !g.Is(r.at+"priority", 4096) {
+					out = append(out, Finding{Resource: g.ID, Says: name + " denies what comes before the rest: nothing is to be denied but all that is left"})
+				}
 				continue
 			}
 			for _, says := range r.tooWide(own) {
@@ -68,6 +72,35 @@ func network(e *Estate) []Finding {
 		for _, d := range []string{"Inbound", "Outbound"} {
 			if !denies[d] {
 				out = append(out, Finding{Resource: g.ID, Says: "does not deny what is left, " + d})
+			}
+		}
+	}
+	return out
+}
+
+// unnamed finds networks where who comes by VPN does not find private names: he asks the firewall, which asks the private
+// zones on his behalf. A Basic one does not answer for names.
+func unnamed(e *Estate) []Finding {
+	var out []Finding
+	for _, p := range e.Of("Microsoft.Network/firewallPolicies") {
+		by := func(r Resource) bool {
+			return r.Location == p.Location && r.Get("properties.vpnClientConfiguration") != nil
+		}
+		if p.Is("properties.sku.tier", "Basic") || !slices.ContainsFunc(e.Of("Microsoft.Network/virtualNetworkGateways"), by) {
+			continue
+		}
+		if !p.Is("properties.dnsSettings.enableProxy", true) {
+			out = append(out, Finding{Resource: p.ID, Says: "does not answer for names, which who comes by VPN asks it for"})
+		}
+		firewall := ""
+		for _, t := range e.Of("Microsoft.Network/routeTables") {
+			if t.Location == p.Location {
+				firewall = t.Text("properties.routes.0.properties.nextHopIpAddress")
+			}
+		}
+		for _, v := range e.Of("Microsoft.Network/virtualNetworks") {
+			if v.Location == p.Location && !fits(v.Get("properties.dhcpOptions.dnsServers"), whole{firewall}) {
+				out = append(out, Finding{Resource: v.ID, Says: "does not ask the firewall for names, as who comes by VPN must"})
 			}
 		}
 	}

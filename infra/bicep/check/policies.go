@@ -66,6 +66,8 @@ func policies(e *Estate) []Finding {
 			out = append(out, Finding{Resource: a.ID, Says: "sends logs elsewhere"})
 		case kind == "storage-tls" && !a.Is("properties.parameters.minimumTlsVersion.value", "TLS1_2"):
 			out = append(out, Finding{Resource: a.ID, Says: "asks for another TLS than 1.2"})
+		case (kind == "diagnostics" || kind == "inherit-") && a.Text("identity.type") != "SystemAssigned":
+			out = append(out, Finding{Resource: a.ID, Says: "has nobody to put things right as"})
 		case kind != "diagnostics" && len(a.List("properties.notScopes")) > 0:
 			out = append(out, Finding{Resource: a.ID, Says: "leaves something out"})
 		}

@@ -83,6 +83,11 @@ func diagnostics(e *Estate) []Finding {
 			}
 		}
 	}
+	for at := range left {
+		if _, ok := by[at]; !ok {
+			out = append(out, Finding{Resource: at, Says: "is left out by policy, and is nothing that logs"})
+		}
+	}
 	for at, d := range by {
 		logs := d.List("properties.logs")
 		part := len(logs) > 0 && strings.Count(at, "/providers/") > 0 && d.Text("properties.logs.0.categoryGroup") != "allLogs"

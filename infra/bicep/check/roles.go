@@ -42,6 +42,17 @@ var (
 // grants are all that an estate gives.
 func grants(e *Estate) []grant {
 	seen := map[grant]bool{}
+	each(e, func(_ string, g grant) { seen[g] = true })
+	out := make([]grant, 0, len(seen))
+	for g := range seen {
+		out = append(out, g)
+	}
+	sort.Slice(out, func(i, k int) bool { return out[i].String() < out[k].String() })
+	return out
+}
+
+// each goes through what an estate gives, with the id of whom it is given to.
+func each(e *Estate, visit func(id string, g grant)) {
 	custodians := map[string]bool{} // by parameter too: they alone reach documents
 	for _, r := range e.Of("Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments") {
 		custodians[r.Text("properties.principalId")] = true
@@ -58,7 +69,7 @@ func grants(e *Estate) []grant {
 		if g.role == "" {
 			g.role = "role " + role
 		}
-		seen[g] = true
+		visit(id, g)
 	}
 	for _, r := range e.Of("Microsoft.Authorization/roleAssignments") {
 		scope := r.ID[:strings.LastIndex(r.ID, "/providers/Microsoft.Authorization/")]
@@ -74,12 +85,6 @@ func grants(e *Estate) []grant {
 	for _, r := range e.Of("Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments") {
 		add(r, r.Text("properties.scope"), last(r.Text("properties.roleDefinitionId")))
 	}
-	out := make([]grant, 0, len(seen))
-	for g := range seen {
-		out = append(out, g)
-	}
-	sort.Slice(out, func(i, k int) bool { return out[i].String() < out[k].String() })
-	return out
 }
 
 func principal(id string) string {
@@ -162,6 +167,37 @@ func unwritten(e *Estate, list []string) []Finding {
 		}
 		if !found {
 			out = append(out, Finding{Resource: g.String(), Says: "is a role that docs/roles.md does not have"})
+		}
+	}
+	return out
+}
+
+var identity = regexp.MustCompile(`/userAssignedIdentities/([^'/]+)`)
+
+// ungiven are grants that the list has for whom something of this estate signs in as, on what is there, and that it has
+// not. An app has an identity in each region and colour, and each must be able to do what its other selves do.
+func ungiven(e *Estate, list []string) []Finding {
+	there, has := map[string]bool{}, map[string]map[string]bool{}
+	for _, r := range e.Resources {
+		there[thing(strings.Replace(r.ID, "/sqlDatabases/", "/dbs/", 1))] = true
+		users, _ := r.Get("identity.userAssignedIdentities").(map[string]any)
+		for id := range users {
+			has[last(id)] = map[string]bool{}
+		}
+	}
+	each(e, func(id string, g grant) {
+		if m := identity.FindStringSubmatch(id); m != nil && has[m[1]] != nil {
+			has[m[1]][g.String()] = true
+		}
+	})
+	var out []Finding
+	for name, given := range has {
+		who := principal("/userAssignedIdentities/" + name + "'")
+		for _, l := range list {
+			on := l[strings.LastIndex(l, " | ")+len(" | "):]
+			if strings.HasPrefix(l, who+" | ") && (there[on] || strings.HasPrefix(on, "secret ")) && !given[l] { // secrets come by hand
+				out = append(out, Finding{Resource: name, Says: "has not what docs/roles.md has for it: " + l})
+			}
 		}
 	}
 	return out

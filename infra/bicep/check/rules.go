@@ -54,7 +54,9 @@ func Rules(p Project) []Rule {
 		{"keys-nowhere", "no template reads a key, and no setting holds one", keysNowhere},
 		{"present", "what is referred to, and what has a role, a lock or a setting, is there, and not in the other region", present},
 		{"roles-narrow", "nobody is Owner, Contributor or User Access Administrator, and a workload's rights are on a resource", rolesNarrow},
-		{"roles", "every role that is given is on a written list", func(e *Estate) []Finding { return unwritten(e, p.Roles) }},
+		{"roles", "every role that is given is on a written list, and each identity has those that the list has for it", func(e *Estate) []Finding {
+			return append(unwritten(e, p.Roles), ungiven(e, p.Roles)...)
+		}},
 		{"alerts", "every alert has its page, reaches somebody, and looks at what is really emitted", func(e *Estate) []Finding { return alerts(e, p) }},
 		{"written", "alerts are those of alerts.json and sentinel.json, of all that they are about, and no others", func(e *Estate) []Finding { return asWritten(e, p.Alerts, p.Sentinel) }},
 		{"archived", "every table that somebody asks is kept for a year", func(e *Estate) []Finding { return archived(e, p.Signals) }},
@@ -74,6 +76,7 @@ func Rules(p Project) []Rule {
 		{"colours", "one colour works and serves; the other stands by", colours},
 		{"standby", "data goes to the second region, and the second region has all that the first has", standby},
 		{"waf", "the firewall at the edge blocks: managed rules, bots, too many calls", waf},
+		{"contacts", "the budget is of this environment, and who hears of it hears every alert", contacts},
 		{"outputs", "outputs hold no secrets", outputs},
 		{"shapes", "no resource sets what no template set before: what is new is thought about", shapes},
 		{"clean", "the CLI has nothing to say of the snapshot", clean},
@@ -120,19 +123,29 @@ var eu = []string{"westeurope", "northeurope", "francecentral", "germanywestcent
 func region(e *Estate) []Finding {
 	var out []Finding
 	for _, r := range e.Resources {
-		places := []string{r.Location}
-		for _, path := range []string{"properties.locations", "properties.geoDataReplication.locations"} {
-			for _, l := range r.List(path) {
-				if m, ok := l.(map[string]any); ok {
-					places = append(places, text(m["locationName"]))
-				}
-			}
-		}
-		places = append(places, r.Text("properties.sharedPrivateLinkResource.privateLinkLocation"))
-		for _, p := range places {
+		for _, p := range places(r.raw) {
 			if p != "" && p != "global" && !slices.Contains(e.Promise.Regions, p) {
 				out = append(out, Finding{Resource: r.ID, Says: "lies in " + p + e.promised("regions")})
 			}
+		}
+	}
+	return out
+}
+
+// places are all that a resource says of where it, or a part of it, lies.
+func places(v any) []string {
+	var out []string
+	switch in := v.(type) {
+	case map[string]any:
+		for k, each := range in {
+			if place, ok := each.(string); ok && slices.Contains([]string{"location", "locationName", "privateLinkLocation"}, k) {
+				out = append(out, place)
+			}
+			out = append(out, places(each)...)
+		}
+	case []any:
+		for _, each := range in {
+			out = append(out, places(each)...)
 		}
 	}
 	return out
