@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -139,8 +140,8 @@ func Month(e *check.Estate, t *Table, customers float64) ([]Line, error) {
 		ready += asked * gb
 	}
 	add("apps: instances always ready, GB-s", ready*secondsOfMonth, "flex always ready, baseline")
-	instances, seconds := prescaled(e)
-	add("apps: chunk workers made ready for the night, GB-s", max(0, instances-crew)*size*seconds*nights, "flex always ready, baseline")
+	made := prescaled(e)
+	add("apps: chunk workers made ready for the night, GB-s", max(0, made.instances-crew)*size*made.minutes()*60*nights, "flex always ready, baseline")
 	for _, a := range e.Of("Microsoft.ApiManagement/service") {
 		n, _ := a.Get("sku.capacity").(float64)
 		add("API Management in "+a.Location+", units", n, "api management "+a.Text("sku.name"))
@@ -280,29 +281,37 @@ const zoned = 2
 // role is which of the three apps a site is: func-polis-prod-weu-work-blue-token.
 func role(site check.Resource) string { return strings.Split(site.Name, "-")[4] }
 
-// prescaled is how many chunk workers the clocks of the app whose workers run make ready each night, and for how
-// many seconds.
-func prescaled(e *check.Estate) (instances, seconds float64) {
+// night is when the clocks of the app whose workers run make chunk workers ready, in minutes of the day (UTC), and how many.
+type night struct{ instances, up, down float64 }
+
+// minutes is how long workers are ready, over midnight too.
+func (n night) minutes() float64 { return math.Mod(n.down-n.up+24*60, 24*60) }
+
+// hour is a minute of the day as a clock shows it.
+func hour(minute float64) string { return fmt.Sprintf("%02d:%02d", int(minute)/60, int(minute)%60) }
+
+// prescaled reads the night off the clocks.
+func prescaled(e *check.Estate) night {
+	var out night
 	for _, w := range e.Of("Microsoft.Logic/workflows") {
 		if !w.Is("properties.state", "Enabled") {
 			continue
 		}
 		const clock = "properties.definition.triggers.clock.recurrence.schedule."
-		hour, _ := w.Get(clock + "hours.0").(float64)
-		minute, _ := w.Get(clock + "minutes.0").(float64)
+		h, _ := w.Get(clock + "hours.0").(float64)
+		m, _ := w.Get(clock + "minutes.0").(float64)
 		if !strings.HasPrefix(w.Name, "logic-up-") {
-			seconds += hour*3600 + minute*60
+			out.down = 60*h + m
 			continue
 		}
-		seconds -= hour*3600 + minute*60
+		out.up = 60*h + m
 		_, after, _ := strings.Cut(w.Text("properties.definition.actions.scale.inputs.body.properties.functionAppConfig"), `"instanceCount":`)
 		digits, _, _ := strings.Cut(after, "}")
-		n, err := strconv.Atoi(digits)
-		if err == nil {
-			instances = float64(n)
+		if n, err := strconv.Atoi(digits); err == nil {
+			out.instances = float64(n)
 		}
 	}
-	return instances, seconds
+	return out
 }
 
 // groups is how many function groups of an app scale by themselves.

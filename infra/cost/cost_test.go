@@ -186,8 +186,9 @@ func parts(t *testing.T) map[string]string {
 		fmt.Fprintf(&apps, "| %s | %.0f | %.0f MB | %.0f | %.0f |\n", role(s), n, mb, zoned*n, ready(zoned*n, mb/1024))
 	}
 	fmt.Fprintf(&apps, "\nAs one app of 2,048 MB the same would cost %.0f.\n", ready(zoned*all, 2))
-	instances, seconds := prescaled(prod)
-	fmt.Fprintf(&apps, "Scheduled pre-scaling makes %.0f chunk workers ready at 01:40 UTC and lets them go %.0f minutes later.\n", instances, seconds/60)
+	if made := prescaled(prod); made.instances > 0 {
+		fmt.Fprintf(&apps, "Scheduled pre-scaling makes %.0f chunk workers ready at %s UTC and lets them go at %s, %.0f minutes later.\n", made.instances, hour(made.up), hour(made.down), made.minutes())
+	}
 	return map[string]string{"table": table.String(), "lines": lines.String(), "save": save.String(), "apps": apps.String()}
 }
 
@@ -251,6 +252,29 @@ func TestPrices(t *testing.T) {
 		if all && !used[p.Meter] {
 			t.Errorf("nothing is counted by %s", p.Meter)
 		}
+	}
+}
+
+// TestNight: how long workers are ready is counted over midnight too.
+func TestNight(t *testing.T) {
+	for _, c := range []struct {
+		made    night
+		minutes float64
+		from    string
+	}{
+		{night{up: 100, down: 240}, 140, "01:40"},
+		{night{up: 1420, down: 60}, 80, "23:40"},
+		{night{}, 0, "00:00"},
+	} {
+		if c.made.minutes() != c.minutes || hour(c.made.up) != c.from {
+			t.Errorf("%v: %.0f minutes from %s, and not %.0f from %s", c.made, c.made.minutes(), hour(c.made.up), c.minutes, c.from)
+		}
+	}
+	if made := prescaled(estate(t, "prod", nil)); made.instances == 0 || made.minutes() == 0 {
+		t.Errorf("production has clocks, and not %v", made)
+	}
+	if made := prescaled(estate(t, "dev", nil)); made != (night{}) {
+		t.Errorf("dev has none, and not %v", made)
 	}
 }
 

@@ -289,6 +289,9 @@ func probes(e *Estate, in []string) []Finding {
 				out = append(out, Finding{Resource: test.ID, Says: "asks from a place that is not there, or not in the EU: " + p})
 			}
 		}
+		if test.Tags["hidden-link:"+a.Text("properties.criteria.componentId")] != "Resource" {
+			out = append(out, Finding{Resource: test.ID, Says: "does not say whose results it writes"})
+		}
 		if window < every || every == 0 {
 			out = append(out, Finding{Resource: a.ID, Says: fmt.Sprintf("looks at %.0f s of a probe that asks every %.0f s", window, every)})
 		}

@@ -93,7 +93,7 @@ func bus(e *Estate, needs *estate.Estate) []Finding {
 	for _, s := range e.Of(namespaces + "/topics/subscriptions") {
 		// A user's subscription gets one tenant's messages, by the rule that lets all others not through.
 		if r, ok := e.At(s.ID + "/rules/$Default"); ok {
-			if r.Text("properties.correlationFilter.properties.tenant") == "" {
+			if r.Text("properties.correlationFilter.properties.tenant") == "" || !r.Is("properties.filterType", "CorrelationFilter") {
 				out = append(out, Finding{Resource: s.ID, Says: "lets messages of every tenant through"})
 			}
 			continue
