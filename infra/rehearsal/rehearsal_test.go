@@ -308,6 +308,10 @@ func TestLostRegion(t *testing.T) {
 		t.Fatalf("%v %s: %s run", err, out, s.serves())
 	}
 	s.did("== failback")
+	// What came before it never came here.
+	if out, err := s.run("scripts/switch prod --rollback"); err == nil || !strings.Contains(out, "the first region has not got blue: there is nothing to go back to") {
+		t.Errorf("%v %s", err, out)
+	}
 	if left, _ := filepath.Glob(filepath.Join(s.dir, "var/evidence/*")); len(left) != 0 {
 		t.Errorf("%v is still here", left)
 	}

@@ -103,6 +103,7 @@ var conditions = map[string]struct {
 	"standby":       {"standby", func(p Promise) bool { return p.Standby }},
 	"backups":       {"backups", func(p Promise) bool { return p.Backups }},
 	"defender":      {"defender", func(p Promise) bool { return p.Defender }},
+	"lasting":       {"tag", func(p Promise) bool { return p.Tag == "prod" }},
 	"keys":          {"ownKeys", func(p Promise) bool { return p.OwnKeys }},
 }
 

@@ -75,7 +75,11 @@ func settings(e *Estate, needs *estate.Estate) []Finding {
 				value = n.Value
 			}
 			if n.From == "" && values[n.Name] != value || n.From != "" && !comes(e, s, n.From, values[n.Name]) {
-				out = append(out, Finding{Resource: s.ID, Says: n.Name + " has another value than the estate says" + e.promised("settings")})
+				by := ""
+				if n.From == "" {
+					by = e.promised("settings")
+				}
+				out = append(out, Finding{Resource: s.ID, Says: n.Name + " has another value than the estate says" + by})
 			}
 		}
 		out = append(out, same(s.ID, got, want)...)
