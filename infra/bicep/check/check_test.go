@@ -57,10 +57,7 @@ func TestEstates(t *testing.T) {
 	all := rules(t)
 	for _, environment := range environments {
 		t.Run(environment, func(t *testing.T) {
-			e, err := parse(snapshot(t, environment), environment)
-			if err != nil {
-				t.Fatal(err)
-			}
+			e := good(t, environment)
 			for _, f := range Check(e, all) {
 				t.Error(f)
 			}
@@ -259,21 +256,14 @@ func TestNothingIsMissed(t *testing.T) {
 		"Microsoft.Network/privateEndpoints":    endpoints,
 		"Microsoft.Authorization/locks":         locks,
 	} {
-		e, err := parse(snapshot(t, "options"), "options")
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := good(t, "options")
 		for _, r := range e.Of(kind) {
 			if strings.HasSuffix(r.ID, "-activity") {
 				continue // of the subscription itself, which is no resource
 			}
-			without := &Estate{Environment: e.Environment, Promise: e.Promise, byID: map[string]int{}}
-			for _, o := range e.Resources {
-				if o.ID != r.ID {
-					without.byID[strings.ToLower(o.ID)] = len(without.Resources)
-					without.Resources = append(without.Resources, o)
-				}
-			}
+			without := good(t, "options")
+			without.Resources = slices.DeleteFunc(without.Resources, func(o Resource) bool { return o.ID == r.ID })
+			without.index()
 			if len(rule(without)) == 0 {
 				t.Errorf("nobody misses %s", r.ID)
 			}
@@ -410,10 +400,7 @@ func TestNothingIsWrittenInVain(t *testing.T) {
 	}
 	given, named := map[string]bool{}, map[string]bool{"budget": true, "README": true}
 	for _, environment := range environments {
-		e, err := parse(snapshot(t, environment), environment)
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := good(t, environment)
 		for _, g := range grants(e) {
 			given[g.String()] = true
 		}
@@ -612,10 +599,7 @@ func TestMalwareScan(t *testing.T) {
 		t.Error("production's storage is not looked at for malware")
 	}
 	for _, environment := range environments {
-		e, err := parse(snapshot(t, environment), environment)
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := good(t, environment)
 		for _, p := range e.Of("Microsoft.Security/pricings") {
 			if p.Name == "StorageAccounts" {
 				t.Errorf("%s: the deployment identity may not set %s", environment, p.ID)

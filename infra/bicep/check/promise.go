@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	files "polis/infra/bicep/environments"
+	"polis/infra/estate"
 )
 
 // promisesFile is where promises are changed: below the project's root.
@@ -111,6 +112,14 @@ var conditions = map[string]struct {
 func (p Promise) holds(when string) bool {
 	c, known := conditions[when]
 	return when == "" || known && c.holds(p)
+}
+
+// value is a setting's, where it is not taken from the estate: what this environment has, or all have.
+func (p Promise) value(of estate.Setting) string {
+	if own, otherwise := p.Settings[of.Name]; otherwise {
+		return own
+	}
+	return of.Value
 }
 
 // tier is what is promised by a key, for values that are a promise's.

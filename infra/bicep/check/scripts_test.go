@@ -106,10 +106,7 @@ func TestProviders(t *testing.T) {
 	}
 	have := strings.Fields(string(m[1]) + string(m[2]))
 	for _, environment := range []string{"dev", "staging", "prod"} {
-		e, err := parse(snapshot(t, environment), environment)
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := good(t, environment)
 		made := append([]string{}, have...)
 		for _, r := range e.Resources {
 			made = append(made, strings.Split(r.Type, "/")[0])

@@ -176,10 +176,7 @@ func scale(e *Estate, p Project) []Finding {
 	}
 	first, end := math.Inf(1), 0.0 // the night's runs, in minutes of the day
 	for _, n := range p.Needs.Settings {
-		value, otherwise := e.Promise.Settings[n.Name]
-		if !otherwise {
-			value = n.Value
-		}
+		value := e.Promise.value(n)
 		if f := strings.Fields(value); strings.HasSuffix(n.Name, "_SCHEDULE") && len(f) == 6 && f[3] == "*" {
 			m, err1 := strconv.Atoi(f[1])
 			h, err2 := strconv.Atoi(f[2])

@@ -70,16 +70,12 @@ func settings(e *Estate, needs *estate.Estate) []Finding {
 				continue
 			}
 			want = append(want, n.Name)
-			value, otherwise := e.Promise.Settings[n.Name]
-			if !otherwise {
-				value = n.Value
-			}
-			if n.From == "" && values[n.Name] != value || n.From != "" && !comes(e, s, n.From, values[n.Name]) {
-				by := ""
-				if n.From == "" {
-					by = e.promised("settings")
-				}
-				out = append(out, Finding{Resource: s.ID, Says: n.Name + " has another value than the estate says" + by})
+			const otherwise = " has another value than the estate says"
+			switch {
+			case n.From == "" && values[n.Name] != e.Promise.value(n):
+				out = append(out, Finding{Resource: s.ID, Says: n.Name + otherwise + e.promised("settings")})
+			case n.From != "" && !comes(e, s, n.From, values[n.Name]):
+				out = append(out, Finding{Resource: s.ID, Says: n.Name + otherwise})
 			}
 		}
 		out = append(out, same(s.ID, got, want)...)
